@@ -1,0 +1,53 @@
+//! What the task iterator writes: one record per task still on old code, and
+//! one last record with the totals.
+
+use crate::COMM_LEN;
+
+/// `PF_KTHREAD` (include/linux/sched.h; unchanged 5.10 to 7.3).
+pub const PF_KTHREAD: u32 = 0x0020_0000;
+
+/// `record` of a task still on old code.
+pub const RECORD_TASK: u32 = 1;
+/// `record` of the totals: `tgid` is the number of tasks seen, `tid` the
+/// number of those still on old code.
+pub const RECORD_TOTALS: u32 = 2;
+
+/// One task, or the totals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct TaskRecord {
+    /// [`RECORD_TASK`] or [`RECORD_TOTALS`].
+    pub record: u32,
+    /// Thread id in the initial pid namespace.
+    pub tid: u32,
+    /// Process id in the initial pid namespace.
+    pub tgid: u32,
+    /// `task_struct.patch_state`: -1 no transition, 0 unpatched, 1 patched.
+    pub patch_state: i32,
+    /// `task_struct.flags` (`PF_*`).
+    pub flags: u32,
+    /// `task_struct.__state` (`state` before 5.14).
+    pub state: u32,
+    /// The task's name, NUL padded, any bytes.
+    pub comm: [u8; COMM_LEN],
+}
+
+const _: () = assert!(size_of::<TaskRecord>() == 40);
+
+#[cfg(feature = "user")]
+impl TaskRecord {
+    /// Decodes a record; `None` when `bytes` is shorter than one.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let mut fields = crate::Fields(bytes);
+        Some(Self {
+            record: fields.u32()?,
+            tid: fields.u32()?,
+            tgid: fields.u32()?,
+            patch_state: fields.i32()?,
+            flags: fields.u32()?,
+            state: fields.u32()?,
+            comm: fields.bytes()?,
+        })
+    }
+}

@@ -1,0 +1,99 @@
+//! What happens to a transition, one record per happening, sent through the
+//! ring buffer `EVENTS`.
+
+use crate::{COMM_LEN, PATCH_NAME_LEN};
+
+/// What happened; the numbers are the wire form in [`TransitionRecord::kind`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum TransitionKind {
+    /// `klp_init_transition`: a transition begins.
+    Begun = 1,
+    /// `klp_try_complete_transition`: the kernel looks at all tasks once.
+    Try = 2,
+    /// `klp_complete_transition`: every task has switched (or it was cancelled).
+    Complete = 3,
+    /// `klp_reverse_transition`: the direction was turned round by an operator.
+    Reversed = 4,
+    /// `klp_force_transition`: an operator forced the remaining tasks over.
+    Forced = 5,
+    /// `klp_cancel_transition`: the kernel gave up enabling the patch.
+    Cancelled = 6,
+    /// The init function of a livepatch module returned an error.
+    Refused = 7,
+}
+
+impl TransitionKind {
+    /// The kind with this wire number, if there is one.
+    #[must_use]
+    pub const fn from_wire(kind: u32) -> Option<Self> {
+        Some(match kind {
+            1 => Self::Begun,
+            2 => Self::Try,
+            3 => Self::Complete,
+            4 => Self::Reversed,
+            5 => Self::Forced,
+            6 => Self::Cancelled,
+            7 => Self::Refused,
+            _ => return None,
+        })
+    }
+}
+
+/// `klp_target_state` unknown.
+pub const DIRECTION_UNKNOWN: i32 = -1;
+/// `KLP_TRANSITION_UNPATCHED` (include/linux/livepatch.h).
+pub const DIRECTION_UNPATCHING: i32 = 0;
+/// `KLP_TRANSITION_PATCHED` (include/linux/livepatch.h).
+pub const DIRECTION_PATCHING: i32 = 1;
+
+/// `replace` of a patch not known.
+pub const REPLACE_UNKNOWN: u32 = u32::MAX;
+/// The kernel's count of tries could not be read.
+pub const TRIES_UNKNOWN: u32 = u32::MAX;
+
+/// One happening in the life of a transition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct TransitionRecord {
+    /// Nanoseconds since boot, suspend included (`bpf_ktime_get_boot_ns`).
+    pub boot_ns: u64,
+    /// A [`TransitionKind`].
+    pub kind: u32,
+    /// One of the `DIRECTION_*` constants.
+    pub direction: i32,
+    /// Negative errno for [`TransitionKind::Refused`], else 0.
+    pub errno: i32,
+    /// Tries before this one (`klp_signals_cnt`), or [`TRIES_UNKNOWN`].
+    pub tries: u32,
+    /// 0, 1 or [`REPLACE_UNKNOWN`].
+    pub replace: u32,
+    /// The thread in whose context it happened.
+    pub tid: u32,
+    /// Its name, NUL padded.
+    pub comm: [u8; COMM_LEN],
+    /// The patch's module name, NUL padded; empty when it could not be read.
+    pub patch: [u8; PATCH_NAME_LEN],
+}
+
+const _: () = assert!(size_of::<TransitionRecord>() == 104);
+
+#[cfg(feature = "user")]
+impl TransitionRecord {
+    /// Decodes a record; `None` when `bytes` is shorter than one.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let mut fields = crate::Fields(bytes);
+        Some(Self {
+            boot_ns: fields.u64()?,
+            kind: fields.u32()?,
+            direction: fields.i32()?,
+            errno: fields.i32()?,
+            tries: fields.u32()?,
+            replace: fields.u32()?,
+            tid: fields.u32()?,
+            comm: fields.bytes()?,
+            patch: fields.bytes()?,
+        })
+    }
+}

@@ -1,0 +1,26 @@
+//! The BPF programs of lpwatch, one file per concern.
+//!
+//! Nothing here may keep a task from switching: no fexit, no `fmod_ret`, and
+//! nothing that leaves a trampoline on the stack of a sleeping task.
+#![no_std]
+#![no_main]
+#![expect(
+    unsafe_code,
+    reason = "reading kernel memory and calling BPF helpers is unsafe by nature"
+)]
+
+mod kernel;
+mod tasks;
+mod transition;
+
+/// The kernel refuses GPL-only helpers to programs that do not state this.
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 4] = *b"GPL\0";
+
+#[cfg(not(test))]
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+    // The verifier rejects any path that could get here, so it is never run.
+    loop {}
+}

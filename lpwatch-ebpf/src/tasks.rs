@@ -1,0 +1,134 @@
+//! The task iterator: who is still on old code.
+//!
+//! One pass writes a record for each task that is not in the target state, and
+//! one record of totals at the end. Tasks already switched are counted only,
+//! so that a pass over 50,000 threads with one blocker writes two records.
+
+use aya_ebpf::{
+    Global, bindings::seq_file, helpers::generated::bpf_seq_write, macros::map, maps::Array,
+};
+use lpwatch_common::{
+    COMM_LEN,
+    task::{RECORD_TASK, RECORD_TOTALS, TaskRecord},
+    transition::{DIRECTION_PATCHING, DIRECTION_UNPATCHING},
+};
+
+use crate::kernel;
+
+/// `struct bpf_iter_meta` (include/linux/bpf.h): stable since 5.8.
+#[repr(C)]
+struct IterMeta {
+    seq: *mut seq_file,
+    session_id: u64,
+    seq_num: u64,
+}
+
+/// `struct bpf_iter__task` (kernel/bpf/task_iter.c).
+#[repr(C)]
+pub struct IterTask {
+    meta: *const IterMeta,
+    task: *const u8,
+}
+
+/// The state every task is moving to (`DIRECTION_*`), set before each pass.
+#[map]
+static TASK_TARGET: Array<i32> = Array::with_max_entries(1, 0);
+
+/// Tasks seen and tasks remaining in this pass.
+#[map]
+static TASK_COUNTS: Array<u32> = Array::with_max_entries(2, 0);
+const SEEN: u32 = 0;
+const REMAINING: u32 = 1;
+
+/// A member of the task read straight through the verifier's typed pointer.
+///
+/// # Safety
+/// `task` must be the non-null task pointer of the iterator's context, and
+/// `offset` the offset of a member of type `T` in `struct task_struct`.
+#[inline(always)]
+unsafe fn member<T: Copy>(task: *const u8, offset: &Global<u32>) -> T {
+    // SAFETY: see above; the verifier checks the access against BTF.
+    unsafe { task.add(offset.load() as usize).cast::<T>().read_volatile() }
+}
+
+fn count(index: u32) -> Option<&'static mut u32> {
+    // SAFETY: a pass runs on one thread and user space makes one at a time.
+    TASK_COUNTS
+        .get_ptr_mut(index)
+        .map(|count| unsafe { &mut *count })
+}
+
+fn write(seq: *mut seq_file, record: &TaskRecord) -> bool {
+    let bytes: *const TaskRecord = record;
+    // SAFETY: `record` is initialised and as long as the length given.
+    unsafe { bpf_seq_write(seq, bytes.cast(), size_of::<TaskRecord>() as u32) == 0 }
+}
+
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "iter/task")]
+pub fn tasks(ctx: *const IterTask) -> i32 {
+    // SAFETY: the kernel gives a valid context with a valid `meta`.
+    let (seq, seq_num, task) = unsafe { ((*(*ctx).meta).seq, (*(*ctx).meta).seq_num, (*ctx).task) };
+    let (Some(seen), Some(remaining)) = (count(SEEN), count(REMAINING)) else {
+        return 0;
+    };
+    if seq_num == 0 {
+        *seen = 0;
+        *remaining = 0;
+    }
+    if task.is_null() {
+        write(seq, &totals(*seen, *remaining));
+        return 0;
+    }
+    // SAFETY: `task` is the context's task and not null.
+    let patch_state: i32 = unsafe { member(task, &kernel::OFF_TASK_PATCH_STATE) };
+    if is_remaining(patch_state) {
+        // SAFETY: as above.
+        let record = unsafe { task_record(task, patch_state) };
+        if !write(seq, &record) {
+            // The buffer is full: the kernel shows this task again.
+            return 0;
+        }
+        *remaining += 1;
+    }
+    *seen += 1;
+    0
+}
+
+fn is_remaining(patch_state: i32) -> bool {
+    let Some(&target) = TASK_TARGET.get(0) else {
+        return false;
+    };
+    (patch_state == DIRECTION_PATCHING || patch_state == DIRECTION_UNPATCHING)
+        && patch_state != target
+}
+
+fn totals(seen: u32, remaining: u32) -> TaskRecord {
+    TaskRecord {
+        record: RECORD_TOTALS,
+        tid: remaining,
+        tgid: seen,
+        patch_state: 0,
+        flags: 0,
+        state: 0,
+        comm: [0; COMM_LEN],
+    }
+}
+
+/// # Safety
+/// As for [`member`].
+#[inline(always)]
+unsafe fn task_record(task: *const u8, patch_state: i32) -> TaskRecord {
+    // SAFETY: see above.
+    unsafe {
+        TaskRecord {
+            record: RECORD_TASK,
+            tid: member(task, &kernel::OFF_TASK_PID),
+            tgid: member(task, &kernel::OFF_TASK_TGID),
+            patch_state,
+            flags: member(task, &kernel::OFF_TASK_FLAGS),
+            state: member(task, &kernel::OFF_TASK_STATE),
+            comm: kernel::comm(task),
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! The life of a transition: entry hooks on the kernel's livepatch functions.
+//!
+//! Each hook exists as fentry and as kprobe; user space loads the one this
+//! kernel allows. All are entry hooks, so nothing of ours stays on a stack.
+//! How a refused patch ended is read from the tracepoint `initcall_finish`
+//! (the return value of the module's init function) instead of a return probe
+//! on `klp_enable_patch`: on 5.10 that would make the stack of the loading
+//! task unreliable and so delay the very transition it watches.
+
+use aya_ebpf::{
+    helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid, generated::bpf_ktime_get_boot_ns},
+    macros::{fentry, kprobe, map, raw_tracepoint},
+    maps::{LruHashMap, PerCpuArray, RingBuf},
+    programs::{FEntryContext, ProbeContext, RawTracePointContext},
+};
+use aya_log_ebpf::debug;
+use lpwatch_common::{
+    COMM_LEN, PATCH_NAME_LEN,
+    transition::{DIRECTION_UNKNOWN, REPLACE_UNKNOWN, TransitionKind, TransitionRecord},
+};
+
+use crate::kernel;
+
+/// A transition makes about one record a second; 64 KiB hold ten minutes.
+#[map]
+static EVENTS: RingBuf = RingBuf::with_byte_size(64 * 1024, 0);
+
+/// Records that found no room in [`EVENTS`].
+#[map]
+static EVENTS_LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
+
+/// Threads inside the init function of a livepatch module, and its patch.
+/// Loading is serialised in practice; 64 leaves room for threads that died.
+#[map]
+static ENABLING: LruHashMap<u32, [u8; PATCH_NAME_LEN]> = LruHashMap::with_max_entries(64, 0);
+
+/// What a hook knows beyond what every record carries.
+struct Happening {
+    kind: TransitionKind,
+    direction: i32,
+    errno: i32,
+    replace: u32,
+    patch: [u8; PATCH_NAME_LEN],
+}
+
+impl Happening {
+    /// Something that happens to the transition under way.
+    fn now(kind: TransitionKind) -> Self {
+        let patch = kernel::transition_patch();
+        Self {
+            kind,
+            direction: kernel::target_state(),
+            errno: 0,
+            replace: kernel::patch_replace(patch),
+            patch: kernel::patch_name(patch),
+        }
+    }
+
+    fn begun(patch: *const u8, state: i32) -> Self {
+        Self {
+            kind: TransitionKind::Begun,
+            direction: state,
+            errno: 0,
+            replace: kernel::patch_replace(patch),
+            patch: kernel::patch_name(patch),
+        }
+    }
+
+    fn refused(patch: [u8; PATCH_NAME_LEN], errno: i32) -> Self {
+        Self {
+            kind: TransitionKind::Refused,
+            direction: DIRECTION_UNKNOWN,
+            errno,
+            replace: REPLACE_UNKNOWN,
+            patch,
+        }
+    }
+
+    fn send(self) {
+        let Some(mut entry) = EVENTS.reserve::<TransitionRecord>(0) else {
+            count_loss();
+            return;
+        };
+        let Self {
+            kind,
+            direction,
+            errno,
+            replace,
+            patch,
+        } = self;
+        entry.write(TransitionRecord {
+            // SAFETY: the helper has no preconditions.
+            boot_ns: unsafe { bpf_ktime_get_boot_ns() },
+            kind: kind as u32,
+            direction,
+            errno,
+            tries: kernel::tries(),
+            replace,
+            tid: current_tid(),
+            comm: bpf_get_current_comm().unwrap_or([0; COMM_LEN]),
+            patch,
+        });
+        entry.submit(0);
+    }
+}
+
+fn count_loss() {
+    if let Some(lost) = EVENTS_LOST.get_ptr_mut(0) {
+        // SAFETY: a valid pointer to this CPU's own element.
+        unsafe { *lost += 1 };
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the low half of pid_tgid is the thread id"
+)]
+fn current_tid() -> u32 {
+    bpf_get_current_pid_tgid() as u32
+}
+
+fn enabling(patch: *const u8) {
+    let name = kernel::patch_name(patch);
+    // A full map evicts its oldest entry, so this cannot fail for good.
+    let _ = ENABLING.insert(current_tid(), name, 0);
+}
+
+macro_rules! entry_hooks {
+    ($($fentry:ident, $kprobe:ident, $what:literal: |$ctx:ident, $args:ident| $body:expr;)*) => {$(
+        #[fentry]
+        pub fn $fentry($ctx: FEntryContext) -> u32 {
+            debug!(&$ctx, $what);
+            let $args = FentryArgs(&$ctx);
+            $body;
+            0
+        }
+
+        #[kprobe]
+        pub fn $kprobe($ctx: ProbeContext) -> u32 {
+            debug!(&$ctx, $what);
+            let $args = KprobeArgs(&$ctx);
+            $body;
+            0
+        }
+    )*};
+}
+
+struct FentryArgs<'a>(&'a FEntryContext);
+
+impl FentryArgs<'_> {
+    fn pointer(&self, n: usize) -> *const u8 {
+        self.0.arg(n)
+    }
+
+    fn int(&self, n: usize) -> i32 {
+        self.0.arg(n)
+    }
+}
+
+struct KprobeArgs<'a>(&'a ProbeContext);
+
+impl KprobeArgs<'_> {
+    fn pointer(&self, n: usize) -> *const u8 {
+        self.0.arg(n).unwrap_or(core::ptr::null())
+    }
+
+    fn int(&self, n: usize) -> i32 {
+        self.0.arg(n).unwrap_or(DIRECTION_UNKNOWN)
+    }
+}
+
+entry_hooks! {
+    enable_fentry, enable_kprobe, "klp_enable_patch": |ctx, args| enabling(args.pointer(0));
+    begun_fentry, begun_kprobe, "klp_init_transition": |ctx, args|
+        Happening::begun(args.pointer(0), args.int(1)).send();
+    try_fentry, try_kprobe, "klp_try_complete_transition": |ctx, _args|
+        Happening::now(TransitionKind::Try).send();
+    complete_fentry, complete_kprobe, "klp_complete_transition": |ctx, _args|
+        Happening::now(TransitionKind::Complete).send();
+    reversed_fentry, reversed_kprobe, "klp_reverse_transition": |ctx, _args|
+        Happening::now(TransitionKind::Reversed).send();
+    forced_fentry, forced_kprobe, "klp_force_transition": |ctx, _args|
+        Happening::now(TransitionKind::Forced).send();
+    cancelled_fentry, cancelled_kprobe, "klp_cancel_transition": |ctx, _args|
+        Happening::now(TransitionKind::Cancelled).send();
+}
+
+/// `initcall_finish(initcall_t func, int ret)` (include/trace/events/initcall.h).
+#[raw_tracepoint]
+pub fn init_finished(ctx: RawTracePointContext) -> i32 {
+    let tid = current_tid();
+    // SAFETY: the element is copied at once; only this thread writes its key.
+    let Some(patch) = (unsafe { ENABLING.get(tid) }).copied() else {
+        return 0;
+    };
+    let _ = ENABLING.remove(tid);
+    let errno: i32 = ctx.arg(1);
+    if errno < 0 {
+        Happening::refused(patch, errno).send();
+    }
+    0
+}
