@@ -1,1 +1,38 @@
-fn main() {}
+//! `cargo xtask`: the one tool for building lpwatch and trying it out.
+
+mod archive;
+mod build;
+mod cli;
+mod interrupt;
+mod kernels;
+mod lock;
+mod modules;
+mod paths;
+mod process;
+mod setup;
+mod ui;
+mod vm;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+
+use cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    match run(&Cli::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("xtask: error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<ExitCode> {
+    interrupt::listen()?;
+    match &cli.command {
+        Command::Vm(args) => vm::run(args),
+    }
+}

@@ -1,0 +1,86 @@
+//! The command line. Its help is the manual of this tool.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::kernels::Choice;
+use crate::vm::qemu::Tcg;
+
+/// Builds lpwatch and tries it in real kernels.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    after_help = "Everything downloaded or built is kept below target/.\n\n\
+        Start here:\n  \
+        cargo xtask demo      see a live patch stall, and lpwatch tell why\n  \
+        cargo xtask test      unit tests, then every scenario in four kernels",
+    version
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Boot a kernel with lpwatch in it, and run something there
+    Vm(VmArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    cargo xtask vm --kernel 6.12                        a shell in the guest\n  \
+    cargo xtask vm --kernel 6.1 -- uname -a             one program\n  \
+    cargo xtask vm --kernel 6.1 -- 'insmod /modules/lp_stall.ko; lpwatch status'\n  \
+    cargo xtask vm --kernel 7 --script try.sh --add data.json\n  \
+    cargo xtask vm --kernel ./vmlinuz --modules ./mods --no-lpwatch -- ls /modules\n\n\
+Exit codes: the command's own; 124 when --timeout is over; 125 when the guest died\n\
+(panic, oops, lockup, silence); 130 on Ctrl-C.")]
+pub struct VmArgs {
+    /// The kernel: 5.10, 6.1, 6.12, 7, or the path of a vmlinuz
+    #[arg(long, value_name = "SERIES|PATH", default_value = "6.12")]
+    pub kernel: Choice,
+    /// Run this script in the guest (`/bin/sh` unless it says otherwise)
+    #[arg(long, value_name = "FILE", conflicts_with = "command")]
+    pub script: Option<PathBuf>,
+    /// Put this file or folder into the guest's /root (repeatable)
+    #[arg(long, value_name = "FILE")]
+    pub add: Vec<PathBuf>,
+    /// Put these modules into /modules, rather than the series' own
+    #[arg(long, value_name = "DIR")]
+    pub modules: Option<PathBuf>,
+    /// Memory of the guest
+    #[arg(long, value_name = "MiB", default_value_t = 2048)]
+    pub memory: u32,
+    /// Processors of the guest
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub cpus: u32,
+    /// End the run after this long
+    #[arg(long, value_name = "SECONDS")]
+    pub timeout: Option<u64>,
+    /// Take the guest for dead after this long without any output
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    pub silence: u64,
+    /// More arguments for the kernel
+    #[arg(
+        long,
+        value_name = "KERNEL_ARGS",
+        default_value = "",
+        allow_hyphen_values = true
+    )]
+    pub append: String,
+    /// How QEMU runs the processors; `multi` is faster, `single` more faithful
+    #[arg(long, value_enum, default_value_t)]
+    pub tcg: Tcg,
+    /// Look for a newer kernel of the series even if one is cached
+    #[arg(long)]
+    pub refresh: bool,
+    /// Leave lpwatch and the scenarios out, so nothing is compiled
+    #[arg(long)]
+    pub no_lpwatch: bool,
+    /// What to run; without it, a shell
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
+}

@@ -1,0 +1,165 @@
+//! `cargo xtask vm`: boots a kernel with lpwatch in it and runs something there.
+
+pub mod console;
+pub mod guest;
+mod initramfs;
+pub mod qemu;
+mod terminal;
+mod trouble;
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::cli::VmArgs;
+use crate::kernels::{Cached, Choice};
+use crate::{build, interrupt, modules, paths, setup, ui};
+use console::{Limits, Outcome, Sinks};
+use guest::{Contents, Task};
+use qemu::{Machine, Qemu};
+
+/// The run took longer than `--timeout`, as timeout(1) has it.
+pub const EXIT_TIMED_OUT: u8 = 124;
+/// The guest died: panic, oops, lockup, silence.
+pub const EXIT_DIED: u8 = 125;
+
+/// A guest to boot.
+#[derive(Debug, Clone)]
+pub struct Guest {
+    pub machine: Machine,
+    pub contents: Contents,
+    pub limits: Limits,
+    /// Its kernel's console goes here.
+    pub log: PathBuf,
+}
+
+impl Guest {
+    /// Boots the guest and stays until it has ended.
+    pub fn run(&self, stdout: &mut dyn Write, stderr: &mut dyn Write) -> Result<Outcome> {
+        let folder = tempfile::Builder::new().prefix("xtask-guest-").tempdir()?;
+        let initramfs = folder.path().join("initramfs");
+        self.contents.write(&initramfs)?;
+        if let Some(logs) = self.log.parent() {
+            fs::create_dir_all(logs)?;
+        }
+        let console = File::create(&self.log)
+            .with_context(|| format!("cannot write {}", self.log.display()))?;
+        let mut qemu = Qemu::start(
+            &self.machine,
+            &initramfs,
+            &self.log.with_extension("qemu.log"),
+        )?;
+        let mut raw = None;
+        if matches!(self.contents.task, Task::Shell { .. }) {
+            raw = terminal::RawMode::enter()?;
+            terminal::forward(qemu.ports[1].try_clone()?, interrupt::ask);
+        }
+        let outcome = console::attend(
+            &mut qemu,
+            Sinks {
+                stdout,
+                stderr,
+                console,
+            },
+            self.limits,
+        );
+        drop(raw);
+        outcome
+    }
+}
+
+/// Runs `cargo xtask vm`.
+pub fn run(args: &VmArgs) -> Result<ExitCode> {
+    setup::for_guests()?;
+    let guest = guest_for(args)?;
+    if matches!(guest.contents.task, Task::Shell { .. }) {
+        ui::note("booting; leave with `exit`, or with Ctrl-] if the guest hangs");
+    }
+    let outcome = guest.run(&mut io::stdout().lock(), &mut io::stderr().lock())?;
+    Ok(report(&outcome, &guest.log))
+}
+
+/// Tells how a run ended, in words where it ended badly, and as an exit code.
+pub fn report(outcome: &Outcome, log: &Path) -> ExitCode {
+    match outcome {
+        Outcome::Exit(code) => ExitCode::from(*code),
+        Outcome::Died { why, console } => {
+            eprintln!("{console}");
+            ui::note(format!(
+                "{why}; the kernel's whole log is in {}",
+                log.display()
+            ));
+            ExitCode::from(EXIT_DIED)
+        }
+        Outcome::TimedOut { console } => {
+            eprintln!("{console}");
+            ui::note(format!(
+                "the time was over; the kernel's log is in {}",
+                log.display()
+            ));
+            ExitCode::from(EXIT_TIMED_OUT)
+        }
+        Outcome::Interrupted => ExitCode::from(interrupt::EXIT_CODE),
+    }
+}
+
+fn guest_for(args: &VmArgs) -> Result<Guest> {
+    let (series, kernel, modules) = match &args.kernel {
+        Choice::Series(series) => {
+            let cached = Cached::get(*series, args.refresh)?;
+            let modules = match &args.modules {
+                Some(folder) => Some(folder.clone()),
+                None => modules::for_kernel(&cached)?,
+            };
+            (series.name().to_owned(), cached.image(), modules)
+        }
+        Choice::Image(image) => ("custom".to_owned(), image.clone(), args.modules.clone()),
+    };
+    let task = task_for(args)?;
+    let interactive = matches!(task, Task::Shell { .. });
+    let programs = if args.no_lpwatch {
+        Vec::new()
+    } else {
+        build::guest_programs()?
+    };
+    Ok(Guest {
+        machine: Machine {
+            kernel,
+            memory_mib: args.memory,
+            cpus: args.cpus,
+            tcg: args.tcg,
+            append: args.append.clone(),
+        },
+        log: paths::target("logs").join(format!("vm-{series}-{}.log", std::process::id())),
+        contents: Contents {
+            series,
+            task,
+            programs,
+            modules,
+            added: args.add.clone(),
+        },
+        limits: Limits {
+            total: args.timeout.map(Duration::from_secs),
+            // A user may sit and think.
+            silence: (!interactive).then(|| Duration::from_secs(args.silence)),
+        },
+    })
+}
+
+fn task_for(args: &VmArgs) -> Result<Task> {
+    if let Some(script) = &args.script {
+        let contents =
+            fs::read(script).with_context(|| format!("cannot read {}", script.display()))?;
+        return Ok(Task::Script(contents));
+    }
+    if args.command.is_empty() {
+        return Ok(Task::Shell {
+            size: terminal::size(),
+        });
+    }
+    Ok(Task::Command(args.command.clone()))
+}
