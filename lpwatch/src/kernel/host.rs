@@ -1,0 +1,190 @@
+//! Which host and kernel this is, and how its clocks relate.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use rustix::time::{ClockId, Timespec, clock_gettime};
+
+use super::Roots;
+
+/// Names of the running host and kernel, as of `uname(2)`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host {
+    /// `uname -n`.
+    pub node: String,
+    /// `uname -r`.
+    pub release: String,
+}
+
+impl Host {
+    /// Asks the running kernel, whatever the roots.
+    #[must_use]
+    pub fn now() -> Self {
+        let uname = rustix::system::uname();
+        Self {
+            node: uname.nodename().to_string_lossy().into_owned(),
+            release: uname.release().to_string_lossy().into_owned(),
+        }
+    }
+}
+
+/// Whether the kernel was built with `CONFIG_LIVEPATCH`; `None` where no
+/// configuration can be read.
+///
+/// Looks at `<procfs>/config` (for recorded trees) and, when the roots are the
+/// running kernel's, at `/boot/config-<release>` and
+/// `/lib/modules/<release>/config`. `/proc/config.gz` is not read: it would take
+/// a decompressor for one answer that the presence of
+/// `/sys/kernel/livepatch` gives as well.
+#[must_use]
+pub fn livepatch_config(roots: &Roots, release: &str) -> Option<bool> {
+    let mut files = vec![roots.procfs.join("config")];
+    if roots.is_live() && !release.contains('/') {
+        files.push(PathBuf::from(format!("/boot/config-{release}")));
+        files.push(PathBuf::from(format!("/lib/modules/{release}/config")));
+    }
+    files.iter().find_map(|file| config_has_livepatch(file))
+}
+
+/// `None` where the file cannot be read or is no kernel configuration.
+fn config_has_livepatch(file: &Path) -> Option<bool> {
+    let mut is_configuration = false;
+    for line in BufReader::new(File::open(file).ok()?).split(b'\n') {
+        let line = line.ok()?;
+        match line.trim_ascii_end() {
+            b"CONFIG_LIVEPATCH=y" => return Some(true),
+            b"# CONFIG_LIVEPATCH is not set" => return Some(false),
+            other => is_configuration |= other.starts_with(b"CONFIG_"),
+        }
+    }
+    // Where the processor has no livepatching, the option is not even mentioned.
+    is_configuration.then_some(false)
+}
+
+/// The clocks of one moment, to turn one clock's time into another's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clocks {
+    /// Since boot, with the time asleep (`CLOCK_BOOTTIME`).
+    pub boot: Duration,
+    /// Since boot, without the time asleep (`CLOCK_MONOTONIC`).
+    pub monotonic: Duration,
+    /// The time of day (`CLOCK_REALTIME`).
+    pub wall: Timestamp,
+}
+
+impl Clocks {
+    /// Reads the three clocks, within about a microsecond.
+    #[must_use]
+    pub fn now() -> Self {
+        let wall = clock_gettime(ClockId::Realtime);
+        Self {
+            boot: since_boot(clock_gettime(ClockId::Boottime)),
+            monotonic: since_boot(clock_gettime(ClockId::Monotonic)),
+            wall: i32::try_from(wall.tv_nsec)
+                .ok()
+                .and_then(|nanoseconds| Timestamp::new(wall.tv_sec, nanoseconds).ok())
+                .unwrap_or(Timestamp::UNIX_EPOCH),
+        }
+    }
+
+    /// The time of a kernel log line (microseconds) on the boot clock.
+    ///
+    /// The log uses `local_clock()`, which stands still while the machine is
+    /// asleep and runs beside `CLOCK_MONOTONIC` within milliseconds; a line from
+    /// before the last sleep comes out late by that sleep.
+    #[must_use]
+    pub fn log_to_boot(&self, micros: u64) -> Duration {
+        Duration::from_micros(micros).saturating_add(self.boot.saturating_sub(self.monotonic))
+    }
+
+    /// The time of day of a moment on the boot clock.
+    #[must_use]
+    pub fn boot_to_wall(&self, boot: Duration) -> Timestamp {
+        let signed = |time| SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX);
+        let ahead = signed(boot).saturating_sub(signed(self.boot));
+        self.wall.checked_add(ahead).unwrap_or(self.wall)
+    }
+}
+
+fn since_boot(time: Timespec) -> Duration {
+    // Neither field of these two clocks is ever negative.
+    Duration::new(
+        u64::try_from(time.tv_sec).unwrap_or(0),
+        u32::try_from(time.tv_nsec).unwrap_or(0),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(text: &str) -> Option<bool> {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("config"), text).unwrap();
+        let roots = Roots {
+            procfs: folder.path().to_owned(),
+            sysfs: folder.path().to_owned(),
+        };
+        livepatch_config(&roots, "6.1.0")
+    }
+
+    #[test]
+    fn the_configuration_says_yes_no_or_nothing() {
+        assert_eq!(config("CONFIG_X86=y\nCONFIG_LIVEPATCH=y\n"), Some(true));
+        assert_eq!(config("# CONFIG_LIVEPATCH is not set\n"), Some(false));
+        assert_eq!(
+            config("CONFIG_ARM=y\nCONFIG_HAVE_LIVEPATCH=y\n"),
+            Some(false)
+        );
+        assert_eq!(config("hello\n"), None);
+        assert_eq!(config(""), None);
+    }
+
+    #[test]
+    fn another_hosts_tree_is_not_answered_from_this_hosts_boot() {
+        let roots = Roots {
+            procfs: PathBuf::from("/nonexistent"),
+            sysfs: PathBuf::from("/sys"),
+        };
+        assert_eq!(livepatch_config(&roots, &Host::now().release), None);
+    }
+
+    #[test]
+    fn the_host_has_names() {
+        let host = Host::now();
+        assert!(!host.release.is_empty());
+    }
+
+    #[test]
+    fn times_turn_from_one_clock_into_another() {
+        let clocks = Clocks {
+            boot: Duration::from_secs(1_000),
+            monotonic: Duration::from_secs(900),
+            wall: Timestamp::from_second(1_700_000_000).unwrap(),
+        };
+        assert_eq!(
+            clocks.log_to_boot(1_500_000),
+            Duration::from_millis(101_500)
+        );
+        let wall = |seconds| {
+            clocks
+                .boot_to_wall(Duration::from_secs(seconds))
+                .as_second()
+        };
+        assert_eq!(wall(990), 1_699_999_990);
+        assert_eq!(wall(1_001), 1_700_000_001);
+        assert_eq!(clocks.boot_to_wall(Duration::MAX), clocks.wall);
+        assert!(clocks.log_to_boot(u64::MAX) > clocks.boot);
+    }
+
+    #[test]
+    fn the_boot_clock_is_never_behind_the_monotonic_one() {
+        let clocks = Clocks::now();
+        // Read one after the other: allow for the moment between.
+        assert!(clocks.boot + Duration::from_millis(100) >= clocks.monotonic);
+        assert!(clocks.wall > Timestamp::UNIX_EPOCH);
+    }
+}

@@ -1,0 +1,144 @@
+//! The kernel log, record by record, from `/dev/kmsg`.
+//!
+//! Source: `Documentation/ABI/testing/dev-kmsg` and `kernel/printk/printk.c`
+//! (`devkmsg_read`), 5.10 to 7.3. What livepatch says in it is told apart in
+//! [`parse_livepatch`].
+
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::path::Path;
+
+use rustix::fs::{Mode, OFlags, SeekFrom, open, seek};
+use rustix::io::Errno;
+
+use super::ReadError;
+
+mod lines;
+mod record;
+
+pub use lines::{LivepatchLine, parse_livepatch};
+pub use record::{LogRecord, parse_record};
+
+const PATH: &str = "/dev/kmsg";
+const REMEDY: &str = "run as root or with CAP_SYSLOG (kernel.dmesg_restrict is set, or the device is closed to this user)";
+
+/// Room for the longest record: `CONSOLE_EXT_LOG_MAX` is 8192 up to 6.2, less
+/// later; with less room the kernel answers EINVAL and drops the record.
+const RECORD_MAX: usize = 8192 + 1;
+
+/// An open `/dev/kmsg`, non-blocking. Readable (`poll`, tokio's `AsyncFd`) when
+/// there is a new record.
+pub struct LogReader {
+    device: OwnedFd,
+    buffer: Vec<u8>,
+    last_sequence: Option<u64>,
+    overwritten: bool,
+    lost: u64,
+}
+
+impl LogReader {
+    /// Reads from the oldest record that the kernel still has.
+    ///
+    /// # Errors
+    /// The device is not there (a container), or the caller may not read it.
+    pub fn open_from_start() -> Result<Self, ReadError> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let device = open(PATH, flags, Mode::empty()).map_err(error)?;
+        Ok(Self::over(device))
+    }
+
+    /// Reads only what is logged from now on.
+    ///
+    /// # Errors
+    /// As [`Self::open_from_start`].
+    pub fn open_at_end() -> Result<Self, ReadError> {
+        let reader = Self::open_from_start()?;
+        seek(&reader.device, SeekFrom::End(0)).map_err(error)?;
+        Ok(reader)
+    }
+
+    fn over(device: OwnedFd) -> Self {
+        Self {
+            device,
+            buffer: vec![0; RECORD_MAX],
+            last_sequence: None,
+            overwritten: false,
+            lost: 0,
+        }
+    }
+
+    /// All records up to the end of the log; none when there is nothing new.
+    /// Records of a form not known are left out.
+    ///
+    /// # Errors
+    /// The device cannot be read. That older records were overwritten before
+    /// they were read is none: see [`Self::lost`].
+    pub fn read_available(&mut self) -> Result<Vec<LogRecord>, ReadError> {
+        let mut records = Vec::new();
+        loop {
+            match rustix::io::read(&self.device, self.buffer.as_mut_slice()) {
+                // Never from the kernel; a recorded log ends so.
+                Ok(0) | Err(Errno::AGAIN) => return Ok(records),
+                Ok(length) => {
+                    if let Some(record) = self.buffer.get(..length).and_then(parse_record) {
+                        self.count_lost(record.seq);
+                        records.push(record);
+                    }
+                }
+                Err(Errno::PIPE) => self.overwritten = true,
+                // Too long for the buffer: the kernel has gone on to the next.
+                Err(Errno::INVAL) => self.lost = self.lost.saturating_add(1),
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(error(errno)),
+            }
+        }
+    }
+
+    /// How many records were overwritten before they could be read, at least.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    fn count_lost(&mut self, sequence: u64) {
+        if self.overwritten {
+            let gap = self
+                .last_sequence
+                .map_or(1, |last| sequence.saturating_sub(last).saturating_sub(1));
+            self.lost = self.lost.saturating_add(gap.max(1));
+            self.overwritten = false;
+        }
+        self.last_sequence = Some(sequence);
+    }
+}
+
+impl AsFd for LogReader {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.device.as_fd()
+    }
+}
+
+impl AsRawFd for LogReader {
+    fn as_raw_fd(&self) -> RawFd {
+        self.device.as_raw_fd()
+    }
+}
+
+impl fmt::Debug for LogReader {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("LogReader")
+            .field("device", &self.device)
+            .field("last_sequence", &self.last_sequence)
+            .field("lost", &self.lost)
+            .finish_non_exhaustive()
+    }
+}
+
+fn error(errno: Errno) -> ReadError {
+    ReadError::from_io(Path::new(PATH), io::Error::from(errno), REMEDY)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,264 @@
+//! What livepatch says in the kernel log.
+//!
+//! Source: the `pr_notice`, `pr_warn` and `pr_err` of `kernel/livepatch/*.c`,
+//! 4.12 to 7.3, prefixed `livepatch: `. Debug lines (dynamic debug, which must
+//! never be switched on by lpwatch) are not told apart here.
+
+/// One line of livepatch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LivepatchLine {
+    /// A patch was accepted and is being enabled.
+    Enabling { patch: String },
+    /// A transition starts, or starts again in the other direction.
+    Starting { patch: String, patching: bool },
+    /// A transition ended. "unpatching complete" also ends an enabling that
+    /// failed.
+    Complete { patch: String, patching: bool },
+    /// Tasks that remain get the fake signal. Printed once per start, although
+    /// the signals repeat every 15 s.
+    Signaling,
+    /// An administrator forced the transition; the line says "patched" in both
+    /// directions.
+    Forcing,
+    /// A module that has patches comes.
+    Applying { patch: String, object: String },
+    /// A module that has patches goes.
+    Reverting { patch: String, object: String },
+    /// A refusal or another warning; `patch` where the line names it.
+    Complaint { patch: Option<String>, text: String },
+}
+
+/// Parses a log message (without time and level); `None` where it is not from
+/// livepatch or says nothing of these.
+#[must_use]
+pub fn parse_livepatch(text: &str) -> Option<LivepatchLine> {
+    let text = text.strip_prefix("livepatch: ")?.trim_end();
+    match text {
+        "signaling remaining tasks" => return Some(LivepatchLine::Signaling),
+        "forcing remaining tasks to the patched state" => return Some(LivepatchLine::Forcing),
+        _ => {}
+    }
+    if let Some(patch) = between(text, "enabling patch '", "'") {
+        return Some(LivepatchLine::Enabling { patch });
+    }
+    if let Some((patch, object)) = two_between(text, "applying patch '", "' to loading module '") {
+        return Some(LivepatchLine::Applying { patch, object });
+    }
+    if let Some((patch, object)) = two_between(text, "reverting patch '", "' on unloading module '")
+    {
+        return Some(LivepatchLine::Reverting { patch, object });
+    }
+    parse_transition(text).or_else(|| parse_complaint(text))
+}
+
+/// `'patch': what`; up to 4.18 a start reads `'patch': patching...`.
+fn parse_transition(text: &str) -> Option<LivepatchLine> {
+    let (patch, what) = text.strip_prefix('\'')?.split_once("': ")?;
+    let patch = patch.to_owned();
+    match what {
+        "starting patching transition" | "patching..." => Some(LivepatchLine::Starting {
+            patch,
+            patching: true,
+        }),
+        "starting unpatching transition" | "unpatching..." => Some(LivepatchLine::Starting {
+            patch,
+            patching: false,
+        }),
+        "patching complete" => Some(LivepatchLine::Complete {
+            patch,
+            patching: true,
+        }),
+        "unpatching complete" => Some(LivepatchLine::Complete {
+            patch,
+            patching: false,
+        }),
+        _ => None,
+    }
+}
+
+/// Beginnings of warnings and errors, with what ends the patch's name where it
+/// follows.
+const COMPLAINTS: [(&str, Option<&str>); 20] = [
+    ("failed to enable patch '", Some("'")),
+    ("failed to initialize patch '", Some("' for module '")),
+    ("failed to apply patch '", Some("' to module '")),
+    ("patch '", Some("' failed for module '")),
+    ("Livepatch patch (", Some(") is not compatible")),
+    ("module ", Some(" is not marked as a livepatch module")),
+    ("pre-patch callback failed for object '", None),
+    ("failed to ", None),
+    ("symbol '", None),
+    ("symbol ", None),
+    ("unresolvable ambiguity for symbol '", None),
+    ("kallsyms lookup failed", None),
+    ("kallsyms size lookup failed", None),
+    ("invalid ", None),
+    ("unable to ", None),
+    ("cannot ", None),
+    ("refusing ", None),
+    ("This architecture doesn't have support for", None),
+    ("object '", None),
+    ("function '", None),
+];
+
+fn parse_complaint(text: &str) -> Option<LivepatchLine> {
+    COMPLAINTS.iter().find_map(|(beginning, name_end)| {
+        let rest = text.strip_prefix(beginning)?;
+        let patch = match name_end {
+            Some(end) => Some(rest.split_once(end)?.0.to_owned()),
+            None => None,
+        };
+        Some(LivepatchLine::Complaint {
+            patch,
+            text: text.to_owned(),
+        })
+    })
+}
+
+fn between(text: &str, before: &str, after: &str) -> Option<String> {
+    let name = text.strip_prefix(before)?.strip_suffix(after)?;
+    Some(name.to_owned())
+}
+
+fn two_between(text: &str, before: &str, middle: &str) -> Option<(String, String)> {
+    let (first, second) = text
+        .strip_prefix(before)?
+        .strip_suffix('\'')?
+        .split_once(middle)?;
+    Some((first.to_owned(), second.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn complaint(text: &str) -> Option<String> {
+        match parse_livepatch(&format!("livepatch: {text}")) {
+            Some(LivepatchLine::Complaint { patch, text: kept }) => {
+                assert_eq!(kept, text);
+                patch
+            }
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_life_of_a_patch() {
+        let patch = || "lp".to_owned();
+        let object = || "ext4".to_owned();
+        for (text, line) in [
+            (
+                "enabling patch 'lp'",
+                LivepatchLine::Enabling { patch: patch() },
+            ),
+            (
+                "'lp': starting patching transition",
+                LivepatchLine::Starting {
+                    patch: patch(),
+                    patching: true,
+                },
+            ),
+            (
+                "'lp': starting unpatching transition",
+                LivepatchLine::Starting {
+                    patch: patch(),
+                    patching: false,
+                },
+            ),
+            (
+                "'lp': patching complete",
+                LivepatchLine::Complete {
+                    patch: patch(),
+                    patching: true,
+                },
+            ),
+            (
+                "'lp': unpatching complete",
+                LivepatchLine::Complete {
+                    patch: patch(),
+                    patching: false,
+                },
+            ),
+            ("signaling remaining tasks", LivepatchLine::Signaling),
+            (
+                "forcing remaining tasks to the patched state",
+                LivepatchLine::Forcing,
+            ),
+            (
+                "applying patch 'lp' to loading module 'ext4'",
+                LivepatchLine::Applying {
+                    patch: patch(),
+                    object: object(),
+                },
+            ),
+            (
+                "reverting patch 'lp' on unloading module 'ext4'",
+                LivepatchLine::Reverting {
+                    patch: patch(),
+                    object: object(),
+                },
+            ),
+            // 4.12 to 4.18
+            (
+                "'lp': patching...",
+                LivepatchLine::Starting {
+                    patch: patch(),
+                    patching: true,
+                },
+            ),
+            (
+                "'lp': unpatching...",
+                LivepatchLine::Starting {
+                    patch: patch(),
+                    patching: false,
+                },
+            ),
+        ] {
+            assert_eq!(parse_livepatch(&format!("livepatch: {text}\n")), Some(line));
+        }
+    }
+
+    #[test]
+    fn a_complaint_names_its_patch_where_the_kernel_does() {
+        for text in [
+            "failed to enable patch 'lp'",
+            "failed to initialize patch 'lp' for module 'ext4' (-22)",
+            "failed to apply patch 'lp' to module 'ext4' (-16)",
+            "patch 'lp' failed for module 'ext4', refusing to load module 'ext4'",
+            "Livepatch patch (lp) is not compatible with the already installed livepatches.",
+            "module lp is not marked as a livepatch module",
+        ] {
+            assert_eq!(complaint(text).as_deref(), Some("lp"), "{text}");
+        }
+        for text in [
+            "pre-patch callback failed for object 'vmlinux'",
+            "failed to patch object 'vmlinux'",
+            "symbol 'no_such' not found in symbol table",
+            "unresolvable ambiguity for symbol 'f' in object 'vmlinux'",
+            "failed to register ftrace handler for function 'f' (-16)",
+            "failed to find location for function 'f'",
+            "symbol f at rela sec 3 idx 4 is not marked as a livepatch symbol",
+            "kallsyms size lookup failed for 'f'",
+            "This architecture doesn't have support for the livepatch consistency model.",
+        ] {
+            assert_eq!(complaint(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn debug_lines_and_others_are_nothing() {
+        for text in [
+            "livepatch: klp_try_switch_task: sleep:12 is running",
+            "livepatch: 'lp': initializing patching transition",
+            "livepatch: 'lp': reversing transition from patching to unpatching",
+            "livepatch: 'lp': completing unpatching transition",
+            "livepatch: enabling patch 'lp",
+            "livepatch: ",
+            "livepatch_sample: tainting kernel with TAINT_LIVEPATCH",
+            "systemd[1]: livepatch: enabling patch 'lp'",
+            "",
+        ] {
+            assert_eq!(parse_livepatch(text), None, "{text}");
+        }
+    }
+}

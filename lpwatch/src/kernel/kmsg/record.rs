@@ -1,0 +1,122 @@
+//! One record of `/dev/kmsg`:
+//! `<prefix>,<sequence>,<microseconds>,<flags>[,…];<text>\n` and, below it,
+//! lines of ` KEY=value` about a device.
+//!
+//! Source: `Documentation/ABI/testing/dev-kmsg`; `msg_print_ext_body` in
+//! `kernel/printk/printk.c`, 5.10 to 7.3.
+
+/// One line of the kernel log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogRecord {
+    /// 0 (emergency) to 7 (debug); 4 is a warning, 5 a notice.
+    pub level: u8,
+    /// Its number, from 0 at boot; never given twice.
+    pub seq: u64,
+    /// Microseconds of the log's clock (`local_clock()`, about
+    /// `CLOCK_MONOTONIC`).
+    pub micros: u64,
+    /// The message, unescaped; bytes that are not UTF-8 are replaced.
+    pub text: String,
+}
+
+/// Parses what one read of `/dev/kmsg` gave; `None` where it has another form.
+#[must_use]
+pub fn parse_record(record: &[u8]) -> Option<LogRecord> {
+    let semicolon = record.iter().position(|byte| *byte == b';')?;
+    let header = str::from_utf8(record.get(..semicolon)?).ok()?;
+    let body = record.get(semicolon + 1..)?;
+    // A newline within the message is escaped, so the first one ends it.
+    let message = body.split(|byte| *byte == b'\n').next()?;
+
+    let mut fields = header.split(',');
+    let prefix: u32 = fields.next()?.parse().ok()?;
+    Some(LogRecord {
+        // Facility in the higher bits, level in the lowest three.
+        level: u8::try_from(prefix & 7).ok()?,
+        seq: fields.next()?.parse().ok()?,
+        micros: fields.next()?.parse().ok()?,
+        text: String::from_utf8_lossy(&unescape(message)).into_owned(),
+    })
+}
+
+/// Undoes the kernel's `\xNN` (for bytes below 32, from 127 and the backslash
+/// itself); anything else that begins with a backslash is kept.
+fn unescape(mut escaped: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(escaped.len());
+    while let Some((first, rest)) = escaped.split_first() {
+        if let [b'\\', b'x', high, low, after @ ..] = escaped
+            && let (Some(high), Some(low)) = (hex(*high), hex(*low))
+        {
+            bytes.push(high << 4 | low);
+            escaped = after;
+        } else {
+            bytes.push(*first);
+            escaped = rest;
+        }
+    }
+    bytes
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit)
+        .to_digit(16)
+        .and_then(|value| u8::try_from(value).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_has_level_number_time_and_text() {
+        let record = parse_record(b"5,1234,98765432,-;livepatch: enabling patch 'lp'\n").unwrap();
+        assert_eq!(
+            record,
+            LogRecord {
+                level: 5,
+                seq: 1234,
+                micros: 98_765_432,
+                text: "livepatch: enabling patch 'lp'".to_owned()
+            }
+        );
+    }
+
+    #[test]
+    fn facility_further_fields_and_device_lines_are_left_out() {
+        let record = parse_record(
+            b"30,160,424069,-,caller=T1;pci_root: a; b\n SUBSYSTEM=acpi\n DEVICE=+x\n",
+        )
+        .unwrap();
+        assert_eq!((record.level, record.seq), (6, 160));
+        assert_eq!(record.text, "pci_root: a; b");
+    }
+
+    #[test]
+    fn escapes_become_bytes_again() {
+        let text = |body: &[u8]| {
+            let record = [b"6,1,2,-;", body].concat();
+            parse_record(&record).unwrap().text
+        };
+        assert_eq!(text(b"a\\x0ab \\x5cx41\n"), "a\nb \\x41");
+        assert_eq!(text(b"caf\\xc3\\xa9\n"), "café");
+        assert_eq!(text(b"\\xff\n"), "\u{fffd}");
+        assert_eq!(text(b"\\x4 \\xzz \\\n"), "\\x4 \\xzz \\");
+        assert_eq!(text(b""), "");
+    }
+
+    #[test]
+    fn another_form_is_no_record() {
+        for garbage in [
+            &b""[..],
+            b"hello\n",
+            b";text\n",
+            b"6,1;text\n",
+            b"6,1,x,-;text\n",
+            b"-1,1,1,-;text\n",
+            b"6,99999999999999999999999,1,-;text\n",
+            b"\xff,1,1,-;text\n",
+        ] {
+            assert_eq!(parse_record(garbage), None, "{garbage:?}");
+        }
+    }
+}

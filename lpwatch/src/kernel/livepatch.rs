@@ -1,0 +1,234 @@
+//! Live patches as sysfs shows them: `<sysfs>/kernel/livepatch/<patch>/`.
+//!
+//! Source: `Documentation/ABI/testing/sysfs-kernel-livepatch` and
+//! `kernel/livepatch/core.c`, 4.0 to 7.3. A patch's directory comes and goes
+//! while it is read (it is removed when the patch is disabled or replaced);
+//! such a patch is left out, never an error.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustix::io::Errno;
+
+use super::{ReadError, Roots};
+
+const REMEDY: &str = "sysfs must be readable; the livepatch files are open to all users unless a security module or a sandbox hides them";
+
+/// One patch, as the kernel shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PatchFiles {
+    /// The patch module's name; bytes that are not UTF-8 are replaced.
+    pub name: String,
+    /// Where the patch goes or is: false while and after it is disabled (4.0).
+    pub enabled: Option<bool>,
+    /// A transition of this patch is under way (4.12).
+    pub transition: Option<bool>,
+    /// The patch replaces all earlier ones (6.11).
+    pub replace: Option<bool>,
+    /// Its place in the stack of patches, from 1 (6.14).
+    pub stack_order: Option<u32>,
+    /// What it patches, by name.
+    pub objects: Vec<ObjectFiles>,
+}
+
+/// What a patch changes in one object: `vmlinux` or a module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectFiles {
+    pub name: String,
+    /// The object's code is redirected; false while its module is not loaded
+    /// (6.1).
+    pub patched: Option<bool>,
+    /// By name, then position.
+    pub functions: Vec<FunctionName>,
+}
+
+/// One patched function.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FunctionName {
+    pub name: String,
+    /// Which of the object's symbols of this name, from 1.
+    pub sympos: u32,
+}
+
+/// Reads every patch, in the order of the stack where all patches tell it
+/// (6.14), else by name.
+///
+/// `None` means that the directory does not exist: the kernel has no
+/// `CONFIG_LIVEPATCH`. A missing or malformed file is a `None` field. Reading
+/// `stack_order` takes the kernel's `klp_mutex` and can wait for a patch that is
+/// being loaded.
+///
+/// # Errors
+/// The directory, or a file below it, exists but cannot be read.
+pub fn read_patches(roots: &Roots) -> Result<Option<Vec<PatchFiles>>, ReadError> {
+    let directory = livepatch_directory(roots);
+    let names = match list(&directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(ReadError::from_io(&directory, error, REMEDY)),
+    };
+    let mut patches = Vec::with_capacity(names.len());
+    for entry in names.into_iter().filter(|entry| entry.is_directory) {
+        match read_patch(&directory.join(&entry.name), &entry.lossy()) {
+            Ok(patch) => patches.push(patch),
+            Err(Failure::Vanished) => {}
+            Err(Failure::Read(error)) => return Err(error),
+        }
+    }
+    if patches.iter().all(|patch| patch.stack_order.is_some()) {
+        patches.sort_by(|a, b| (a.stack_order, &a.name).cmp(&(b.stack_order, &b.name)));
+    } else {
+        patches.sort_by(|a, b| a.name.cmp(&b.name));
+    }
+    Ok(Some(patches))
+}
+
+/// Reads one patch's `transition` file alone: cheap enough to poll, lock-free
+/// in the kernel.
+///
+/// `None` where the patch or the file (before 4.12) is not there.
+#[must_use]
+pub fn read_transition(roots: &Roots, patch: &str) -> Option<bool> {
+    // A name from a command line must not lead out of the directory.
+    if patch.is_empty() || patch == "." || patch == ".." || patch.contains('/') {
+        return None;
+    }
+    let file = livepatch_directory(roots).join(patch).join("transition");
+    parse_flag(&fs::read(file).ok()?)
+}
+
+fn livepatch_directory(roots: &Roots) -> PathBuf {
+    roots.sysfs.join("kernel/livepatch")
+}
+
+/// Why one patch could not be read.
+enum Failure {
+    /// Its directory was removed meanwhile.
+    Vanished,
+    Read(ReadError),
+}
+
+fn read_patch(directory: &Path, name: &str) -> Result<PatchFiles, Failure> {
+    let mut patch = PatchFiles {
+        name: name.to_owned(),
+        enabled: read_flag(&directory.join("enabled"))?,
+        transition: read_flag(&directory.join("transition"))?,
+        replace: read_flag(&directory.join("replace"))?,
+        stack_order: read_file(&directory.join("stack_order"))?
+            .and_then(|text| parse_number(&text)),
+        objects: Vec::new(),
+    };
+    for entry in list_or_vanished(directory)? {
+        if !entry.is_directory {
+            continue;
+        }
+        match read_object(&directory.join(&entry.name), &entry.lossy()) {
+            Ok(object) => patch.objects.push(object),
+            // Atomic replace ends by removing the objects it only had to
+            // revert (klp_free_objects_dynamic); the patch itself stays.
+            Err(Failure::Vanished) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    patch.objects.sort_by(|a, b| a.name.cmp(&b.name));
+    // A file that is missing because the whole patch went away while it was
+    // read looks like one this kernel does not have.
+    if directory.is_dir() {
+        Ok(patch)
+    } else {
+        Err(Failure::Vanished)
+    }
+}
+
+fn read_object(directory: &Path, name: &str) -> Result<ObjectFiles, Failure> {
+    // A function is an empty directory in sysfs; a tree kept in git can only
+    // hold it as a file or with a file in it, so the name alone decides.
+    let mut functions: Vec<FunctionName> = list_or_vanished(directory)?
+        .iter()
+        .filter_map(|entry| parse_function(&entry.lossy()))
+        .collect();
+    functions.sort();
+    Ok(ObjectFiles {
+        name: name.to_owned(),
+        patched: read_flag(&directory.join("patched"))?,
+        functions,
+    })
+}
+
+/// Parses `name,sympos`.
+fn parse_function(entry: &str) -> Option<FunctionName> {
+    let (name, sympos) = entry.rsplit_once(',')?;
+    if name.is_empty() {
+        return None;
+    }
+    Some(FunctionName {
+        name: name.to_owned(),
+        sympos: parse_number(sympos.as_bytes())?,
+    })
+}
+
+fn read_flag(path: &Path) -> Result<Option<bool>, Failure> {
+    Ok(read_file(path)?.and_then(|text| parse_flag(&text)))
+}
+
+/// Reads a file this kernel may not have.
+fn read_file(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
+    match fs::read(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failure(path, error)),
+    }
+}
+
+fn list_or_vanished(directory: &Path) -> Result<Vec<Entry>, Failure> {
+    list(directory).map_err(|error| failure(directory, error))
+}
+
+/// sysfs says ENODEV of a file that was open when its directory was removed.
+fn failure(path: &Path, error: io::Error) -> Failure {
+    match error.raw_os_error().map(Errno::from_raw_os_error) {
+        Some(Errno::NOENT | Errno::NODEV) => Failure::Vanished,
+        _ => Failure::Read(ReadError::from_io(path, error, REMEDY)),
+    }
+}
+
+struct Entry {
+    name: OsString,
+    is_directory: bool,
+}
+
+impl Entry {
+    fn lossy(&self) -> String {
+        self.name.to_string_lossy().into_owned()
+    }
+}
+
+fn list(directory: &Path) -> io::Result<Vec<Entry>> {
+    fs::read_dir(directory)?
+        .map(|entry| {
+            let entry = entry?;
+            Ok(Entry {
+                name: entry.file_name(),
+                is_directory: entry.file_type()?.is_dir(),
+            })
+        })
+        .collect()
+}
+
+fn parse_flag(text: &[u8]) -> Option<bool> {
+    match text.trim_ascii() {
+        b"0" => Some(false),
+        b"1" => Some(true),
+        _ => None,
+    }
+}
+
+fn parse_number(text: &[u8]) -> Option<u32> {
+    let digits = text.trim_ascii();
+    if !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    str::from_utf8(digits).ok()?.parse().ok()
+}

@@ -1,0 +1,75 @@
+//! The few fields of `/proc/<pid>/task/<tid>/stat` that say who a thread is.
+//!
+//! Source: `proc_pid_stat(5)`; `do_task_stat` in `fs/proc/array.c`, 5.10 to 7.3.
+
+/// `PF_KTHREAD` of `include/linux/sched.h`, the same in 5.10 to 7.3.
+const PF_KTHREAD: u64 = 0x0020_0000;
+
+/// Fields from the closing parenthesis on: `state` is the third of the line,
+/// `flags` the ninth.
+const FLAGS_AFTER_NAME: usize = 6;
+
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Stat {
+    pub(super) comm: String,
+    pub(super) kthread: bool,
+    pub(super) state: Option<char>,
+}
+
+/// Parses `tid (comm) state ppid …`. The name may hold any byte, parentheses,
+/// spaces and newlines too, and is not escaped: it ends at the *last* `)`, as
+/// only numbers follow it.
+pub(super) fn parse(line: &[u8]) -> Option<Stat> {
+    let open = line.iter().position(|byte| *byte == b'(')?;
+    let close = line.iter().rposition(|byte| *byte == b')')?;
+    let comm = line.get(open + 1..close)?;
+    let rest = str::from_utf8(line.get(close + 1..)?).ok()?;
+    let mut fields = rest.split_ascii_whitespace();
+    let state = fields.clone().next().and_then(|field| field.chars().next());
+    let flags: Option<u64> = fields
+        .nth(FLAGS_AFTER_NAME)
+        .and_then(|field| field.parse().ok());
+    Some(Stat {
+        comm: String::from_utf8_lossy(comm).into_owned(),
+        kthread: flags.is_some_and(|flags| flags & PF_KTHREAD != 0),
+        state,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_thread_is_told_by_its_flags() {
+        let stat = parse(b"2 (kthreadd) S 0 0 0 0 -1 2129984 0 0 0\n").unwrap();
+        assert_eq!(
+            stat,
+            Stat {
+                comm: "kthreadd".to_owned(),
+                kthread: true,
+                state: Some('S')
+            }
+        );
+        let stat = parse(b"1 (systemd) S 0 1 1 0 -1 4194560 9 9 9\n").unwrap();
+        assert!(!stat.kthread);
+    }
+
+    #[test]
+    fn the_name_ends_at_the_last_parenthesis() {
+        let stat = parse(b"7 (a) R 1 (b\n c) D 1 7 7 0 -1 64 0\n").unwrap();
+        assert_eq!(stat.comm, "a) R 1 (b\n c");
+        assert_eq!(stat.state, Some('D'));
+    }
+
+    #[test]
+    fn odd_names_are_kept_and_cut_lines_say_less() {
+        let stat = parse(b"7 (\xff\x01) S").unwrap();
+        assert_eq!(stat.comm, "\u{fffd}\u{1}");
+        assert_eq!((stat.state, stat.kthread), (Some('S'), false));
+        assert_eq!(parse(b"7 ()").unwrap(), Stat::default());
+        for garbage in [&b""[..], b"7", b"7 (a", b"7 )a(", b"\xff(\xff)\xff"] {
+            assert_eq!(parse(garbage), None, "{garbage:?}");
+        }
+    }
+}
