@@ -2,6 +2,7 @@
 
 mod archive;
 mod build;
+mod chroot;
 mod cli;
 mod interrupt;
 mod kernels;

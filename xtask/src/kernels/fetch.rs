@@ -75,10 +75,19 @@ fn fetch_image(suite: &Suite, packages: &[Package], release: &str, folder: &Path
         apt::unpack(&deb, &unpacked)?;
         fs::remove_file(deb)?;
     }
+    // Since 7.x everything of a kernel is below usr/lib/modules.
     for name in ["vmlinuz", "config"] {
-        let file = unpacked.join(format!("boot/{name}-{release}"));
-        fs::rename(&file, folder.join(name))
-            .with_context(|| format!("no boot/{name}-{release} in the kernel's packages"))?;
+        let places = [
+            unpacked.join(format!("boot/{name}-{release}")),
+            unpacked.join(format!("usr/lib/modules/{release}/{name}")),
+        ];
+        let file = places
+            .iter()
+            .find(|place| place.is_file())
+            .with_context(|| {
+                format!("there is no {name} where {release}'s packages should have it")
+            })?;
+        fs::rename(file, folder.join(name))?;
     }
     // The kernel's own modules: 100 MB that no guest loads.
     fs::remove_dir_all(unpacked)?;
