@@ -1,0 +1,14 @@
+//! What people and programs get to see, drawn from a `Snapshot`.
+//!
+//! Everything here is pure: a value and a [`style::Style`] go in, text comes
+//! out. Names of tasks, patches and the like come from elsewhere and may be
+//! hostile: they pass through [`style::Style::text`] before they are shown.
+
+pub mod json;
+pub mod outcome;
+pub mod style;
+pub mod table;
+
+mod page;
+mod text;
+mod words;

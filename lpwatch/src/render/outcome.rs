@@ -1,0 +1,122 @@
+//! One line of what happened: the last word of `lpwatch wait`, and the rows
+//! of the last transitions in the table.
+
+use super::page::{Paint, Span, painted, plain};
+use super::style::Style;
+use super::words;
+use crate::model::Outcome;
+use crate::model::snapshot::PastTransition;
+
+/// What became of a transition, on one line without its newline, with only
+/// what is known: `lp_stall: patching reversed after 41 s; 98 tasks`.
+#[must_use]
+pub fn past(past: &PastTransition, style: &Style) -> String {
+    let mut spans = vec![painted(Paint::Bold, name(past, style)), plain(": ")];
+    spans.extend(story(past, style));
+    style.line(&spans)
+}
+
+/// The patch's name; the kernel log does not always tell it.
+pub(super) fn name(past: &PastTransition, style: &Style) -> String {
+    past.patch
+        .as_deref()
+        .map_or_else(|| "a patch".to_owned(), |name| style.text(name))
+}
+
+/// What happened, without the patch's name.
+pub(super) fn story(past: &PastTransition, style: &Style) -> Vec<Span> {
+    let (outcome, paint) = words::outcome(past.outcome);
+    let mut spans = Vec::new();
+    if let Some(direction) = past.direction {
+        spans.push(plain(format!("{} ", words::direction(direction))));
+    }
+    spans.push(painted(paint, outcome));
+    if let Some(duration) = past.duration_seconds.and_then(words::duration) {
+        spans.push(plain(format!(" after {duration}")));
+    }
+    if past.outcome == Outcome::Forced {
+        spans.push(plain("; the tasks left were switched unchecked"));
+    }
+    let counts: Vec<String> = [
+        past.tasks_total.map(|tasks| words::counted(tasks, "task")),
+        past.tries.map(tries),
+        past.signals
+            .filter(|&signals| signals > 0)
+            .map(|signals| words::counted(signals, "signal")),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    if !counts.is_empty() {
+        spans.push(painted(Paint::Dim, format!(" ({})", counts.join(", "))));
+    }
+    if let Some(errno) = past.errno {
+        spans.push(plain(format!(": {}", words::errno(errno))));
+    }
+    if let Some(message) = past
+        .message
+        .as_deref()
+        .filter(|message| !message.is_empty())
+    {
+        spans.push(plain(format!(": {}", style.text(message))));
+    }
+    spans
+}
+
+fn tries(number: u32) -> String {
+    words::glued(&format!(
+        "{number} {}",
+        if number == 1 { "try" } else { "tries" }
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Direction;
+    use crate::render::table::samples;
+
+    fn line(transition: &PastTransition) -> String {
+        past(transition, &Style::default())
+    }
+
+    #[test]
+    fn an_end_is_told_with_what_is_known() {
+        let mut past = samples::past("lp_easy", Outcome::Completed);
+        assert_eq!(
+            line(&past),
+            "lp_easy: patching completed after 1.2 s (98 tasks, 2 tries)"
+        );
+        past.direction = Some(Direction::Unpatching);
+        past.outcome = Outcome::Reversed;
+        past.duration_seconds = Some(41.0);
+        past.signals = Some(1);
+        assert_eq!(
+            line(&past),
+            "lp_easy: unpatching reversed after 41 s (98 tasks, 2 tries, 1 signal)"
+        );
+    }
+
+    #[test]
+    fn what_is_unknown_is_left_out() {
+        let past = PastTransition {
+            patch: None,
+            direction: None,
+            started_at: None,
+            duration_seconds: None,
+            tries: None,
+            signals: None,
+            tasks_total: None,
+            ..samples::past("", Outcome::Unknown)
+        };
+        assert_eq!(line(&past), "a patch: ended unseen");
+    }
+
+    #[test]
+    fn a_refusal_gives_the_kernels_reason() {
+        assert_eq!(
+            line(&samples::refused()),
+            "lp_refused: refused by the kernel: EINVAL (22): symbol 'nope' not found in symbol table"
+        );
+    }
+}

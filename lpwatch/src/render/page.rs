@@ -1,0 +1,215 @@
+//! Lines of painted text, wrapped so that none is wider than the terminal.
+
+use super::style::Style;
+use super::text::{cells, split_at_cells};
+
+/// How a span is painted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Paint {
+    Plain,
+    Bold,
+    Dim,
+    Green,
+    Yellow,
+    Red,
+    /// Red and bold: what must be seen first.
+    Alarm,
+}
+
+impl Paint {
+    /// The numbers of its escape sequence.
+    pub(super) fn code(self) -> Option<&'static str> {
+        match self {
+            Self::Plain => None,
+            Self::Bold => Some("1"),
+            Self::Dim => Some("2"),
+            Self::Green => Some("32"),
+            Self::Yellow => Some("33"),
+            Self::Red => Some("31"),
+            Self::Alarm => Some("1;31"),
+        }
+    }
+}
+
+/// Text of one paint. Spans that follow each other without a space between
+/// them belong to one word and are not torn apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Span {
+    pub text: String,
+    pub paint: Paint,
+}
+
+pub(super) fn plain(text: impl Into<String>) -> Span {
+    painted(Paint::Plain, text)
+}
+
+pub(super) fn painted(paint: Paint, text: impl Into<String>) -> Span {
+    Span {
+        text: text.into(),
+        paint,
+    }
+}
+
+/// The output so far.
+pub(super) struct Page<'a> {
+    pub style: &'a Style,
+    out: String,
+}
+
+/// A body narrower than this goes below its prefix instead of beside it.
+const MIN_BODY: usize = 16;
+/// How far it is indented there.
+const BELOW: usize = 6;
+
+impl<'a> Page<'a> {
+    pub(super) fn new(style: &'a Style) -> Self {
+        Self {
+            style,
+            out: String::new(),
+        }
+    }
+
+    pub(super) fn finish(self) -> String {
+        self.out
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.out.is_empty()
+    }
+
+    /// An empty line, unless the output is still empty.
+    pub(super) fn blank(&mut self) {
+        if !self.is_empty() {
+            self.out.push('\n');
+        }
+    }
+
+    /// A line of a `prefix`, kept as it is, and a `body`, wrapped beside it.
+    pub(super) fn line(&mut self, prefix: &[Span], body: &[Span]) {
+        let hang = width(prefix);
+        let room = self.style.width.saturating_sub(hang);
+        let fits = width(body) <= room;
+        if fits || room >= MIN_BODY {
+            self.wrapped(prefix, hang, body);
+        } else {
+            self.raw(prefix);
+            self.wrapped(&[plain(" ".repeat(BELOW))], BELOW, body);
+        }
+    }
+
+    /// `body` wrapped behind `indent` spaces.
+    pub(super) fn paragraph(&mut self, indent: usize, body: &[Span]) {
+        self.line(&[plain(" ".repeat(indent))], body);
+    }
+
+    fn wrapped(&mut self, prefix: &[Span], hang: usize, body: &[Span]) {
+        let mut lines = wrap(body, self.style.width.saturating_sub(hang)).into_iter();
+        let mut first = prefix.to_vec();
+        first.extend(lines.next().unwrap_or_default());
+        self.raw(&first);
+        for line in lines {
+            let mut indented = vec![plain(" ".repeat(hang))];
+            indented.extend(line);
+            self.raw(&indented);
+        }
+    }
+
+    fn raw(&mut self, spans: &[Span]) {
+        let mut spans = spans.to_vec();
+        // Padding at the end of a line is of no use, and a nuisance to copy.
+        while let Some(last) = spans.last_mut() {
+            last.text.truncate(last.text.trim_end_matches(' ').len());
+            if !last.text.is_empty() {
+                break;
+            }
+            spans.pop();
+        }
+        self.out.push_str(&self.style.line(&spans));
+        self.out.push('\n');
+    }
+}
+
+pub(super) fn width(spans: &[Span]) -> usize {
+    spans.iter().map(|span| cells(&span.text)).sum()
+}
+
+/// `spans` broken at spaces into lines of at most `width` cells; a word that
+/// is wider still is cut, for nothing of a command may be lost.
+pub(super) fn wrap(spans: &[Span], width: usize) -> Vec<Vec<Span>> {
+    let mut lines = vec![Vec::new()];
+    let mut used = 0;
+    for word in words(spans)
+        .into_iter()
+        .flat_map(|word| cut(word, width.max(1)))
+    {
+        let long = self::width(&word);
+        let starts_line = used == 0;
+        if !starts_line && used + 1 + long > width {
+            lines.push(Vec::new());
+            used = 0;
+        }
+        if let Some(line) = lines.last_mut() {
+            if used > 0 {
+                append(line, plain(" "), word.first().map(|span| span.paint));
+                used += 1;
+            }
+            used += long;
+            for span in word {
+                append(line, span, None);
+            }
+        }
+    }
+    lines
+}
+
+/// Adds a span, joined with the last one where both are painted alike. A
+/// space takes the paint of its neighbours where they agree (`next`).
+fn append(line: &mut Vec<Span>, mut span: Span, next: Option<Paint>) {
+    if let Some(last) = line.last_mut() {
+        if Some(last.paint) == next {
+            span.paint = last.paint;
+        }
+        if last.paint == span.paint {
+            last.text.push_str(&span.text);
+            return;
+        }
+    }
+    line.push(span);
+}
+
+fn words(spans: &[Span]) -> Vec<Vec<Span>> {
+    let mut words = vec![Vec::new()];
+    for span in spans {
+        for (nth, part) in span.text.split(' ').enumerate() {
+            if nth > 0 {
+                words.push(Vec::new());
+            }
+            if let Some(word) = words.last_mut().filter(|_| !part.is_empty()) {
+                word.push(painted(span.paint, part));
+            }
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+/// A word in pieces that fit.
+fn cut(word: Vec<Span>, width: usize) -> Vec<Vec<Span>> {
+    if self::width(&word) <= width {
+        return vec![word];
+    }
+    let mut pieces = Vec::new();
+    for span in word {
+        let mut rest = span.text.as_str();
+        while !rest.is_empty() {
+            // A character wider than the line would never fit: it goes alone.
+            let (piece, after) = match split_at_cells(rest, width) {
+                ("", rest) => rest.split_at(rest.chars().next().map_or(0, char::len_utf8)),
+                fitting => fitting,
+            };
+            pieces.push(vec![painted(span.paint, piece)]);
+            rest = after;
+        }
+    }
+    pieces
+}

@@ -1,0 +1,151 @@
+//! A patch in the table: one line when all is well, a block while it moves.
+
+use super::{padded, transition};
+use crate::model::Direction;
+use crate::model::snapshot::{Object, Patch};
+use crate::render::page::{Page, Paint, Span, painted, plain};
+use crate::render::{text, words};
+
+/// Patches that are not in transition, one line each, in columns.
+pub(super) fn calm(page: &mut Page<'_>, patches: &[&Patch]) {
+    let style = page.style;
+    let names: Vec<String> = patches
+        .iter()
+        .map(|patch| text::truncate(&style.text(&patch.name), style.width / 2, style.ellipsis()))
+        .collect();
+    let width = names
+        .iter()
+        .map(|name| text::cells(name))
+        .max()
+        .unwrap_or(0);
+    for (patch, name) in patches.iter().zip(&names) {
+        let name = painted(Paint::Bold, format!("{}  ", padded(name, width)));
+        page.line(&[mark(page, patch), name], &calm_words(page, patch));
+        if patch.enabled {
+            not_patched(page, patch);
+        }
+    }
+}
+
+fn calm_words(page: &Page<'_>, patch: &Patch) -> Vec<Span> {
+    let mut spans = vec![if patch.enabled {
+        painted(Paint::Green, "enabled")
+    } else {
+        painted(Paint::Dim, "disabled")
+    }];
+    let mut details = Vec::new();
+    if patch.enabled {
+        details.extend(extent(page, patch));
+    }
+    if patch.enabled && patch.replace == Some(true) {
+        details.push(words::glued("atomic replace"));
+    }
+    details.extend(words::engine(patch.engine).map(str::to_owned));
+    for detail in details {
+        spans.push(plain(format!(", {detail}")));
+    }
+    spans
+}
+
+/// `3 functions in vmlinux and nfs`, of the objects that are patched.
+fn extent(page: &Page<'_>, patch: &Patch) -> Option<String> {
+    let objects: Vec<&Object> = patch
+        .objects
+        .iter()
+        .filter(|object| object.patched != Some(false))
+        .collect();
+    let functions: usize = objects.iter().map(|object| object.functions.len()).sum();
+    if functions == 0 {
+        return None;
+    }
+    let places = match objects.as_slice() {
+        [one] => page.style.text(&one.name),
+        [one, other] => {
+            format!(
+                "{} and {}",
+                page.style.text(&one.name),
+                page.style.text(&other.name)
+            )
+        }
+        many => words::counted(many.len(), "object"),
+    };
+    Some(format!(
+        "{} in {places}",
+        words::counted(functions, "function")
+    ))
+}
+
+/// A patch in transition: its headline, how far it is, who is left, what to
+/// do.
+pub(super) fn moving(page: &mut Page<'_>, patch: &Patch) {
+    let Some(transition) = &patch.transition else {
+        return;
+    };
+    let style = page.style;
+    let room = style.width.saturating_sub(2);
+    let name = text::truncate(&style.text(&patch.name), room, style.ellipsis());
+    let mut prefix = vec![mark(page, patch), painted(Paint::Bold, name)];
+    let headline = transition::headline(transition, words::engine(patch.engine));
+    // The name takes two spaces after it only where something follows.
+    prefix.push(plain("  "));
+    if crate::render::page::width(&prefix) > style.width {
+        prefix.pop();
+    }
+    page.line(&prefix, &headline);
+    transition::details(page, patch, transition);
+    if transition.direction == Direction::Patching {
+        not_patched(page, patch);
+    }
+    transition::left(page, transition);
+}
+
+/// A shape at the start of the line, for the eye that runs down the page.
+fn mark(page: &Page<'_>, patch: &Patch) -> Span {
+    let (unicode, ascii, paint) = match &patch.transition {
+        Some(transition) => {
+            let paint = transition
+                .phase
+                .map_or(Paint::Yellow, |phase| words::phase(phase).1);
+            if paint == Paint::Alarm {
+                ("!", "!", paint)
+            } else {
+                ("◐", "~", paint)
+            }
+        }
+        None if patch.enabled => ("●", "*", Paint::Green),
+        None => ("○", "-", Paint::Dim),
+    };
+    painted(
+        paint,
+        format!("{} ", if page.style.unicode { unicode } else { ascii }),
+    )
+}
+
+/// The objects in which nothing is redirected although the patch is on.
+fn not_patched(page: &mut Page<'_>, patch: &Patch) {
+    for object in patch
+        .objects
+        .iter()
+        .filter(|object| object.patched == Some(false))
+    {
+        let name = page.style.text(&object.name);
+        let spans = if object.name == "vmlinux" {
+            vec![painted(
+                Paint::Yellow,
+                "vmlinux is not patched although the patch is on.",
+            )]
+        } else {
+            let what = match object.functions.len() {
+                0 => "it is patched".to_owned(),
+                1 => "its 1 function is patched".to_owned(),
+                many => format!("its {many} functions are patched"),
+            };
+            vec![
+                plain(format!("Module {name} is ")),
+                painted(Paint::Yellow, "not loaded"),
+                plain(format!("; {what} once it is.")),
+            ]
+        };
+        page.paragraph(2, &spans);
+    }
+}

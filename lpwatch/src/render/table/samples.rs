@@ -1,0 +1,173 @@
+//! Snapshots made by hand for the tests of what is drawn from them.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::model::snapshot::{
+    Function, Object, PastTransition, Patch, SCHEMA_VERSION, Snapshot, Source, Transition,
+    TrendPoint,
+};
+use crate::model::{Blocker, Direction, EngineKind, Outcome, Phase, Reason};
+
+pub(in crate::render) fn now() -> Timestamp {
+    "2026-03-01T03:12:45Z".parse().unwrap()
+}
+
+fn ago(seconds: i64) -> Timestamp {
+    now() - SignedDuration::from_secs(seconds)
+}
+
+pub(in crate::render) fn snapshot(patches: Vec<Patch>) -> Snapshot {
+    Snapshot {
+        schema_version: SCHEMA_VERSION,
+        host: "web-17".to_owned(),
+        kernel: "6.12.43+deb13-amd64".to_owned(),
+        taken_at: now(),
+        source: Source::Bpf,
+        daemon: true,
+        probes: Vec::new(),
+        notes: Vec::new(),
+        events_lost: 0,
+        patches,
+        last_transitions: Vec::new(),
+    }
+}
+
+pub(in crate::render) fn object(name: &str, patched: bool, functions: &[&str]) -> Object {
+    Object {
+        name: name.to_owned(),
+        patched: Some(patched),
+        functions: functions
+            .iter()
+            .map(|&name| Function {
+                name: name.to_owned(),
+                sympos: 1,
+                calls: None,
+            })
+            .collect(),
+    }
+}
+
+pub(in crate::render) fn patch(name: &str) -> Patch {
+    Patch {
+        name: name.to_owned(),
+        engine: EngineKind::Livepatch,
+        enabled: true,
+        replace: Some(false),
+        stack_order: None,
+        objects: vec![object("vmlinux", true, &["cmdline_proc_show"])],
+        transition: None,
+    }
+}
+
+pub(in crate::render) fn task(tid: u32, comm: &str, kthread: bool) -> Blocker {
+    Blocker {
+        tid,
+        tgid: tid,
+        comm: comm.to_owned(),
+        kthread,
+        reason: None,
+        cause: None,
+        function: None,
+        program: None,
+        since_seconds: Some(4.2),
+        stack: Vec::new(),
+        advice: None,
+    }
+}
+
+pub(in crate::render) fn trend(points: &[(f64, u32)]) -> Vec<TrendPoint> {
+    points
+        .iter()
+        .map(|&(seconds, remaining)| TrendPoint { seconds, remaining })
+        .collect()
+}
+
+/// A transition in its first seconds: 57 of 98 tasks left.
+pub(in crate::render) fn progressing() -> Snapshot {
+    let mut patch = patch("lp_easy");
+    patch.transition = Some(Transition {
+        direction: Direction::Patching,
+        started_at: Some(ago(4)),
+        age_seconds: Some(4.2),
+        tasks_total: Some(98),
+        tasks_remaining: Some(57),
+        tries: Some(4),
+        signals: Some(0),
+        phase: Some(Phase::Progressing),
+        reversed: false,
+        forced: false,
+        seconds_without_progress: Some(0.8),
+        trend: trend(&[(0.0, 98), (1.0, 80), (2.0, 80), (3.4, 57)]),
+        blockers: (0..57)
+            .map(|nth| task(1200 + nth, "nginx", false))
+            .collect(),
+        next: Vec::new(),
+    });
+    snapshot(vec![patch])
+}
+
+/// A kernel thread that stays in the function to be patched.
+pub(in crate::render) fn stalled() -> Snapshot {
+    let mut patch = patch("lp_stall");
+    patch.objects = vec![object("lpwatch_target", true, &["target_main"])];
+    let blocker = Blocker {
+        since_seconds: Some(130.0),
+        reason: Some(Reason::SleepingOnFunction),
+        function: Some("target_main".to_owned()),
+        ..task(139, "lpwatch_target", true)
+    };
+    patch.transition = Some(Transition {
+        direction: Direction::Patching,
+        started_at: Some(ago(130)),
+        age_seconds: Some(130.0),
+        tasks_total: Some(98),
+        tasks_remaining: Some(1),
+        tries: Some(130),
+        signals: Some(8),
+        phase: Some(Phase::Stalled),
+        reversed: false,
+        forced: false,
+        seconds_without_progress: Some(118.0),
+        trend: trend(&[(0.0, 57), (3.0, 12), (10.0, 1), (60.0, 1), (128.0, 1)]),
+        blockers: vec![blocker],
+        next: vec![
+            "The kernel's signal does not move a kernel thread that stays in a patched function."
+                .to_owned(),
+            "Take the patch back: echo 0 > /sys/kernel/livepatch/lp_stall/enabled".to_owned(),
+        ],
+    });
+    let mut snapshot = snapshot(vec![self::patch("lp_easy"), patch]);
+    snapshot.last_transitions = vec![past("lp_easy", Outcome::Completed)];
+    snapshot
+}
+
+pub(in crate::render) fn past(name: &str, outcome: Outcome) -> PastTransition {
+    PastTransition {
+        patch: Some(name.to_owned()),
+        direction: Some(Direction::Patching),
+        outcome,
+        started_at: Some(ago(601)),
+        ended_at: ago(600),
+        duration_seconds: Some(1.26),
+        errno: None,
+        message: None,
+        tries: Some(2),
+        signals: Some(0),
+        tasks_total: Some(98),
+        recorded_after_ms: Some(3.1),
+    }
+}
+
+pub(in crate::render) fn refused() -> PastTransition {
+    PastTransition {
+        direction: None,
+        started_at: None,
+        duration_seconds: None,
+        errno: Some(22),
+        message: Some("symbol 'nope' not found in symbol table".to_owned()),
+        tries: None,
+        signals: None,
+        tasks_total: None,
+        ..past("lp_refused", Outcome::Refused)
+    }
+}

@@ -1,0 +1,213 @@
+//! A transition in the table: how it goes, how far it is, what to do.
+
+use super::blockers;
+use crate::model::snapshot::{Patch, Transition, TrendPoint};
+use crate::model::{Direction, Phase};
+use crate::render::page::{Page, Paint, Span, painted, plain};
+use crate::render::words;
+
+/// How many numbers tell the trend, and how many functions are named.
+const TREND_SHOWN: usize = 4;
+const FUNCTIONS_SHOWN: usize = 3;
+/// How many different pieces of advice of the tasks left are shown.
+const ADVICE_SHOWN: usize = 3;
+
+/// `stalled, in transition (patching) for 2 min 10 s`
+pub(super) fn headline(transition: &Transition, engine: Option<&'static str>) -> Vec<Span> {
+    let way = match (transition.direction, transition.reversed) {
+        (direction, false) => words::direction(direction),
+        (Direction::Patching, true) => "unpatching reversed, now patching",
+        (Direction::Unpatching, true) => "patching reversed, now unpatching",
+    };
+    let mut spans = Vec::new();
+    if let Some(phase) = transition.phase {
+        let (word, paint) = words::phase(phase);
+        spans.push(painted(paint, word));
+        spans.push(plain(", "));
+    }
+    spans.push(plain(format!("in transition ({way})")));
+    if let Some(age) = transition.age_seconds.and_then(words::age) {
+        spans.push(plain(format!(" for {age}")));
+    }
+    if transition.forced {
+        spans.push(painted(Paint::Yellow, ", forced"));
+    }
+    if let Some(engine) = engine {
+        spans.push(plain(format!(", {engine}")));
+    }
+    spans
+}
+
+/// How far it is, and what is known of why it is no further.
+pub(super) fn details(page: &mut Page<'_>, patch: &Patch, transition: &Transition) {
+    progress(page, transition);
+    if transition.phase == Some(Phase::Progressing) {
+        return;
+    }
+    let mut parts = Vec::new();
+    if let Some(idle) = transition.seconds_without_progress.and_then(words::age) {
+        parts.push(format!("no task has switched for {idle}"));
+    }
+    let efforts: Vec<String> = [
+        transition
+            .tries
+            .map(|tries| format!("tried {}", words::times(tries))),
+        transition
+            .signals
+            .filter(|&signals| signals > 0)
+            .map(|signals| format!("sent signals {}", words::times(signals))),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    if !efforts.is_empty() {
+        parts.push(format!("the kernel has {}", efforts.join(" and ")));
+    }
+    if !parts.is_empty() {
+        page.paragraph(2, &[plain(sentence(&parts.join("; ")))]);
+    }
+    if let Some(functions) = functions(page, patch) {
+        page.paragraph(2, &[plain(functions)]);
+    }
+}
+
+/// The bar, the number of tasks left, and how it fell.
+fn progress(page: &mut Page<'_>, transition: &Transition) {
+    let Some(left) = transition.tasks_remaining else {
+        return;
+    };
+    let paint = transition
+        .phase
+        .map_or(Paint::Plain, |phase| words::phase(phase).1);
+    let mut prefix = vec![plain("  ")];
+    let count = match transition.tasks_total {
+        Some(total) => {
+            prefix.extend(bar(page, left, total, paint));
+            prefix.push(plain("  "));
+            format!("{left} of {} left", words::counted(total, "task"))
+        }
+        None => format!("{} left", words::counted(left, "task")),
+    };
+    let mut spans = vec![painted(Paint::Bold, words::glued(&count))];
+    if let Some(trend) = trend(page, &transition.trend) {
+        spans.push(plain(format!(" {trend}")));
+    }
+    page.line(&prefix, &spans);
+}
+
+/// What has switched, filled. It is full only when no task is left.
+fn bar(page: &Page<'_>, left: u32, total: u32, paint: Paint) -> Vec<Span> {
+    let style = page.style;
+    let width = (style.width / 4).clamp(10, 30);
+    let switched = u64::from(total.saturating_sub(left));
+    let share = u64::try_from(width).unwrap_or(0) * switched / u64::from(total.max(1));
+    let filled = usize::try_from(share).unwrap_or(width).min(width);
+    let (full, empty) = if style.unicode {
+        ("█", "░")
+    } else {
+        ("#", ".")
+    };
+    let filled_text = painted(paint, full.repeat(filled));
+    let empty_text = painted(Paint::Dim, empty.repeat(width - filled));
+    if style.unicode {
+        vec![filled_text, empty_text]
+    } else {
+        vec![plain("["), filled_text, empty_text, plain("]")]
+    }
+}
+
+/// `(57 → 12 → 1 in 10 s)`: the first number, some between, the last, and
+/// how long it took to get there.
+fn trend(page: &Page<'_>, points: &[TrendPoint]) -> Option<String> {
+    let mut changes: Vec<&TrendPoint> = points.iter().collect();
+    changes.dedup_by_key(|point| point.remaining);
+    let (first, last) = (changes.first()?, changes.last()?);
+    if changes.len() < 2 {
+        return None;
+    }
+    let took = words::duration(last.seconds - first.seconds)?;
+    let shown = changes.len().min(TREND_SHOWN);
+    let numbers: Vec<String> = (0..shown)
+        .filter_map(|nth| changes.get(nth * (changes.len() - 1) / (shown - 1)))
+        .map(|point| point.remaining.to_string())
+        .collect();
+    let arrow = format!(" {} ", page.style.arrow());
+    Some(words::glued(&format!(
+        "({} in {took})",
+        numbers.join(&arrow)
+    )))
+}
+
+/// `Changes vmlinux: do_exit, do_fork and 4 more.`
+fn functions(page: &Page<'_>, patch: &Patch) -> Option<String> {
+    let all: Vec<String> = patch
+        .objects
+        .iter()
+        .flat_map(|object| {
+            object
+                .functions
+                .iter()
+                .map(move |function| (object, function))
+        })
+        .map(|(object, function)| {
+            let (function, object) = (
+                page.style.text(&function.name),
+                page.style.text(&object.name),
+            );
+            if object == "vmlinux" {
+                function
+            } else {
+                format!("{function} ({object})")
+            }
+        })
+        .collect();
+    let shown = all.get(..FUNCTIONS_SHOWN).unwrap_or(&all).join(", ");
+    match all.len() {
+        0 => None,
+        few if few <= FUNCTIONS_SHOWN => Some(format!("It changes {shown}.")),
+        many => Some(format!(
+            "It changes {shown} and {} more.",
+            many - FUNCTIONS_SHOWN
+        )),
+    }
+}
+
+/// The tasks left and what can be done.
+pub(super) fn left(page: &mut Page<'_>, transition: &Transition) {
+    blockers::table(page, transition);
+    let mut steps: Vec<&str> = transition.next.iter().map(String::as_str).collect();
+    let mut advice = 0;
+    for blocker in &transition.blockers {
+        if let Some(text) = blocker
+            .advice
+            .as_deref()
+            .filter(|text| !steps.contains(text))
+        {
+            if advice == ADVICE_SHOWN {
+                break;
+            }
+            advice += 1;
+            steps.push(text);
+        }
+    }
+    if steps.is_empty() {
+        return;
+    }
+    page.blank();
+    page.paragraph(2, &[painted(Paint::Bold, "What to do")]);
+    for step in steps {
+        let bullet = plain(format!("  {} ", page.style.arrow()));
+        page.line(&[bullet], &[plain(page.style.text(step))]);
+    }
+}
+
+/// `text` with a capital and a full stop.
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    let first: String = chars
+        .next()
+        .into_iter()
+        .flat_map(char::to_uppercase)
+        .collect();
+    format!("{first}{}.", chars.as_str())
+}

@@ -1,0 +1,110 @@
+//! Text that cannot touch the terminal, measured in the terminal's cells.
+
+use std::fmt::Write as _;
+
+use unicode_width::UnicodeWidthChar as _;
+
+/// A space that lines are not broken at; shown as a plain space.
+pub(super) const GLUE: char = '\u{a0}';
+
+/// `text` with everything escaped that moves the cursor, changes the terminal
+/// or makes the text read differently from what it holds: control characters
+/// (ESC, newline, C1), line separators, invisible and bidi characters.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    escape(text, is_unsafe)
+}
+
+/// Like [`printable`], with everything outside ASCII escaped as well. On a
+/// terminal that does not speak UTF-8 the bytes of a harmless character can
+/// be control characters.
+pub(super) fn printable_ascii(text: &str) -> String {
+    escape(text, |c| !c.is_ascii() || is_unsafe(c))
+}
+
+fn escape(text: &str, is_escaped: impl Fn(char) -> bool) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if !is_escaped(c) => out.push(c),
+            c if u32::from(c) < 0x100 => {
+                // Writing to a String cannot fail.
+                let _ = write!(out, "\\x{:02x}", u32::from(c));
+            }
+            c => {
+                let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
+            }
+        }
+    }
+    out
+}
+
+fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+            | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// How many cells `text` takes, character by character as terminals count.
+pub(super) fn cells(text: &str) -> usize {
+    text.chars().map(cells_of).sum()
+}
+
+fn cells_of(c: char) -> usize {
+    c.width().unwrap_or(0)
+}
+
+/// `text` in at most `width` cells, its end replaced by `ellipsis` if need be.
+pub(super) fn truncate(text: &str, width: usize, ellipsis: &str) -> String {
+    if cells(text) <= width {
+        return text.to_owned();
+    }
+    let (head, _) = split_at_cells(text, width.saturating_sub(cells(ellipsis)));
+    format!("{head}{ellipsis}")
+}
+
+/// `text` cut where `width` cells are full.
+pub(super) fn split_at_cells(text: &str, width: usize) -> (&str, &str) {
+    let mut used = 0;
+    for (at, c) in text.char_indices() {
+        used += cells_of(c);
+        if used > width {
+            return text.split_at(at);
+        }
+    }
+    (text, "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_reaches_the_terminal() {
+        assert_eq!(printable("kworker/0:1-events"), "kworker/0:1-events");
+        assert_eq!(printable("a\nb\r\tc"), "a\\nb\\r\\tc");
+        assert_eq!(printable("\u{1b}[2J\u{7f}\u{0}"), "\\x1b[2J\\x7f\\x00");
+        assert_eq!(printable("\u{9b}31m"), "\\x9b31m");
+        assert_eq!(printable("\u{202e}dab\u{2066}"), "\\u{202e}dab\\u{2066}");
+        assert_eq!(printable("a\u{200b}b\u{2028}"), "a\\u{200b}b\\u{2028}");
+        assert_eq!(printable("naïve 数据 \u{fffd}"), "naïve 数据 \u{fffd}");
+        assert_eq!(printable_ascii("ï数"), "\\xef\\u{6570}");
+    }
+
+    #[test]
+    fn names_are_cut_by_cells() {
+        assert_eq!(truncate("short", 5, "…"), "short");
+        assert_eq!(truncate("longer", 5, "…"), "long…");
+        assert_eq!(truncate("longer", 5, "..."), "lo...");
+        // A wide character that would straddle the edge is left out.
+        assert_eq!(truncate("数据数据", 4, "…"), "数…");
+        assert_eq!(cells("数据"), 4);
+    }
+}

@@ -1,0 +1,208 @@
+//! Values in words: ages, times, outcomes, error numbers.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::page::Paint;
+use super::text::GLUE;
+use crate::model::{Direction, EngineKind, Outcome, Phase};
+
+/// An age in whole seconds: `4 s`, `2 min 10 s`, `3 h 05 min`, `2 d 3 h`.
+/// `None` for what is no age (negative, NaN).
+pub(super) fn age(seconds: f64) -> Option<String> {
+    let seconds = Duration::try_from_secs_f64(seconds).ok()?.as_secs();
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    let words = if days > 0 {
+        format!("{days} d {} h", hours % 24)
+    } else if hours > 0 {
+        format!("{hours} h {:02} min", minutes % 60)
+    } else if minutes > 0 {
+        format!("{minutes} min {:02} s", seconds % 60)
+    } else {
+        format!("{seconds} s")
+    };
+    Some(glued(&words))
+}
+
+/// How long something took: like an age, but exact below ten seconds.
+pub(super) fn duration(seconds: f64) -> Option<String> {
+    let exact = Duration::try_from_secs_f64(seconds).ok()?;
+    let (whole, millis) = (exact.as_secs(), exact.subsec_millis());
+    if whole >= 10 {
+        age(seconds)
+    } else if whole > 0 {
+        Some(glued(&format!("{whole}.{} s", millis / 100)))
+    } else {
+        Some(glued(&format!("{millis} ms")))
+    }
+}
+
+/// A value and its unit are not to be torn apart at the end of a line.
+pub(super) fn glued(text: &str) -> String {
+    text.replace(' ', &GLUE.to_string())
+}
+
+/// The time of day in UTC, with its date unless that is today's.
+pub(super) fn clock(time: Timestamp, now: Timestamp) -> String {
+    let is_today = time.strftime("%F").to_string() == now.strftime("%F").to_string();
+    glued(
+        &time
+            .strftime(if is_today { "%H:%M:%S" } else { "%F %H:%M" })
+            .to_string(),
+    )
+}
+
+/// `1 task`, `2 tasks`.
+pub(super) fn counted(number: impl TryInto<u64> + Copy, one: &str) -> String {
+    // What does not fit is more than one.
+    let number = number.try_into().unwrap_or(u64::MAX);
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number}{GLUE}{one}{plural}")
+}
+
+/// `once`, `2 times`.
+pub(super) fn times(number: u32) -> String {
+    if number == 1 {
+        "once".to_owned()
+    } else {
+        format!("{number}{GLUE}times")
+    }
+}
+
+pub(super) fn phase(phase: Phase) -> (&'static str, Paint) {
+    match phase {
+        Phase::Progressing => ("progressing", Paint::Green),
+        Phase::Slow => ("slow", Paint::Yellow),
+        Phase::Long => ("long", Paint::Yellow),
+        Phase::Stalled => ("stalled", Paint::Alarm),
+    }
+}
+
+pub(super) fn direction(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Patching => "patching",
+        Direction::Unpatching => "unpatching",
+    }
+}
+
+pub(super) fn outcome(outcome: Outcome) -> (&'static str, Paint) {
+    match outcome {
+        Outcome::Completed => ("completed", Paint::Green),
+        Outcome::Reversed => ("reversed", Paint::Yellow),
+        Outcome::Forced => ("forced", Paint::Yellow),
+        Outcome::Cancelled => ("cancelled by the kernel", Paint::Red),
+        Outcome::Refused => ("refused by the kernel", Paint::Red),
+        Outcome::Unknown => ("ended unseen", Paint::Yellow),
+    }
+}
+
+/// The patching system, where it is not the kernel's own.
+pub(super) fn engine(engine: EngineKind) -> Option<&'static str> {
+    match engine {
+        EngineKind::Livepatch => None,
+        EngineKind::Kpatch => Some("kpatch"),
+        EngineKind::Kgraft => Some("kGraft"),
+        EngineKind::Ksplice => Some("Ksplice"),
+        EngineKind::Kernelcare => Some("KernelCare"),
+        EngineKind::Openeuler => Some("openEuler"),
+    }
+}
+
+/// `EINVAL (22)`, or `error 4095` where the number has no name here.
+pub(super) fn errno(number: u32) -> String {
+    errno_name(number).map_or_else(
+        || format!("error{GLUE}{number}"),
+        |name| format!("{name}{GLUE}({number})"),
+    )
+}
+
+/// The names of what loading a module and enabling a patch can fail with.
+/// These numbers are the same on every processor livepatch runs on.
+fn errno_name(number: u32) -> Option<&'static str> {
+    Some(match number {
+        1 => "EPERM",
+        2 => "ENOENT",
+        3 => "ESRCH",
+        4 => "EINTR",
+        5 => "EIO",
+        6 => "ENXIO",
+        7 => "E2BIG",
+        8 => "ENOEXEC",
+        9 => "EBADF",
+        11 => "EAGAIN",
+        12 => "ENOMEM",
+        13 => "EACCES",
+        14 => "EFAULT",
+        16 => "EBUSY",
+        17 => "EEXIST",
+        19 => "ENODEV",
+        22 => "EINVAL",
+        24 => "EMFILE",
+        28 => "ENOSPC",
+        34 => "ERANGE",
+        38 => "ENOSYS",
+        61 => "ENODATA",
+        80 => "ELIBBAD",
+        84 => "EILSEQ",
+        95 => "EOPNOTSUPP",
+        110 => "ETIMEDOUT",
+        126 => "ENOKEY",
+        127 => "EKEYEXPIRED",
+        128 => "EKEYREVOKED",
+        129 => "EKEYREJECTED",
+        524 => "ENOTSUPP",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unglued(text: Option<String>) -> String {
+        text.unwrap_or_default().replace(GLUE, " ")
+    }
+
+    #[test]
+    fn ages_are_short() {
+        for (seconds, words) in [
+            (0.0, "0 s"),
+            (4.9, "4 s"),
+            (130.0, "2 min 10 s"),
+            (11_100.0, "3 h 05 min"),
+            (183_600.0, "2 d 3 h"),
+            (-1.0, ""),
+            (f64::NAN, ""),
+        ] {
+            assert_eq!(unglued(age(seconds)), words);
+        }
+    }
+
+    #[test]
+    fn short_durations_are_exact() {
+        for (seconds, words) in [
+            (0.042, "42 ms"),
+            (1.26, "1.2 s"),
+            (9.99, "9.9 s"),
+            (41.3, "41 s"),
+            (61.0, "1 min 01 s"),
+        ] {
+            assert_eq!(unglued(duration(seconds)), words);
+        }
+    }
+
+    #[test]
+    fn times_say_their_day_when_it_is_another() {
+        let now: Timestamp = "2026-03-02T00:05:00Z".parse().unwrap();
+        let earlier: Timestamp = "2026-03-01T23:55:01Z".parse().unwrap();
+        assert_eq!(clock(now, now), "00:05:00");
+        assert_eq!(clock(earlier, now).replace(GLUE, " "), "2026-03-01 23:55");
+    }
+
+    #[test]
+    fn errors_have_names() {
+        assert_eq!(errno(22).replace(GLUE, " "), "EINVAL (22)");
+        assert_eq!(errno(4000).replace(GLUE, " "), "error 4000");
+    }
+}
