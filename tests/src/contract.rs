@@ -1,0 +1,175 @@
+//! The document that `lpwatch status -o json` promises, read strictly: a field
+//! that is missing is an error, even one that may be null.
+//!
+//! These are the scenarios' own types, not lpwatch's, so that a field renamed
+//! in lpwatch is noticed here.
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Deserializer};
+
+/// For fields that may be null and must be there: serde takes a missing
+/// `Option` for `None` unless it is given a function.
+fn nullable<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Option::deserialize(deserializer)
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Document {
+    pub schema_version: u64,
+    pub host: String,
+    pub kernel: String,
+    pub source: String,
+    pub daemon: bool,
+    pub events_lost: u64,
+    pub probes: Vec<Probe>,
+    pub patches: Vec<Patch>,
+    pub last_transitions: Vec<Past>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Probe {
+    pub fact: String,
+    pub kind: String,
+    #[serde(deserialize_with = "nullable")]
+    pub target: Option<String>,
+    pub attached: bool,
+    #[serde(deserialize_with = "nullable")]
+    pub note: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Patch {
+    pub name: String,
+    pub engine: String,
+    #[serde(deserialize_with = "nullable")]
+    pub enabled: Option<bool>,
+    #[serde(deserialize_with = "nullable")]
+    pub replace: Option<bool>,
+    #[serde(deserialize_with = "nullable")]
+    pub stack_order: Option<u64>,
+    pub objects: Vec<Object>,
+    #[serde(deserialize_with = "nullable")]
+    pub transition: Option<Transition>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Object {
+    pub name: String,
+    #[serde(deserialize_with = "nullable")]
+    pub patched: Option<bool>,
+    pub functions: Vec<Function>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Function {
+    pub name: String,
+    pub sympos: u64,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Transition {
+    pub direction: String,
+    #[serde(deserialize_with = "nullable")]
+    pub started_at: Option<String>,
+    #[serde(deserialize_with = "nullable")]
+    pub age_seconds: Option<f64>,
+    #[serde(deserialize_with = "nullable")]
+    pub tasks_total: Option<usize>,
+    #[serde(deserialize_with = "nullable")]
+    pub tasks_remaining: Option<usize>,
+    #[serde(deserialize_with = "nullable")]
+    pub tries: Option<u64>,
+    #[serde(deserialize_with = "nullable")]
+    pub signals: Option<u64>,
+    pub phase: String,
+    pub blockers: Vec<Blocker>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Blocker {
+    pub tid: i32,
+    pub tgid: i32,
+    pub comm: String,
+    pub kthread: bool,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Past {
+    pub patch: String,
+    pub direction: String,
+    pub outcome: String,
+    #[serde(deserialize_with = "nullable")]
+    pub errno: Option<i32>,
+    #[serde(deserialize_with = "nullable")]
+    pub message: Option<String>,
+    #[serde(deserialize_with = "nullable")]
+    pub tries: Option<u64>,
+    #[serde(deserialize_with = "nullable")]
+    pub signals: Option<u64>,
+    #[serde(deserialize_with = "nullable")]
+    pub recorded_after_ms: Option<f64>,
+}
+
+impl Document {
+    pub fn find(&self, patch: &str) -> Option<&Patch> {
+        self.patches.iter().find(|one| one.name == patch)
+    }
+
+    pub fn patch(&self, patch: &str) -> Result<&Patch> {
+        self.find(patch)
+            .with_context(|| format!("status does not list {patch}: {self:?}"))
+    }
+
+    pub fn transition(&self, patch: &str) -> Result<&Transition> {
+        self.patch(patch)?
+            .transition
+            .as_ref()
+            .with_context(|| format!("status shows no transition of {patch}: {self:?}"))
+    }
+
+    /// The newest finished transition of that patch.
+    pub fn last(&self, patch: &str) -> Option<&Past> {
+        self.last_transitions
+            .iter()
+            .find(|past| past.patch == patch)
+    }
+}
+
+impl Patch {
+    pub fn object(&self, name: &str) -> Result<&Object> {
+        self.objects
+            .iter()
+            .find(|object| object.name == name)
+            .with_context(|| format!("{} lists no object {name}: {self:?}", self.name))
+    }
+}
+
+impl Transition {
+    /// The tasks left, for comparison with the scenarios' own count.
+    pub fn tids(&self) -> std::collections::BTreeSet<i32> {
+        self.blockers.iter().map(|blocker| blocker.tid).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OBJECT: &str = r#"{"name":"vmlinux","patched":null,"functions":[]}"#;
+
+    #[test]
+    fn null_is_accepted_where_it_is_promised() {
+        let object: Object = serde_json::from_str(OBJECT).unwrap();
+        assert_eq!(object.patched, None);
+    }
+
+    #[test]
+    fn a_missing_field_breaks_the_contract() {
+        let without = OBJECT.replace(r#""patched":null,"#, "");
+        assert!(serde_json::from_str::<Object>(&without).is_err());
+    }
+}

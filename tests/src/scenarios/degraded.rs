@@ -1,0 +1,106 @@
+//! lpwatch with less than it would like: it says what it lacks and goes on
+//! with what there is.
+
+use anyhow::{Result, ensure};
+
+use crate::contract::Document;
+use crate::guest::Module;
+use crate::lpwatch::{ALONE, Ended, PATIENT, Running, code};
+use crate::patch::Patch;
+use crate::restricted;
+use crate::tasks::Code;
+use crate::trial::Trial;
+
+/// A transition with one task left, to be seen with fewer rights.
+struct Stalled {
+    // Dropped in this order: the patch goes before what it patches.
+    _patch: Patch,
+    _target: Module,
+}
+
+fn stalled() -> Result<Stalled> {
+    let target = Module::load("lpwatch_target")?;
+    let patch = Patch::load("lp_stall")?;
+    patch.wait_left(Code::Old, 1)?;
+    Ok(Stalled {
+        _patch: patch,
+        _target: target,
+    })
+}
+
+fn restricted(options: &[&str], arguments: &[&[&str]]) -> Result<Ended> {
+    Running::start(restricted::prefix(options)?, &arguments.concat())?.end()
+}
+
+fn says(ended: &Ended, words: &[&str]) -> Result<()> {
+    let text = ended.all_text().to_lowercase();
+    let said = words.iter().any(|word| text.contains(&word.to_lowercase()));
+    ensure!(said, "says none of {words:?}: {}", ended.all_text());
+    Ok(())
+}
+
+fn falls_back(document: &Document) -> Result<()> {
+    ensure!(document.source == "procfs", "source {}", document.source);
+    super::stall::check_blocker(document.transition("lp_stall")?)
+}
+
+/// An ordinary user may read little of this.
+pub fn no_root(_: &mut Trial) -> Result<()> {
+    let _stalled = stalled()?;
+    let allowed = [code::NO_PERMISSION, code::IN_TRANSITION, code::STALLED];
+    for output in ["table", "json"] {
+        let ended = restricted(
+            &["--uid", "65534"],
+            &[&["status", "-o", output], ALONE, PATIENT],
+        )?;
+        ended.expect(&allowed)?;
+        says(&ended, &["root", "permission", "CAP_", "privilege"])?;
+    }
+    let ended = restricted(&["--uid", "65534"], &[&["daemon"]])?;
+    ended.expect(&[code::ERROR, code::NO_PERMISSION])?;
+    says(&ended, &["root", "permission", "CAP_", "privilege"])
+}
+
+/// Root in name, without what BPF asks for.
+pub fn no_capabilities(_: &mut Trial) -> Result<()> {
+    let _stalled = stalled()?;
+    let without = [
+        "--drop",
+        "CAP_BPF",
+        "--drop",
+        "CAP_PERFMON",
+        "--drop",
+        "CAP_SYS_ADMIN",
+    ];
+    let ended = restricted(&without, &[&["status", "-o", "json"], ALONE, PATIENT])?;
+    falls_back(&ended.expect(&[code::IN_TRANSITION])?.document()?)?;
+    let ended = restricted(&without, &[&["status"], ALONE, PATIENT])?;
+    ended.expect(&[code::IN_TRANSITION])?;
+    says(&ended, &["BPF"])
+}
+
+/// A kernel without type information: BPF cannot find its way.
+pub fn no_btf(_: &mut Trial) -> Result<()> {
+    let _stalled = stalled()?;
+    let without = ["--hide", "/sys/kernel/btf"];
+    let ended = restricted(&without, &[&["status", "-o", "json"], ALONE, PATIENT])?;
+    falls_back(&ended.expect(&[code::IN_TRANSITION])?.document()?)?;
+    let ended = restricted(&without, &[&["status"], ALONE, PATIENT])?;
+    ended.expect(&[code::IN_TRANSITION])?;
+    says(&ended, &["BTF"])
+}
+
+/// A kernel without livepatch at all.
+pub fn no_livepatch(_: &mut Trial) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().to_str().unwrap_or_default();
+    let ended = restricted(
+        &[],
+        &[&["status", "--sysfs-root", path, "--procfs-root", path]],
+    )?;
+    ended.expect(&[code::KERNEL_CANNOT])?;
+    says(&ended, &["livepatch", "live patch"])?;
+    let ended = restricted(&["--hide", "/sys/kernel/livepatch"], &[&["status"], ALONE])?;
+    ended.expect(&[code::WELL])?;
+    Ok(())
+}

@@ -1,0 +1,77 @@
+//! A daemon with nothing to watch sleeps: it does not look again and again.
+
+use std::fs;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::guest;
+use crate::lpwatch::Daemon;
+use crate::patch::Patch;
+use crate::trial::Trial;
+
+const WATCHED: Duration = Duration::from_secs(5);
+
+/// What a process has used so far.
+#[derive(Debug, Clone, Copy)]
+struct Used {
+    /// Clock ticks, a hundredth of a second each.
+    ticks: u64,
+    /// How often a thread of it has gone to sleep, so: how often one woke up.
+    sleeps: u64,
+}
+
+pub fn run(trial: &mut Trial) -> Result<()> {
+    let daemon = Daemon::start(&[])?;
+    // A patch that is in and settled is no reason to be busy either.
+    let _patch = Patch::load_completely("lp_cmdline")?;
+    daemon.wait_outcome("lp_cmdline", "patching", "completed")?;
+    thread::sleep(Duration::from_secs(2));
+
+    let before = used(daemon.pid())?;
+    thread::sleep(WATCHED);
+    let after = used(daemon.pid())?;
+    let (ticks, sleeps) = (after.ticks - before.ticks, after.sleeps - before.sleeps);
+    trial.figure("ticks_in_5s", ticks);
+    trial.figure("wakeups_in_5s", sleeps);
+    ensure!(
+        ticks <= 2,
+        "used {ticks} clock ticks in {WATCHED:?} with nothing to do"
+    );
+    ensure!(
+        sleeps <= 5,
+        "woke up {sleeps} times in {WATCHED:?} with nothing to do"
+    );
+    Ok(())
+}
+
+fn used(pid: u32) -> Result<Used> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The name, in parentheses, may hold anything: count from behind it.
+    let (_, fields) = stat.rsplit_once(") ").context("no name in stat")?;
+    let fields: Vec<&str> = fields.split(' ').collect();
+    let (user, system) = fields
+        .get(11)
+        .zip(fields.get(12))
+        .context("stat is short")?;
+    Ok(Used {
+        ticks: user.parse::<u64>()? + system.parse::<u64>()?,
+        sleeps: sleeps(pid)?,
+    })
+}
+
+fn sleeps(pid: u32) -> Result<u64> {
+    let folder = format!("/proc/{pid}/task");
+    let mut sum = 0;
+    for tid in guest::names_in(Path::new(&folder)) {
+        let status = fs::read_to_string(format!("{folder}/{tid}/status"))?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))
+            .context("no count of switches")?;
+        sum += line.trim().parse::<u64>()?;
+    }
+    Ok(sum)
+}

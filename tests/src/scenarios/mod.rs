@@ -1,0 +1,72 @@
+//! The scenarios, one file per concern. Each cleans up after itself through
+//! guards, also when it fails half-way.
+
+mod clean_end;
+mod degraded;
+mod easy;
+mod forced;
+mod idle;
+mod killed_daemon;
+mod objects;
+mod odd_names;
+mod overflow;
+mod refused;
+mod replace;
+mod sleepers;
+mod stall;
+mod stall_daemon;
+mod two_daemons;
+mod vanish;
+mod wait;
+mod wait_delay;
+
+use anyhow::Result;
+
+use crate::trial::Trial;
+
+pub struct Scenario {
+    pub name: &'static str,
+    /// It leaves its guest in a state that nothing can mend.
+    pub own_boot: bool,
+    pub run: fn(&mut Trial) -> Result<()>,
+}
+
+const fn scenario(name: &'static str, run: fn(&mut Trial) -> Result<()>) -> Scenario {
+    Scenario {
+        name,
+        own_boot: false,
+        run,
+    }
+}
+
+/// All of them, the simplest first: what fails early explains what fails later.
+pub const ALL: &[Scenario] = &[
+    scenario("easy", easy::run),
+    scenario("two_patches", easy::two_patches),
+    scenario("stall", stall::run),
+    scenario("stall_daemon", stall_daemon::run),
+    scenario("wait", wait::run),
+    scenario("wait_no_daemon", wait::without_daemon),
+    scenario("wait_delay", wait_delay::run),
+    scenario("killed_daemon", killed_daemon::run),
+    scenario("two_daemons", two_daemons::run),
+    scenario("refused", refused::run),
+    scenario("two_objects", objects::run),
+    scenario("replace", replace::run),
+    scenario("sleepers", sleepers::run),
+    scenario("unpatching_stall", sleepers::unpatching),
+    scenario("overflow", overflow::run),
+    scenario("vanish", vanish::run),
+    scenario("odd_names", odd_names::run),
+    scenario("no_root", degraded::no_root),
+    scenario("no_capabilities", degraded::no_capabilities),
+    scenario("no_btf", degraded::no_btf),
+    scenario("no_livepatch", degraded::no_livepatch),
+    scenario("clean_end", clean_end::run),
+    scenario("idle", idle::run),
+    Scenario {
+        name: "forced",
+        own_boot: true,
+        run: forced::run,
+    },
+];

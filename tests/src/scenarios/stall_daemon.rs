@@ -1,0 +1,71 @@
+//! A stall as the daemon tells it from its beginning to its reversal.
+
+use anyhow::{Context, Result, ensure};
+
+use super::stall::check_blocker;
+use crate::guest::{self, Module};
+use crate::lpwatch::{self, Daemon, code};
+use crate::patch::Patch;
+use crate::tasks::{self, Code};
+use crate::trial::Trial;
+
+pub fn run(trial: &mut Trial) -> Result<()> {
+    let daemon = Daemon::start(&["--slow-after", "6s", "--stall-after", "12s"])?;
+    let _target = Module::load("lpwatch_target")?;
+    let stall = Patch::load("lp_stall")?;
+
+    let mut phases: Vec<String> = Vec::new();
+    guest::wait_until("the daemon calls the transition stalled", || {
+        let ended = lpwatch::run(&[&["status", "-o", "json"]])?;
+        let document = ended.document()?;
+        let phase = document.transition("lp_stall")?.phase.clone();
+        ended.expect(&[if phase == "stalled" {
+            code::STALLED
+        } else {
+            code::IN_TRANSITION
+        }])?;
+        if phases.last() != Some(&phase) {
+            trial.say(&phase);
+            phases.push(phase);
+        }
+        Ok(phases.last().is_some_and(|last| last == "stalled"))
+    })?;
+    ensure!(
+        phases == ["progressing", "slow", "stalled"],
+        "phases: {phases:?}"
+    );
+
+    let left = tasks::running(Code::Old);
+    let document = lpwatch::look(&[])?;
+    ensure!(document.daemon && document.source == "bpf", "{document:?}");
+    let transition = document.transition("lp_stall")?;
+    check_blocker(transition)?;
+    ensure!(
+        transition.tids() == left,
+        "{:?}, not {left:?}",
+        transition.tids()
+    );
+    ensure!(
+        transition.tries.is_some_and(|tries| tries > 1),
+        "{transition:?}"
+    );
+
+    trial.figure("tries", transition.tries.unwrap_or_default());
+    trial.figure("signals", transition.signals.unwrap_or_default());
+    let age = transition.age_seconds.context("no age")?;
+    ensure!(age >= 12.0, "stalled after {age} s, before it could be");
+
+    stall.disable()?;
+    stall.wait_gone()?;
+    guest::wait_until("the daemon records the reversal", || {
+        let document = lpwatch::look(&[])?;
+        Ok(document
+            .last("lp_stall")
+            .is_some_and(|past| past.outcome == "reversed"))
+    })?;
+    // The patch is gone, but the daemon remembers how it went.
+    lpwatch::run(&[&["status", "lp_stall"]])?.expect(&[code::REVERSED])?;
+    lpwatch::run(&[&["status"]])?.expect(&[code::WELL])?;
+    daemon.terminate()?.expect(&[code::WELL])?;
+    Ok(())
+}

@@ -1,0 +1,43 @@
+//! Patches that come and go while lpwatch reads: a folder may vanish at any
+//! point of a look, and that is never an error.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use anyhow::{Result, ensure};
+
+use crate::lpwatch::{self, ALONE, ALONE_NO_BPF};
+use crate::patch::Patch;
+use crate::trial::Trial;
+
+const CYCLES: u32 = 6;
+
+pub fn run(trial: &mut Trial) -> Result<()> {
+    let done = AtomicBool::new(false);
+    let mut looks = 0_u32;
+    thread::scope(|scope| {
+        let cycles = scope.spawn(|| {
+            let result = (0..CYCLES).try_for_each(|_| Patch::load("lp_cmdline")?.remove());
+            done.store(true, Ordering::Release);
+            result
+        });
+        let looking = look_until(&done, &mut looks);
+        let cycling = cycles
+            .join()
+            .map_err(|_| anyhow::anyhow!("the cycles panicked"))?;
+        looking.and(cycling)
+    })?;
+    trial.figure("looks", looks);
+    ensure!(looks >= 4, "looked only {looks} times");
+    Ok(())
+}
+
+fn look_until(done: &AtomicBool, looks: &mut u32) -> Result<()> {
+    while !done.load(Ordering::Acquire) {
+        for how in [ALONE, ALONE_NO_BPF] {
+            lpwatch::look(&[how])?;
+            *looks += 1;
+        }
+    }
+    Ok(())
+}
