@@ -60,6 +60,9 @@ pub(super) struct Page<'a> {
 const MIN_BODY: usize = 16;
 /// How far it is indented there.
 const BELOW: usize = 6;
+/// The same for headlines: one beside a long name would be a tall column.
+const MIN_HEADLINE: usize = 30;
+const BELOW_HEADLINE: usize = 2;
 
 impl<'a> Page<'a> {
     pub(super) fn new(style: &'a Style) -> Self {
@@ -86,14 +89,22 @@ impl<'a> Page<'a> {
 
     /// A line of a `prefix`, kept as it is, and a `body`, wrapped beside it.
     pub(super) fn line(&mut self, prefix: &[Span], body: &[Span]) {
+        self.beside_or_below(prefix, body, MIN_BODY, BELOW);
+    }
+
+    /// Like a line; what does not fit beside its prefix goes below it sooner.
+    pub(super) fn headline(&mut self, prefix: &[Span], body: &[Span]) {
+        self.beside_or_below(prefix, body, MIN_HEADLINE, BELOW_HEADLINE);
+    }
+
+    fn beside_or_below(&mut self, prefix: &[Span], body: &[Span], min: usize, indent: usize) {
         let hang = width(prefix);
         let room = self.style.width.saturating_sub(hang);
-        let fits = width(body) <= room;
-        if fits || room >= MIN_BODY {
+        if width(body) <= room || room >= min {
             self.wrapped(prefix, hang, body);
         } else {
             self.raw(prefix);
-            self.wrapped(&[plain(" ".repeat(BELOW))], BELOW, body);
+            self.paragraph(indent, body);
         }
     }
 

@@ -133,6 +133,7 @@ fn column(title: &'static str, rows: &[Row], cell: impl Fn(&Row) -> &String) -> 
 }
 
 fn sentences(page: &mut Page<'_>, rows: &[Row]) {
+    let width = rows.iter().map(|row| row.tid.len()).max().unwrap_or(0);
     for row in rows {
         let mut words: Vec<Span> = vec![painted(Paint::Bold, row.name.as_str())];
         words.push(plain(format!(", {}", row.kind)));
@@ -142,7 +143,7 @@ fn sentences(page: &mut Page<'_>, rows: &[Row]) {
         if !row.why.is_empty() {
             words.push(plain(format!(", {}", row.why)));
         }
-        page.line(&[plain(format!("  {}  ", row.tid))], &words);
+        page.line(&[plain(format!("  {:>width$}  ", row.tid))], &words);
     }
 }
 

@@ -82,16 +82,12 @@ pub(super) fn moving(page: &mut Page<'_>, patch: &Patch) {
         return;
     };
     let style = page.style;
-    let room = style.width.saturating_sub(2);
+    // The mark before it takes two cells, and so does the gap after it.
+    let room = style.width.saturating_sub(4);
     let name = text::truncate(&style.text(&patch.name), room, style.ellipsis());
-    let mut prefix = vec![mark(page, patch), painted(Paint::Bold, name)];
+    let prefix = [mark(page, patch), painted(Paint::Bold, name), plain("  ")];
     let headline = transition::headline(transition, words::engine(patch.engine));
-    // The name takes two spaces after it only where something follows.
-    prefix.push(plain("  "));
-    if crate::render::page::width(&prefix) > style.width {
-        prefix.pop();
-    }
-    page.line(&prefix, &headline);
+    page.headline(&prefix, &headline);
     transition::details(page, patch, transition);
     if transition.direction == Direction::Patching {
         not_patched(page, patch);

@@ -88,8 +88,8 @@ fn a_transition_in_progress() {
 const STALLED: &str = "
 ! lp_stall  stalled, in transition (patching) for 2 min 10 s
   ███████████████████░  1 of 98 tasks left (57 → 12 → 1 in 10 s)
-  No task has switched for 1 min 58 s; the kernel has tried 130 times and sent
-  signals 8 times.
+  No task has switched for 1 min 58 s; the kernel has tried 130 times and
+  signalled 8 times.
   It changes target_main (lpwatch_target).
 
     TID  TASK            KIND           FOR         WHY

@@ -55,7 +55,7 @@ pub(super) fn details(page: &mut Page<'_>, patch: &Patch, transition: &Transitio
         transition
             .signals
             .filter(|&signals| signals > 0)
-            .map(|signals| format!("sent signals {}", words::times(signals))),
+            .map(|signals| format!("signalled {}", words::times(signals))),
     ]
     .into_iter()
     .flatten()
