@@ -85,7 +85,9 @@ pub struct Transition {
     pub tries: Option<u64>,
     #[serde(deserialize_with = "nullable")]
     pub signals: Option<u64>,
-    pub phase: String,
+    /// Null where neither the start nor any progress is known.
+    #[serde(deserialize_with = "nullable")]
+    pub phase: Option<String>,
     pub blockers: Vec<Blocker>,
 }
 
@@ -99,8 +101,12 @@ pub struct Blocker {
 
 #[derive(Debug, Deserialize)]
 pub struct Past {
-    pub patch: String,
-    pub direction: String,
+    /// Null where only the kernel log tells of it, and names no patch.
+    #[serde(deserialize_with = "nullable")]
+    pub patch: Option<String>,
+    /// Null for one refused before its transition began.
+    #[serde(deserialize_with = "nullable")]
+    pub direction: Option<String>,
     pub outcome: String,
     #[serde(deserialize_with = "nullable")]
     pub errno: Option<i32>,
@@ -135,7 +141,7 @@ impl Document {
     pub fn last(&self, patch: &str) -> Option<&Past> {
         self.last_transitions
             .iter()
-            .find(|past| past.patch == patch)
+            .find(|past| past.patch.as_deref() == Some(patch))
     }
 }
 
@@ -149,6 +155,12 @@ impl Patch {
 }
 
 impl Transition {
+    pub fn phase(&self) -> Result<&str> {
+        self.phase
+            .as_deref()
+            .with_context(|| format!("no phase is told: {self:?}"))
+    }
+
     /// The tasks left, for comparison with the scenarios' own count.
     pub fn tids(&self) -> std::collections::BTreeSet<i32> {
         self.blockers.iter().map(|blocker| blocker.tid).collect()

@@ -231,9 +231,9 @@ impl Daemon {
         let mut seen = None;
         guest::wait_for("the daemon records the outcome", || {
             let document = look(&[])?;
-            let there = document
-                .last(patch)
-                .is_some_and(|past| past.direction == direction && past.outcome == outcome);
+            let there = document.last(patch).is_some_and(|past| {
+                past.direction.as_deref() == Some(direction) && past.outcome == outcome
+            });
             seen = Some(format!("{:?}", document.last_transitions));
             Ok(there.then_some(document))
         })

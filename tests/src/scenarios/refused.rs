@@ -44,7 +44,7 @@ pub fn run(trial: &mut Trial) -> Result<()> {
         let told = document
             .last_transitions
             .iter()
-            .filter(|past| past.patch == patch);
+            .filter(|past| past.patch.as_deref() == Some(patch));
         ensure!(
             told.count() == 1,
             "told more than once: {:?}",
@@ -59,6 +59,6 @@ fn last(patch: &str) -> Result<Past> {
     guest::wait_for("the daemon tells of the refusal", || {
         let document = lpwatch::look(&[])?;
         let mut all = document.last_transitions.into_iter();
-        Ok(all.find(|past| past.patch == patch && past.errno.is_some()))
+        Ok(all.find(|past| past.patch.as_deref() == Some(patch) && past.errno.is_some()))
     })
 }

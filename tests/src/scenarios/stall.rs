@@ -31,8 +31,8 @@ pub fn run(trial: &mut Trial) -> Result<()> {
         ensure!(!before.daemon, "there is no daemon to ask");
         let transition = before.transition(&stall.name)?;
         ensure!(
-            transition.phase == "progressing",
-            "phase {}",
+            transition.phase()? == "progressing",
+            "phase {:?}",
             transition.phase
         );
         check_blocker(transition).with_context(|| format!("source {source}"))?;
@@ -44,7 +44,11 @@ pub fn run(trial: &mut Trial) -> Result<()> {
 
         let after = lpwatch::status(&[how, IMPATIENT], &[code::STALLED])?;
         let transition = after.transition(&stall.name)?;
-        ensure!(transition.phase == "stalled", "phase {}", transition.phase);
+        ensure!(
+            transition.phase()? == "stalled",
+            "phase {:?}",
+            transition.phase
+        );
         ensure!(
             transition.tids() == left,
             "{:?}, not {left:?}",

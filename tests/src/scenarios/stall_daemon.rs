@@ -18,7 +18,7 @@ pub fn run(trial: &mut Trial) -> Result<()> {
     guest::wait_until("the daemon calls the transition stalled", || {
         let ended = lpwatch::run(&[&["status", "-o", "json"]])?;
         let document = ended.document()?;
-        let phase = document.transition("lp_stall")?.phase.clone();
+        let phase = document.transition("lp_stall")?.phase()?.to_owned();
         ended.expect(&[if phase == "stalled" {
             code::STALLED
         } else {
