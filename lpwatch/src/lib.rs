@@ -1,1 +1,19 @@
-//! lpwatch
+//! lpwatch: which tasks still run old code during a live patch, and why.
+//!
+//! The kernel is read by [`kernel`] (as files) and [`probe`] (by BPF);
+//! [`engine`] puts each patching system into the terms of [`model`], whose
+//! `Snapshot` is the one value that [`daemon`], [`commands`] and [`render`]
+//! show.
+
+pub mod commands;
+pub mod daemon;
+pub mod engine;
+mod error;
+mod exit;
+pub mod kernel;
+pub mod model;
+pub mod probe;
+pub mod render;
+
+pub use error::Error;
+pub use exit::Exit;

@@ -1,1 +1,7 @@
-fn main() {}
+//! The `lpwatch` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    lpwatch::commands::main().into()
+}

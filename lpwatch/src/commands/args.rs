@@ -1,0 +1,167 @@
+//! Flags shared by the subcommands.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{ArgAction, ValueEnum};
+use jiff::SignedDuration;
+
+use crate::{
+    daemon::{DEFAULT_SOCKET, observer::ObserverOptions},
+    kernel::Roots,
+    model::Thresholds,
+    probe::LoadOptions,
+    render::style::ColorChoice,
+};
+
+/// The form of what is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum OutputForm {
+    /// For people.
+    #[default]
+    Table,
+    /// One indented JSON document.
+    Json,
+    /// One JSON document a line.
+    Jsonl,
+}
+
+/// Flags every subcommand takes.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Globals {
+    /// The form of what is printed.
+    #[arg(
+        short,
+        long,
+        value_enum,
+        default_value_t,
+        global = true,
+        value_name = "FORM"
+    )]
+    pub output: OutputForm,
+
+    /// Use no BPF: read sysfs and /proc only.
+    #[arg(long, global = true)]
+    pub no_bpf: bool,
+
+    /// Ask no daemon: look for ourselves.
+    #[arg(long, global = true)]
+    pub no_daemon: bool,
+
+    /// The daemon's Unix socket.
+    #[arg(long, global = true, value_name = "PATH", default_value = DEFAULT_SOCKET)]
+    pub socket: PathBuf,
+
+    /// Read this tree in place of /sys. With it or --procfs-root no BPF, no
+    /// kernel log and no daemon are used: the tree alone is read.
+    #[arg(long, global = true, value_name = "DIR", default_value = "/sys")]
+    pub sysfs_root: PathBuf,
+
+    /// Read this tree in place of /proc.
+    #[arg(long, global = true, value_name = "DIR", default_value = "/proc")]
+    pub procfs_root: PathBuf,
+
+    /// When to use colour. `auto`: on a terminal, unless `NO_COLOR` is set.
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    pub color: ColorChoice,
+
+    /// Say more on stderr; twice for everything.
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+
+    #[command(flatten)]
+    pub thresholds: ThresholdArgs,
+}
+
+impl Globals {
+    fn roots(&self) -> Roots {
+        Roots {
+            sysfs: self.sysfs_root.clone(),
+            procfs: self.procfs_root.clone(),
+        }
+    }
+
+    /// Whether a daemon may be asked.
+    pub fn may_ask_daemon(&self) -> bool {
+        // A daemon may use BPF: whoever wants none wants to look without it.
+        !self.no_daemon && !self.no_bpf && self.roots().is_live()
+    }
+
+    pub fn observer_options(&self) -> ObserverOptions {
+        ObserverOptions {
+            roots: self.roots(),
+            no_bpf: self.no_bpf,
+            load: LoadOptions::default(),
+            daemon: false,
+        }
+    }
+}
+
+/// When a transition counts as slow, stalled or long.
+#[derive(Clone, Copy, Debug, clap::Args)]
+#[command(next_help_heading = "Phases")]
+pub struct ThresholdArgs {
+    /// A transition this old is slow (default 15s).
+    #[arg(long, global = true, value_name = "TIME", value_parser = duration)]
+    slow_after: Option<Duration>,
+
+    /// A transition in which no task has switched for this long is stalled
+    /// (default 60s).
+    #[arg(long, global = true, value_name = "TIME", value_parser = duration)]
+    stall_after: Option<Duration>,
+
+    /// A transition this old is long (default 1h).
+    #[arg(long, global = true, value_name = "TIME", value_parser = duration)]
+    long_after: Option<Duration>,
+}
+
+impl ThresholdArgs {
+    pub fn thresholds(self) -> Thresholds {
+        let default = Thresholds::default();
+        Thresholds {
+            slow: self.slow_after.unwrap_or(default.slow),
+            stalled: self.stall_after.unwrap_or(default.stalled),
+            long: self.long_after.unwrap_or(default.long),
+        }
+    }
+
+    /// The thresholds, if any was given.
+    pub fn given(self) -> Option<Thresholds> {
+        let given = [self.slow_after, self.stall_after, self.long_after];
+        given.iter().any(Option::is_some).then(|| self.thresholds())
+    }
+
+    /// `--stall-after`, if it was given.
+    pub fn stall_after(self) -> Option<Duration> {
+        self.stall_after
+    }
+}
+
+/// A time such as `15s`, `1m 30s`, `2h`; a bare number is seconds.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse::<f64>().ok();
+    let parsed = match seconds {
+        Some(seconds) => Duration::try_from_secs_f64(seconds).ok(),
+        None => text
+            .parse::<SignedDuration>()
+            .ok()
+            .and_then(|time| time.try_into().ok()),
+    };
+    parsed.ok_or_else(|| "not a time; write it like 15s, 1m30s or 2h".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_as_people_write_them() {
+        assert_eq!(duration("15s"), Ok(Duration::from_secs(15)));
+        assert_eq!(duration("1m30s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("2h"), Ok(Duration::from_hours(2)));
+        assert_eq!(duration("0.5"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
+        for bad in ["", "-3s", "-1", "soon", "NaN", "1e300"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! `lpwatch man`: the manual pages, made from the command line's own help.
+
+use std::{io::Write, path::PathBuf};
+
+use anyhow::Context;
+
+use crate::exit::Exit;
+
+/// Write the manual pages, one a command, into a directory.
+#[derive(Debug, clap::Args)]
+#[command(hide = true)]
+pub struct Args {
+    /// Where to write them.
+    directory: Option<PathBuf>,
+}
+
+pub fn run(args: &Args, command: clap::Command) -> anyhow::Result<Exit> {
+    match &args.directory {
+        Some(directory) => clap_mangen::generate_to(command, directory)
+            .with_context(|| format!("cannot write manual pages to {}", directory.display()))?,
+        None => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(command).render(&mut page)?;
+            std::io::stdout().write_all(&page)?;
+        }
+    }
+    Ok(Exit::Well)
+}

@@ -1,0 +1,122 @@
+//! The command line: one file per subcommand.
+
+mod args;
+mod completions;
+mod daemon;
+mod man;
+mod output;
+mod snapshots;
+mod status;
+mod wait;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::{error::Error, exit::Exit};
+
+use args::Globals;
+
+/// Watches Linux live patches roll out: which tasks still run old code, why,
+/// and whether the transition is stalled.
+///
+/// lpwatch only observes. It prints commands that may help; it runs none of
+/// them, and nothing it attaches to the kernel can hold a transition up.
+#[derive(Debug, Parser)]
+#[command(name = "lpwatch", version, max_term_width = 100, after_help = AFTER_HELP)]
+struct Cli {
+    #[command(flatten)]
+    globals: Globals,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  lpwatch status                      how every patch stands, now
+  lpwatch status --watch              the same, again whenever something changes
+  lpwatch status -o json | jq .       for scripts; see also the exit code
+  lpwatch wait --timeout 5m           return the moment the transition ends
+
+Exit codes of status and wait:
+  0 all well   10 in transition   11 stalled   12 reversed or failed   124 timed out
+  1 error       2 usage            3 no permission    4 this kernel cannot";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Status(status::Args),
+    Wait(wait::Args),
+    Daemon(daemon::Args),
+    Completions(completions::Args),
+    Man(man::Args),
+}
+
+/// Runs the command line and says how it ended. Errors are printed here.
+#[must_use]
+pub fn main() -> Exit {
+    let cli = Cli::parse();
+    start_log(&cli);
+    match run(cli) {
+        Ok(exit) => exit,
+        // Whoever read our output has seen enough: `lpwatch status | head`.
+        Err(error) if is_broken_pipe(&error) => Exit::Well,
+        Err(error) => {
+            eprintln!("lpwatch: {error:#}");
+            error
+                .downcast_ref::<Error>()
+                .map_or(Exit::Error, Error::exit)
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<Exit> {
+    let Cli { globals, command } = cli;
+    match command {
+        Command::Status(args) => block_on(status::run(&globals, &args)),
+        Command::Wait(args) => block_on(wait::run(&globals, &args)),
+        Command::Daemon(args) => block_on(daemon::run(&globals, &args)),
+        Command::Completions(args) => completions::run(&args, Cli::command()),
+        Command::Man(args) => man::run(&args, Cli::command()),
+    }
+}
+
+fn block_on(command: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exit> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(command)
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    })
+}
+
+/// Messages go to stderr: warnings and errors, from the daemon also what it
+/// does. `LPWATCH_LOG` takes the filters of tracing, e.g. `debug`.
+fn start_log(cli: &Cli) {
+    let level = match (&cli.command, cli.globals.verbose) {
+        (_, 2..) => "lpwatch=trace,aya=debug,warn",
+        (_, 1) => "lpwatch=debug,warn",
+        (Command::Daemon(_), 0) => "lpwatch=info,warn",
+        (_, 0) => "error",
+    };
+    let filter = EnvFilter::try_from_env("LPWATCH_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

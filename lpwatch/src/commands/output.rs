@@ -1,0 +1,101 @@
+//! Where output goes and what it may look like there.
+
+use std::{
+    env,
+    io::{self, IsTerminal, Write},
+};
+
+use crate::{
+    model::Snapshot,
+    render::{
+        json,
+        style::{Style, Surroundings},
+        table,
+    },
+};
+
+use super::args::{Globals, OutputForm};
+
+/// Standard output, and how to write to it.
+pub struct Output {
+    form: OutputForm,
+    pub style: Style,
+    is_terminal: bool,
+}
+
+impl Output {
+    pub fn new(globals: &Globals) -> Self {
+        let variable = |name| env::var(name).ok();
+        let no_color = variable("NO_COLOR");
+        let term = variable("TERM");
+        let columns = variable("COLUMNS");
+        let [lc_all, lc_ctype, lang] = ["LC_ALL", "LC_CTYPE", "LANG"].map(variable);
+        let is_terminal = io::stdout().is_terminal();
+        let surroundings = Surroundings {
+            is_terminal,
+            terminal_width: terminal_width(),
+            no_color: no_color.as_deref(),
+            term: term.as_deref(),
+            columns: columns.as_deref(),
+            lc_all: lc_all.as_deref(),
+            lc_ctype: lc_ctype.as_deref(),
+            lang: lang.as_deref(),
+        };
+        Self {
+            form: globals.output,
+            style: Style::for_terminal(globals.color, &surroundings),
+            is_terminal,
+        }
+    }
+
+    /// Whether this is read by a program.
+    pub fn is_json(&self) -> bool {
+        match self.form {
+            OutputForm::Table => false,
+            OutputForm::Json | OutputForm::Jsonl => true,
+        }
+    }
+
+    /// Writes one snapshot.
+    pub fn snapshot(&self, snapshot: &Snapshot) -> anyhow::Result<()> {
+        let text = match self.form {
+            OutputForm::Table => table::status(snapshot, &self.style),
+            OutputForm::Json => json::pretty(snapshot)?,
+            OutputForm::Jsonl => json::line(snapshot)?,
+        };
+        self.text(&text)
+    }
+
+    /// Writes one snapshot in place of the last one.
+    pub fn next_snapshot(&self, snapshot: &Snapshot) -> anyhow::Result<()> {
+        if self.is_terminal && !self.is_json() {
+            // Home, and clear to the end: what stood there is gone.
+            write!(io::stdout(), "\x1b[H\x1b[2J")?;
+        }
+        self.snapshot(snapshot)
+    }
+
+    /// Writes a value as JSON in the form asked for.
+    pub fn json<T: serde::Serialize>(&self, value: &T) -> anyhow::Result<()> {
+        let text = match self.form {
+            OutputForm::Json => serde_json::to_string_pretty(value)?,
+            OutputForm::Table | OutputForm::Jsonl => serde_json::to_string(value)?,
+        };
+        self.text(&text)
+    }
+
+    /// Writes text and ends its last line.
+    pub fn text(&self, text: &str) -> anyhow::Result<()> {
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(text.as_bytes())?;
+        if !text.ends_with('\n') {
+            stdout.write_all(b"\n")?;
+        }
+        Ok(stdout.flush()?)
+    }
+}
+
+fn terminal_width() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    (size.ws_col > 0).then(|| usize::from(size.ws_col))
+}

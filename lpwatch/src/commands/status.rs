@@ -1,0 +1,115 @@
+//! `lpwatch status`: how every patch stands.
+
+use crate::{
+    error::Error,
+    exit::Exit,
+    model::{Outcome, Phase, Snapshot},
+};
+
+use super::{
+    args::Globals,
+    output::Output,
+    snapshots::{self, Stream},
+};
+
+/// Show how every live patch stands: in transition or not, tasks left on old
+/// code, phase, and what to do next.
+///
+/// Asks the daemon where one runs, and looks for itself where none does. A look
+/// of its own takes the transition's start from the kernel log while it still
+/// stands there, and judges its phase by its age.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Only this patch (the name of its module).
+    patch: Option<String>,
+
+    /// Show it again whenever something changes, until interrupted.
+    #[arg(short, long)]
+    watch: bool,
+}
+
+pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
+    let output = Output::new(globals);
+    if args.watch {
+        return watch(globals, args, &output).await;
+    }
+    let snapshot = snapshots::now(globals).await?;
+    let (snapshot, exit) = select(snapshot, args.patch.as_deref())?;
+    output.snapshot(&snapshot)?;
+    Ok(exit)
+}
+
+async fn watch(globals: &Globals, args: &Args, output: &Output) -> anyhow::Result<Exit> {
+    let mut stream = Stream::open(globals).await?;
+    let mut exit = Exit::Well;
+    loop {
+        let snapshot = tokio::select! {
+            snapshot = stream.next() => snapshot?,
+            interrupted = tokio::signal::ctrl_c() => {
+                interrupted?;
+                return Ok(exit);
+            }
+        };
+        let selected;
+        (selected, exit) = select(Snapshot::clone(&snapshot), args.patch.as_deref())?;
+        output.next_snapshot(&selected)?;
+    }
+}
+
+/// What is shown when only `patch` is asked for, and how it stands.
+fn select(mut snapshot: Snapshot, patch: Option<&str>) -> Result<(Snapshot, Exit), Error> {
+    let Some(asked) = patch else {
+        let exit = exit_of(&snapshot);
+        return Ok((snapshot, exit));
+    };
+    let name = module_name(&snapshot, asked);
+    let past = snapshot.last_transition(&name).map(|past| past.outcome);
+    snapshot.patches.retain(|patch| patch.name == name);
+    snapshot
+        .last_transitions
+        .retain(|past| past.patch.as_deref() == Some(&name));
+    match (snapshot.patches.is_empty(), past) {
+        (false, _) => {
+            let exit = exit_of(&snapshot);
+            Ok((snapshot, exit))
+        }
+        (true, Some(Outcome::Reversed | Outcome::Cancelled | Outcome::Refused)) => {
+            Ok((snapshot, Exit::Failed))
+        }
+        (true, _) => Err(no_such_patch(asked)),
+    }
+}
+
+pub(super) fn no_such_patch(name: &str) -> Error {
+    Error::NoSuchPatch {
+        name: name.to_owned(),
+        known: "`lpwatch status` lists those that are".to_owned(),
+    }
+}
+
+/// The name as sysfs spells it: the kernel turns `-` in module names into `_`.
+pub(super) fn module_name(snapshot: &Snapshot, asked: &str) -> String {
+    if snapshot.patch(asked).is_some() {
+        asked.to_owned()
+    } else {
+        asked.replace('-', "_")
+    }
+}
+
+/// The worst of all patches.
+fn exit_of(snapshot: &Snapshot) -> Exit {
+    let mut exit = Exit::Well;
+    for transition in snapshot
+        .patches
+        .iter()
+        .filter_map(|patch| patch.transition.as_ref())
+    {
+        match transition.phase {
+            Some(Phase::Stalled) => return Exit::Stalled,
+            Some(Phase::Progressing | Phase::Slow | Phase::Long) | None => {
+                exit = Exit::InTransition;
+            }
+        }
+    }
+    exit
+}

@@ -1,0 +1,288 @@
+//! `lpwatch wait`: returns the moment the transition ends.
+
+use std::{io::IsTerminal, sync::Arc, time::Duration};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use crate::{
+    exit::Exit,
+    model::{
+        Direction, Outcome, Phase, Snapshot,
+        snapshot::{PastTransition, Transition},
+    },
+    render,
+};
+
+use super::{
+    args::{Globals, duration},
+    output::Output,
+    snapshots::Stream,
+    status::{module_name, no_such_patch},
+};
+
+/// Wait until the transition ends, and say how.
+///
+/// Exits with 0 if it completed, 12 if it was reversed or failed, 11 once
+/// --stall-after has passed without a task switching (without that flag it
+/// waits on), and 124 once --timeout has passed. Where nothing is in transition
+/// it returns at once.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Only this patch (the name of its module); default: the one in
+    /// transition.
+    patch: Option<String>,
+
+    /// Give up after this long.
+    #[arg(short, long, value_name = "TIME", value_parser = duration)]
+    timeout: Option<Duration>,
+}
+
+/// How the wait ended.
+#[derive(Debug, Serialize)]
+struct Report {
+    patch: Option<String>,
+    result: &'static str,
+    exit_code: u8,
+    #[serde(skip)]
+    exit: Exit,
+    transition: Option<PastTransition>,
+    #[serde(skip)]
+    line: String,
+}
+
+pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
+    let output = Output::new(globals);
+    let mut wait = Wait::new(globals, args, &output);
+    let watched = wait.until_over();
+    let report = match args.timeout {
+        None => Some(watched.await?),
+        Some(timeout) => tokio::time::timeout(timeout, watched)
+            .await
+            .ok()
+            .transpose()?,
+    };
+    let report = report.unwrap_or_else(|| wait.timed_out(args.timeout.unwrap_or_default()));
+    wait.progress.finish_and_clear();
+    if output.is_json() {
+        output.json(&report)?;
+    } else {
+        output.text(&report.line)?;
+    }
+    Ok(report.exit)
+}
+
+struct Wait<'a> {
+    globals: &'a Globals,
+    output: &'a Output,
+    asked: Option<&'a str>,
+    /// What is waited for, once a transition of it was seen.
+    patch: Option<String>,
+    latest: Option<Arc<Snapshot>>,
+    progress: ProgressBar,
+}
+
+impl<'a> Wait<'a> {
+    fn new(globals: &'a Globals, args: &'a Args, output: &'a Output) -> Self {
+        let progress = if std::io::stderr().is_terminal() && !output.is_json() {
+            bar()
+        } else {
+            ProgressBar::hidden()
+        };
+        Self {
+            globals,
+            output,
+            asked: args.patch.as_deref(),
+            patch: None,
+            latest: None,
+            progress,
+        }
+    }
+
+    async fn until_over(&mut self) -> anyhow::Result<Report> {
+        let mut stream = Stream::open(self.globals).await?;
+        loop {
+            let snapshot = stream.next().await?;
+            self.latest = Some(snapshot.clone());
+            if let Some(report) = self.judge(&snapshot)? {
+                return Ok(report);
+            }
+        }
+    }
+
+    /// The end, if this is it.
+    fn judge(&mut self, snapshot: &Snapshot) -> anyhow::Result<Option<Report>> {
+        let first = self.patch.is_none();
+        let Some(patch) = self.target(snapshot) else {
+            return Ok(Some(self.report(None, Exit::Well, "nothing", None, || {
+                "Nothing is in transition.".to_owned()
+            })));
+        };
+        let transition = snapshot
+            .patch(&patch)
+            .and_then(|patch| patch.transition.as_ref());
+        if let Some(transition) = transition {
+            self.show(&patch, transition);
+            let gives_up = self.globals.thresholds.stall_after().is_some()
+                && transition.phase == Some(Phase::Stalled);
+            self.patch = Some(patch.clone());
+            return Ok(gives_up.then(|| self.stalled(patch, transition)));
+        }
+        let loaded = snapshot.patch(&patch).is_some();
+        match snapshot.last_transition(&patch) {
+            // Before we came; what counts then is how things stand.
+            Some(past) if first && loaded && !past.outcome.is_success() => {
+                Ok(Some(self.calm(patch)))
+            }
+            Some(past) => Ok(Some(self.ended(patch, past))),
+            None if loaded => Ok(Some(self.calm(patch))),
+            None if first => Err(no_such_patch(&patch).into()),
+            None => Ok(Some(self.gone(patch))),
+        }
+    }
+
+    /// The patch waited for: the one asked for, or the one in transition.
+    fn target(&self, snapshot: &Snapshot) -> Option<String> {
+        if let Some(patch) = &self.patch {
+            return Some(patch.clone());
+        }
+        match self.asked {
+            Some(asked) => Some(module_name(snapshot, asked)),
+            None => snapshot
+                .patches
+                .iter()
+                .find(|patch| patch.transition.is_some())
+                .map(|patch| patch.name.clone()),
+        }
+    }
+
+    fn show(&self, patch: &str, transition: &Transition) {
+        if let (Some(total), Some(left)) = (transition.tasks_total, transition.tasks_remaining) {
+            self.progress.set_length(total.into());
+            self.progress
+                .set_position(total.saturating_sub(left).into());
+        }
+        let phase = transition
+            .phase
+            .map(|phase| format!(", {}", word(phase)))
+            .unwrap_or_default();
+        let patch = self.output.style.text(patch);
+        self.progress
+            .set_message(format!("{patch}: {}{phase}", transition.direction.name()));
+    }
+
+    fn ended(&self, patch: String, past: &PastTransition) -> Report {
+        let exit = if past.outcome.is_success() {
+            Exit::Well
+        } else {
+            Exit::Failed
+        };
+        self.report(
+            Some(patch),
+            exit,
+            outcome_word(past.outcome),
+            Some(past.clone()),
+            || render::outcome::past(past, &self.output.style),
+        )
+    }
+
+    fn calm(&self, patch: String) -> Report {
+        let line = format!(
+            "{}: nothing is in transition.",
+            self.output.style.text(&patch)
+        );
+        self.report(Some(patch), Exit::Well, "nothing", None, || line)
+    }
+
+    /// It is no longer loaded, and how it went was not seen.
+    fn gone(&self, patch: String) -> Report {
+        let line = format!(
+            "{}: gone; how its transition ended was not seen.",
+            self.output.style.text(&patch)
+        );
+        self.report(Some(patch), Exit::Failed, "unknown", None, || line)
+    }
+
+    fn stalled(&self, patch: String, transition: &Transition) -> Report {
+        let line = format!(
+            "{}: stalled while {}{}.",
+            self.output.style.text(&patch),
+            transition.direction.name(),
+            left(transition),
+        );
+        self.report(Some(patch), Exit::Stalled, "stalled", None, || line)
+    }
+
+    fn timed_out(&self, timeout: Duration) -> Report {
+        let patch = self.patch.clone();
+        let transition = self
+            .latest
+            .as_deref()
+            .zip(patch.as_deref())
+            .and_then(|(snapshot, name)| snapshot.patch(name)?.transition.as_ref());
+        let name = patch.as_deref().or(self.asked).unwrap_or("The transition");
+        let line = format!(
+            "{}: still {} after {timeout:?}{}.",
+            self.output.style.text(name),
+            transition
+                .map_or(Direction::Patching, |transition| transition.direction)
+                .name(),
+            transition.map(left).unwrap_or_default(),
+        );
+        self.report(patch, Exit::TimedOut, "timed_out", None, || line)
+    }
+
+    fn report(
+        &self,
+        patch: Option<String>,
+        exit: Exit,
+        result: &'static str,
+        transition: Option<PastTransition>,
+        line: impl FnOnce() -> String,
+    ) -> Report {
+        Report {
+            patch,
+            result,
+            exit_code: exit as u8,
+            exit,
+            transition,
+            line: line(),
+        }
+    }
+}
+
+fn left(transition: &Transition) -> String {
+    match (transition.tasks_remaining, transition.tasks_total) {
+        (Some(left), Some(total)) => format!("; {left} of {total} tasks left on old code"),
+        _ => String::new(),
+    }
+}
+
+fn word(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Progressing => "progressing",
+        Phase::Slow => "slow",
+        Phase::Long => "long",
+        Phase::Stalled => "stalled",
+    }
+}
+
+fn outcome_word(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Completed => "completed",
+        Outcome::Reversed => "reversed",
+        Outcome::Forced => "forced",
+        Outcome::Cancelled => "cancelled",
+        Outcome::Refused => "refused",
+        Outcome::Unknown => "unknown",
+    }
+}
+
+fn bar() -> ProgressBar {
+    let style = ProgressStyle::with_template("{msg} [{bar:30}] {pos}/{len} tasks, {elapsed}");
+    let bar = ProgressBar::new(0);
+    match style {
+        Ok(style) => bar.with_style(style.progress_chars("=> ")),
+        Err(_) => bar,
+    }
+}

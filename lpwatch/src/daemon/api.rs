@@ -1,0 +1,47 @@
+//! The daemon's HTTP API, read only.
+//!
+//! `GET /api/v1/status` gives the snapshot made now; `GET /api/v1/stream` gives
+//! each new one as a server-sent event.
+
+use std::convert::Infallible;
+
+use axum::{
+    Json, Router,
+    extract::State,
+    response::{
+        Sse,
+        sse::{Event, KeepAlive},
+    },
+    routing::get,
+};
+use futures_util::{Stream, StreamExt};
+use tokio_stream::wrappers::WatchStream;
+
+use crate::model::Snapshot;
+
+use super::follow::Followed;
+
+pub(super) fn router(followed: Followed) -> Router {
+    Router::new()
+        .route("/api/v1/status", get(status))
+        .route("/api/v1/stream", get(stream))
+        .with_state(followed)
+}
+
+async fn status(State(followed): State<Followed>) -> Json<Snapshot> {
+    Json(Snapshot::clone(&*followed.ask().await))
+}
+
+async fn stream(
+    State(followed): State<Followed>,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let snapshots = WatchStream::new(followed.snapshots).map(|snapshot| {
+        Ok(Event::default()
+            .json_data(&*snapshot)
+            .unwrap_or_else(|error| {
+                tracing::warn!(%error, "a snapshot cannot be written as JSON");
+                Event::default().comment("unwritable")
+            }))
+    });
+    Sse::new(snapshots).keep_alive(KeepAlive::default())
+}

@@ -1,0 +1,195 @@
+//! Asks a running daemon over its Unix socket.
+
+use std::{io, path::Path, time::Duration};
+
+use http_body_util::{BodyExt, Empty};
+use hyper::{
+    Request, Response, StatusCode,
+    body::{Bytes, Incoming},
+    client::conn::http1,
+};
+use hyper_util::rt::TokioIo;
+use tokio::{net::UnixStream, time::timeout};
+
+use crate::{error::Error, model::Snapshot};
+
+/// A daemon that is alive answers well within this.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The largest answer taken: 50,000 blockers are about 20 MB.
+const LARGEST: usize = 256 << 20;
+
+/// A connection to a daemon.
+#[derive(Debug)]
+pub struct Client {
+    socket: std::path::PathBuf,
+    sender: http1::SendRequest<Empty<Bytes>>,
+}
+
+/// Why no daemon is asked.
+#[derive(Debug)]
+pub enum Absent {
+    /// Nobody listens.
+    NotRunning,
+    /// Somebody may, but this user must not ask.
+    NoPermission,
+}
+
+impl Client {
+    /// Connects; [`Absent`] where there is no daemon to ask.
+    ///
+    /// # Errors
+    /// [`Error`] if there is one and it does not answer.
+    pub async fn connect(socket: &Path) -> Result<Result<Self, Absent>, Error> {
+        let stream = match UnixStream::connect(socket).await {
+            Ok(stream) => stream,
+            Err(error) => {
+                return match error.kind() {
+                    io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+                        Ok(Err(Absent::NotRunning))
+                    }
+                    io::ErrorKind::PermissionDenied => Ok(Err(Absent::NoPermission)),
+                    _ => Err(Error::File {
+                        action: "connect to",
+                        path: socket.to_owned(),
+                        source: error,
+                    }),
+                };
+            }
+        };
+        let (sender, connection) = timed(socket, http1::handshake(TokioIo::new(stream))).await?;
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "the connection broke off");
+            }
+        });
+        Ok(Ok(Self {
+            socket: socket.to_owned(),
+            sender,
+        }))
+    }
+
+    /// What the daemon knows now.
+    ///
+    /// # Errors
+    /// [`Error::Daemon`] if it does not answer as it should.
+    pub async fn status(&mut self) -> Result<Snapshot, Error> {
+        let socket = self.socket.clone();
+        let mut body = self.get("/api/v1/status").await?.into_body();
+        let mut bytes = Vec::new();
+        while let Some(frame) = timeout(PATIENCE, body.frame())
+            .await
+            .map_err(|_| late(&socket))?
+        {
+            if let Ok(data) = frame.map_err(|error| bad(&socket, &error))?.into_data() {
+                append(&mut bytes, &data, &socket)?;
+            }
+        }
+        serde_json::from_slice(&bytes).map_err(|error| bad(&socket, &error))
+    }
+
+    /// Each new snapshot from now on, beginning with the latest.
+    ///
+    /// # Errors
+    /// [`Error::Daemon`] if the daemon does not answer as it should.
+    pub async fn stream(mut self) -> Result<Snapshots, Error> {
+        let body = self.get("/api/v1/stream").await?.into_body();
+        Ok(Snapshots {
+            socket: self.socket,
+            body,
+            pending: Vec::new(),
+            searched: 0,
+        })
+    }
+
+    async fn get(&mut self, path: &str) -> Result<Response<Incoming>, Error> {
+        let request = Request::get(path)
+            .header("host", "lpwatch")
+            .body(Empty::new())
+            .map_err(|error| bad(&self.socket, &error))?;
+        let response = timed(&self.socket, self.sender.send_request(request)).await?;
+        match response.status() {
+            StatusCode::OK => Ok(response),
+            status => Err(bad(&self.socket, &format!("{path} gave {status}"))),
+        }
+    }
+}
+
+/// The snapshots of a stream.
+#[derive(Debug)]
+pub struct Snapshots {
+    socket: std::path::PathBuf,
+    body: Incoming,
+    pending: Vec<u8>,
+    /// How much of `pending` is known to hold no end of an event.
+    searched: usize,
+}
+
+impl Snapshots {
+    /// The next snapshot; `None` when the daemon has ended.
+    ///
+    /// # Errors
+    /// [`Error::Daemon`] if what comes is no snapshot.
+    pub async fn next(&mut self) -> Result<Option<Snapshot>, Error> {
+        loop {
+            let searched =
+                std::mem::replace(&mut self.searched, self.pending.len().saturating_sub(1));
+            if let Some(end) = find(&self.pending[searched..], b"\n\n") {
+                let event: Vec<u8> = self.pending.drain(..searched + end + 2).collect();
+                self.searched = 0;
+                // Comments keep the connection alive; only data counts.
+                let Some(data) = event.strip_prefix(b"data: ") else {
+                    continue;
+                };
+                return serde_json::from_slice(data)
+                    .map(Some)
+                    .map_err(|error| bad(&self.socket, &error));
+            }
+            let Some(frame) = self.body.frame().await else {
+                return Ok(None);
+            };
+            let Ok(frame) = frame else { return Ok(None) };
+            if let Ok(data) = frame.into_data() {
+                append(&mut self.pending, &data, &self.socket)?;
+            }
+        }
+    }
+}
+
+fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+    haystack
+        .windows(needle.len())
+        .position(|window| window == needle)
+}
+
+fn append(to: &mut Vec<u8>, data: &Bytes, socket: &Path) -> Result<(), Error> {
+    if to.len() + data.len() > LARGEST {
+        return Err(bad(socket, &"its answer has no end"));
+    }
+    to.extend_from_slice(data);
+    Ok(())
+}
+
+async fn timed<T, E: std::fmt::Display>(
+    socket: &Path,
+    answer: impl Future<Output = Result<T, E>>,
+) -> Result<T, Error> {
+    timeout(PATIENCE, answer)
+        .await
+        .map_err(|_| late(socket))?
+        .map_err(|error| bad(socket, &error))
+}
+
+fn late(socket: &Path) -> Error {
+    bad(
+        socket,
+        &format!("no answer within {} s", PATIENCE.as_secs()),
+    )
+}
+
+fn bad(socket: &Path, reason: &dyn std::fmt::Display) -> Error {
+    Error::Daemon {
+        socket: socket.to_owned(),
+        reason: reason.to_string(),
+    }
+}

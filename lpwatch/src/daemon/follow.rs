@@ -1,0 +1,249 @@
+//! The loop: sleeps until the kernel tells of something, then brings the model
+//! up to date and hands out the snapshot.
+//!
+//! While nothing is in transition nothing is polled: hooks and the kernel log
+//! wake the loop. Where a host has neither, sysfs is read once a second, and
+//! the snapshot says so.
+
+use std::{io, os::fd::AsFd, sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::{Instant, sleep_until},
+};
+
+use crate::{
+    error::Error,
+    model::{Event, Snapshot, Thresholds},
+    probe::{BpfLog, EventRing, Hooks, Readable},
+};
+
+use super::{log_source::LogSource, observer::Observer};
+
+/// In transition: the kernel itself tries once a second.
+const IN_TRANSITION: Duration = Duration::from_secs(1);
+/// In transition on a host that does not tell when it ends.
+const IN_TRANSITION_BLIND: Duration = Duration::from_millis(200);
+/// After an end was announced, until sysfs shows it.
+const SETTLING: Duration = Duration::from_millis(50);
+/// On a host that tells nothing.
+const BLIND: Duration = Duration::from_secs(1);
+
+/// A running loop, as others see it.
+#[derive(Clone, Debug)]
+pub struct Followed {
+    /// The latest snapshot.
+    pub snapshots: watch::Receiver<Arc<Snapshot>>,
+    asks: mpsc::Sender<oneshot::Sender<Arc<Snapshot>>>,
+}
+
+impl Followed {
+    /// A snapshot made now; the latest one if the loop has ended.
+    pub async fn ask(&self) -> Arc<Snapshot> {
+        let (answer, answered) = oneshot::channel();
+        if self.asks.send(answer).await.is_ok()
+            && let Ok(snapshot) = answered.await
+        {
+            return snapshot;
+        }
+        self.snapshots.borrow().clone()
+    }
+}
+
+/// The loop's own side.
+pub struct Follower {
+    observer: Observer,
+    thresholds: Thresholds,
+    ring: Option<Waking<EventRing>>,
+    bpf_log: Option<Waking<BpfLog>>,
+    kernel_log: Option<Waking<LogSource>>,
+    hooked: bool,
+    publish: watch::Sender<Arc<Snapshot>>,
+    asked: mpsc::Receiver<oneshot::Sender<Arc<Snapshot>>>,
+}
+
+/// Something of the kernel's that wakes the loop.
+struct Waking<T> {
+    file: T,
+    readable: Readable,
+}
+
+impl<T: AsFd> Waking<T> {
+    fn new(file: T) -> Result<Self, Error> {
+        let readable = Readable::new(&file).map_err(cannot_wait)?;
+        Ok(Self { file, readable })
+    }
+}
+
+fn cannot_wait(source: io::Error) -> Error {
+    Error::Io {
+        action: "wait for the kernel's events",
+        source,
+    }
+}
+
+/// What woke the loop.
+enum Woken {
+    Ring,
+    KernelLog,
+    BpfLog,
+    Timer,
+    Asked(oneshot::Sender<Arc<Snapshot>>),
+    NobodyLeft,
+}
+
+/// Makes a loop and the handle to it. Must be called within a tokio runtime.
+///
+/// # Errors
+/// [`Error`] if sysfs cannot be read or the runtime does not take the files.
+pub fn follow(
+    mut observer: Observer,
+    hooks: Option<Hooks>,
+    thresholds: Thresholds,
+) -> Result<(Follower, Followed), Error> {
+    observer.refresh()?;
+    let hooked = hooks.as_ref().is_some_and(Hooks::follow_transitions);
+    let (ring, log) = hooks.map_or((None, None), |hooks| (Some(hooks.ring), hooks.log));
+    let kernel_log = observer.log.take();
+    if !hooked && kernel_log.is_none() {
+        observer.note(
+            "Neither hooks nor the kernel log tell of changes here: sysfs is read once a second.",
+        );
+    }
+    let snapshot = Arc::new(observer.snapshot(&thresholds));
+    let (publish, snapshots) = watch::channel(snapshot);
+    let (asks, asked) = mpsc::channel(16);
+    let follower = Follower {
+        observer,
+        thresholds,
+        ring: ring.map(Waking::new).transpose()?,
+        bpf_log: log.map(Waking::new).transpose()?,
+        kernel_log: kernel_log.map(Waking::new).transpose()?,
+        hooked,
+        publish,
+        asked,
+    };
+    Ok((follower, Followed { snapshots, asks }))
+}
+
+impl Follower {
+    /// Follows until nobody holds the handle any more.
+    ///
+    /// # Errors
+    /// [`Error`] if sysfs can no longer be read.
+    pub async fn run(mut self) -> Result<(), Error> {
+        loop {
+            match self.wait().await? {
+                Woken::Ring => self.on_ring()?,
+                Woken::KernelLog => self.on_kernel_log()?,
+                Woken::BpfLog => {
+                    if let Some(log) = &mut self.bpf_log {
+                        log.file.flush();
+                    }
+                    continue;
+                }
+                Woken::Timer => self.take(Vec::new())?,
+                Woken::Asked(answer) => {
+                    // Events may wait unread: what was asked for is now.
+                    self.on_ring()?;
+                    self.publish_snapshot();
+                    // Whoever asked may have gone.
+                    let _ = answer.send(self.publish.borrow().clone());
+                    continue;
+                }
+                Woken::NobodyLeft => return Ok(()),
+            }
+            self.publish_snapshot();
+        }
+    }
+
+    async fn wait(&mut self) -> Result<Woken, Error> {
+        let timer = self.pause().map(|pause| Instant::now() + pause);
+        let Self {
+            ring,
+            bpf_log,
+            kernel_log,
+            asked,
+            ..
+        } = self;
+        tokio::select! {
+            woken = ready(ring.as_ref()) => woken.map(|()| Woken::Ring),
+            woken = ready(kernel_log.as_ref()) => woken.map(|()| Woken::KernelLog),
+            woken = ready(bpf_log.as_ref()) => woken.map(|()| Woken::BpfLog),
+            () = sleep_until(timer.unwrap_or_else(Instant::now)), if timer.is_some() => {
+                Ok(Woken::Timer)
+            }
+            answer = asked.recv() => Ok(answer.map_or(Woken::NobodyLeft, Woken::Asked)),
+        }
+    }
+
+    /// For how long nothing but an event needs doing.
+    fn pause(&self) -> Option<Duration> {
+        let told = self.hooked || self.kernel_log.is_some();
+        let model = self.observer.model();
+        if model.is_settling() {
+            Some(SETTLING)
+        } else if model.in_transition().is_some() {
+            Some(if told {
+                IN_TRANSITION
+            } else {
+                IN_TRANSITION_BLIND
+            })
+        } else {
+            (!told).then_some(BLIND)
+        }
+    }
+
+    fn on_ring(&mut self) -> Result<(), Error> {
+        let events = self
+            .ring
+            .as_mut()
+            .map(|ring| ring.file.drain())
+            .unwrap_or_default();
+        // The log has the words for what the hooks report.
+        self.read_kernel_log();
+        self.take(events)
+    }
+
+    fn on_kernel_log(&mut self) -> Result<(), Error> {
+        if self.read_kernel_log() {
+            self.take(Vec::new())
+        } else {
+            Ok(())
+        }
+    }
+
+    fn read_kernel_log(&mut self) -> bool {
+        let Some(log) = &mut self.kernel_log else {
+            return false;
+        };
+        match self.observer.read_log(&mut log.file) {
+            Ok(changed) => changed,
+            Err(error) => {
+                tracing::warn!(%error, "the kernel log ends here");
+                self.observer
+                    .note(&format!("The kernel log is no longer read: {error}."));
+                self.kernel_log = None;
+                false
+            }
+        }
+    }
+
+    fn take(&mut self, events: Vec<Event>) -> Result<(), Error> {
+        let lost = self.ring.as_ref().map_or(0, |ring| ring.file.lost());
+        self.observer.take(events, lost)
+    }
+
+    fn publish_snapshot(&self) {
+        let snapshot = self.observer.snapshot(&self.thresholds);
+        self.publish.send_replace(Arc::new(snapshot));
+    }
+}
+
+/// Waits until `source` has something to read; for ever without one.
+async fn ready<T>(source: Option<&Waking<T>>) -> Result<(), Error> {
+    match source {
+        Some(waking) => waking.readable.ready().await.map_err(cannot_wait),
+        None => std::future::pending().await,
+    }
+}

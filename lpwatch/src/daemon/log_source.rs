@@ -1,0 +1,82 @@
+//! The kernel log as a source of events.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+
+use crate::{
+    kernel::{
+        ReadError,
+        host::Clocks,
+        kmsg::{LivepatchLine, LogReader, LogRecord, parse_livepatch},
+    },
+    model::{Direction, Event, EventKind, EventSource},
+};
+
+/// The kernel log, read for what livepatch says.
+#[derive(Debug)]
+pub(super) struct LogSource(LogReader);
+
+impl LogSource {
+    /// Opens the log at its oldest line.
+    pub fn open() -> Result<Self, ReadError> {
+        LogReader::open_from_start().map(Self)
+    }
+
+    /// What livepatch has said since the last call.
+    pub fn drain(&mut self, clocks: &Clocks) -> Result<Vec<Event>, ReadError> {
+        let records = self.0.read_available()?;
+        Ok(records
+            .iter()
+            .filter_map(|record| event(record, clocks))
+            .collect())
+    }
+}
+
+impl AsFd for LogSource {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl AsRawFd for LogSource {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
+fn event(record: &LogRecord, clocks: &Clocks) -> Option<Event> {
+    let direction = |patching: bool| {
+        if patching {
+            Direction::Patching
+        } else {
+            Direction::Unpatching
+        }
+    };
+    let kind = match parse_livepatch(&record.text)? {
+        LivepatchLine::Enabling { patch } => EventKind::Begun {
+            patch,
+            direction: Direction::Patching,
+            replace: None,
+        },
+        LivepatchLine::Starting { patch, patching } => EventKind::Begun {
+            patch,
+            direction: direction(patching),
+            replace: None,
+        },
+        LivepatchLine::Complete { patch, patching } => EventKind::Complete {
+            patch: Some(patch),
+            direction: Some(direction(patching)),
+            before: None,
+        },
+        LivepatchLine::Signaling => EventKind::Signaling,
+        LivepatchLine::Forcing => EventKind::Forced { patch: None },
+        LivepatchLine::Applying { .. } | LivepatchLine::Reverting { .. } => {
+            EventKind::ObjectChanged
+        }
+        LivepatchLine::Complaint { patch, text } => EventKind::Complaint { patch, text },
+    };
+    Some(Event {
+        at: clocks.log_to_boot(record.micros),
+        source: EventSource::Log,
+        kind,
+    })
+}

@@ -1,0 +1,19 @@
+//! Following transitions: the loop, and the API over a Unix socket.
+//!
+//! [`observer::Observer`] puts kernel, probes and model together;
+//! [`follow`] keeps one up to date; [`serve`] is the daemon around it and
+//! [`client`] asks a daemon.
+
+mod api;
+pub mod client;
+pub mod follow;
+mod instance;
+mod log_source;
+pub mod observer;
+mod serve;
+mod task_source;
+
+pub use serve::{DaemonOptions, run};
+
+/// Where the daemon listens unless told otherwise.
+pub const DEFAULT_SOCKET: &str = "/run/lpwatch/lpwatch.sock";

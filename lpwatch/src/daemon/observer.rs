@@ -1,0 +1,256 @@
+//! Kernel, probes and model put together: one host, looked at.
+
+use crate::{
+    engine,
+    error::Error,
+    kernel::{
+        Roots,
+        host::{Clocks, Host, livepatch_config},
+    },
+    model::{
+        Event, EventKind, HostFacts, Model, Moment, Snapshot, SystemView, Thresholds,
+        snapshot::Probe,
+    },
+    probe::{Hooks, LoadOptions, ProbeError, load_hooks, load_task_iterator},
+};
+
+use super::{log_source::LogSource, task_source::TaskSource};
+
+/// How to look.
+#[derive(Clone, Debug, Default)]
+pub struct ObserverOptions {
+    pub roots: Roots,
+    /// Read sysfs and /proc only.
+    pub no_bpf: bool,
+    pub load: LoadOptions,
+    /// Whether a daemon asks.
+    pub daemon: bool,
+}
+
+/// One host, looked at.
+pub struct Observer {
+    roots: Roots,
+    tasks: TaskSource,
+    pub(super) log: Option<LogSource>,
+    model: Model,
+    /// Sentences that hold as long as lpwatch runs.
+    lasting_notes: Vec<String>,
+}
+
+impl Observer {
+    /// Gets ready for a single look: no hooks, what happened before from the
+    /// kernel log.
+    ///
+    /// # Errors
+    /// [`Error::NoLivepatch`] where there is nothing to look at.
+    pub fn single_look(options: &ObserverOptions) -> Result<Self, Error> {
+        ensure_livepatch(&options.roots)?;
+        let (tasks, note) = match bpf_or_why_not(options, || load_task_iterator(&options.roots)) {
+            Ok(iterator) => (TaskSource::Bpf(Box::new(iterator)), None),
+            Err(note) => (TaskSource::Procfs, note),
+        };
+        let mut observer = Self::new(options, tasks, Vec::new(), note, None);
+        observer.read_history();
+        observer.refresh()?;
+        Ok(observer)
+    }
+
+    /// Gets ready to follow: with hooks where this host allows them.
+    ///
+    /// # Errors
+    /// [`Error::NoLivepatch`] where there is nothing to follow.
+    pub fn following(options: &ObserverOptions) -> Result<(Self, Option<Hooks>), Error> {
+        ensure_livepatch(&options.roots)?;
+        let loaded = bpf_or_why_not(options, || load_hooks(&options.roots, &options.load));
+        let (tasks, hooks, note) = match loaded {
+            Ok((iterator, hooks)) => (TaskSource::Bpf(Box::new(iterator)), Some(hooks), None),
+            Err(note) => (TaskSource::Procfs, None, note),
+        };
+        let probes = hooks
+            .as_ref()
+            .map(|hooks| hooks.probes.clone())
+            .unwrap_or_default();
+        let hooked = hooks.as_ref().is_some_and(Hooks::follow_transitions);
+        let since = hooked.then(|| Clocks::now().boot);
+        let mut observer = Self::new(options, tasks, probes, note, since);
+        observer.read_history();
+        Ok((observer, hooks))
+    }
+
+    fn new(
+        options: &ObserverOptions,
+        tasks: TaskSource,
+        mut probes: Vec<Probe>,
+        note: Option<String>,
+        hooks_since: Option<std::time::Duration>,
+    ) -> Self {
+        let host = Host::now();
+        let mut notes: Vec<String> = note.into_iter().collect();
+        let log = options.roots.is_live().then(LogSource::open).transpose();
+        let log = log.unwrap_or_else(|error| {
+            notes.push(format!("The kernel log is not read: {error}."));
+            None
+        });
+        probes.push(tasks.probe());
+        probes.push(log_probe(log.is_some()));
+        let facts = HostFacts {
+            host: host.node,
+            kernel: host.release,
+            source: tasks.source(),
+            daemon: options.daemon,
+            probes,
+            notes: notes.clone(),
+        };
+        Self {
+            roots: options.roots.clone(),
+            tasks,
+            log,
+            model: Model::new(facts, hooks_since),
+            lasting_notes: notes,
+        }
+    }
+
+    /// Takes in what the kernel log still says of the time before.
+    fn read_history(&mut self) {
+        let Some(mut log) = self.log.take() else {
+            return;
+        };
+        match self.read_log(&mut log) {
+            Ok(_) => self.log = Some(log),
+            Err(error) => self.note(&format!("The kernel log is not read: {error}.")),
+        }
+    }
+
+    /// Takes in events and then mends the state by reading it.
+    ///
+    /// # Errors
+    /// [`Error`] if sysfs cannot be read.
+    pub fn take(&mut self, events: Vec<Event>, lost: u64) -> Result<(), Error> {
+        let now = now();
+        for event in events {
+            tracing::debug!(?event, "event");
+            self.model.apply(event, &now);
+        }
+        self.model.note_lost(lost);
+        self.refresh()
+    }
+
+    /// Takes in what the kernel log says; whether anything there can have
+    /// changed the state.
+    pub(super) fn read_log(&mut self, log: &mut LogSource) -> Result<bool, Error> {
+        let clocks = Clocks::now();
+        let events = log.drain(&clocks)?;
+        let now = moment(&clocks);
+        let mut changed = false;
+        for event in events {
+            tracing::debug!(?event, "log line");
+            changed |= !matches!(event.kind, EventKind::Signaling);
+            self.model.apply(event, &now);
+        }
+        Ok(changed)
+    }
+
+    /// Adds a sentence that holds from now on.
+    pub(super) fn note(&mut self, text: &str) {
+        self.lasting_notes.push(text.to_owned());
+        self.model.facts.notes.push(text.to_owned());
+    }
+
+    /// Reads sysfs, and in a transition looks at all tasks.
+    ///
+    /// # Errors
+    /// [`Error`] if sysfs cannot be read.
+    pub fn refresh(&mut self) -> Result<(), Error> {
+        self.read_patches()?;
+        let mut notes = self.lasting_notes.clone();
+        if let Some(direction) = self.model.in_transition() {
+            let look = self.tasks.look(&self.roots, direction, Clocks::now().boot);
+            if let Some(sample) = look.sample {
+                self.model.sample(sample, &now());
+            }
+            notes.extend(look.note);
+        }
+        self.model.facts.notes = notes;
+        Ok(())
+    }
+
+    /// Reads sysfs alone.
+    ///
+    /// # Errors
+    /// [`Error`] if sysfs cannot be read.
+    pub fn read_patches(&mut self) -> Result<(), Error> {
+        let read_at = Clocks::now().boot;
+        let patches = engine::read_all(&self.roots)?.unwrap_or_default();
+        self.model.observe(SystemView { read_at, patches }, &now());
+        Ok(())
+    }
+
+    /// What the model knows.
+    #[must_use]
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// All that is known now.
+    #[must_use]
+    pub fn snapshot(&self, thresholds: &Thresholds) -> Snapshot {
+        self.model.snapshot(&now(), thresholds)
+    }
+}
+
+/// Runs `load` unless BPF is ruled out; what to say if there is no BPF.
+fn bpf_or_why_not<T>(
+    options: &ObserverOptions,
+    load: impl FnOnce() -> Result<T, ProbeError>,
+) -> Result<T, Option<String>> {
+    if options.no_bpf || !options.roots.is_live() {
+        return Err(None);
+    }
+    load().map_err(|error| Some(format!("Without BPF, tasks are read from /proc: {error}.")))
+}
+
+fn log_probe(attached: bool) -> Probe {
+    Probe {
+        fact: "log".to_owned(),
+        kind: "kmsg".to_owned(),
+        target: "/dev/kmsg".to_owned(),
+        attached,
+        note: None,
+    }
+}
+
+/// This moment on both clocks.
+#[must_use]
+pub fn now() -> Moment {
+    moment(&Clocks::now())
+}
+
+fn moment(clocks: &Clocks) -> Moment {
+    Moment {
+        boot: clocks.boot,
+        wall: clocks.wall,
+    }
+}
+
+fn ensure_livepatch(roots: &Roots) -> Result<(), Error> {
+    if engine::read_all(roots)?.is_some() {
+        return Ok(());
+    }
+    let Host { release, .. } = Host::now();
+    let directory = roots.sysfs.join("kernel/livepatch");
+    if !roots.is_live() {
+        let text = format!(
+            "{} does not exist, so nothing can be said.",
+            directory.display()
+        );
+        return Err(Error::NoLivepatch(text));
+    }
+    let why = match livepatch_config(roots, &release) {
+        Some(false) => "its configuration says CONFIG_LIVEPATCH is not set",
+        Some(true) | None => "/sys/kernel/livepatch does not exist",
+    };
+    Err(Error::NoLivepatch(format!(
+        "This kernel ({release}) cannot be live-patched: {why}. lpwatch needs a kernel built \
+         with CONFIG_LIVEPATCH=y, and sysfs mounted on /sys."
+    )))
+}

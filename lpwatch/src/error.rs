@@ -1,0 +1,68 @@
+//! What can go wrong, and the exit code it ends with.
+
+use std::{io, path::PathBuf};
+
+use thiserror::Error;
+
+use crate::{exit::Exit, kernel::ReadError};
+
+/// What can go wrong.
+#[derive(Debug, Error)]
+pub enum Error {
+    #[error("{0}")]
+    NoLivepatch(String),
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error("no live patch named `{name}` is loaded; {known}")]
+    NoSuchPatch { name: String, known: String },
+    #[error("another lpwatch daemon{} already serves {}", by(.pid), .socket.display())]
+    DaemonRuns { socket: PathBuf, pid: Option<u32> },
+    #[error("{} is there and is no socket; lpwatch does not delete it: choose another path with --socket", .path.display())]
+    NotASocket { path: PathBuf },
+    #[error("cannot {action} {}: {source}{}", .path.display(), needs_root(.source))]
+    File {
+        action: &'static str,
+        path: PathBuf,
+        source: io::Error,
+    },
+    #[error("the daemon at {} does not answer as it should: {reason}", .socket.display())]
+    Daemon { socket: PathBuf, reason: String },
+    #[error("cannot {action}: {source}")]
+    Io {
+        action: &'static str,
+        source: io::Error,
+    },
+}
+
+impl Error {
+    /// The exit code of DESIGN for this error.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::NoLivepatch(_) => Exit::CannotHere,
+            Self::Read(error) if error.is_permission() => Exit::NoPermission,
+            Self::File { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                Exit::NoPermission
+            }
+            Self::Read(_)
+            | Self::NoSuchPatch { .. }
+            | Self::DaemonRuns { .. }
+            | Self::NotASocket { .. }
+            | Self::File { .. }
+            | Self::Daemon { .. }
+            | Self::Io { .. } => Exit::Error,
+        }
+    }
+}
+
+fn by(pid: &Option<u32>) -> String {
+    pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default()
+}
+
+fn needs_root(source: &io::Error) -> &'static str {
+    if source.kind() == io::ErrorKind::PermissionDenied {
+        " (run as root)"
+    } else {
+        ""
+    }
+}

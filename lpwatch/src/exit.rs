@@ -1,0 +1,27 @@
+//! The exit codes: a contract with scripts.
+
+use std::process::ExitCode;
+
+/// How `status`, `wait` and `check` end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// All well, or completed.
+    Well = 0,
+    Error = 1,
+    Usage = 2,
+    NoPermission = 3,
+    /// This kernel cannot.
+    CannotHere = 4,
+    InTransition = 10,
+    Stalled = 11,
+    /// Reversed or failed.
+    Failed = 12,
+    TimedOut = 124,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}

@@ -1,0 +1,70 @@
+//! A task still on old code, and why.
+
+use serde::{Deserialize, Serialize};
+
+/// Why a task has not switched: a closed set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// A function to be patched is on its stack.
+    SleepingOnFunction,
+    /// It was on a CPU each time the kernel looked.
+    Running,
+    /// The kernel cannot prove what is on its stack.
+    UnreliableStack,
+    /// It switches when the kernel's signal reaches it.
+    WaitingForSignal,
+    /// An idle task: it switches when its CPU wakes.
+    Idle,
+    /// It sleeps uninterruptibly (D state).
+    Uninterruptible,
+    /// A virtual CPU, long inside its guest.
+    KvmVcpu,
+    /// Nothing found; the kernel tries again next second.
+    Pending,
+}
+
+/// What makes a stack unreliable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    BpfTrampoline,
+    Kretprobe,
+    Unknown,
+}
+
+/// The foreign program at fault.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Culprit {
+    pub id: Option<u32>,
+    pub name: Option<String>,
+    pub kind: Option<String>,
+    /// The function it is attached to.
+    pub attached_to: Option<String>,
+    /// The process that holds it.
+    pub owner_pid: Option<u32>,
+    pub owner_comm: Option<String>,
+    /// Where it is pinned.
+    pub pinned: Option<String>,
+}
+
+/// A task still on old code.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Blocker {
+    pub tid: u32,
+    pub tgid: u32,
+    /// The task's name; bytes that are not UTF-8 are replaced.
+    pub comm: String,
+    pub kthread: bool,
+    /// `null` until it has been looked into.
+    pub reason: Option<Reason>,
+    pub cause: Option<Cause>,
+    /// The function in its way.
+    pub function: Option<String>,
+    pub program: Option<Culprit>,
+    /// For how long it has been in the way.
+    pub since_seconds: Option<f64>,
+    /// Innermost frame first.
+    pub stack: Vec<String>,
+    pub advice: Option<String>,
+}

@@ -1,0 +1,25 @@
+//! What is known and what follows from it: pure, without I/O or a clock.
+//!
+//! [`Model`] takes kernel events, readings of sysfs, looks at the tasks and
+//! the time, and gives a [`Snapshot`]. Every rule about phases, progress and
+//! outcomes is here and is tested on plain values.
+
+mod blocker;
+mod event;
+mod next_steps;
+mod phase;
+mod running;
+pub mod snapshot;
+mod state;
+mod time;
+mod view;
+
+pub use blocker::{Blocker, Cause, Culprit, Reason};
+pub use event::{Event, EventKind, EventSource};
+pub use phase::{Phase, Thresholds};
+pub use snapshot::Snapshot;
+pub use state::{HostFacts, Model};
+pub use time::Moment;
+pub use view::{
+    Direction, EngineKind, ObjectView, Outcome, PatchView, SystemView, TaskOnOldCode, TaskSample,
+};

@@ -1,0 +1,93 @@
+//! How a transition is getting on.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// How a transition is getting on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    Progressing,
+    /// Old enough for the kernel's first signal (15 s).
+    Slow,
+    /// Tasks still switch, but it has taken very long.
+    Long,
+    /// No task has switched for too long.
+    Stalled,
+}
+
+/// When a transition counts as slow, stalled or long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Thresholds {
+    /// By age: the kernel's first signal comes at 15 s.
+    pub slow: Duration,
+    /// Without a task switching.
+    pub stalled: Duration,
+    /// By age.
+    pub long: Duration,
+}
+
+impl Default for Thresholds {
+    fn default() -> Self {
+        Self {
+            slow: Duration::from_secs(15),
+            stalled: Duration::from_mins(1),
+            long: Duration::from_hours(1),
+        }
+    }
+}
+
+impl Thresholds {
+    /// The phase of a transition of this age in which no task has switched
+    /// for `idle`. Where progress was not watched, its age stands in for it:
+    /// all that is known then is that it has not ended.
+    #[must_use]
+    pub fn phase(&self, age: Option<Duration>, idle: Option<Duration>) -> Option<Phase> {
+        let unchanged_for = idle.or(age)?;
+        if unchanged_for >= self.stalled {
+            return Some(Phase::Stalled);
+        }
+        let age = age.or(idle)?;
+        Some(if age >= self.long {
+            Phase::Long
+        } else if age >= self.slow {
+            Phase::Slow
+        } else {
+            Phase::Progressing
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn phase(age: Option<u64>, idle: Option<u64>) -> Option<Phase> {
+        Thresholds::default().phase(age.map(Duration::from_secs), idle.map(Duration::from_secs))
+    }
+
+    #[test]
+    fn age_alone_decides_without_a_watcher() {
+        assert_eq!(phase(None, None), None);
+        assert_eq!(phase(Some(0), None), Some(Phase::Progressing));
+        assert_eq!(phase(Some(15), None), Some(Phase::Slow));
+        assert_eq!(phase(Some(60), None), Some(Phase::Stalled));
+        assert_eq!(phase(Some(7200), None), Some(Phase::Stalled));
+    }
+
+    #[test]
+    fn progress_keeps_a_transition_from_stalling() {
+        assert_eq!(phase(Some(59), Some(1)), Some(Phase::Slow));
+        assert_eq!(phase(Some(600), Some(59)), Some(Phase::Slow));
+        assert_eq!(phase(Some(600), Some(60)), Some(Phase::Stalled));
+        assert_eq!(phase(Some(3600), Some(1)), Some(Phase::Long));
+        assert_eq!(phase(Some(3600), Some(61)), Some(Phase::Stalled));
+    }
+
+    #[test]
+    fn progress_alone_decides_when_the_start_is_unknown() {
+        assert_eq!(phase(None, Some(3)), Some(Phase::Progressing));
+        assert_eq!(phase(None, Some(61)), Some(Phase::Stalled));
+    }
+}

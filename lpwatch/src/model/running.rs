@@ -1,0 +1,262 @@
+//! A transition under way: progress, blockers, and how it will be recorded.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
+
+use super::{
+    Blocker, Direction, Moment, Outcome, TaskOnOldCode, TaskSample, Thresholds,
+    next_steps::next_steps,
+    snapshot::{PastTransition, Transition, TrendPoint},
+};
+
+/// Points kept of the trend: two minutes at one a second.
+const TREND_POINTS: usize = 120;
+
+/// A transition under way.
+#[derive(Clone, Debug)]
+pub(super) struct Running {
+    pub patch: String,
+    pub direction: Direction,
+    /// When it began, if that was seen.
+    pub began: Option<Moment>,
+    /// When it began to go in this direction, if that was seen.
+    pub direction_began: Option<Moment>,
+    /// When lpwatch first knew of it.
+    first_seen: Moment,
+    /// The last event or reading that spoke of it, since boot.
+    pub last_heard: Duration,
+    pub reversed: bool,
+    pub forced: bool,
+    pub cancelled: bool,
+    pub tries: Option<u32>,
+    pub signals: Option<u32>,
+    tasks_total: Option<u32>,
+    remaining: Option<Remaining>,
+    trend: VecDeque<TrendPoint>,
+}
+
+/// The tasks left and since when there have been so few.
+#[derive(Clone, Debug)]
+struct Remaining {
+    tasks: Vec<TaskOnOldCode>,
+    /// When each was first seen on old code.
+    since: HashMap<u32, Moment>,
+    lowest: usize,
+    lowest_since: Moment,
+    /// Whether the number has ever fallen while lpwatch looked.
+    fell: bool,
+    looks: u32,
+}
+
+impl Running {
+    pub fn new(patch: String, direction: Direction, first_seen: Moment) -> Self {
+        Self {
+            patch,
+            direction,
+            began: None,
+            direction_began: None,
+            first_seen,
+            last_heard: first_seen.boot,
+            reversed: false,
+            forced: false,
+            cancelled: false,
+            tries: None,
+            signals: None,
+            tasks_total: None,
+            remaining: None,
+            trend: VecDeque::new(),
+        }
+    }
+
+    /// Notes that the transition begins, at `moment`, in this direction.
+    pub fn begin(mut self, moment: Moment) -> Self {
+        self.began = Some(moment);
+        self.direction_began = Some(moment);
+        self
+    }
+
+    /// The transition now goes the other way: progress starts anew.
+    pub fn reverse(&mut self, moment: Option<Moment>) {
+        self.direction = self.direction.opposite();
+        self.direction_began = moment;
+        self.reversed = true;
+        self.tries = None;
+        self.signals = None;
+        self.remaining = None;
+    }
+
+    /// Takes in the kernel's own count of earlier tries. The kernel signals at
+    /// the end of every 15th unsuccessful one (`SIGNALS_TIMEOUT`,
+    /// kernel/livepatch/transition.c).
+    pub fn note_tries(&mut self, before: Option<u32>, completing: bool) {
+        const SIGNALS_TIMEOUT: u32 = 15;
+        let Some(before) = before else { return };
+        self.tries = Some(before.saturating_add(1));
+        let unsuccessful = if completing {
+            before.saturating_sub(1)
+        } else {
+            before
+        };
+        self.signals = Some(unsuccessful / SIGNALS_TIMEOUT);
+    }
+
+    /// Takes in a look at all tasks. Progress is a new lowest number of tasks
+    /// left: children that inherit old code and soon switch are none.
+    pub fn sample(&mut self, sample: TaskSample, now: &Moment) {
+        if sample.direction != self.direction {
+            return;
+        }
+        let at = now.at(sample.at);
+        let left = sample.remaining.len();
+        self.tasks_total = Some(sample.total);
+        self.last_heard = self.last_heard.max(sample.at);
+        self.push_trend(left, &at);
+        let born = self.direction_began.unwrap_or(at);
+        let previous = self.remaining.take();
+        let first = previous.is_none();
+        let mut next = previous.unwrap_or_else(|| Remaining {
+            tasks: Vec::new(),
+            since: HashMap::new(),
+            lowest: left,
+            lowest_since: at,
+            fell: false,
+            looks: 0,
+        });
+        if left < next.lowest {
+            next.lowest = left;
+            next.lowest_since = at;
+            next.fell = true;
+        }
+        // What the first look finds was there from the beginning.
+        let since_when = if first { born } else { at };
+        let old = std::mem::take(&mut next.since);
+        next.since = sample
+            .remaining
+            .iter()
+            .map(|task| (task.tid, old.get(&task.tid).copied().unwrap_or(since_when)))
+            .collect();
+        next.tasks = sample.remaining;
+        next.looks = next.looks.saturating_add(1);
+        self.remaining = Some(next);
+    }
+
+    fn push_trend(&mut self, left: usize, at: &Moment) {
+        let remaining = u32::try_from(left).unwrap_or(u32::MAX);
+        if self.trend.len() == TREND_POINTS {
+            self.trend.pop_front();
+        }
+        let seconds = at.since(&self.first_seen).as_secs_f64();
+        self.trend.push_back(TrendPoint {
+            seconds: round(seconds),
+            remaining,
+        });
+    }
+
+    /// How this transition stands at `now`.
+    pub fn snapshot(&self, now: &Moment, thresholds: &Thresholds) -> Transition {
+        let age = self.direction_began.map(|began| now.since(&began));
+        let idle = self.without_progress(now);
+        let blockers = self.blockers(now);
+        let phase = thresholds.phase(age, idle);
+        Transition {
+            direction: self.direction,
+            started_at: self.direction_began.map(|began| began.wall),
+            age_seconds: age.map(seconds),
+            tasks_total: self.tasks_total,
+            tasks_remaining: self.tasks_remaining(),
+            tries: self.tries,
+            signals: self.signals,
+            phase,
+            reversed: self.reversed,
+            forced: self.forced,
+            seconds_without_progress: idle.map(seconds),
+            trend: self.trend.iter().copied().collect(),
+            next: next_steps(&self.patch, self.direction, phase, self.signals, &blockers),
+            blockers,
+        }
+    }
+
+    /// For how long no task is known to have switched. Where lpwatch never saw
+    /// one do so, that is since the beginning: it may have come late.
+    fn without_progress(&self, now: &Moment) -> Option<Duration> {
+        let seen = self.remaining.as_ref().map(|remaining| {
+            let since = if remaining.fell {
+                None
+            } else {
+                self.direction_began
+            };
+            since.unwrap_or(remaining.lowest_since)
+        });
+        seen.or(self.direction_began).map(|since| now.since(&since))
+    }
+
+    fn tasks_remaining(&self) -> Option<u32> {
+        let remaining = self.remaining.as_ref()?;
+        Some(u32::try_from(remaining.tasks.len()).unwrap_or(u32::MAX))
+    }
+
+    fn blockers(&self, now: &Moment) -> Vec<Blocker> {
+        let Some(Remaining { tasks, since, .. }) = &self.remaining else {
+            return Vec::new();
+        };
+        let known = self.direction_began.is_some()
+            || self.remaining.as_ref().is_some_and(|left| left.looks > 1);
+        tasks
+            .iter()
+            .map(|task| Blocker {
+                tid: task.tid,
+                tgid: task.tgid,
+                comm: task.comm.clone(),
+                kthread: task.kthread,
+                reason: None,
+                cause: None,
+                function: None,
+                program: None,
+                since_seconds: since
+                    .get(&task.tid)
+                    .filter(|_| known)
+                    .map(|since| seconds(now.since(since))),
+                stack: Vec::new(),
+                advice: None,
+            })
+            .collect()
+    }
+
+    /// The record of this transition, ended at `ended`.
+    pub fn finish(
+        self,
+        ended: Moment,
+        outcome: Outcome,
+        recorded: Option<Duration>,
+    ) -> PastTransition {
+        PastTransition {
+            duration_seconds: self.began.map(|began| seconds(ended.since(&began))),
+            started_at: self.began.map(|began| began.wall),
+            patch: Some(self.patch),
+            direction: Some(if self.reversed {
+                self.direction.opposite()
+            } else {
+                self.direction
+            }),
+            outcome,
+            ended_at: ended.wall,
+            errno: None,
+            message: None,
+            tries: self.tries,
+            signals: self.signals,
+            tasks_total: self.tasks_total,
+            recorded_after_ms: recorded.map(|delay| round(delay.as_secs_f64() * 1e3)),
+        }
+    }
+}
+
+pub(super) fn seconds(duration: Duration) -> f64 {
+    round(duration.as_secs_f64())
+}
+
+/// Three digits behind the point: what the clocks are good for.
+fn round(value: f64) -> f64 {
+    (value * 1e3).round() / 1e3
+}

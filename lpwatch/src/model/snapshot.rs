@@ -1,0 +1,209 @@
+//! The one value everything is rendered from: table, JSON, metrics, page.
+//!
+//! The JSON form is a contract: fields are only added, and `schema_version`
+//! changes when one changes its meaning. What is not known is `null`, not 0.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Blocker, Direction, EngineKind, Outcome, Phase, Thresholds, next_steps::next_steps};
+
+/// The version of the JSON form.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// All that lpwatch knows of one host at one moment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    pub schema_version: u32,
+    /// The host's node name (`uname -n`).
+    pub host: String,
+    /// The running kernel's release (`uname -r`).
+    pub kernel: String,
+    pub taken_at: Timestamp,
+    /// Where the tasks were read from.
+    pub source: Source,
+    /// Whether a daemon, which has seen what came before, gave this.
+    pub daemon: bool,
+    pub probes: Vec<Probe>,
+    /// What is missing on this host, one sentence each.
+    pub notes: Vec<String>,
+    /// Kernel events that found no room and were replaced by reading the
+    /// state again.
+    pub events_lost: u64,
+    pub patches: Vec<Patch>,
+    /// Transitions that ended, newest first.
+    pub last_transitions: Vec<PastTransition>,
+}
+
+/// Where the tasks were read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// The BPF task iterator.
+    Bpf,
+    /// `/proc/<pid>/task/<tid>/patch_state`.
+    Procfs,
+}
+
+/// How one fact is observed on this host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probe {
+    /// The fact, e.g. `begun`.
+    pub fact: String,
+    /// `fentry`, `kprobe`, `raw_tracepoint`, `iter`, `kmsg`, `sysfs`, `procfs`.
+    pub kind: String,
+    /// What it hangs on, e.g. `klp_init_transition`.
+    pub target: String,
+    pub attached: bool,
+    /// Why this kind, or why it is missing.
+    pub note: Option<String>,
+}
+
+/// A loaded patch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Patch {
+    /// The name of its module.
+    pub name: String,
+    pub engine: EngineKind,
+    pub enabled: bool,
+    /// Whether it replaces all patches loaded before it.
+    pub replace: Option<bool>,
+    /// Its place in the order of loading, from 1.
+    pub stack_order: Option<u32>,
+    pub objects: Vec<Object>,
+    pub transition: Option<Transition>,
+}
+
+/// `vmlinux` or a module, as far as a patch changes it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Object {
+    pub name: String,
+    /// Whether its calls are redirected; `false` for a module not loaded.
+    pub patched: Option<bool>,
+    pub functions: Vec<Function>,
+}
+
+/// A patched function.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Function {
+    pub name: String,
+    /// Which of several symbols of that name, from 1.
+    pub sympos: u32,
+    /// How often it is called; `null` where nothing counts.
+    pub calls: Option<Calls>,
+}
+
+/// Calls of the old and of the new code of a function.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Calls {
+    pub old: u64,
+    pub new: u64,
+    pub old_per_second: Option<f64>,
+    pub new_per_second: Option<f64>,
+}
+
+/// A transition under way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Transition {
+    pub direction: Direction,
+    /// Since when it goes in this direction.
+    pub started_at: Option<Timestamp>,
+    pub age_seconds: Option<f64>,
+    pub tasks_total: Option<u32>,
+    pub tasks_remaining: Option<u32>,
+    /// How often the kernel has looked at all tasks.
+    pub tries: Option<u32>,
+    /// How often the kernel has signalled the tasks left.
+    pub signals: Option<u32>,
+    /// `null` where neither start nor progress is known.
+    pub phase: Option<Phase>,
+    /// An operator turned it round.
+    pub reversed: bool,
+    /// An operator forced it.
+    pub forced: bool,
+    /// For how long no task is known to have switched: since lpwatch last saw
+    /// one do so, or since the start where it never did.
+    pub seconds_without_progress: Option<f64>,
+    /// The number of tasks left over time, oldest first.
+    pub trend: Vec<TrendPoint>,
+    pub blockers: Vec<Blocker>,
+    /// What to do next, one sentence or command each.
+    pub next: Vec<String>,
+}
+
+/// One look at the number of tasks left.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrendPoint {
+    /// Seconds since lpwatch first saw this transition.
+    pub seconds: f64,
+    pub remaining: u32,
+}
+
+/// A transition that has ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PastTransition {
+    /// `null` where only the kernel log tells of it and does not name it.
+    pub patch: Option<String>,
+    /// `null` for a patch refused before its transition began.
+    pub direction: Option<Direction>,
+    pub outcome: Outcome,
+    pub started_at: Option<Timestamp>,
+    pub ended_at: Timestamp,
+    pub duration_seconds: Option<f64>,
+    /// The error the kernel gave, e.g. 22 for EINVAL.
+    pub errno: Option<u32>,
+    /// The kernel's own words.
+    pub message: Option<String>,
+    pub tries: Option<u32>,
+    pub signals: Option<u32>,
+    pub tasks_total: Option<u32>,
+    /// From the kernel's hook to lpwatch's record, in milliseconds.
+    pub recorded_after_ms: Option<f64>,
+}
+
+impl Snapshot {
+    /// The patch of this name.
+    #[must_use]
+    pub fn patch(&self, name: &str) -> Option<&Patch> {
+        self.patches.iter().find(|patch| patch.name == name)
+    }
+
+    /// The last transition of this patch that has ended.
+    #[must_use]
+    pub fn last_transition(&self, name: &str) -> Option<&PastTransition> {
+        self.last_transitions
+            .iter()
+            .find(|past| past.patch.as_deref() == Some(name))
+    }
+
+    /// Judges the phases anew by other thresholds.
+    pub fn judge(&mut self, thresholds: &Thresholds) {
+        for Patch {
+            name, transition, ..
+        } in &mut self.patches
+        {
+            if let Some(transition) = transition {
+                transition.judge(name, thresholds);
+            }
+        }
+    }
+}
+
+impl Transition {
+    fn judge(&mut self, patch: &str, thresholds: &Thresholds) {
+        let duration = |seconds: Option<f64>| {
+            seconds.and_then(|seconds| std::time::Duration::try_from_secs_f64(seconds).ok())
+        };
+        self.phase = thresholds.phase(
+            duration(self.age_seconds),
+            duration(self.seconds_without_progress),
+        );
+        self.next = next_steps(
+            patch,
+            self.direction,
+            self.phase,
+            self.signals,
+            &self.blockers,
+        );
+    }
+}

@@ -1,0 +1,456 @@
+//! The state machine: events, readings and looks go in, a [`Snapshot`] comes
+//! out.
+//!
+//! Events are exact but can be lost; readings of sysfs are complete but can be
+//! older than the last event. So events move the state, and readings mend it
+//! wherever they are newer.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
+
+use super::{
+    Direction, Event, EventKind, EventSource, Moment, Outcome, PatchView, SystemView, TaskSample,
+    Thresholds,
+    running::{self, Running},
+    snapshot::{Function, Object, PastTransition, Patch, Probe, SCHEMA_VERSION, Snapshot, Source},
+};
+
+/// Transitions remembered.
+const PAST_TRANSITIONS: usize = 32;
+
+/// Between the hook on `klp_complete_transition` and sysfs saying so lies the
+/// kernel's own clean-up, which waits for all CPUs.
+const CLEAN_UP: Duration = Duration::from_secs(10);
+
+/// How long the kernel's words stay eligible as the reason of a refusal.
+const COMPLAINT_LIFE: Duration = Duration::from_secs(10);
+
+/// What does not change while lpwatch runs.
+#[derive(Clone, Debug)]
+pub struct HostFacts {
+    pub host: String,
+    pub kernel: String,
+    pub source: Source,
+    pub daemon: bool,
+    pub probes: Vec<Probe>,
+    pub notes: Vec<String>,
+}
+
+/// The state machine.
+#[derive(Debug)]
+pub struct Model {
+    pub facts: HostFacts,
+    /// From when on hooks tell of every transition; log lines after it repeat
+    /// what the hooks said.
+    hooks_since: Option<Duration>,
+    patches: Vec<PatchView>,
+    /// What hooks told of patches whose sysfs lacks the file.
+    known_replace: HashMap<String, bool>,
+    running: Option<Running>,
+    /// The patch whose end a hook reported and sysfs may not show yet.
+    ending: Option<(String, Moment)>,
+    past: VecDeque<PastTransition>,
+    complaints: Vec<(Duration, String)>,
+    events_lost: u64,
+}
+
+impl Model {
+    #[must_use]
+    pub fn new(facts: HostFacts, hooks_since: Option<Duration>) -> Self {
+        Self {
+            facts,
+            hooks_since,
+            patches: Vec::new(),
+            known_replace: HashMap::new(),
+            running: None,
+            ending: None,
+            past: VecDeque::new(),
+            complaints: Vec::new(),
+            events_lost: 0,
+        }
+    }
+
+    /// Whether a transition is under way, as far as is known.
+    #[must_use]
+    pub fn in_transition(&self) -> Option<Direction> {
+        self.running.as_ref().map(|running| running.direction)
+    }
+
+    /// Whether sysfs still has to catch up with what a hook reported.
+    #[must_use]
+    pub fn is_settling(&self) -> bool {
+        self.ending.is_some()
+    }
+
+    /// Notes how many events were lost so far; readings mend the state.
+    pub fn note_lost(&mut self, lost: u64) {
+        if lost > self.events_lost {
+            // An end that was announced may since have been followed by a
+            // beginning that was lost.
+            self.ending = None;
+        }
+        self.events_lost = lost;
+    }
+
+    /// Takes in an event.
+    pub fn apply(&mut self, event: Event, now: &Moment) {
+        let Event { at, source, kind } = event;
+        let moment = now.at(at);
+        if source == EventSource::Log && kind.is_lifecycle() && self.is_repeated(at, &kind) {
+            return;
+        }
+        if let Some(running) = &mut self.running {
+            running.last_heard = running.last_heard.max(at);
+        }
+        match kind {
+            EventKind::Begun {
+                patch,
+                direction,
+                replace,
+            } => {
+                self.begun(patch, direction, replace, moment);
+            }
+            EventKind::Try {
+                patch,
+                direction,
+                before,
+            } => {
+                if let Some(running) = self.running_or_found(patch, direction, moment) {
+                    running.note_tries(before, false);
+                }
+            }
+            EventKind::Complete {
+                patch,
+                direction,
+                before,
+            } => {
+                if let Some(running) = self.running_or_found(patch, direction, moment) {
+                    if direction.is_some_and(|direction| direction != running.direction) {
+                        running.reverse(None);
+                    }
+                    running.note_tries(before, true);
+                }
+                let delay = (source == EventSource::Hook).then(|| now.since(&moment));
+                self.finish(moment, None, delay);
+            }
+            EventKind::Reversed { patch } => {
+                if let Some(running) = self.running_or_found(patch, None, moment) {
+                    running.reverse(Some(moment));
+                }
+            }
+            EventKind::Forced { patch } => {
+                if let Some(running) = self.running_or_found(patch, None, moment) {
+                    running.forced = true;
+                }
+            }
+            EventKind::Cancelled { patch } => {
+                if let Some(running) = self.running_or_found(patch, None, moment) {
+                    running.cancelled = true;
+                }
+            }
+            EventKind::Refused { patch, errno } => self.refused(patch, errno, moment, now),
+            EventKind::Complaint { patch, text } => self.complained(patch.as_deref(), text, moment),
+            EventKind::Signaling => self.signaling(),
+            EventKind::ObjectChanged => {}
+        }
+    }
+
+    /// Whether a log line at `at` repeats what a hook told.
+    fn is_repeated(&self, at: Duration, kind: &EventKind) -> bool {
+        // An end that was told while the last hooks were being attached.
+        let told = matches!(kind, EventKind::Complete { patch: Some(patch), .. }
+            if self.ending.as_ref().is_some_and(|(ending, _)| ending == patch));
+        told || self.hooks_tell(at)
+    }
+
+    fn hooks_tell(&self, at: Duration) -> bool {
+        self.hooks_since.is_some_and(|since| at >= since)
+    }
+
+    fn begun(&mut self, patch: String, direction: Direction, replace: Option<bool>, at: Moment) {
+        if let Some(replace) = replace {
+            self.known_replace.insert(patch.clone(), replace);
+        }
+        self.ending = None;
+        if let Some(running) = &mut self.running
+            && running.patch == patch
+        {
+            if running.direction != direction {
+                running.reverse(Some(at));
+            } else if running.began.is_none() {
+                // A reading was faster than the event.
+                running.began = Some(at);
+                running.direction_began = Some(at);
+            }
+            return;
+        }
+        self.finish(at, Some(Outcome::Unknown), None);
+        self.ending = None;
+        self.running = Some(Running::new(patch, direction, at).begin(at));
+    }
+
+    /// The running transition, or one made from an event whose beginning was
+    /// not seen.
+    fn running_or_found(
+        &mut self,
+        patch: Option<String>,
+        direction: Option<Direction>,
+        at: Moment,
+    ) -> Option<&mut Running> {
+        if self.running.is_none()
+            && let (Some(patch), Some(direction)) = (patch, direction)
+        {
+            self.ending = None;
+            self.running = Some(Running::new(patch, direction, at));
+        }
+        self.running.as_mut()
+    }
+
+    fn finish(&mut self, at: Moment, outcome: Option<Outcome>, delay: Option<Duration>) {
+        let Some(running) = self.running.take() else {
+            return;
+        };
+        self.ending = Some((running.patch.clone(), at));
+        let outcome = outcome.unwrap_or(if running.cancelled {
+            Outcome::Cancelled
+        } else if running.forced {
+            Outcome::Forced
+        } else if running.reversed {
+            Outcome::Reversed
+        } else {
+            Outcome::Completed
+        });
+        let mut past = running.finish(at, outcome, delay);
+        if outcome == Outcome::Cancelled {
+            past.message = self.take_complaints(at.boot);
+        }
+        self.remember(past);
+    }
+
+    fn remember(&mut self, past: PastTransition) {
+        self.past.truncate(PAST_TRANSITIONS - 1);
+        self.past.push_front(past);
+    }
+
+    fn refused(&mut self, patch: String, errno: u32, at: Moment, now: &Moment) {
+        let message = self.take_complaints(at.boot);
+        // A patch cancelled in mid-way is refused, too: one story, one entry.
+        if let Some(last) = self.past.front_mut()
+            && last.patch.as_deref() == Some(&patch)
+            && last.outcome == Outcome::Cancelled
+            && last.errno.is_none()
+        {
+            last.errno = Some(errno);
+            last.message = last.message.take().or(message);
+            return;
+        }
+        let mut past = refusal(Some(patch), at, message);
+        past.errno = Some(errno);
+        past.recorded_after_ms = Some(running::seconds(now.since(&at)) * 1e3);
+        self.remember(past);
+    }
+
+    fn complained(&mut self, patch: Option<&str>, text: String, at: Moment) {
+        let hooks_tell = self.hooks_tell(at.boot);
+        self.complaints
+            .retain(|(when, _)| at.boot.saturating_sub(*when) < COMPLAINT_LIFE);
+        match &mut self.running {
+            // A hook tells of the refusal itself; this is why.
+            _ if hooks_tell => self.complaints.push((at.boot, text)),
+            // The kernel says this just before it cancels what it began.
+            Some(running) if patch.is_none_or(|patch| patch == running.patch) => {
+                running.cancelled = true;
+                self.complaints.push((at.boot, text));
+            }
+            _ => self.remember(refusal(patch.map(str::to_owned), at, Some(text))),
+        }
+    }
+
+    fn take_complaints(&mut self, at: Duration) -> Option<String> {
+        let texts: Vec<String> = std::mem::take(&mut self.complaints)
+            .into_iter()
+            .filter(|(when, _)| at.saturating_sub(*when) < COMPLAINT_LIFE)
+            .map(|(_, text)| text)
+            .collect();
+        (!texts.is_empty()).then(|| texts.join("; "))
+    }
+
+    /// Without a count of tries, the first signal is all the log tells of.
+    fn signaling(&mut self) {
+        if let Some(running) = &mut self.running
+            && running.tries.is_none()
+        {
+            running.signals = Some(running.signals.unwrap_or(0).max(1));
+        }
+    }
+
+    /// Takes in a reading of all patches.
+    pub fn observe(&mut self, view: SystemView, now: &Moment) {
+        let at = now.at(view.read_at);
+        self.mend_running(&view, at);
+        self.mend_ending(&view, now);
+        let found = view.in_transition().filter(|patch| {
+            self.running.is_none()
+                && self
+                    .ending
+                    .as_ref()
+                    .is_none_or(|(ending, _)| *ending != patch.name)
+        });
+        if let Some(patch) = found {
+            let direction = Direction::of_enabled(patch.enabled);
+            self.running = Some(Running::new(patch.name.clone(), direction, at));
+        }
+        self.patches = view.patches;
+        let Self {
+            patches,
+            running,
+            known_replace,
+            ..
+        } = self;
+        known_replace.retain(|name, _| {
+            patches.iter().any(|patch| patch.name == *name)
+                || running
+                    .as_ref()
+                    .is_some_and(|running| running.patch == *name)
+        });
+    }
+
+    /// Ends or turns the running transition if a newer reading says so.
+    fn mend_running(&mut self, view: &SystemView, at: Moment) {
+        let Some(running) = &mut self.running else {
+            return;
+        };
+        if running.last_heard > view.read_at {
+            return;
+        }
+        let patch = view.patch(&running.patch);
+        if let Some(patch) = patch.filter(|patch| patch.in_transition) {
+            running.last_heard = view.read_at;
+            if Direction::of_enabled(patch.enabled) != running.direction {
+                running.reverse(None);
+            }
+            return;
+        }
+        // A disabled patch's directory goes when its unpatching completes.
+        let ended_as = Direction::of_enabled(patch.is_some_and(|patch| patch.enabled));
+        if ended_as != running.direction {
+            running.reverse(None);
+        }
+        self.finish(at, None, None);
+        self.ending = None;
+    }
+
+    /// Forgets an announced end once sysfs shows it, or has had long enough.
+    fn mend_ending(&mut self, view: &SystemView, now: &Moment) {
+        if let Some((ending, since)) = &self.ending
+            && (now.since(since) > CLEAN_UP
+                || view.patch(ending).is_none_or(|patch| !patch.in_transition))
+        {
+            self.ending = None;
+        }
+    }
+
+    /// Takes in a look at all tasks.
+    pub fn sample(&mut self, sample: TaskSample, now: &Moment) {
+        if let Some(running) = &mut self.running {
+            running.sample(sample, now);
+        }
+    }
+
+    /// All that is known at `now`.
+    #[must_use]
+    pub fn snapshot(&self, now: &Moment, thresholds: &Thresholds) -> Snapshot {
+        let HostFacts {
+            host,
+            kernel,
+            source,
+            daemon,
+            probes,
+            notes,
+        } = self.facts.clone();
+        Snapshot {
+            schema_version: SCHEMA_VERSION,
+            host,
+            kernel,
+            taken_at: now.wall,
+            source,
+            daemon,
+            probes,
+            notes,
+            events_lost: self.events_lost,
+            patches: self
+                .patches
+                .iter()
+                .map(|patch| self.patch(patch, now, thresholds))
+                .collect(),
+            last_transitions: self.past.iter().cloned().collect(),
+        }
+    }
+
+    fn patch(&self, patch: &PatchView, now: &Moment, thresholds: &Thresholds) -> Patch {
+        let transition = self
+            .running
+            .as_ref()
+            .filter(|running| running.patch == patch.name)
+            .map(|running| running.snapshot(now, thresholds));
+        Patch {
+            name: patch.name.clone(),
+            engine: patch.engine,
+            enabled: patch.enabled,
+            replace: patch
+                .replace
+                .or_else(|| self.known_replace.get(&patch.name).copied()),
+            stack_order: patch.stack_order,
+            objects: patch.objects.iter().map(object).collect(),
+            transition,
+        }
+    }
+}
+
+impl EventKind {
+    /// Whether both a hook and the log tell of it.
+    fn is_lifecycle(&self) -> bool {
+        match self {
+            Self::Begun { .. }
+            | Self::Try { .. }
+            | Self::Complete { .. }
+            | Self::Reversed { .. }
+            | Self::Forced { .. }
+            | Self::Cancelled { .. }
+            | Self::Refused { .. } => true,
+            Self::Signaling | Self::ObjectChanged | Self::Complaint { .. } => false,
+        }
+    }
+}
+
+fn refusal(patch: Option<String>, at: Moment, message: Option<String>) -> PastTransition {
+    PastTransition {
+        patch,
+        direction: None,
+        outcome: Outcome::Refused,
+        started_at: None,
+        ended_at: at.wall,
+        duration_seconds: None,
+        errno: None,
+        message,
+        tries: None,
+        signals: None,
+        tasks_total: None,
+        recorded_after_ms: None,
+    }
+}
+
+fn object(view: &super::ObjectView) -> Object {
+    let functions = view.functions.iter().map(|(name, sympos)| Function {
+        name: name.clone(),
+        sympos: *sympos,
+        calls: None,
+    });
+    Object {
+        name: view.name.clone(),
+        patched: view.patched,
+        functions: functions.collect(),
+    }
+}

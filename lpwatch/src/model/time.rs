@@ -1,0 +1,39 @@
+//! One moment on both clocks.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+/// One moment on both clocks: durations are taken on the boot clock, the wall
+/// clock is only for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// Since boot, suspend included (`CLOCK_BOOTTIME`).
+    pub boot: Duration,
+    pub wall: Timestamp,
+}
+
+impl Moment {
+    /// The moment at `boot`, as this one sees it; a clock that was set since
+    /// moves the wall time, never a duration.
+    #[must_use]
+    pub fn at(&self, boot: Duration) -> Self {
+        let wall = SignedDuration::try_from(self.boot.saturating_sub(boot))
+            .and_then(|ago| self.wall.checked_sub(ago).map_err(Into::into));
+        Self {
+            boot,
+            wall: wall.map_or(self.wall, round),
+        }
+    }
+
+    /// How long ago `earlier` was; zero for the future.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Duration {
+        self.boot.saturating_sub(earlier.boot)
+    }
+}
+
+/// Milliseconds are as much as two clocks read one after the other can tell.
+fn round(wall: Timestamp) -> Timestamp {
+    Timestamp::from_millisecond(wall.as_millisecond()).unwrap_or(wall)
+}

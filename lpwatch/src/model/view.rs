@@ -1,0 +1,153 @@
+//! The kernel's state at one moment, in the terms of the model.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Which way a transition goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    Patching,
+    Unpatching,
+}
+
+impl Direction {
+    #[must_use]
+    pub fn opposite(self) -> Self {
+        match self {
+            Self::Patching => Self::Unpatching,
+            Self::Unpatching => Self::Patching,
+        }
+    }
+
+    /// The direction of a patch in transition whose `enabled` file reads so.
+    #[must_use]
+    pub fn of_enabled(enabled: bool) -> Self {
+        if enabled {
+            Self::Patching
+        } else {
+            Self::Unpatching
+        }
+    }
+
+    /// The `patch_state` of a task that has switched.
+    #[must_use]
+    pub fn target_state(self) -> i32 {
+        match self {
+            Self::Patching => 1,
+            Self::Unpatching => 0,
+        }
+    }
+
+    /// The word used by the kernel log.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Patching => "patching",
+            Self::Unpatching => "unpatching",
+        }
+    }
+}
+
+/// How a transition ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    Completed,
+    /// Turned round by an operator.
+    Reversed,
+    /// Forced over by an operator.
+    Forced,
+    /// Given up by the kernel while enabling the patch.
+    Cancelled,
+    /// Never begun: the kernel did not accept the patch.
+    Refused,
+    /// It is over, but how was not seen.
+    Unknown,
+}
+
+impl Outcome {
+    /// Whether what the operator set out to do was done.
+    #[must_use]
+    pub fn is_success(self) -> bool {
+        match self {
+            Self::Completed | Self::Forced => true,
+            Self::Reversed | Self::Cancelled | Self::Refused | Self::Unknown => false,
+        }
+    }
+}
+
+/// The patching system behind a patch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EngineKind {
+    Livepatch,
+    Kpatch,
+    Kgraft,
+    Ksplice,
+    Kernelcare,
+    Openeuler,
+}
+
+/// All patches as an engine read them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SystemView {
+    /// When the reading began, since boot.
+    pub read_at: Duration,
+    pub patches: Vec<PatchView>,
+}
+
+impl SystemView {
+    #[must_use]
+    pub fn patch(&self, name: &str) -> Option<&PatchView> {
+        self.patches.iter().find(|patch| patch.name == name)
+    }
+
+    /// The patch in transition; the kernel allows one at a time.
+    #[must_use]
+    pub fn in_transition(&self) -> Option<&PatchView> {
+        self.patches.iter().find(|patch| patch.in_transition)
+    }
+}
+
+/// One loaded patch as an engine read it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PatchView {
+    pub name: String,
+    pub engine: EngineKind,
+    pub enabled: bool,
+    pub in_transition: bool,
+    pub replace: Option<bool>,
+    pub stack_order: Option<u32>,
+    pub objects: Vec<ObjectView>,
+}
+
+/// One object of a patch: its name, whether patched, and its functions with
+/// their sympos.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectView {
+    pub name: String,
+    pub patched: Option<bool>,
+    pub functions: Vec<(String, u32)>,
+}
+
+/// One pass over all tasks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskSample {
+    /// When the pass began, since boot.
+    pub at: Duration,
+    /// The direction the pass compared against.
+    pub direction: Direction,
+    pub total: u32,
+    pub remaining: Vec<TaskOnOldCode>,
+}
+
+/// A task that has not switched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskOnOldCode {
+    pub tid: u32,
+    pub tgid: u32,
+    pub comm: String,
+    pub kthread: bool,
+}

@@ -1,0 +1,100 @@
+//! The constants the BPF programs need: offsets from BTF, addresses from
+//! kallsyms.
+
+use crate::kernel::{Roots, btf::KernelBtf, kallsyms};
+
+use super::ProbeError;
+
+/// Offset of a member this kernel does not have.
+const ABSENT: u32 = u32::MAX;
+
+/// Values for the programs' constants, by their names.
+#[derive(Debug)]
+pub(super) struct Layout {
+    pub offsets: Vec<(&'static str, u32)>,
+    pub addresses: Vec<(&'static str, u64)>,
+}
+
+/// Constant, structure, members in order of preference.
+type OffsetSource = (&'static str, &'static str, &'static [&'static str]);
+
+const TASK_OFFSETS: [OffsetSource; 6] = [
+    ("OFF_TASK_PID", "task_struct", &["pid"]),
+    ("OFF_TASK_TGID", "task_struct", &["tgid"]),
+    ("OFF_TASK_COMM", "task_struct", &["comm"]),
+    ("OFF_TASK_FLAGS", "task_struct", &["flags"]),
+    // Renamed in 5.14 (2f064a59a11f).
+    ("OFF_TASK_STATE", "task_struct", &["__state", "state"]),
+    ("OFF_TASK_PATCH_STATE", "task_struct", &["patch_state"]),
+];
+
+/// Without these the programs work, but do not name the patch.
+const PATCH_OFFSETS: [OffsetSource; 3] = [
+    ("OFF_PATCH_MOD", "klp_patch", &["mod"]),
+    ("OFF_PATCH_REPLACE", "klp_patch", &["replace"]),
+    ("OFF_MODULE_NAME", "module", &["name"]),
+];
+
+/// Without these the programs work, with less detail.
+const ADDRESSES: [(&str, &str); 3] = [
+    ("ADDR_TRANSITION_PATCH", "klp_transition_patch"),
+    ("ADDR_TARGET_STATE", "klp_target_state"),
+    ("ADDR_SIGNALS_COUNT", "klp_signals_cnt"),
+];
+
+impl Layout {
+    /// The offsets every program needs.
+    pub fn of_tasks(btf: &KernelBtf) -> Result<Self, ProbeError> {
+        let mut offsets = Vec::new();
+        for (constant, structure, members) in TASK_OFFSETS {
+            let offset = find(btf, structure, members).ok_or(ProbeError::Layout {
+                structure,
+                member: members[0],
+            })?;
+            offsets.push((constant, offset));
+        }
+        Ok(Self {
+            offsets,
+            addresses: Vec::new(),
+        })
+    }
+
+    /// Adds what the hooks need; what this kernel lacks is left absent.
+    pub fn with_hooks(mut self, btf: &KernelBtf, roots: &Roots) -> Self {
+        let patch = PATCH_OFFSETS.iter().map(|(constant, structure, members)| {
+            (*constant, find(btf, structure, members).unwrap_or(ABSENT))
+        });
+        self.offsets.extend(patch);
+        self.addresses = addresses(roots);
+        self
+    }
+}
+
+fn find(btf: &KernelBtf, structure: &str, members: &[&str]) -> Option<u32> {
+    members
+        .iter()
+        .find_map(|member| btf.member_offset(structure, member))
+}
+
+fn addresses(roots: &Roots) -> Vec<(&'static str, u64)> {
+    let names = ADDRESSES.map(|(_, symbol)| symbol);
+    let found = match kallsyms::find(roots, &names) {
+        Ok(found) if !found.hidden => found.addresses,
+        Ok(_) => {
+            tracing::debug!("kallsyms hides its addresses");
+            return Vec::new();
+        }
+        Err(error) => {
+            tracing::debug!(%error, "no kallsyms");
+            return Vec::new();
+        }
+    };
+    let known = ADDRESSES
+        .iter()
+        .filter_map(|(constant, symbol)| match found.get(*symbol)?[..] {
+            [address] => Some((*constant, address)),
+            // Two variables of one name: which is meant cannot be told.
+            _ => None,
+        });
+    known.collect()
+}

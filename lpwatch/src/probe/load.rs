@@ -1,0 +1,220 @@
+//! Loads the BPF programs and attaches what the policy chooses.
+
+use aya::{
+    Btf, Ebpf, EbpfLoader,
+    programs::{FEntry, Iter, KProbe, ProgramError, RawTracePoint},
+};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::{
+    kernel::{Roots, btf::KernelBtf},
+    model::snapshot::Probe,
+};
+
+use super::{
+    Hooks, ProbeError, TaskIterator,
+    error::is_no_btf,
+    layout::Layout,
+    object,
+    policy::{self, Fact, HookKind},
+};
+
+/// What can be set from outside.
+#[derive(Clone, Debug, Default)]
+pub struct LoadOptions {
+    /// Size of the event ring, in bytes; a power of two of at least a page.
+    pub ring_buffer_bytes: Option<u32>,
+    /// Let the programs log their own diagnostics.
+    pub bpf_log: bool,
+}
+
+/// The kernel's BTF in both readers' forms.
+struct KernelTypes {
+    for_loading: Btf,
+    for_layout: KernelBtf,
+}
+
+/// Loads the task iterator alone: all that a single look needs.
+///
+/// # Errors
+/// [`ProbeError`] says what is missing on this host.
+pub fn load_task_iterator(roots: &Roots) -> Result<TaskIterator, ProbeError> {
+    let types = kernel_types(roots)?;
+    let layout = Layout::of_tasks(&types.for_layout)?;
+    let mut bpf = load_object(&types.for_loading, &layout, &LoadOptions::default())?;
+    task_iterator(&mut bpf, &types.for_loading)?;
+    TaskIterator::new(bpf)
+}
+
+/// Loads the task iterator and all hooks.
+///
+/// # Errors
+/// [`ProbeError`] says what is missing on this host. A hook that cannot be
+/// attached is no error: it is listed as missing.
+pub fn load_hooks(
+    roots: &Roots,
+    options: &LoadOptions,
+) -> Result<(TaskIterator, Hooks), ProbeError> {
+    let types = kernel_types(roots)?;
+    let layout = Layout::of_tasks(&types.for_layout)?.with_hooks(&types.for_layout, roots);
+    let mut bpf = load_object(&types.for_loading, &layout, options)?;
+    task_iterator(&mut bpf, &types.for_loading)?;
+    let mut probes = Vec::new();
+    for fact in &policy::FACTS {
+        probes.push(attach(&mut bpf, fact, &types)?);
+    }
+    probes.push(attach_refused(&mut bpf));
+    let hooks = Hooks::new(&mut bpf, probes, options.bpf_log)?;
+    Ok((TaskIterator::new(bpf)?, hooks))
+}
+
+fn kernel_types(roots: &Roots) -> Result<KernelTypes, ProbeError> {
+    let for_loading = Btf::from_sys_fs().map_err(|error| {
+        if is_no_btf(&error) {
+            ProbeError::NoBtf
+        } else {
+            ProbeError::new("read the BTF", &error)
+        }
+    })?;
+    let for_layout = KernelBtf::open(roots)
+        .map_err(|error| ProbeError::new("read the BTF", &error))?
+        .ok_or(ProbeError::NoBtf)?;
+    Ok(KernelTypes {
+        for_loading,
+        for_layout,
+    })
+}
+
+fn load_object(btf: &Btf, layout: &Layout, options: &LoadOptions) -> Result<Ebpf, ProbeError> {
+    let object = object::bytes().ok_or(ProbeError::NotBuilt)?;
+    raise_memlock();
+    let mut loader = EbpfLoader::new();
+    loader.btf(Some(btf));
+    for (name, offset) in &layout.offsets {
+        loader.override_global(name, offset, true);
+    }
+    for (name, address) in &layout.addresses {
+        loader.override_global(name, address, true);
+    }
+    if let Some(bytes) = options.ring_buffer_bytes {
+        loader.map_max_entries("EVENTS", bytes);
+    }
+    let level = if options.bpf_log { &u8::MAX } else { &0 };
+    loader.override_global(aya_log::LEVEL, level, false);
+    loader
+        .load(object)
+        .map_err(|error| ProbeError::new("load the BPF programs", &error))
+}
+
+/// Before 5.11 BPF maps count against `RLIMIT_MEMLOCK`. A failure shows when
+/// the maps are made.
+fn raise_memlock() {
+    let unlimited = Rlimit {
+        current: None,
+        maximum: None,
+    };
+    if getrlimit(Resource::Memlock) != unlimited {
+        let _ = setrlimit(Resource::Memlock, unlimited);
+    }
+}
+
+fn task_iterator(bpf: &mut Ebpf, btf: &Btf) -> Result<(), ProbeError> {
+    let program: &mut Iter = program(bpf, "tasks")?;
+    program
+        .load("task", btf)
+        .map_err(|error| ProbeError::new("load the BPF task iterator", &error))
+}
+
+/// Attaches the first kind that works; lists why each other did not.
+fn attach(bpf: &mut Ebpf, fact: &Fact, types: &KernelTypes) -> Result<Probe, ProbeError> {
+    let in_btf = types.for_layout.has_function(fact.function);
+    let mut notes = Vec::new();
+    if !in_btf {
+        notes.push("not in the BTF, so no fentry".to_owned());
+    }
+    for kind in policy::choices(in_btf) {
+        let attached = match kind {
+            HookKind::Fentry => attach_fentry(bpf, fact, &types.for_loading),
+            HookKind::Kprobe => attach_kprobe(bpf, fact),
+        };
+        match attached {
+            Ok(()) => return Ok(probe(fact.name, kind.name(), fact.function, true, &notes)),
+            Err(error) => notes.push(format!("{}: {error}", kind.name())),
+        }
+    }
+    tracing::warn!(
+        fact = fact.name,
+        function = fact.function,
+        ?notes,
+        "no hook"
+    );
+    Ok(probe(fact.name, "none", fact.function, false, &notes))
+}
+
+fn attach_fentry(bpf: &mut Ebpf, fact: &Fact, btf: &Btf) -> Result<(), ProbeError> {
+    let program: &mut FEntry = program(bpf, fact.fentry)?;
+    let attached = program
+        .load(fact.function, btf)
+        .and_then(|()| program.attach());
+    attached
+        .map(drop)
+        .map_err(|error| ProbeError::new("attach fentry", &error))
+}
+
+fn attach_kprobe(bpf: &mut Ebpf, fact: &Fact) -> Result<(), ProbeError> {
+    let program: &mut KProbe = program(bpf, fact.kprobe)?;
+    let attached = program
+        .load()
+        .and_then(|()| program.attach(fact.function, 0));
+    attached
+        .map(drop)
+        .map_err(|error| ProbeError::new("attach a kprobe", &error))
+}
+
+fn attach_refused(bpf: &mut Ebpf) -> Probe {
+    let attached = program::<RawTracePoint>(bpf, "init_finished").and_then(|program| {
+        let attached = program
+            .load()
+            .and_then(|()| program.attach(policy::REFUSED_TRACEPOINT));
+        attached
+            .map(drop)
+            .map_err(|error| ProbeError::new("attach the tracepoint", &error))
+    });
+    let notes: Vec<String> = attached
+        .as_ref()
+        .err()
+        .map(ToString::to_string)
+        .into_iter()
+        .collect();
+    probe(
+        "refused",
+        "raw_tracepoint",
+        policy::REFUSED_TRACEPOINT,
+        attached.is_ok(),
+        &notes,
+    )
+}
+
+fn program<'a, T>(bpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut T, ProbeError>
+where
+    &'a mut T: TryFrom<&'a mut aya::programs::Program, Error = ProgramError>,
+{
+    let missing = || ProbeError::Failed {
+        action: "find a BPF program",
+        reason: format!("the object has no `{name}`"),
+    };
+    let program = bpf.program_mut(name).ok_or_else(missing)?;
+    program
+        .try_into()
+        .map_err(|error| ProbeError::new("find a BPF program", &error))
+}
+
+fn probe(fact: &str, kind: &str, target: &str, attached: bool, notes: &[String]) -> Probe {
+    Probe {
+        fact: fact.to_owned(),
+        kind: kind.to_owned(),
+        target: target.to_owned(),
+        attached,
+        note: (!notes.is_empty()).then(|| notes.join("; ")),
+    }
+}

@@ -1,0 +1,19 @@
+//! The kernel side: loading, attaching and reading the BPF programs.
+//!
+//! Nothing here knows what the facts mean; [`crate::model`] does.
+
+mod error;
+mod hooks;
+mod layout;
+mod load;
+mod object;
+mod policy;
+mod readable;
+mod records;
+mod tasks;
+
+pub use error::ProbeError;
+pub use hooks::{BpfLog, EventRing, Hooks};
+pub use load::{LoadOptions, load_hooks, load_task_iterator};
+pub use readable::Readable;
+pub use tasks::TaskIterator;

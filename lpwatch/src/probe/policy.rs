@@ -1,0 +1,83 @@
+//! The hook policy: which hook serves which fact on this kernel, and why.
+//!
+//! Rule one: a watcher must never be why a transition stalls. So there is no
+//! fexit and no `fmod_ret` here at all, and no return probe: every hook is an
+//! entry hook, which leaves nothing on the stack of a task that sleeps later.
+
+/// How a hook is attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum HookKind {
+    Fentry,
+    Kprobe,
+}
+
+impl HookKind {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fentry => "fentry",
+            Self::Kprobe => "kprobe",
+        }
+    }
+}
+
+/// A fact and the kernel function whose entry tells of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Fact {
+    pub name: &'static str,
+    pub function: &'static str,
+    pub fentry: &'static str,
+    pub kprobe: &'static str,
+}
+
+macro_rules! facts {
+    ($($name:literal $function:literal $fentry:literal $kprobe:literal;)*) => {
+        [$(Fact { name: $name, function: $function, fentry: $fentry, kprobe: $kprobe }),*]
+    };
+}
+
+/// Every fact of a transition's life (kernel/livepatch/{core,transition}.c).
+pub(super) const FACTS: [Fact; 7] = facts! {
+    "enable" "klp_enable_patch" "enable_fentry" "enable_kprobe";
+    "begun" "klp_init_transition" "begun_fentry" "begun_kprobe";
+    "try" "klp_try_complete_transition" "try_fentry" "try_kprobe";
+    "complete" "klp_complete_transition" "complete_fentry" "complete_kprobe";
+    "reversed" "klp_reverse_transition" "reversed_fentry" "reversed_kprobe";
+    "forced" "klp_force_transition" "forced_fentry" "forced_kprobe";
+    "cancelled" "klp_cancel_transition" "cancelled_fentry" "cancelled_kprobe";
+};
+
+/// Without these two no transition can be followed by hooks.
+pub(super) const ESSENTIAL: [&str; 2] = ["begun", "complete"];
+
+/// The tracepoint that gives the return value of a module's init function.
+pub(super) const REFUSED_TRACEPOINT: &str = "initcall_finish";
+
+/// The kinds to try for a function, best first.
+pub(super) fn choices(in_btf: bool) -> &'static [HookKind] {
+    if in_btf {
+        &[HookKind::Fentry, HookKind::Kprobe]
+    } else {
+        &[HookKind::Kprobe]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fentry_needs_btf() {
+        assert_eq!(choices(true), [HookKind::Fentry, HookKind::Kprobe]);
+        assert_eq!(choices(false), [HookKind::Kprobe]);
+    }
+
+    #[test]
+    fn every_essential_fact_has_a_hook() {
+        for essential in ESSENTIAL {
+            assert!(
+                FACTS.iter().any(|fact| fact.name == essential),
+                "{essential}"
+            );
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! From the records of the BPF programs to the terms of the model.
+
+use std::time::Duration;
+
+use lpwatch_common::transition::{
+    DIRECTION_PATCHING, DIRECTION_UNPATCHING, TRIES_UNKNOWN, TransitionKind, TransitionRecord,
+};
+
+use crate::model::{Direction, Event, EventKind, EventSource};
+
+/// The event a record tells of; `None` for a kind this build does not know.
+pub(super) fn event(record: &TransitionRecord) -> Option<Event> {
+    let patch = text(&record.patch);
+    let named = (!patch.is_empty()).then_some(patch.clone());
+    let direction = direction(record.direction);
+    let before = (record.tries != TRIES_UNKNOWN).then_some(record.tries);
+    let kind = match TransitionKind::from_wire(record.kind)? {
+        TransitionKind::Begun => EventKind::Begun {
+            patch,
+            direction: direction?,
+            replace: match record.replace {
+                0 => Some(false),
+                1 => Some(true),
+                _ => None,
+            },
+        },
+        TransitionKind::Try => EventKind::Try {
+            patch: named,
+            direction,
+            before,
+        },
+        TransitionKind::Complete => EventKind::Complete {
+            patch: named,
+            direction,
+            before,
+        },
+        TransitionKind::Reversed => EventKind::Reversed { patch: named },
+        TransitionKind::Forced => EventKind::Forced { patch: named },
+        TransitionKind::Cancelled => EventKind::Cancelled { patch: named },
+        TransitionKind::Refused => EventKind::Refused {
+            patch,
+            errno: record.errno.unsigned_abs(),
+        },
+    };
+    Some(Event {
+        at: Duration::from_nanos(record.boot_ns),
+        source: EventSource::Hook,
+        kind,
+    })
+}
+
+fn direction(state: i32) -> Option<Direction> {
+    match state {
+        DIRECTION_PATCHING => Some(Direction::Patching),
+        DIRECTION_UNPATCHING => Some(Direction::Unpatching),
+        _ => None,
+    }
+}
+
+/// A NUL-padded name; bytes that are not UTF-8 are replaced.
+pub(super) fn text(bytes: &[u8]) -> String {
+    let end = bytes
+        .iter()
+        .position(|byte| *byte == 0)
+        .unwrap_or(bytes.len());
+    String::from_utf8_lossy(&bytes[..end]).into_owned()
+}
