@@ -161,21 +161,21 @@ mod tests {
     #[test]
     fn times_turn_from_one_clock_into_another() {
         let clocks = Clocks {
-            boot: Duration::from_secs(1_000),
-            monotonic: Duration::from_secs(900),
+            boot: Duration::from_mins(20),
+            monotonic: Duration::from_mins(15),
             wall: Timestamp::from_second(1_700_000_000).unwrap(),
         };
         assert_eq!(
             clocks.log_to_boot(1_500_000),
-            Duration::from_millis(101_500)
+            Duration::from_millis(301_500)
         );
         let wall = |seconds| {
             clocks
                 .boot_to_wall(Duration::from_secs(seconds))
                 .as_second()
         };
-        assert_eq!(wall(990), 1_699_999_990);
-        assert_eq!(wall(1_001), 1_700_000_001);
+        assert_eq!(wall(1_190), 1_699_999_990);
+        assert_eq!(wall(1_201), 1_700_000_001);
         assert_eq!(clocks.boot_to_wall(Duration::MAX), clocks.wall);
         assert!(clocks.log_to_boot(u64::MAX) > clocks.boot);
     }

@@ -231,3 +231,6 @@ fn is_variant(suffix: &[u8]) -> bool {
     }
     true
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,7 +24,7 @@ const PATH: &str = "/dev/kmsg";
 const REMEDY: &str = "run as root or with CAP_SYSLOG (kernel.dmesg_restrict is set, or the device is closed to this user)";
 
 /// Room for the longest record: `CONSOLE_EXT_LOG_MAX` is 8192 up to 6.2, less
-/// later; with less room the kernel answers EINVAL and drops the record.
+/// later; with less room the kernel answers EINVAL.
 const RECORD_MAX: usize = 8192 + 1;
 
 /// An open `/dev/kmsg`, non-blocking. Readable (`poll`, tokio's `AsyncFd`) when
@@ -33,6 +33,7 @@ pub struct LogReader {
     device: OwnedFd,
     buffer: Vec<u8>,
     last_sequence: Option<u64>,
+    /// The kernel said EPIPE: the next record is not the one after the last.
     overwritten: bool,
     lost: u64,
 }
@@ -87,8 +88,6 @@ impl LogReader {
                     }
                 }
                 Err(Errno::PIPE) => self.overwritten = true,
-                // Too long for the buffer: the kernel has gone on to the next.
-                Err(Errno::INVAL) => self.lost = self.lost.saturating_add(1),
                 Err(Errno::INTR) => {}
                 Err(errno) => return Err(error(errno)),
             }

@@ -61,12 +61,16 @@ pub struct FunctionName {
 /// being loaded.
 ///
 /// # Errors
-/// The directory, or a file below it, exists but cannot be read.
+/// The root is not there, or the directory or a file below it exists but cannot
+/// be read.
 pub fn read_patches(roots: &Roots) -> Result<Option<Vec<PatchFiles>>, ReadError> {
     let directory = livepatch_directory(roots);
     let names = match list(&directory) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        // Below a root that is there: else the root itself is mistyped.
+        Err(error) if error.kind() == io::ErrorKind::NotFound && roots.sysfs.is_dir() => {
+            return Ok(None);
+        }
         Err(error) => return Err(ReadError::from_io(&directory, error, REMEDY)),
     };
     let mut patches = Vec::with_capacity(names.len());
@@ -232,3 +236,6 @@ fn parse_number(text: &[u8]) -> Option<u32> {
     }
     str::from_utf8(digits).ok()?.parse().ok()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,209 @@
-//! Tests of the parent module.
+//! BTF written by hand after `Documentation/bpf/btf.rst`, and the running
+//! kernel's where it has one.
+
+use super::*;
+
+const INT: u32 = 1;
+const STRUCT: u32 = 4;
+const UNION: u32 = 5;
+const FWD: u32 = 7;
+const CONST: u32 = 10;
+const FUNC: u32 = 12;
+const FUNC_PROTO: u32 = 13;
+
+/// `kind_flag`: a member's offset has the size of a bitfield in its top byte.
+const BITFIELDS: u32 = 1 << 31;
+
+/// Writes types, which get ids from 1 on, and their names.
+#[derive(Default)]
+struct Writer {
+    types: Vec<u8>,
+    names: Vec<u8>,
+}
+
+impl Writer {
+    fn words(&mut self, words: &[u32]) {
+        for word in words {
+            self.types.extend(word.to_ne_bytes());
+        }
+    }
+
+    fn name(&mut self, name: &str) -> u32 {
+        if self.names.is_empty() {
+            self.names.push(0);
+        }
+        if name.is_empty() {
+            return 0;
+        }
+        let offset = u32::try_from(self.names.len()).unwrap();
+        self.names.extend(name.bytes().chain([0]));
+        offset
+    }
+
+    fn plain(&mut self, kind: u32, name: &str, size_or_type: u32) {
+        let name = self.name(name);
+        self.words(&[name, kind << 24, size_or_type]);
+    }
+
+    /// `members`: name, type, offset in bits.
+    fn composite(&mut self, kind: u32, name: &str, flags: u32, members: &[(&str, u32, u32)]) {
+        let count = u32::try_from(members.len()).unwrap();
+        let name = self.name(name);
+        self.words(&[name, flags | kind << 24 | count, 64]);
+        for (name, r#type, offset) in members {
+            let name = self.name(name);
+            self.words(&[name, *r#type, *offset]);
+        }
+    }
+
+    fn finish(self) -> Vec<u8> {
+        let length = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap();
+        let mut file = 0xeb9f_u16.to_ne_bytes().to_vec();
+        file.extend([1, 0]);
+        let (types, names) = (length(&self.types), length(&self.names));
+        for word in [24, 0, types, types, names] {
+            file.extend(u32::to_ne_bytes(word));
+        }
+        file.extend(self.types);
+        file.extend(self.names);
+        file
+    }
+}
+
+fn example() -> Vec<u8> {
+    let mut writer = Writer::default();
+    writer.plain(INT, "int", 4); // 1
+    writer.words(&[32]);
+    writer.composite(STRUCT, "", 0, &[("deep", 1, 0), ("deeper", 1, 32)]); // 2
+    writer.composite(UNION, "", 0, &[("wide", 1, 0), ("", 2, 0)]); // 3
+    writer.plain(CONST, "", 3); // 4
+    writer.composite(
+        STRUCT,
+        "task",
+        BITFIELDS,
+        &[
+            ("first", 1, 0),
+            ("bits", 1, 3 << 24 | 32),
+            ("unaligned", 1, 35),
+            ("", 4, 64),
+            ("", 1, 96),
+            ("patch_state", 1, 128),
+        ],
+    ); // 5
+    writer.plain(FUNC_PROTO, "", 0); // 6
+    writer.plain(FUNC, "klp_start_transition", 6); // 7
+    writer.plain(FWD, "task", 0); // 8
+    writer.composite(STRUCT, "twice", 0, &[("same", 1, 0), ("moved", 1, 32)]); // 9
+    writer.composite(
+        STRUCT,
+        "twice",
+        0,
+        &[("same", 1, 0), ("moved", 1, 64), ("new", 1, 96)],
+    ); // 10
+    // Of itself, which no compiler makes.
+    writer.composite(STRUCT, "endless", 0, &[("", 11, 8), ("", 11, 8)]); // 11
+    writer.finish()
+}
+
+fn kernel(bytes: &[u8]) -> Result<Option<KernelBtf>, BtfError> {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = folder.path().join("kernel/btf");
+    fs::create_dir_all(&directory).unwrap();
+    fs::write(directory.join("vmlinux"), bytes).unwrap();
+    KernelBtf::open(&Roots {
+        sysfs: folder.path().to_owned(),
+        procfs: folder.path().to_owned(),
+    })
+}
+
+#[test]
+fn members_are_found_in_bytes_through_anonymous_ones() {
+    let btf = kernel(&example()).unwrap().unwrap();
+    for (member, offset) in [
+        ("first", 0),
+        ("patch_state", 16),
+        ("wide", 8),
+        ("deep", 8),
+        ("deeper", 12),
+    ] {
+        assert_eq!(btf.member_offset("task", member), Some(offset), "{member}");
+    }
+    for absent in ["bits", "unaligned", "absent", ""] {
+        assert_eq!(btf.member_offset("task", absent), None, "{absent}");
+    }
+    for no_structure in ["absent", "int", "klp_start_transition", ""] {
+        assert_eq!(btf.member_offset(no_structure, "first"), None);
+    }
+}
+
+#[test]
+fn structures_of_one_name_have_to_agree() {
+    let btf = kernel(&example()).unwrap().unwrap();
+    assert_eq!(btf.member_offset("twice", "same"), Some(0));
+    assert_eq!(btf.member_offset("twice", "new"), Some(12));
+    assert_eq!(btf.member_offset("twice", "moved"), None);
+    assert_eq!(btf.member_offset("endless", "x"), None);
+}
+
+#[test]
+fn only_functions_are_functions() {
+    let btf = kernel(&example()).unwrap().unwrap();
+    assert!(btf.has_function("klp_start_transition"));
+    for other in ["task", "int", "klp_start_transition.part.0", ""] {
+        assert!(!btf.has_function(other), "{other}");
+    }
+}
+
+#[test]
+fn the_ways_to_load_agree() {
+    for load in [load_bytes, map_bytes, Btf::from_bytes] {
+        let btf = KernelBtf::over(load(&example()).unwrap());
+        assert_eq!(btf.member_offset("task", "deeper"), Some(12));
+        assert!(btf.has_function("klp_start_transition"));
+    }
+}
+
+#[test]
+fn no_file_is_no_btf_and_garbage_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let roots = Roots {
+        sysfs: folder.path().to_owned(),
+        procfs: folder.path().to_owned(),
+    };
+    assert!(KernelBtf::open(&roots).unwrap().is_none());
+    for garbage in [&b""[..], b"hello", &[0xff; 64]] {
+        let error = kernel(garbage).unwrap_err();
+        assert!(error.to_string().contains("is no BTF"), "{error}");
+    }
+}
+
+#[test]
+fn cut_and_flipped_bytes_never_panic() {
+    let whole = example();
+    let ask = |bytes: &[u8]| {
+        if let Ok(btf) = load_bytes(bytes) {
+            let btf = KernelBtf::over(btf);
+            let _ = btf.member_offset("task", "deeper");
+            let _ = btf.has_function("klp_start_transition");
+        }
+    };
+    for length in 0..whole.len() {
+        ask(&whole[..length]);
+        for flip in [0x01, 0x80, 0xff] {
+            let mut flipped = whole.clone();
+            flipped[length] ^= flip;
+            ask(&flipped);
+        }
+    }
+}
+
+#[test]
+fn the_running_kernels_types_are_read() {
+    let Some(btf) = KernelBtf::open(&Roots::default()).unwrap() else {
+        println!("skipped: this kernel has no BTF");
+        return;
+    };
+    let pid = btf.member_offset("task_struct", "pid").unwrap();
+    assert_eq!(btf.member_offset("task_struct", "tgid"), Some(pid + 4));
+    assert!(btf.has_function("schedule"));
+}

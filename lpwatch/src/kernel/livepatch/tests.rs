@@ -1,0 +1,216 @@
+//! Trees as kernels from 4.12 to 7.3 show them, and trees that come apart.
+
+use std::os::unix::ffi::OsStringExt;
+
+use tempfile::TempDir;
+
+use super::*;
+
+/// A sysfs with these files; a path that ends in `/` is an empty directory.
+fn sysfs(files: &[(&str, &str)]) -> (TempDir, Roots) {
+    let folder = tempfile::tempdir().unwrap();
+    let base = folder.path().join("kernel/livepatch");
+    fs::create_dir_all(&base).unwrap();
+    for (path, text) in files {
+        let path_below = base.join(path);
+        if path.ends_with('/') {
+            fs::create_dir_all(path_below).unwrap();
+        } else {
+            fs::create_dir_all(path_below.parent().unwrap()).unwrap();
+            fs::write(path_below, text).unwrap();
+        }
+    }
+    let roots = Roots {
+        sysfs: folder.path().to_owned(),
+        procfs: folder.path().to_owned(),
+    };
+    (folder, roots)
+}
+
+fn names(patches: &[PatchFiles]) -> Vec<&str> {
+    patches.iter().map(|patch| patch.name.as_str()).collect()
+}
+
+#[test]
+fn a_kernel_of_today_tells_everything() {
+    let (_folder, roots) = sysfs(&[
+        ("lp/enabled", "1\n"),
+        ("lp/transition", "0\n"),
+        ("lp/replace", "1\n"),
+        ("lp/stack_order", "2\n"),
+        ("lp/vmlinux/patched", "1\n"),
+        ("lp/vmlinux/meminfo_proc_show,1/", ""),
+        ("lp/vmlinux/cmdline_proc_show,2/", ""),
+        ("lp/ext4/patched", "0\n"),
+        ("lp/ext4/f,1/.gitkeep", ""),
+    ]);
+    let function = |name: &str, sympos| FunctionName {
+        name: name.to_owned(),
+        sympos,
+    };
+    assert_eq!(
+        read_patches(&roots).unwrap().unwrap(),
+        [PatchFiles {
+            name: "lp".to_owned(),
+            enabled: Some(true),
+            transition: Some(false),
+            replace: Some(true),
+            stack_order: Some(2),
+            objects: vec![
+                ObjectFiles {
+                    name: "ext4".to_owned(),
+                    patched: Some(false),
+                    functions: vec![function("f", 1)],
+                },
+                ObjectFiles {
+                    name: "vmlinux".to_owned(),
+                    patched: Some(true),
+                    functions: vec![
+                        function("cmdline_proc_show", 2),
+                        function("meminfo_proc_show", 1)
+                    ],
+                },
+            ],
+        }]
+    );
+}
+
+#[test]
+fn an_old_kernel_leaves_fields_out() {
+    let (_folder, roots) = sysfs(&[
+        ("lp/enabled", "0\n"),
+        ("lp/force", ""),
+        ("lp/transition", "1\n"),
+        ("lp/vmlinux/f,1/", ""),
+    ]);
+    let patches = read_patches(&roots).unwrap().unwrap();
+    assert_eq!(patches.len(), 1);
+    assert_eq!(patches[0].enabled, Some(false));
+    assert_eq!(patches[0].transition, Some(true));
+    assert_eq!((patches[0].replace, patches[0].stack_order), (None, None));
+    assert_eq!(patches[0].objects[0].patched, None);
+}
+
+#[test]
+fn no_directory_is_no_livepatch_and_an_empty_one_no_patches() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut roots = Roots {
+        sysfs: folder.path().to_owned(),
+        procfs: folder.path().to_owned(),
+    };
+    assert_eq!(read_patches(&roots).unwrap(), None);
+    roots.sysfs.push("mistyped");
+    assert!(matches!(read_patches(&roots), Err(ReadError::Io { .. })));
+
+    let (_folder, roots) = sysfs(&[]);
+    assert_eq!(read_patches(&roots).unwrap(), Some(Vec::new()));
+}
+
+#[test]
+fn the_stack_gives_the_order_only_where_all_patches_tell_it() {
+    let mut files = vec![
+        ("c/stack_order", "1"),
+        ("b/stack_order", "2"),
+        ("a/stack_order", "10"),
+    ];
+    let (_folder, roots) = sysfs(&files);
+    assert_eq!(
+        names(&read_patches(&roots).unwrap().unwrap()),
+        ["c", "b", "a"]
+    );
+    files.push(("d/enabled", "1"));
+    let (_folder, roots) = sysfs(&files);
+    let patches = read_patches(&roots).unwrap().unwrap();
+    assert_eq!(names(&patches), ["a", "b", "c", "d"]);
+}
+
+#[test]
+fn malformed_files_and_entries_say_nothing() {
+    let (_folder, roots) = sysfs(&[
+        ("lp/enabled", "yes\n"),
+        ("lp/transition", ""),
+        ("lp/replace", "2"),
+        ("lp/stack_order", "-1"),
+        ("lp/vmlinux/patched", "\u{0}"),
+        ("lp/vmlinux/no_position/", ""),
+        ("lp/vmlinux/f,x/", ""),
+        ("lp/vmlinux/f,+1/", ""),
+        ("lp/vmlinux/f,/", ""),
+        ("lp/vmlinux/,1/", ""),
+        ("lp/vmlinux/f,99999999999/", ""),
+        ("lp/vmlinux/a,b,3/", ""),
+        ("stray file", "1"),
+    ]);
+    let patches = read_patches(&roots).unwrap().unwrap();
+    let patch = &patches[0];
+    assert_eq!(patches.len(), 1);
+    assert_eq!((patch.enabled, patch.transition), (None, None));
+    assert_eq!((patch.replace, patch.stack_order), (None, None));
+    assert_eq!(patch.objects[0].patched, None);
+    let functions = &patch.objects[0].functions;
+    assert_eq!(functions.len(), 1);
+    assert_eq!(
+        (functions[0].name.as_str(), functions[0].sympos),
+        ("a,b", 3)
+    );
+}
+
+#[test]
+fn a_name_that_is_not_utf8_is_shown_as_far_as_it_goes() {
+    let (_folder, roots) = sysfs(&[]);
+    let name = OsString::from_vec(b"lp\xff".to_vec());
+    let patch = roots.sysfs.join("kernel/livepatch").join(name);
+    fs::create_dir(&patch).unwrap();
+    fs::write(patch.join("enabled"), "1\n").unwrap();
+    let patches = read_patches(&roots).unwrap().unwrap();
+    assert_eq!(names(&patches), ["lp\u{fffd}"]);
+    assert_eq!(patches[0].enabled, Some(true));
+}
+
+#[test]
+fn a_patch_that_is_gone_is_vanished_not_an_error() {
+    let gone = Path::new("/nonexistent/lp");
+    assert!(matches!(read_patch(gone, "lp"), Err(Failure::Vanished)));
+    let says = |errno: Errno| failure(gone, io::Error::from(errno));
+    assert!(matches!(says(Errno::NODEV), Failure::Vanished));
+    assert!(matches!(says(Errno::NOENT), Failure::Vanished));
+    assert!(matches!(
+        says(Errno::IO),
+        Failure::Read(ReadError::Io { .. })
+    ));
+    let Failure::Read(error) = says(Errno::ACCESS) else {
+        panic!("no permission is an error");
+    };
+    assert!(error.is_permission());
+}
+
+#[test]
+fn patches_that_come_and_go_are_never_an_error() {
+    let (_folder, roots) = sysfs(&[("stays/enabled", "1\n")]);
+    let base = roots.sysfs.join("kernel/livepatch");
+    let churn = std::thread::spawn(move || {
+        for _ in 0..100 {
+            let object = base.join("comes/vmlinux/f,1");
+            fs::create_dir_all(&object).unwrap();
+            fs::write(base.join("comes/enabled"), "1\n").unwrap();
+            // The reader may hold a directory open; removing works all the same.
+            fs::remove_dir_all(base.join("comes")).unwrap();
+        }
+    });
+    while !churn.is_finished() {
+        let patches = read_patches(&roots).unwrap().unwrap();
+        assert!(names(&patches).contains(&"stays"));
+    }
+    churn.join().unwrap();
+}
+
+#[test]
+fn one_transition_file_can_be_polled() {
+    let (_folder, roots) = sysfs(&[("lp/transition", "1\n"), ("old/enabled", "1\n")]);
+    assert_eq!(read_transition(&roots, "lp"), Some(true));
+    assert_eq!(read_transition(&roots, "old"), None);
+    assert_eq!(read_transition(&roots, "gone"), None);
+    for outside in ["", ".", "..", "../livepatch/lp", "/lp"] {
+        assert_eq!(read_transition(&roots, outside), None, "{outside:?}");
+    }
+}
