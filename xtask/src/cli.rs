@@ -25,6 +25,18 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Find or install everything the other commands need
+    ///
+    /// Every command does the part of this that it needs itself; this does all of it, and says
+    /// what was chosen. On Debian and its kin, as root, missing packages are installed; anywhere
+    /// else they are listed.
+    Setup {
+        /// Look for a BPF toolchain again, even if one is recorded
+        #[arg(long)]
+        again: bool,
+    },
+    /// Build lpwatch as one static program, BPF included: target/dist/lpwatch
+    Build,
     /// Boot a kernel with lpwatch in it, and run something there
     Vm(VmArgs),
 }

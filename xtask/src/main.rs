@@ -34,6 +34,8 @@ fn main() -> ExitCode {
 fn run(cli: &Cli) -> Result<ExitCode> {
     interrupt::listen()?;
     match &cli.command {
+        Command::Setup { again } => setup::run(*again),
+        Command::Build => build::run(),
         Command::Vm(args) => vm::run(args),
     }
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::Mirrors;
 use crate::{paths, process};
 
-const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+pub const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// A suite whose package lists have been fetched.
 pub struct Suite {

@@ -1,8 +1,117 @@
-//! Setup.
-use anyhow::Result;
+//! `cargo xtask setup`: finds or installs what the other commands need.
+//!
+//! Each part is also done on its own by the command that needs it, and is
+//! quick where everything is there already.
+
+mod bpf;
+mod linker;
+mod packages;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use rustix::process::geteuid;
+
+use crate::archive::apt::KEYRING;
+use crate::process::which;
+use crate::{build, ui};
+use packages::Need;
+
+/// Runs `cargo xtask setup`.
+pub fn run(again: bool) -> Result<ExitCode> {
+    for_guests()?;
+    packages::ensure(MODULES)?;
+    let toolchain = bpf::ensure_toolchain(again)?;
+    ui::note(format!(
+        "BPF programs are compiled by {}",
+        toolchain.rustc.display()
+    ));
+    ui::note(format!("and linked by {}", toolchain.linker.display()));
+    ui::note("all is set up; next: cargo xtask demo, or cargo xtask test");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What booting a guest takes.
 pub fn for_guests() -> Result<()> {
-    Ok(())
+    if std::env::consts::ARCH != "x86_64" {
+        bail!(
+            "the test kernels are x86-64's, and so must this machine be: lpwatch is built for \
+             the machine it is built on (this one is {})",
+            std::env::consts::ARCH,
+        );
+    }
+    packages::ensure(GUESTS)
 }
+
+/// What building the test modules takes.
 pub fn for_modules() -> Result<()> {
+    packages::ensure(MODULES)?;
+    if !geteuid().is_root() {
+        bail!(
+            "building the test modules takes root, for the chroots: run this as root once. \
+             Modules already built, or a folder given by `vm --modules`, need no root."
+        );
+    }
     Ok(())
 }
+
+/// What building lpwatch with its BPF programs takes.
+pub fn for_build() -> Result<()> {
+    packages::ensure(BUILD)?;
+    bpf::ensure_toolchain(false)?;
+    Ok(())
+}
+
+const GUESTS: &[Need] = &[
+    Need {
+        what: "QEMU, to boot kernels",
+        package: "qemu-system-x86",
+        is_there: || which("qemu-system-x86_64").is_some(),
+    },
+    Need {
+        what: "a static busybox, the guests' userland",
+        package: "busybox-static",
+        is_there: || crate::vm::guest::busybox().is_ok(),
+    },
+    Need {
+        what: "apt and dpkg, to fetch kernels",
+        package: "apt",
+        is_there: || {
+            ["apt-get", "apt-cache", "dpkg-deb"]
+                .iter()
+                .all(|tool| which(tool).is_some())
+        },
+    },
+    Need {
+        what: "Debian's keys, to check what is fetched",
+        package: "debian-archive-keyring",
+        is_there: || Path::new(KEYRING).is_file(),
+    },
+];
+
+const MODULES: &[Need] = &[
+    Need {
+        what: "debootstrap, to build modules in their own suite",
+        package: "debootstrap",
+        is_there: || which("debootstrap").is_some(),
+    },
+    Need {
+        what: "unshare, to keep the chroots' mounts apart",
+        package: "util-linux",
+        is_there: || which("unshare").is_some(),
+    },
+];
+
+const BUILD: &[Need] = &[
+    Need {
+        what: "a C compiler, which Rust links with",
+        package: "gcc",
+        is_there: || which("cc").is_some(),
+    },
+    Need {
+        what: "the C library, for a static lpwatch",
+        package: "libc6-dev",
+        is_there: build::has_static_libc,
+    },
+];

@@ -96,7 +96,7 @@ impl Contents {
 }
 
 /// The machine's busybox, which has to be a static one.
-fn busybox() -> Result<PathBuf> {
+pub fn busybox() -> Result<PathBuf> {
     let Some(found) = process::which("busybox") else {
         bail!("busybox is missing; `cargo xtask setup` installs it");
     };
