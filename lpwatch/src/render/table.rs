@@ -25,9 +25,21 @@ const PAST_SHOWN: usize = 5;
 /// allows. Stalled transitions come first, calm patches last.
 #[must_use]
 pub fn status(snapshot: &Snapshot, style: &Style) -> String {
+    draw(snapshot, "No live patch is loaded.", style)
+}
+
+/// The same for a snapshot cut down to one patch: others may be loaded where
+/// this one is not.
+#[must_use]
+pub fn status_of(patch: &str, snapshot: &Snapshot, style: &Style) -> String {
+    let none = format!("No live patch named {} is loaded.", style.text(patch));
+    draw(snapshot, &none, style)
+}
+
+fn draw(snapshot: &Snapshot, none: &str, style: &Style) -> String {
     let mut page = Page::new(style);
     if snapshot.patches.is_empty() {
-        page.paragraph(0, &[plain("No live patch is loaded.")]);
+        page.paragraph(0, &[plain(none)]);
     }
     let mut patches: Vec<&Patch> = snapshot.patches.iter().collect();
     patches.sort_by_key(|patch| (urgency(patch), patch.stack_order));

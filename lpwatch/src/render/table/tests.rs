@@ -1,7 +1,7 @@
 //! What the table says, word for word.
 
 use super::samples::{self, object, patch, progressing, snapshot, stalled, task};
-use super::status;
+use super::{status, status_of};
 use crate::model::Outcome;
 use crate::model::snapshot::Snapshot;
 use crate::render::style::Style;
@@ -37,6 +37,12 @@ fn nothing_loaded_is_one_line() {
         status(&snapshot(Vec::new()), &UNICODE),
         "No live patch is loaded.\n"
     );
+}
+
+#[test]
+fn one_patch_gone_does_not_speak_for_the_others() {
+    let table = status_of("lp\u{7}x", &snapshot(Vec::new()), &UNICODE);
+    assert_eq!(table, "No live patch named lp\\x07x is loaded.\n");
 }
 
 #[test]
