@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::kernels::Choice;
+use crate::kernels::{Choice, Series};
 use crate::vm::qemu::Tcg;
 
 /// Builds lpwatch and tries it in real kernels.
@@ -37,6 +37,8 @@ pub enum Command {
     },
     /// Build lpwatch as one static program, BPF included: target/dist/lpwatch
     Build,
+    /// Run the unit tests, then the scenarios in real kernels
+    Test(TestArgs),
     /// Boot a kernel with lpwatch in it, and run something there
     Vm(VmArgs),
 }
@@ -95,4 +97,40 @@ pub struct VmArgs {
     /// What to run; without it, a shell
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    cargo xtask test                           everything\n  \
+    cargo xtask test unit                      without kernels\n  \
+    cargo xtask test vm --kernel 6.1           all scenarios in one kernel\n  \
+    cargo xtask test stall                     scenarios with `stall` in their name\n  \
+    cargo xtask test --only stall --verbose    one scenario, and all it says\n\n\
+The last line of the output counts: `N passed, N failed, N skipped`.\n\
+The guests' whole logs are in target/logs/test-*.")]
+pub struct TestArgs {
+    /// `unit`, `vm`, or parts of scenario names; nothing means everything
+    #[arg(value_name = "FILTER")]
+    pub filters: Vec<String>,
+    /// Only in this kernel: 5.10, 6.1, 6.12 or 7 (repeatable)
+    #[arg(long, value_name = "SERIES")]
+    pub kernel: Vec<Series>,
+    /// Only the scenario of exactly this name (repeatable)
+    #[arg(long, value_name = "SCENARIO")]
+    pub only: Vec<String>,
+    /// Show what every scenario says, not only those that fail
+    #[arg(long, short)]
+    pub verbose: bool,
+    /// Guests at a time; each takes one processor, so as many as those
+    #[arg(long, value_name = "N")]
+    pub guests: Option<usize>,
+    /// Take a guest for dead after this long without any output
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    pub silence: u64,
+    /// End a boot after this long
+    #[arg(long, value_name = "SECONDS", default_value_t = 1200)]
+    pub timeout: u64,
+    /// Look for newer kernels even if some are cached
+    #[arg(long)]
+    pub refresh: bool,
 }

@@ -11,6 +11,7 @@ mod modules;
 mod paths;
 mod process;
 mod setup;
+mod test;
 mod ui;
 mod vm;
 
@@ -36,6 +37,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
     match &cli.command {
         Command::Setup { again } => setup::run(*again),
         Command::Build => build::run(),
+        Command::Test(args) => test::run(args),
         Command::Vm(args) => vm::run(args),
     }
 }

@@ -32,13 +32,6 @@ impl Step {
         }
     }
 
-    /// Shows a detail of the step underway; only a terminal gets it.
-    pub fn detail(&self, detail: &str) {
-        if let Some(spinner) = &self.spinner {
-            spinner.set_message(format!("{}: {detail}", self.what));
-        }
-    }
-
     /// Ends the step, leaving one line of what came out of it.
     pub fn done(self, result: impl AsRef<str>) {
         let took = self.started.elapsed();

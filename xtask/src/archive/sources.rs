@@ -128,7 +128,7 @@ fn resolve_mirror_file(uri: &mut String) {
         .map(str::trim)
         .find(|line| !line.is_empty() && !line.starts_with('#'));
     if let Some(first) = first.and_then(|line| line.split_whitespace().next()) {
-        *uri = first.to_owned();
+        first.clone_into(uri);
     }
 }
 

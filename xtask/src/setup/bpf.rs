@@ -67,9 +67,12 @@ pub fn ensure_toolchain(again: bool) -> Result<Toolchain> {
         return Ok(toolchain);
     }
     let (toolchain, why) = find().or_else(|reason| install_and_find(&reason))?;
-    let unfinished = record.with_extension("unfinished");
-    fs::write(&unfinished, serde_json::to_vec_pretty(&toolchain)?)?;
-    fs::rename(unfinished, record)?;
+    // An unchanged record is left alone: lpwatch is built anew when it changes.
+    if recorded(&record).as_ref() != Some(&toolchain) {
+        let unfinished = record.with_extension("unfinished");
+        fs::write(&unfinished, serde_json::to_vec_pretty(&toolchain)?)?;
+        fs::rename(unfinished, record)?;
+    }
     ui::note(format!(
         "compiling BPF with {}: {why}",
         toolchain.rustc.display()

@@ -1,7 +1,6 @@
 //! Listens to a running guest: passes its output on, keeps its kernel's log,
 //! and decides when the run is over and how it ended.
 
-use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -11,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
+use super::lines::{Lines, Recent};
 use super::qemu::Qemu;
 use super::trouble::{self, Word};
 use crate::interrupt;
@@ -119,7 +119,7 @@ fn read(mut stream: UnixStream, port: Port, to: &Sender<Chunk>) {
 struct Watch<'a> {
     sinks: Sinks<'a>,
     console: Lines,
-    recent: VecDeque<String>,
+    recent: Recent,
     control: Lines,
     exit: Option<u8>,
     trouble: Option<(&'static str, Instant)>,
@@ -133,7 +133,7 @@ impl<'a> Watch<'a> {
         Self {
             sinks,
             console: Lines::default(),
-            recent: VecDeque::new(),
+            recent: Recent::new(SHOWN),
             control: Lines::default(),
             exit: None,
             trouble: None,
@@ -171,10 +171,7 @@ impl<'a> Watch<'a> {
         if self.trouble.is_none() {
             self.trouble = trouble::sign(&line).map(|meaning| (meaning, Instant::now()));
         }
-        if self.recent.len() == SHOWN {
-            self.recent.pop_front();
-        }
-        self.recent.push_back(line);
+        self.recent.push(line);
     }
 
     /// Whether the run is over by what is known now.
@@ -226,11 +223,7 @@ impl<'a> Watch<'a> {
     }
 
     fn end_of_console(&self) -> String {
-        let mut lines: Vec<&str> = self.recent.iter().map(String::as_str).collect();
-        if !self.console.partial.is_empty() {
-            lines.push(&self.console.partial);
-        }
-        lines.join("\n")
+        self.recent.text(self.console.partial())
     }
 }
 
@@ -241,24 +234,6 @@ fn pass_on(sink: &mut dyn Write, bytes: &[u8]) -> Result<()> {
             Err(error).context("cannot pass the guest's output on")
         }
         _ => Ok(()),
-    }
-}
-
-/// Cuts a stream of bytes into lines.
-#[derive(Debug, Default)]
-struct Lines {
-    partial: String,
-}
-
-impl Lines {
-    fn push(&mut self, bytes: &[u8]) -> Vec<String> {
-        self.partial.push_str(&String::from_utf8_lossy(bytes));
-        let Some(end) = self.partial.rfind('\n') else {
-            return Vec::new();
-        };
-        let rest = self.partial.split_off(end + 1);
-        let whole = std::mem::replace(&mut self.partial, rest);
-        whole.lines().map(str::to_owned).collect()
     }
 }
 

@@ -64,18 +64,16 @@ impl Contents {
     }
 
     fn environment(&self) -> String {
-        let mut text = format!("export LPWATCH_KERNEL_SERIES={}\n", self.series);
-        match &self.task {
+        let mode = match &self.task {
             Task::Shell { size } => {
-                text.push_str("GUEST_MODE=shell\n");
-                text.push_str(&format!(
-                    "GUEST_SIZE='{}'\n",
+                format!(
+                    "GUEST_MODE=shell\nGUEST_SIZE='{}'",
                     size.as_deref().unwrap_or_default()
-                ));
+                )
             }
-            Task::Script(_) | Task::Command(_) => text.push_str("GUEST_MODE=script\n"),
-        }
-        text
+            Task::Script(_) | Task::Command(_) => "GUEST_MODE=script".to_owned(),
+        };
+        format!("export LPWATCH_KERNEL_SERIES={}\n{mode}\n", self.series)
     }
 
     fn script(&self) -> Result<Option<Vec<u8>>> {

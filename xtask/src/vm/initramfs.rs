@@ -136,7 +136,7 @@ mod tests {
         let mut rest = archive;
         let mut found = Vec::new();
         loop {
-            let mut reader = cpio::newc::Reader::new(rest).unwrap();
+            let mut reader = newc::Reader::new(rest).unwrap();
             if reader.entry().is_trailer() {
                 return found;
             }

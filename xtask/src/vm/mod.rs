@@ -3,6 +3,7 @@
 pub mod console;
 pub mod guest;
 mod initramfs;
+mod lines;
 pub mod qemu;
 mod terminal;
 mod trouble;

@@ -1,0 +1,266 @@
+//! `cargo xtask test`: the unit tests, then every scenario in every kernel.
+
+mod boot;
+mod report;
+mod summary;
+mod unit;
+
+use std::collections::VecDeque;
+use std::process::{Command, ExitCode};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use anyhow::{Result, bail};
+
+use crate::cli::TestArgs;
+use crate::kernels::{Cached, Series};
+use crate::{build, interrupt, modules, process, setup, ui};
+use boot::{Common, Job};
+use report::{Report, Scenario, parse_list};
+use summary::{Fate, Summary};
+
+/// More guests at once than this gain nothing: each takes a whole processor.
+const MOST_GUESTS: usize = 4;
+
+/// Runs `cargo xtask test`.
+pub fn run(args: &TestArgs) -> Result<ExitCode> {
+    let plan = Plan::of(args);
+    let mut summary = Summary::default();
+    if plan.unit {
+        summary.unit = Some(unit::run()?);
+    }
+    if plan.guests && !interrupt::asked() {
+        summary.kernels = in_guests(args, &plan)?;
+    }
+    println!("{}", summary.text());
+    if interrupt::asked() {
+        return Ok(ExitCode::from(interrupt::EXIT_CODE));
+    }
+    Ok(if summary.is_good() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// What the words on the command line ask for.
+#[derive(Debug, PartialEq, Eq)]
+struct Plan {
+    unit: bool,
+    guests: bool,
+    /// Parts of scenario names; none stands for all.
+    parts: Vec<String>,
+}
+
+impl Plan {
+    fn of(args: &TestArgs) -> Self {
+        let has = |word: &str| args.filters.iter().any(|filter| filter == word);
+        let parts: Vec<String> = args
+            .filters
+            .iter()
+            .filter(|filter| !["unit", "vm"].contains(&filter.as_str()))
+            .cloned()
+            .collect();
+        let named = !parts.is_empty() || !args.only.is_empty() || !args.kernel.is_empty();
+        Self {
+            unit: has("unit") || !(has("vm") || named),
+            guests: has("vm") || named || !has("unit"),
+            parts,
+        }
+    }
+}
+
+fn in_guests(args: &TestArgs, plan: &Plan) -> Result<Vec<(Series, Fate)>> {
+    setup::for_guests()?;
+    let lpwatch = build::lpwatch()?;
+    let runner = build::scenarios()?;
+    let list = process::run(Command::new(&runner).arg("list"))?;
+    let scenarios = choose(parse_list(&list), &args.only, &plan.parts)?;
+    let common = Common {
+        programs: vec![("lpwatch", lpwatch), ("lpwatch-scenarios", runner)],
+        limits: boot::limits(args.silence, args.timeout),
+        verbose: args.verbose,
+    };
+
+    let mut kernels: Vec<(Series, Fate)> = Vec::new();
+    let mut jobs = VecDeque::new();
+    for series in chosen_series(&args.kernel) {
+        match prepare(series, args.refresh, &scenarios) {
+            Ok((release, more)) => {
+                jobs.extend(more);
+                kernels.push((
+                    series,
+                    Fate::Tested {
+                        release,
+                        reports: Vec::new(),
+                    },
+                ));
+            }
+            Err(error) => {
+                ui::note(format!("kernel {series} WILL NOT BE TESTED: {error:#}"));
+                let first = format!("{error:#}")
+                    .lines()
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned();
+                kernels.push((series, Fate::NotTested { why: first }));
+            }
+        }
+    }
+    let guests = args.guests.unwrap_or_else(|| {
+        thread::available_parallelism()
+            .map_or(1, usize::from)
+            .min(MOST_GUESTS)
+    });
+    for (series, reports) in run_all(jobs, &common, guests) {
+        let fate = kernels.iter_mut().find(|(other, _)| *other == series);
+        if let Some((_, Fate::Tested { reports: all, .. })) = fate {
+            all.extend(reports);
+        }
+    }
+    Ok(kernels)
+}
+
+fn chosen_series(asked: &[Series]) -> Vec<Series> {
+    let all = Series::ALL.into_iter();
+    all.filter(|series| asked.is_empty() || asked.contains(series))
+        .collect()
+}
+
+/// The scenarios named exactly by `only` or in part by `parts`.
+fn choose(all: Vec<Scenario>, only: &[String], parts: &[String]) -> Result<Vec<Scenario>> {
+    let known: Vec<String> = all.iter().map(|scenario| scenario.name.clone()).collect();
+    let unknown = only.iter().find(|name| !known.contains(name)).or_else(|| {
+        parts
+            .iter()
+            .find(|part| !known.iter().any(|name| name.contains(*part)))
+    });
+    if let Some(unknown) = unknown {
+        bail!(
+            "no scenario is called `{unknown}`; there are:\n  {}",
+            known.join("\n  ")
+        );
+    }
+    let wanted = |name: &String| {
+        (only.is_empty() && parts.is_empty())
+            || only.contains(name)
+            || parts.iter().any(|part| name.contains(part))
+    };
+    Ok(all
+        .into_iter()
+        .filter(|scenario| wanted(&scenario.name))
+        .collect())
+}
+
+/// Gets a kernel and its modules ready, and divides the scenarios into boots.
+fn prepare(series: Series, refresh: bool, scenarios: &[Scenario]) -> Result<(String, Vec<Job>)> {
+    let kernel = Cached::get(series, refresh)?;
+    let Some(modules) = modules::for_kernel(&kernel)? else {
+        bail!("there are no test modules: tests/modules is missing");
+    };
+    let release = kernel.manifest.release.clone();
+    let job = |label: &str, scenarios: Vec<String>| Job {
+        kernel: kernel.clone(),
+        modules: modules.clone(),
+        scenarios,
+        label: label.to_owned(),
+    };
+    let (own, shared): (Vec<_>, Vec<_>) = scenarios.iter().partition(|scenario| scenario.own_boot);
+    let shared: Vec<String> = shared
+        .iter()
+        .map(|scenario| scenario.name.clone())
+        .collect();
+    let mut jobs = Vec::new();
+    if !shared.is_empty() {
+        jobs.push(job("shared", shared));
+    }
+    jobs.extend(
+        own.iter()
+            .map(|scenario| job(&scenario.name, vec![scenario.name.clone()])),
+    );
+    Ok((release, jobs))
+}
+
+/// Runs the jobs, as many guests at a time as there are processors for.
+fn run_all(mut jobs: VecDeque<Job>, common: &Common, guests: usize) -> Vec<(Series, Vec<Report>)> {
+    // The long ones first, so that none is left running alone at the end.
+    jobs.make_contiguous()
+        .sort_by_key(|job| std::cmp::Reverse(job.scenarios.len()));
+    let jobs = Mutex::new(jobs);
+    let results = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..guests.max(1) {
+            scope.spawn(|| {
+                while let Some(job) = locked(&jobs).pop_front() {
+                    let reports = if interrupt::asked() {
+                        missing(&job, "interrupted")
+                    } else {
+                        let run = boot::run(&job, common);
+                        run.unwrap_or_else(|error| missing(&job, &format!("{error:#}")))
+                    };
+                    locked(&results).push((job.kernel.series, reports));
+                }
+            });
+        }
+    });
+    results.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn missing(job: &Job, why: &str) -> Vec<Report> {
+    job.scenarios
+        .iter()
+        .map(|name| Report::missing(name, why))
+        .collect()
+}
+
+/// A thread that panicked held nothing half-done here.
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::{Cli, Command as Subcommand};
+
+    fn plan(words: &[&str]) -> Plan {
+        let line = ["xtask", "test"].iter().chain(words);
+        match Cli::parse_from(line).command {
+            Subcommand::Test(args) => Plan::of(&args),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn filters_say_what_to_run() {
+        let all = |plan: &Plan| (plan.unit, plan.guests);
+        assert_eq!(all(&plan(&[])), (true, true));
+        assert_eq!(all(&plan(&["unit"])), (true, false));
+        assert_eq!(all(&plan(&["vm"])), (false, true));
+        assert_eq!(all(&plan(&["unit", "vm"])), (true, true));
+        assert_eq!(all(&plan(&["--kernel", "6.1"])), (false, true));
+        let stall = plan(&["stall"]);
+        assert_eq!((all(&stall), stall.parts.len()), ((false, true), 1));
+    }
+
+    #[test]
+    fn scenarios_are_chosen_by_name() {
+        let all = parse_list("easy\nstall\nstall_daemon\n");
+        let names = |only: &[&str], parts: &[&str]| {
+            let owned = |words: &[&str]| words.iter().map(|&w| w.to_owned()).collect::<Vec<_>>();
+            choose(all.clone(), &owned(only), &owned(parts)).map(|found| {
+                found
+                    .into_iter()
+                    .map(|scenario| scenario.name)
+                    .collect::<Vec<_>>()
+            })
+        };
+        assert_eq!(names(&[], &[]).unwrap().len(), 3);
+        assert_eq!(names(&["stall"], &[]).unwrap(), ["stall"]);
+        assert_eq!(names(&[], &["stall"]).unwrap(), ["stall", "stall_daemon"]);
+        let error = names(&["stal"], &[]).unwrap_err().to_string();
+        assert!(error.contains("stall_daemon"), "{error}");
+    }
+}

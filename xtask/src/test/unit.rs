@@ -1,0 +1,83 @@
+//! The workspace's own tests, counted.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result};
+
+use super::summary::Count;
+use crate::{paths, ui};
+
+/// Runs `cargo test` and adds up what its test programs report.
+pub fn run() -> Result<Count> {
+    ui::note("running the unit tests");
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut child = Command::new(cargo)
+        .current_dir(paths::workspace())
+        // lpwatch-ebpf is for the BPF target and cannot be linked here.
+        .args([
+            "test",
+            "--workspace",
+            "--exclude",
+            "lpwatch-ebpf",
+            "--no-fail-fast",
+        ])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("cannot start cargo")?;
+    let mut count = Count::default();
+    if let Some(output) = child.stdout.take() {
+        for line in BufReader::new(output).lines() {
+            let line = line?;
+            match parse_result(&line) {
+                Some(more) => count += more,
+                // Each passed test on its own would drown the rest.
+                None if line.ends_with("... ok") || line.is_empty() => continue,
+                None => {}
+            }
+            eprintln!("{line}");
+        }
+    }
+    let status = child.wait()?;
+    if !status.success() && count.failed == 0 {
+        // They do not compile, or a test program crashed.
+        count.failed = 1;
+    }
+    Ok(count)
+}
+
+/// `test result: ok. 12 passed; 0 failed; 1 ignored; …`
+fn parse_result(line: &str) -> Option<Count> {
+    let (_, numbers) = line.strip_prefix("test result: ")?.split_once(". ")?;
+    let number = |of: &str| {
+        numbers
+            .split(';')
+            .find_map(|part| part.trim().strip_suffix(of)?.trim().parse().ok())
+    };
+    Some(Count {
+        passed: number("passed")?,
+        failed: number("failed")?,
+        skipped: number("ignored")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_results_are_read() {
+        let line = "test result: FAILED. 12 passed; 2 failed; 1 ignored; 0 measured; 3 filtered out; \
+                    finished in 0.01s";
+        assert_eq!(
+            parse_result(line),
+            Some(Count {
+                passed: 12,
+                failed: 2,
+                skipped: 1
+            })
+        );
+        assert_eq!(parse_result("test a::b ... ok"), None);
+    }
+}
