@@ -37,6 +37,17 @@ pub enum Command {
     },
     /// Build lpwatch as one static program, BPF included: target/dist/lpwatch
     Build,
+    /// See a live patch stall in a real kernel, and lpwatch tell why
+    ///
+    /// Exits with 0 only if lpwatch saw the transition, the stall and the reversal.
+    #[command(after_help = "Examples:\n  \
+        cargo xtask demo\n  \
+        cargo xtask demo --kernel 7")]
+    Demo {
+        /// The kernel: 5.10, 6.1, 6.12 or 7
+        #[arg(long, value_name = "SERIES", default_value = "6.12")]
+        kernel: Series,
+    },
     /// Run the unit tests, then the scenarios in real kernels
     Test(TestArgs),
     /// Boot a kernel with lpwatch in it, and run something there
@@ -125,7 +136,7 @@ pub struct TestArgs {
     #[arg(long, value_name = "N")]
     pub guests: Option<usize>,
     /// Take a guest for dead after this long without any output
-    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 180)]
     pub silence: u64,
     /// End a boot after this long
     #[arg(long, value_name = "SECONDS", default_value_t = 1200)]

@@ -4,6 +4,7 @@ mod archive;
 mod build;
 mod chroot;
 mod cli;
+mod demo;
 mod interrupt;
 mod kernels;
 mod lock;
@@ -37,6 +38,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
     match &cli.command {
         Command::Setup { again } => setup::run(*again),
         Command::Build => build::run(),
+        Command::Demo { kernel } => demo::run(*kernel),
         Command::Test(args) => test::run(args),
         Command::Vm(args) => vm::run(args),
     }

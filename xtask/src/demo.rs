@@ -1,0 +1,53 @@
+//! `cargo xtask demo`: a live patch stalls in a guest, and lpwatch tells why.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::kernels::{Cached, Series};
+use crate::vm::console::Limits;
+use crate::vm::guest::{Contents, Task};
+use crate::vm::qemu::{Machine, Tcg};
+use crate::vm::{Guest, report};
+use crate::{build, modules, paths, setup, ui};
+
+/// Runs `cargo xtask demo`.
+pub fn run(series: Series) -> Result<ExitCode> {
+    setup::for_guests()?;
+    let kernel = Cached::get(series, false)?;
+    let modules = modules::for_kernel(&kernel)?;
+    let lpwatch: PathBuf = build::lpwatch()?;
+    let script = paths::workspace().join("xtask/guest/demo.sh");
+    let script =
+        std::fs::read(&script).with_context(|| format!("cannot read {}", script.display()))?;
+    let guest = Guest {
+        machine: Machine {
+            kernel: kernel.image(),
+            memory_mib: 2048,
+            cpus: 2,
+            tcg: Tcg::Single,
+            append: String::new(),
+        },
+        contents: Contents {
+            series: series.name().to_owned(),
+            task: Task::Script(script),
+            programs: vec![("lpwatch", lpwatch)],
+            modules,
+            added: Vec::new(),
+        },
+        limits: Limits {
+            total: Some(Duration::from_secs(300)),
+            silence: Some(Duration::from_secs(120)),
+        },
+        log: paths::target("logs").join(format!("demo-{series}.log")),
+    };
+    ui::note(format!(
+        "booting Linux {}; the demo takes about half a minute",
+        kernel.manifest.release
+    ));
+    let outcome = guest.run(&mut io::stdout().lock(), &mut io::stderr().lock())?;
+    Ok(report(&outcome, &guest.log))
+}
