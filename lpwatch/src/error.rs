@@ -15,7 +15,7 @@ pub enum Error {
     Read(#[from] ReadError),
     #[error("no live patch named `{name}` is loaded; {known}")]
     NoSuchPatch { name: String, known: String },
-    #[error("another lpwatch daemon{} already serves {}", by(.pid), .socket.display())]
+    #[error("another lpwatch daemon{} already serves {}", by(*.pid), .socket.display())]
     DaemonRuns { socket: PathBuf, pid: Option<u32> },
     #[error("{} is there and is no socket; lpwatch does not delete it: choose another path with --socket", .path.display())]
     NotASocket { path: PathBuf },
@@ -55,7 +55,7 @@ impl Error {
     }
 }
 
-fn by(pid: &Option<u32>) -> String {
+fn by(pid: Option<u32>) -> String {
     pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default()
 }
 

@@ -101,38 +101,38 @@ impl Globals {
 #[command(next_help_heading = "Phases")]
 pub struct ThresholdArgs {
     /// A transition this old is slow (default 15s).
-    #[arg(long, global = true, value_name = "TIME", value_parser = duration)]
-    slow_after: Option<Duration>,
+    #[arg(long = "slow-after", global = true, value_name = "TIME", value_parser = duration)]
+    slow: Option<Duration>,
 
     /// A transition in which no task has switched for this long is stalled
     /// (default 60s).
-    #[arg(long, global = true, value_name = "TIME", value_parser = duration)]
-    stall_after: Option<Duration>,
+    #[arg(long = "stall-after", global = true, value_name = "TIME", value_parser = duration)]
+    stalled: Option<Duration>,
 
     /// A transition this old is long (default 1h).
-    #[arg(long, global = true, value_name = "TIME", value_parser = duration)]
-    long_after: Option<Duration>,
+    #[arg(long = "long-after", global = true, value_name = "TIME", value_parser = duration)]
+    long: Option<Duration>,
 }
 
 impl ThresholdArgs {
     pub fn thresholds(self) -> Thresholds {
         let default = Thresholds::default();
         Thresholds {
-            slow: self.slow_after.unwrap_or(default.slow),
-            stalled: self.stall_after.unwrap_or(default.stalled),
-            long: self.long_after.unwrap_or(default.long),
+            slow: self.slow.unwrap_or(default.slow),
+            stalled: self.stalled.unwrap_or(default.stalled),
+            long: self.long.unwrap_or(default.long),
         }
     }
 
     /// The thresholds, if any was given.
     pub fn given(self) -> Option<Thresholds> {
-        let given = [self.slow_after, self.stall_after, self.long_after];
+        let given = [self.slow, self.stalled, self.long];
         given.iter().any(Option::is_some).then(|| self.thresholds())
     }
 
     /// `--stall-after`, if it was given.
     pub fn stall_after(self) -> Option<Duration> {
-        self.stall_after
+        self.stalled
     }
 }
 

@@ -15,14 +15,13 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, command: clap::Command) -> anyhow::Result<Exit> {
-    match &args.directory {
-        Some(directory) => clap_mangen::generate_to(command, directory)
-            .with_context(|| format!("cannot write manual pages to {}", directory.display()))?,
-        None => {
-            let mut page = Vec::new();
-            clap_mangen::Man::new(command).render(&mut page)?;
-            std::io::stdout().write_all(&page)?;
-        }
+    if let Some(directory) = &args.directory {
+        clap_mangen::generate_to(command, directory)
+            .with_context(|| format!("cannot write manual pages to {}", directory.display()))?;
+    } else {
+        let mut page = Vec::new();
+        clap_mangen::Man::new(command).render(&mut page)?;
+        std::io::stdout().write_all(&page)?;
     }
     Ok(Exit::Well)
 }

@@ -56,23 +56,26 @@ impl Output {
         }
     }
 
-    /// Writes one snapshot.
-    pub fn snapshot(&self, snapshot: &Snapshot) -> anyhow::Result<()> {
+    /// Writes one snapshot; `only` names the patch it was cut down to.
+    pub fn snapshot(&self, snapshot: &Snapshot, only: Option<&str>) -> anyhow::Result<()> {
         let text = match self.form {
-            OutputForm::Table => table::status(snapshot, &self.style),
+            OutputForm::Table => match only {
+                Some(patch) => table::status_of(patch, snapshot, &self.style),
+                None => table::status(snapshot, &self.style),
+            },
             OutputForm::Json => json::pretty(snapshot)?,
             OutputForm::Jsonl => json::line(snapshot)?,
         };
-        self.text(&text)
+        Self::text(&text)
     }
 
     /// Writes one snapshot in place of the last one.
-    pub fn next_snapshot(&self, snapshot: &Snapshot) -> anyhow::Result<()> {
+    pub fn next_snapshot(&self, snapshot: &Snapshot, only: Option<&str>) -> anyhow::Result<()> {
         if self.is_terminal && !self.is_json() {
             // Home, and clear to the end: what stood there is gone.
             write!(io::stdout(), "\x1b[H\x1b[2J")?;
         }
-        self.snapshot(snapshot)
+        self.snapshot(snapshot, only)
     }
 
     /// Writes a value as JSON in the form asked for.
@@ -81,11 +84,11 @@ impl Output {
             OutputForm::Json => serde_json::to_string_pretty(value)?,
             OutputForm::Table | OutputForm::Jsonl => serde_json::to_string(value)?,
         };
-        self.text(&text)
+        Self::text(&text)
     }
 
     /// Writes text and ends its last line.
-    pub fn text(&self, text: &str) -> anyhow::Result<()> {
+    pub fn text(text: &str) -> anyhow::Result<()> {
         let mut stdout = io::stdout().lock();
         stdout.write_all(text.as_bytes())?;
         if !text.ends_with('\n') {

@@ -35,7 +35,7 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     }
     let snapshot = snapshots::now(globals).await?;
     let (snapshot, exit) = select(snapshot, args.patch.as_deref())?;
-    output.snapshot(&snapshot)?;
+    output.snapshot(&snapshot, args.patch.as_deref())?;
     Ok(exit)
 }
 
@@ -52,7 +52,7 @@ async fn watch(globals: &Globals, args: &Args, output: &Output) -> anyhow::Resul
         };
         let selected;
         (selected, exit) = select(Snapshot::clone(&snapshot), args.patch.as_deref())?;
-        output.next_snapshot(&selected)?;
+        output.next_snapshot(&selected, args.patch.as_deref())?;
     }
 }
 

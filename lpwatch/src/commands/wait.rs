@@ -67,7 +67,7 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     if output.is_json() {
         output.json(&report)?;
     } else {
-        output.text(&report.line)?;
+        Output::text(&report.line)?;
     }
     Ok(report.exit)
 }
@@ -114,7 +114,7 @@ impl<'a> Wait<'a> {
     fn judge(&mut self, snapshot: &Snapshot) -> anyhow::Result<Option<Report>> {
         let first = self.patch.is_none();
         let Some(patch) = self.target(snapshot) else {
-            return Ok(Some(self.report(None, Exit::Well, "nothing", None, || {
+            return Ok(Some(report(None, Exit::Well, "nothing", None, || {
                 "Nothing is in transition.".to_owned()
             })));
         };
@@ -177,7 +177,7 @@ impl<'a> Wait<'a> {
         } else {
             Exit::Failed
         };
-        self.report(
+        report(
             Some(patch),
             exit,
             outcome_word(past.outcome),
@@ -191,7 +191,7 @@ impl<'a> Wait<'a> {
             "{}: nothing is in transition.",
             self.output.style.text(&patch)
         );
-        self.report(Some(patch), Exit::Well, "nothing", None, || line)
+        report(Some(patch), Exit::Well, "nothing", None, || line)
     }
 
     /// It is no longer loaded, and how it went was not seen.
@@ -200,7 +200,7 @@ impl<'a> Wait<'a> {
             "{}: gone; how its transition ended was not seen.",
             self.output.style.text(&patch)
         );
-        self.report(Some(patch), Exit::Failed, "unknown", None, || line)
+        report(Some(patch), Exit::Failed, "unknown", None, || line)
     }
 
     fn stalled(&self, patch: String, transition: &Transition) -> Report {
@@ -210,7 +210,7 @@ impl<'a> Wait<'a> {
             transition.direction.name(),
             left(transition),
         );
-        self.report(Some(patch), Exit::Stalled, "stalled", None, || line)
+        report(Some(patch), Exit::Stalled, "stalled", None, || line)
     }
 
     fn timed_out(&self, timeout: Duration) -> Report {
@@ -229,25 +229,24 @@ impl<'a> Wait<'a> {
                 .name(),
             transition.map(left).unwrap_or_default(),
         );
-        self.report(patch, Exit::TimedOut, "timed_out", None, || line)
+        report(patch, Exit::TimedOut, "timed_out", None, || line)
     }
+}
 
-    fn report(
-        &self,
-        patch: Option<String>,
-        exit: Exit,
-        result: &'static str,
-        transition: Option<PastTransition>,
-        line: impl FnOnce() -> String,
-    ) -> Report {
-        Report {
-            patch,
-            result,
-            exit_code: exit as u8,
-            exit,
-            transition,
-            line: line(),
-        }
+fn report(
+    patch: Option<String>,
+    exit: Exit,
+    result: &'static str,
+    transition: Option<PastTransition>,
+    line: impl FnOnce() -> String,
+) -> Report {
+    Report {
+        patch,
+        result,
+        exit_code: exit as u8,
+        exit,
+        transition,
+        line: line(),
     }
 }
 

@@ -84,7 +84,7 @@ impl Observer {
         note: Option<String>,
         hooks_since: Option<std::time::Duration>,
     ) -> Self {
-        let host = Host::now();
+        let host = Host::of(&options.roots);
         let mut notes: Vec<String> = note.into_iter().collect();
         let log = options.roots.is_live().then(LogSource::open).transpose();
         let log = log.unwrap_or_else(|error| {
@@ -236,7 +236,7 @@ fn ensure_livepatch(roots: &Roots) -> Result<(), Error> {
     if engine::read_all(roots)?.is_some() {
         return Ok(());
     }
-    let Host { release, .. } = Host::now();
+    let Host { release, .. } = Host::of(roots);
     let directory = roots.sysfs.join("kernel/livepatch");
     if !roots.is_live() {
         let text = format!(

@@ -20,9 +20,22 @@ pub struct Host {
 }
 
 impl Host {
-    /// Asks the running kernel, whatever the roots.
+    /// The host that `roots` show: the running one, or that of a recorded tree
+    /// as far as it says (`<procfs>/sys/kernel/{hostname,osrelease}`), else
+    /// empty names.
     #[must_use]
-    pub fn now() -> Self {
+    pub fn of(roots: &Roots) -> Self {
+        if !roots.is_live() {
+            let name = |file: &str| {
+                let path = roots.procfs.join("sys/kernel").join(file);
+                std::fs::read_to_string(path)
+                    .map_or_else(|_| String::new(), |name| name.trim().to_owned())
+            };
+            return Self {
+                node: name("hostname"),
+                release: name("osrelease"),
+            };
+        }
         let uname = rustix::system::uname();
         Self {
             node: uname.nodename().to_string_lossy().into_owned(),
@@ -149,12 +162,15 @@ mod tests {
             procfs: PathBuf::from("/nonexistent"),
             sysfs: PathBuf::from("/sys"),
         };
-        assert_eq!(livepatch_config(&roots, &Host::now().release), None);
+        assert_eq!(
+            livepatch_config(&roots, &Host::of(&Roots::default()).release),
+            None
+        );
     }
 
     #[test]
     fn the_host_has_names() {
-        let host = Host::now();
+        let host = Host::of(&Roots::default());
         assert!(!host.release.is_empty());
     }
 

@@ -11,6 +11,8 @@ mod phase;
 mod running;
 pub mod snapshot;
 mod state;
+#[cfg(test)]
+mod tests;
 mod time;
 mod view;
 

@@ -85,6 +85,7 @@ impl Running {
         self.tries = None;
         self.signals = None;
         self.remaining = None;
+        self.trend.clear();
     }
 
     /// Takes in the kernel's own count of earlier tries. The kernel signals at
@@ -181,15 +182,15 @@ impl Running {
     /// For how long no task is known to have switched. Where lpwatch never saw
     /// one do so, that is since the beginning: it may have come late.
     fn without_progress(&self, now: &Moment) -> Option<Duration> {
-        let seen = self.remaining.as_ref().map(|remaining| {
-            let since = if remaining.fell {
-                None
-            } else {
-                self.direction_began
-            };
-            since.unwrap_or(remaining.lowest_since)
-        });
-        seen.or(self.direction_began).map(|since| now.since(&since))
+        let since = match &self.remaining {
+            Some(remaining) if remaining.fell => Some(remaining.lowest_since),
+            // A single look has no idea of before.
+            Some(remaining) if self.direction_began.is_none() && remaining.looks > 1 => {
+                Some(remaining.lowest_since)
+            }
+            Some(_) | None => self.direction_began,
+        };
+        since.map(|since| now.since(&since))
     }
 
     fn tasks_remaining(&self) -> Option<u32> {

@@ -19,7 +19,7 @@ impl Moment {
     #[must_use]
     pub fn at(&self, boot: Duration) -> Self {
         let wall = SignedDuration::try_from(self.boot.saturating_sub(boot))
-            .and_then(|ago| self.wall.checked_sub(ago).map_err(Into::into));
+            .and_then(|ago| self.wall.checked_sub(ago));
         Self {
             boot,
             wall: wall.map_or(self.wall, round),

@@ -68,9 +68,11 @@ impl EventRing {
     pub fn drain(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
         while let Some(item) = self.ring.next() {
-            match TransitionRecord::from_bytes(&item).and_then(|record| records::event(&record)) {
-                Some(event) => events.push(event),
-                None => tracing::warn!(bytes = item.len(), "unknown record from the kernel"),
+            let record = TransitionRecord::from_bytes(&item);
+            if let Some(event) = record.and_then(|record| records::event(&record)) {
+                events.push(event);
+            } else {
+                tracing::warn!(bytes = item.len(), "unknown record from the kernel");
             }
         }
         events

@@ -61,7 +61,7 @@ pub fn load_hooks(
     task_iterator(&mut bpf, &types.for_loading)?;
     let mut probes = Vec::new();
     for fact in &policy::FACTS {
-        probes.push(attach(&mut bpf, fact, &types)?);
+        probes.push(attach(&mut bpf, fact, &types));
     }
     probes.push(attach_refused(&mut bpf));
     let hooks = Hooks::new(&mut bpf, probes, options.bpf_log)?;
@@ -126,7 +126,7 @@ fn task_iterator(bpf: &mut Ebpf, btf: &Btf) -> Result<(), ProbeError> {
 }
 
 /// Attaches the first kind that works; lists why each other did not.
-fn attach(bpf: &mut Ebpf, fact: &Fact, types: &KernelTypes) -> Result<Probe, ProbeError> {
+fn attach(bpf: &mut Ebpf, fact: &Fact, types: &KernelTypes) -> Probe {
     let in_btf = types.for_layout.has_function(fact.function);
     let mut notes = Vec::new();
     if !in_btf {
@@ -138,7 +138,7 @@ fn attach(bpf: &mut Ebpf, fact: &Fact, types: &KernelTypes) -> Result<Probe, Pro
             HookKind::Kprobe => attach_kprobe(bpf, fact),
         };
         match attached {
-            Ok(()) => return Ok(probe(fact.name, kind.name(), fact.function, true, &notes)),
+            Ok(()) => return probe(fact.name, kind.name(), fact.function, true, &notes),
             Err(error) => notes.push(format!("{}: {error}", kind.name())),
         }
     }
@@ -148,7 +148,7 @@ fn attach(bpf: &mut Ebpf, fact: &Fact, types: &KernelTypes) -> Result<Probe, Pro
         ?notes,
         "no hook"
     );
-    Ok(probe(fact.name, "none", fact.function, false, &notes))
+    probe(fact.name, "none", fact.function, false, &notes)
 }
 
 fn attach_fentry(bpf: &mut Ebpf, fact: &Fact, btf: &Btf) -> Result<(), ProbeError> {

@@ -1,0 +1,501 @@
+//! The state machine on plain values: each rule about progress, phases and
+//! outcomes, and what happens when events are late, lost or told twice.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{
+    Direction, EngineKind, Event, EventKind, EventSource, HostFacts, Model, Moment, Outcome,
+    PatchView, Phase, Snapshot, SystemView, TaskOnOldCode, TaskSample, Thresholds,
+    snapshot::{Source, Transition},
+};
+
+const PATCH: &str = "lp_test";
+
+fn at(seconds: f64) -> Moment {
+    let boot = Duration::from_secs_f64(seconds);
+    let wall = Timestamp::from_second(1_800_000_000).unwrap() + boot;
+    Moment { boot, wall }
+}
+
+fn model(hooks_since: Option<u64>) -> Model {
+    let facts = HostFacts {
+        host: "host".to_owned(),
+        kernel: "6.12".to_owned(),
+        source: Source::Bpf,
+        daemon: true,
+        probes: Vec::new(),
+        notes: Vec::new(),
+    };
+    Model::new(facts, hooks_since.map(Duration::from_secs))
+}
+
+/// A model with hooks from the beginning, in which [`PATCH`] began at 100 s.
+fn begun() -> Model {
+    let mut model = model(Some(0));
+    hook(&mut model, 100.0, begin(Direction::Patching));
+    observe(&mut model, 100.1, &[patch(true, true)]);
+    model
+}
+
+fn begin(direction: Direction) -> EventKind {
+    EventKind::Begun {
+        patch: PATCH.to_owned(),
+        direction,
+        replace: None,
+    }
+}
+
+fn complete(direction: Direction, before: Option<u32>) -> EventKind {
+    EventKind::Complete {
+        patch: Some(PATCH.to_owned()),
+        direction: Some(direction),
+        before,
+    }
+}
+
+fn tell(model: &mut Model, seconds: f64, source: EventSource, kind: EventKind) {
+    let now = at(seconds);
+    model.apply(
+        Event {
+            at: now.boot,
+            source,
+            kind,
+        },
+        &now,
+    );
+}
+
+fn hook(model: &mut Model, seconds: f64, kind: EventKind) {
+    tell(model, seconds, EventSource::Hook, kind);
+}
+
+fn log(model: &mut Model, seconds: f64, kind: EventKind) {
+    tell(model, seconds, EventSource::Log, kind);
+}
+
+fn patch(enabled: bool, in_transition: bool) -> PatchView {
+    PatchView {
+        name: PATCH.to_owned(),
+        engine: EngineKind::Livepatch,
+        enabled,
+        in_transition,
+        replace: None,
+        stack_order: None,
+        objects: Vec::new(),
+    }
+}
+
+fn observe(model: &mut Model, seconds: f64, patches: &[PatchView]) {
+    let now = at(seconds);
+    model.observe(
+        SystemView {
+            read_at: now.boot,
+            patches: patches.to_vec(),
+        },
+        &now,
+    );
+}
+
+fn sample(model: &mut Model, seconds: f64, direction: Direction, left: std::ops::Range<u32>) {
+    let now = at(seconds);
+    let remaining = left.map(|tid| TaskOnOldCode {
+        tid,
+        tgid: tid,
+        comm: format!("task{tid}"),
+        kthread: false,
+    });
+    let sample = TaskSample {
+        at: now.boot,
+        direction,
+        total: 100,
+        remaining: remaining.collect(),
+    };
+    model.sample(sample, &now);
+}
+
+fn snapshot(model: &Model, seconds: f64) -> Snapshot {
+    model.snapshot(&at(seconds), &Thresholds::default())
+}
+
+fn transition(model: &Model, seconds: f64) -> Transition {
+    snapshot(model, seconds).patches[0]
+        .transition
+        .clone()
+        .unwrap()
+}
+
+#[test]
+fn a_transition_completes() {
+    let mut model = begun();
+    sample(&mut model, 100.2, Direction::Patching, 0..7);
+    let now = transition(&model, 101.0);
+    assert_eq!((now.tasks_remaining, now.tasks_total), (Some(7), Some(100)));
+    assert_eq!(now.started_at, Some(at(100.0).wall));
+    assert_eq!(
+        (now.age_seconds, now.phase),
+        (Some(1.0), Some(Phase::Progressing))
+    );
+
+    let told = at(102.004);
+    let kind = complete(Direction::Patching, Some(2));
+    model.apply(
+        Event {
+            at: at(102.0).boot,
+            source: EventSource::Hook,
+            kind,
+        },
+        &told,
+    );
+    let after = snapshot(&model, 102.1);
+    let past = &after.last_transitions[0];
+    assert_eq!(past.outcome, Outcome::Completed);
+    assert_eq!(
+        (past.duration_seconds, past.recorded_after_ms),
+        (Some(2.0), Some(4.0))
+    );
+    assert_eq!((past.tries, past.signals), (Some(3), Some(0)));
+}
+
+#[test]
+fn sysfs_lags_behind_the_hook_on_completion() {
+    let mut model = begun();
+    hook(&mut model, 101.0, complete(Direction::Patching, None));
+    assert!(model.is_settling());
+    observe(&mut model, 101.01, &[patch(true, true)]);
+    assert_eq!(
+        model.in_transition(),
+        None,
+        "a ghost of the transition that ended"
+    );
+    observe(&mut model, 101.1, &[patch(true, false)]);
+    assert!(!model.is_settling());
+    assert_eq!(snapshot(&model, 102.0).last_transitions.len(), 1);
+}
+
+#[test]
+fn a_reading_older_than_the_last_event_changes_nothing() {
+    let mut model = model(Some(0));
+    let read_at = at(99.9).boot;
+    hook(&mut model, 100.0, begin(Direction::Patching));
+    model.observe(
+        SystemView {
+            read_at,
+            patches: Vec::new(),
+        },
+        &at(100.1),
+    );
+    assert_eq!(model.in_transition(), Some(Direction::Patching));
+}
+
+#[test]
+fn without_a_task_switching_it_stalls() {
+    let mut model = begun();
+    for second in 0..62 {
+        sample(
+            &mut model,
+            100.2 + f64::from(second),
+            Direction::Patching,
+            0..1,
+        );
+    }
+    assert_eq!(transition(&model, 114.9).phase, Some(Phase::Progressing));
+    assert_eq!(transition(&model, 115.0).phase, Some(Phase::Slow));
+    assert_eq!(transition(&model, 160.0).phase, Some(Phase::Stalled));
+}
+
+#[test]
+fn a_task_that_switches_ends_the_stall() {
+    let mut model = begun();
+    sample(&mut model, 100.2, Direction::Patching, 0..9);
+    sample(&mut model, 161.0, Direction::Patching, 0..9);
+    assert_eq!(transition(&model, 161.0).phase, Some(Phase::Stalled));
+    sample(&mut model, 162.0, Direction::Patching, 0..8);
+    assert_eq!(transition(&model, 162.0).phase, Some(Phase::Slow));
+    assert_eq!(transition(&model, 222.0).phase, Some(Phase::Stalled));
+}
+
+#[test]
+fn children_that_come_and_go_are_no_progress() {
+    let mut model = begun();
+    for second in 0..70 {
+        // One task stays; a child of the old code comes and goes.
+        let left = if second % 2 == 0 { 0..2 } else { 0..1 };
+        sample(
+            &mut model,
+            100.2 + f64::from(second),
+            Direction::Patching,
+            left,
+        );
+    }
+    assert_eq!(transition(&model, 170.0).phase, Some(Phase::Stalled));
+}
+
+#[test]
+fn long_only_while_tasks_still_switch() {
+    let mut model = begun();
+    sample(&mut model, 100.2, Direction::Patching, 0..9);
+    sample(&mut model, 3699.0, Direction::Patching, 0..8);
+    assert_eq!(transition(&model, 3701.0).phase, Some(Phase::Long));
+    assert_eq!(transition(&model, 3760.0).phase, Some(Phase::Stalled));
+}
+
+#[test]
+fn a_reversal_starts_progress_anew_and_is_the_outcome() {
+    let mut model = begun();
+    sample(&mut model, 100.2, Direction::Patching, 0..1);
+    hook(
+        &mut model,
+        170.0,
+        EventKind::Reversed {
+            patch: Some(PATCH.to_owned()),
+        },
+    );
+    observe(&mut model, 170.1, &[patch(false, true)]);
+    let now = transition(&model, 170.2);
+    assert_eq!((now.direction, now.reversed), (Direction::Unpatching, true));
+    assert_eq!(
+        (now.phase, now.age_seconds),
+        (Some(Phase::Progressing), Some(0.2))
+    );
+    assert_eq!(now.trend, []);
+    // A look that was made before must not count for the new direction.
+    sample(&mut model, 170.3, Direction::Patching, 0..1);
+    assert_eq!(transition(&model, 170.4).tasks_remaining, None);
+
+    hook(&mut model, 171.0, complete(Direction::Unpatching, Some(0)));
+    let past = snapshot(&model, 171.0).last_transitions[0].clone();
+    assert_eq!(
+        (past.outcome, past.direction),
+        (Outcome::Reversed, Some(Direction::Patching))
+    );
+    assert_eq!(past.duration_seconds, Some(71.0));
+}
+
+#[test]
+fn readings_alone_tell_of_a_reversal() {
+    let mut model = model(None);
+    observe(&mut model, 100.0, &[patch(true, true)]);
+    observe(&mut model, 101.0, &[patch(false, true)]);
+    assert_eq!(model.in_transition(), Some(Direction::Unpatching));
+    observe(&mut model, 102.0, &[]);
+    let past = snapshot(&model, 102.0).last_transitions[0].clone();
+    assert_eq!((past.outcome, past.started_at), (Outcome::Reversed, None));
+}
+
+#[test]
+fn readings_alone_tell_how_it_ended() {
+    for (began, after, outcome) in [
+        (
+            patch(true, true),
+            vec![patch(true, false)],
+            Outcome::Completed,
+        ),
+        (patch(true, true), vec![], Outcome::Reversed),
+        (patch(false, true), vec![], Outcome::Completed),
+        (
+            patch(false, true),
+            vec![patch(true, false)],
+            Outcome::Reversed,
+        ),
+    ] {
+        let mut model = model(None);
+        observe(&mut model, 100.0, &[began]);
+        observe(&mut model, 101.0, &after);
+        assert_eq!(snapshot(&model, 101.0).last_transitions[0].outcome, outcome);
+    }
+}
+
+#[test]
+fn a_forced_transition_says_so() {
+    let mut model = begun();
+    hook(&mut model, 110.0, EventKind::Forced { patch: None });
+    hook(&mut model, 110.1, complete(Direction::Patching, None));
+    assert_eq!(
+        snapshot(&model, 111.0).last_transitions[0].outcome,
+        Outcome::Forced
+    );
+}
+
+#[test]
+fn a_refusal_has_its_errno_and_the_kernels_words() {
+    let mut model = model(Some(0));
+    let text = "symbol 'no_such' not found in symbol table".to_owned();
+    log(
+        &mut model,
+        100.0,
+        EventKind::Complaint {
+            patch: None,
+            text: text.clone(),
+        },
+    );
+    hook(
+        &mut model,
+        100.1,
+        EventKind::Refused {
+            patch: PATCH.to_owned(),
+            errno: 22,
+        },
+    );
+    let past = snapshot(&model, 100.2).last_transitions[0].clone();
+    assert_eq!((past.outcome, past.errno), (Outcome::Refused, Some(22)));
+    assert_eq!(
+        (past.patch.as_deref(), past.message),
+        (Some(PATCH), Some(text))
+    );
+}
+
+#[test]
+fn what_is_cancelled_in_mid_way_is_one_story() {
+    let mut model = begun();
+    let text = "pre-patch callback failed for object 'vmlinux'".to_owned();
+    log(
+        &mut model,
+        100.2,
+        EventKind::Complaint {
+            patch: None,
+            text: text.clone(),
+        },
+    );
+    hook(
+        &mut model,
+        100.3,
+        EventKind::Cancelled {
+            patch: Some(PATCH.to_owned()),
+        },
+    );
+    hook(&mut model, 100.4, complete(Direction::Unpatching, None));
+    hook(
+        &mut model,
+        100.5,
+        EventKind::Refused {
+            patch: PATCH.to_owned(),
+            errno: 12,
+        },
+    );
+    let past = snapshot(&model, 101.0).last_transitions;
+    assert_eq!(past.len(), 1, "{past:?}");
+    assert_eq!(
+        (past[0].outcome, past[0].errno),
+        (Outcome::Cancelled, Some(12))
+    );
+    assert_eq!(past[0].direction, Some(Direction::Patching));
+    assert_eq!(past[0].message.as_ref(), Some(&text));
+}
+
+#[test]
+fn the_log_alone_tells_of_a_cancelled_patch() {
+    let mut model = model(None);
+    log(&mut model, 100.0, begin(Direction::Patching));
+    let text = "pre-patch callback failed for object 'vmlinux'".to_owned();
+    log(
+        &mut model,
+        100.1,
+        EventKind::Complaint { patch: None, text },
+    );
+    log(&mut model, 100.2, complete(Direction::Unpatching, None));
+    let past = snapshot(&model, 101.0).last_transitions[0].clone();
+    assert_eq!(
+        past.outcome,
+        Outcome::Cancelled,
+        "not a completed unpatching"
+    );
+}
+
+#[test]
+fn the_log_repeats_what_hooks_told() {
+    let mut model = begun();
+    log(&mut model, 100.01, begin(Direction::Patching));
+    hook(&mut model, 101.0, complete(Direction::Patching, None));
+    log(&mut model, 101.2, complete(Direction::Patching, None));
+    assert_eq!(snapshot(&model, 102.0).last_transitions.len(), 1);
+}
+
+#[test]
+fn the_log_tells_of_the_time_before_the_hooks() {
+    let mut model = model(Some(200));
+    log(&mut model, 100.0, begin(Direction::Patching));
+    observe(&mut model, 200.5, &[patch(true, true)]);
+    let now = transition(&model, 200.5);
+    assert_eq!(
+        (now.age_seconds, now.phase),
+        (Some(100.5), Some(Phase::Stalled))
+    );
+}
+
+#[test]
+fn with_neither_start_nor_progress_no_phase_is_claimed() {
+    let mut model = model(None);
+    observe(&mut model, 500.0, &[patch(true, true)]);
+    sample(&mut model, 500.0, Direction::Patching, 0..3);
+    let now = transition(&model, 500.0);
+    assert_eq!((now.phase, now.seconds_without_progress), (None, None));
+    assert_eq!(now.blockers[0].since_seconds, None);
+}
+
+#[test]
+fn lost_events_are_mended_by_reading() {
+    let mut model = begun();
+    // Its end and the next beginning were lost.
+    model.note_lost(2);
+    observe(&mut model, 110.0, &[patch(true, false)]);
+    assert_eq!(model.in_transition(), None);
+    observe(&mut model, 111.0, &[patch(false, true)]);
+    assert_eq!(model.in_transition(), Some(Direction::Unpatching));
+    assert_eq!(snapshot(&model, 112.0).events_lost, 2);
+}
+
+#[test]
+fn a_beginning_lost_after_an_end_is_found() {
+    let mut model = begun();
+    hook(&mut model, 101.0, complete(Direction::Patching, None));
+    model.note_lost(1);
+    observe(&mut model, 102.0, &[patch(false, true)]);
+    assert_eq!(model.in_transition(), Some(Direction::Unpatching));
+}
+
+#[test]
+fn the_kernel_signals_at_every_fifteenth_try() {
+    let mut model = begun();
+    let try_after = |before| EventKind::Try {
+        patch: None,
+        direction: None,
+        before: Some(before),
+    };
+    hook(&mut model, 114.0, try_after(14));
+    assert_eq!(transition(&model, 114.0).signals, Some(0));
+    hook(&mut model, 115.0, try_after(15));
+    assert_eq!(transition(&model, 115.0).signals, Some(1));
+    hook(&mut model, 130.0, try_after(30));
+    let now = transition(&model, 130.0);
+    assert_eq!((now.signals, now.tries), (Some(2), Some(31)));
+}
+
+#[test]
+fn a_try_alone_shows_a_transition_whose_beginning_was_missed() {
+    let mut model = model(Some(0));
+    let kind = EventKind::Try {
+        patch: Some(PATCH.to_owned()),
+        direction: Some(Direction::Unpatching),
+        before: Some(4),
+    };
+    hook(&mut model, 100.0, kind);
+    assert_eq!(model.in_transition(), Some(Direction::Unpatching));
+}
+
+#[test]
+fn only_so_many_transitions_are_remembered() {
+    let mut model = model(Some(0));
+    for round in 0..100 {
+        hook(&mut model, f64::from(round), begin(Direction::Patching));
+        hook(
+            &mut model,
+            f64::from(round) + 0.5,
+            complete(Direction::Patching, None),
+        );
+    }
+    let past = snapshot(&model, 200.0).last_transitions;
+    assert_eq!(past.len(), 32);
+    assert_eq!(past[0].ended_at, at(99.5).wall, "newest first");
+}
