@@ -21,14 +21,23 @@ pub fn kernel_series() -> Result<String> {
 }
 
 /// Asks again and again until there is an answer.
-pub fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Result<Option<T>>) -> Result<T> {
-    let deadline = Instant::now() + SOON;
+pub fn wait_for<T>(what: &str, ask: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+    wait_at_most(SOON, what, ask)
+}
+
+/// [`wait_for`], less patiently.
+pub fn wait_at_most<T>(
+    patience: Duration,
+    what: &str,
+    mut ask: impl FnMut() -> Result<Option<T>>,
+) -> Result<T> {
+    let deadline = Instant::now() + patience;
     loop {
         if let Some(answer) = ask()? {
             return Ok(answer);
         }
         if Instant::now() > deadline {
-            bail!("waited {} s in vain: {what}", SOON.as_secs());
+            bail!("waited {} s in vain: {what}", patience.as_secs());
         }
         thread::sleep(Duration::from_millis(20));
     }

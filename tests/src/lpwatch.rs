@@ -16,6 +16,7 @@ use nix::unistd::Pid;
 
 use crate::contract::Document;
 use crate::guest::{self, SOON};
+use crate::patch;
 
 /// Exit codes of `status` and `wait`.
 pub mod code {
@@ -28,6 +29,10 @@ pub mod code {
     pub const REVERSED: i32 = 12;
     pub const TIMED_OUT: i32 = 124;
 }
+
+/// What the kernel has finished, a daemon should know at once. The guests are
+/// slow, and no absolute time is asserted: this is for what never comes.
+const RECORDED: Duration = Duration::from_secs(30);
 
 /// Where the daemon listens unless told otherwise.
 pub const SOCKET: &str = "/run/lpwatch/lpwatch.sock";
@@ -228,8 +233,11 @@ impl Daemon {
 
     /// Waits until the daemon has the newest outcome of that patch.
     pub fn wait_outcome(&self, patch: &str, direction: &str, outcome: &str) -> Result<Document> {
+        guest::wait_until("the transition ends", || {
+            Ok(patch::transition(patch)? != Some(true))
+        })?;
         let mut seen = None;
-        guest::wait_for("the daemon records the outcome", || {
+        guest::wait_at_most(RECORDED, "the daemon records the outcome", || {
             let document = look(&[])?;
             let there = document.last(patch).is_some_and(|past| {
                 past.direction.as_deref() == Some(direction) && past.outcome == outcome

@@ -39,8 +39,8 @@ pub fn run(series: Series) -> Result<ExitCode> {
             added: Vec::new(),
         },
         limits: Limits {
-            total: Some(Duration::from_secs(300)),
-            silence: Some(Duration::from_secs(120)),
+            total: Some(Duration::from_mins(5)),
+            silence: Some(Duration::from_mins(2)),
         },
         log: paths::target("logs").join(format!("demo-{series}.log")),
     };

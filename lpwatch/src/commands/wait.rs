@@ -128,16 +128,16 @@ impl<'a> Wait<'a> {
             self.patch = Some(patch.clone());
             return Ok(gives_up.then(|| self.stalled(patch, transition)));
         }
-        let loaded = snapshot.patch(&patch).is_some();
-        match snapshot.last_transition(&patch) {
-            // Before we came; what counts then is how things stand.
-            Some(past) if first && loaded && !past.outcome.is_success() => {
+        let loaded = snapshot.patch(&patch);
+        match (snapshot.last_transition(&patch), loaded) {
+            // It failed before we came, and the patch is in force all the same.
+            (Some(past), Some(loaded)) if first && loaded.enabled && !past.outcome.is_success() => {
                 Ok(Some(self.calm(patch)))
             }
-            Some(past) => Ok(Some(self.ended(patch, past))),
-            None if loaded => Ok(Some(self.calm(patch))),
-            None if first => Err(no_such_patch(&patch).into()),
-            None => Ok(Some(self.gone(patch))),
+            (Some(past), _) => Ok(Some(self.ended(patch, past))),
+            (None, Some(_)) => Ok(Some(self.calm(patch))),
+            (None, None) if first => Err(no_such_patch(&patch).into()),
+            (None, None) => Ok(Some(self.gone(patch))),
         }
     }
 

@@ -27,14 +27,37 @@ pub(super) struct Running {
     first_seen: Moment,
     /// The last event or reading that spoke of it, since boot.
     pub last_heard: Duration,
-    pub reversed: bool,
-    pub forced: bool,
-    pub cancelled: bool,
+    /// Whether an event gave the direction; sysfs says `enabled=0` for a moment
+    /// while a patch is being enabled.
+    pub direction_told: bool,
+    pub turns: Turns,
     pub tries: Option<u32>,
     pub signals: Option<u32>,
     tasks_total: Option<u32>,
     remaining: Option<Remaining>,
     trend: VecDeque<TrendPoint>,
+}
+
+/// What turned its course.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Turns {
+    pub reversed: bool,
+    pub forced: bool,
+    pub cancelled: bool,
+}
+
+impl Turns {
+    /// How it ends.
+    pub fn outcome(self) -> Outcome {
+        match self {
+            Self {
+                cancelled: true, ..
+            } => Outcome::Cancelled,
+            Self { forced: true, .. } => Outcome::Forced,
+            Self { reversed: true, .. } => Outcome::Reversed,
+            Self { .. } => Outcome::Completed,
+        }
+    }
 }
 
 /// The tasks left and since when there have been so few.
@@ -59,9 +82,8 @@ impl Running {
             direction_began: None,
             first_seen,
             last_heard: first_seen.boot,
-            reversed: false,
-            forced: false,
-            cancelled: false,
+            direction_told: false,
+            turns: Turns::default(),
             tries: None,
             signals: None,
             tasks_total: None,
@@ -74,14 +96,26 @@ impl Running {
     pub fn begin(mut self, moment: Moment) -> Self {
         self.began = Some(moment);
         self.direction_began = Some(moment);
+        self.direction_told = true;
         self
+    }
+
+    /// Takes in the direction an event gives.
+    pub fn note_direction(&mut self, direction: Option<Direction>) {
+        let Some(direction) = direction else { return };
+        if direction != self.direction {
+            let seen_reversed = self.direction_told;
+            self.reverse(None);
+            self.turns.reversed = seen_reversed;
+        }
+        self.direction_told = true;
     }
 
     /// The transition now goes the other way: progress starts anew.
     pub fn reverse(&mut self, moment: Option<Moment>) {
         self.direction = self.direction.opposite();
         self.direction_began = moment;
-        self.reversed = true;
+        self.turns.reversed = true;
         self.tries = None;
         self.signals = None;
         self.remaining = None;
@@ -170,8 +204,8 @@ impl Running {
             tries: self.tries,
             signals: self.signals,
             phase,
-            reversed: self.reversed,
-            forced: self.forced,
+            reversed: self.turns.reversed,
+            forced: self.turns.forced,
             seconds_without_progress: idle.map(seconds),
             trend: self.trend.iter().copied().collect(),
             next: next_steps(&self.patch, self.direction, phase, self.signals, &blockers),
@@ -236,7 +270,7 @@ impl Running {
             duration_seconds: self.began.map(|began| seconds(ended.since(&began))),
             started_at: self.began.map(|began| began.wall),
             patch: Some(self.patch),
-            direction: Some(if self.reversed {
+            direction: Some(if self.turns.reversed {
                 self.direction.opposite()
             } else {
                 self.direction
@@ -248,13 +282,17 @@ impl Running {
             tries: self.tries,
             signals: self.signals,
             tasks_total: self.tasks_total,
-            recorded_after_ms: recorded.map(|delay| round(delay.as_secs_f64() * 1e3)),
+            recorded_after_ms: recorded.map(milliseconds),
         }
     }
 }
 
 pub(super) fn seconds(duration: Duration) -> f64 {
     round(duration.as_secs_f64())
+}
+
+pub(super) fn milliseconds(duration: Duration) -> f64 {
+    round(duration.as_secs_f64() * 1e3)
 }
 
 /// Three digits behind the point: what the clocks are good for.

@@ -54,6 +54,8 @@ pub struct Model {
     past: VecDeque<PastTransition>,
     complaints: Vec<(Duration, String)>,
     events_lost: u64,
+    /// Events of the running transition may have been lost.
+    doubtful: bool,
 }
 
 impl Model {
@@ -69,6 +71,7 @@ impl Model {
             past: VecDeque::new(),
             complaints: Vec::new(),
             events_lost: 0,
+            doubtful: false,
         }
     }
 
@@ -90,6 +93,7 @@ impl Model {
             // An end that was announced may since have been followed by a
             // beginning that was lost.
             self.ending = None;
+            self.doubtful = true;
         }
         self.events_lost = lost;
     }
@@ -118,6 +122,7 @@ impl Model {
                 before,
             } => {
                 if let Some(running) = self.running_or_found(patch, direction, moment) {
+                    running.note_direction(direction);
                     running.note_tries(before, false);
                 }
             }
@@ -127,10 +132,10 @@ impl Model {
                 before,
             } => {
                 if let Some(running) = self.running_or_found(patch, direction, moment) {
-                    if direction.is_some_and(|direction| direction != running.direction) {
-                        running.reverse(None);
+                    running.note_direction(direction);
+                    if !running.turns.cancelled {
+                        running.note_tries(before, true);
                     }
-                    running.note_tries(before, true);
                 }
                 let delay = (source == EventSource::Hook).then(|| now.since(&moment));
                 self.finish(moment, None, delay);
@@ -142,12 +147,12 @@ impl Model {
             }
             EventKind::Forced { patch } => {
                 if let Some(running) = self.running_or_found(patch, None, moment) {
-                    running.forced = true;
+                    running.turns.forced = true;
                 }
             }
             EventKind::Cancelled { patch } => {
                 if let Some(running) = self.running_or_found(patch, None, moment) {
-                    running.cancelled = true;
+                    running.turns.cancelled = true;
                 }
             }
             EventKind::Refused { patch, errno } => self.refused(patch, errno, moment, now),
@@ -174,15 +179,15 @@ impl Model {
             self.known_replace.insert(patch.clone(), replace);
         }
         self.ending = None;
+        self.doubtful = false;
         if let Some(running) = &mut self.running
             && running.patch == patch
         {
-            if running.direction != direction {
-                running.reverse(Some(at));
-            } else if running.began.is_none() {
+            if !running.direction_told {
                 // A reading was faster than the event.
-                running.began = Some(at);
-                running.direction_began = Some(at);
+                *running = Running::new(patch, direction, at).begin(at);
+            } else if running.direction != direction {
+                running.reverse(Some(at));
             }
             return;
         }
@@ -212,16 +217,9 @@ impl Model {
         let Some(running) = self.running.take() else {
             return;
         };
+        self.doubtful = false;
         self.ending = Some((running.patch.clone(), at));
-        let outcome = outcome.unwrap_or(if running.cancelled {
-            Outcome::Cancelled
-        } else if running.forced {
-            Outcome::Forced
-        } else if running.reversed {
-            Outcome::Reversed
-        } else {
-            Outcome::Completed
-        });
+        let outcome = outcome.unwrap_or_else(|| running.turns.outcome());
         let mut past = running.finish(at, outcome, delay);
         if outcome == Outcome::Cancelled {
             past.message = self.take_complaints(at.boot);
@@ -248,7 +246,7 @@ impl Model {
         }
         let mut past = refusal(Some(patch), at, message);
         past.errno = Some(errno);
-        past.recorded_after_ms = Some(running::seconds(now.since(&at)) * 1e3);
+        past.recorded_after_ms = Some(running::milliseconds(now.since(&at)));
         self.remember(past);
     }
 
@@ -261,7 +259,7 @@ impl Model {
             _ if hooks_tell => self.complaints.push((at.boot, text)),
             // The kernel says this just before it cancels what it began.
             Some(running) if patch.is_none_or(|patch| patch == running.patch) => {
-                running.cancelled = true;
+                running.turns.cancelled = true;
                 self.complaints.push((at.boot, text));
             }
             _ => self.remember(refusal(patch.map(str::to_owned), at, Some(text))),
@@ -328,7 +326,10 @@ impl Model {
         let patch = view.patch(&running.patch);
         if let Some(patch) = patch.filter(|patch| patch.in_transition) {
             running.last_heard = view.read_at;
-            if Direction::of_enabled(patch.enabled) != running.direction {
+            // While a patch is being enabled sysfs says `enabled=0` for a
+            // moment; where events tell of reversals they are believed.
+            let told = running.direction_told && !self.doubtful;
+            if !told && Direction::of_enabled(patch.enabled) != running.direction {
                 running.reverse(None);
             }
             return;

@@ -190,6 +190,24 @@ fn a_reading_older_than_the_last_event_changes_nothing() {
 }
 
 #[test]
+fn sysfs_says_disabled_for_a_moment_while_a_patch_is_enabled() {
+    let mut model = model(Some(0));
+    hook(&mut model, 100.0, begin(Direction::Patching));
+    observe(&mut model, 100.01, &[patch(false, true)]);
+    assert_eq!(model.in_transition(), Some(Direction::Patching));
+    assert!(!transition(&model, 100.02).reversed);
+    // Without the event, the next event puts it right.
+    let mut model = self::model(Some(0));
+    observe(&mut model, 100.01, &[patch(false, true)]);
+    hook(&mut model, 101.0, complete(Direction::Patching, Some(1)));
+    let past = snapshot(&model, 101.0).last_transitions[0].clone();
+    assert_eq!(
+        (past.outcome, past.direction),
+        (Outcome::Completed, Some(Direction::Patching))
+    );
+}
+
+#[test]
 fn without_a_task_switching_it_stalls() {
     let mut model = begun();
     for second in 0..62 {
