@@ -14,7 +14,7 @@ use tokio::{
 
 use crate::{
     error::Error,
-    model::{Event, Snapshot, Thresholds},
+    model::{Snapshot, Thresholds},
     probe::{BpfLog, EventRing, Hooks, Readable},
 };
 
@@ -28,6 +28,9 @@ const IN_TRANSITION_BLIND: Duration = Duration::from_millis(200);
 const SETTLING: Duration = Duration::from_millis(50);
 /// On a host that tells nothing.
 const BLIND: Duration = Duration::from_secs(1);
+
+/// Readings tried while events keep coming.
+const READINGS: usize = 16;
 
 /// A running loop, as others see it.
 #[derive(Clone, Debug)]
@@ -134,18 +137,21 @@ impl Follower {
     pub async fn run(mut self) -> Result<(), Error> {
         loop {
             match self.wait().await? {
-                Woken::Ring => self.on_ring()?,
-                Woken::KernelLog => self.on_kernel_log()?,
+                Woken::Ring | Woken::Timer => self.update()?,
+                Woken::KernelLog => {
+                    if self.read_kernel_log() {
+                        self.update()?;
+                    }
+                }
                 Woken::BpfLog => {
                     if let Some(log) = &mut self.bpf_log {
                         log.file.flush();
                     }
                     continue;
                 }
-                Woken::Timer => self.take(Vec::new())?,
                 Woken::Asked(answer) => {
                     // Events may wait unread: what was asked for is now.
-                    self.on_ring()?;
+                    self.update()?;
                     self.publish_snapshot();
                     // Whoever asked may have gone.
                     let _ = answer.send(self.publish.borrow().clone());
@@ -194,23 +200,36 @@ impl Follower {
         }
     }
 
-    fn on_ring(&mut self) -> Result<(), Error> {
-        let events = self
-            .ring
-            .as_mut()
-            .map(|ring| ring.file.drain())
-            .unwrap_or_default();
-        // The log has the words for what the hooks report.
-        self.read_kernel_log();
-        self.take(events)
+    /// Takes in all events, then mends the state by reading it.
+    ///
+    /// A hook fires before sysfs shows what it tells of. So a reading counts
+    /// only once the ring was found empty after it: otherwise it would be taken
+    /// for news what an event still unread explains.
+    fn update(&mut self) -> Result<(), Error> {
+        self.drain();
+        for _ in 0..READINGS {
+            let view = self.observer.read_patches()?;
+            if !self.drain() {
+                self.observer.mend(view);
+                return Ok(());
+            }
+        }
+        // Events come faster than sysfs can be read; the next wake-up mends.
+        Ok(())
     }
 
-    fn on_kernel_log(&mut self) -> Result<(), Error> {
-        if self.read_kernel_log() {
-            self.take(Vec::new())
-        } else {
-            Ok(())
-        }
+    /// Takes in what hooks and log have told; whether the hooks told anything.
+    fn drain(&mut self) -> bool {
+        let Some(ring) = &mut self.ring else {
+            return self.read_kernel_log();
+        };
+        let events = ring.file.drain();
+        let lost = ring.file.lost();
+        let hooks_told = !events.is_empty();
+        // The log has the words for what the hooks report.
+        let log_told = self.read_kernel_log();
+        self.observer.take(events, lost);
+        hooks_told || log_told
     }
 
     fn read_kernel_log(&mut self) -> bool {
@@ -227,11 +246,6 @@ impl Follower {
                 false
             }
         }
-    }
-
-    fn take(&mut self, events: Vec<Event>) -> Result<(), Error> {
-        let lost = self.ring.as_ref().map_or(0, |ring| ring.file.lost());
-        self.observer.take(events, lost)
     }
 
     fn publish_snapshot(&self) {

@@ -121,18 +121,14 @@ impl Observer {
         }
     }
 
-    /// Takes in events and then mends the state by reading it.
-    ///
-    /// # Errors
-    /// [`Error`] if sysfs cannot be read.
-    pub fn take(&mut self, events: Vec<Event>, lost: u64) -> Result<(), Error> {
+    /// Takes in what the hooks told, and how much of it was lost so far.
+    pub(super) fn take(&mut self, events: Vec<Event>, lost: u64) {
         let now = now();
         for event in events {
             tracing::debug!(?event, "event");
             self.model.apply(event, &now);
         }
         self.model.note_lost(lost);
-        self.refresh()
     }
 
     /// Takes in what the kernel log says; whether anything there can have
@@ -161,7 +157,21 @@ impl Observer {
     /// # Errors
     /// [`Error`] if sysfs cannot be read.
     pub fn refresh(&mut self) -> Result<(), Error> {
-        self.read_patches()?;
+        let view = self.read_patches()?;
+        self.mend(view);
+        Ok(())
+    }
+
+    /// Reads sysfs alone.
+    pub(super) fn read_patches(&self) -> Result<SystemView, Error> {
+        let read_at = Clocks::now().boot;
+        let patches = engine::read_all(&self.roots)?.unwrap_or_default();
+        Ok(SystemView { read_at, patches })
+    }
+
+    /// Mends the state by a reading, and in a transition looks at all tasks.
+    pub(super) fn mend(&mut self, view: SystemView) {
+        self.model.observe(view, &now());
         let mut notes = self.lasting_notes.clone();
         if let Some(direction) = self.model.in_transition() {
             let look = self.tasks.look(&self.roots, direction, Clocks::now().boot);
@@ -171,18 +181,6 @@ impl Observer {
             notes.extend(look.note);
         }
         self.model.facts.notes = notes;
-        Ok(())
-    }
-
-    /// Reads sysfs alone.
-    ///
-    /// # Errors
-    /// [`Error`] if sysfs cannot be read.
-    pub fn read_patches(&mut self) -> Result<(), Error> {
-        let read_at = Clocks::now().boot;
-        let patches = engine::read_all(&self.roots)?.unwrap_or_default();
-        self.model.observe(SystemView { read_at, patches }, &now());
-        Ok(())
     }
 
     /// What the model knows.
