@@ -27,36 +27,33 @@ const SCENARIOS: Program = Program {
 
 /// Runs `cargo xtask build`.
 pub fn run() -> Result<ExitCode> {
-    let program = lpwatch()?;
-    ui::note(format!(
-        "{} is static and has its BPF programs in it",
-        program.display()
-    ));
+    for (_, program) in build(&[LPWATCH])? {
+        ui::note(format!(
+            "{} is static and has its BPF programs in it",
+            program.display()
+        ));
+    }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Builds lpwatch.
-pub fn lpwatch() -> Result<PathBuf> {
-    build(&LPWATCH)
+/// Whether a guest can do without the scenarios.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scenarios {
+    Needed,
+    /// They may be broken while lpwatch is being worked on, and the reverse.
+    IfTheyBuild,
 }
 
-/// Builds the scenario runner.
-pub fn scenarios() -> Result<PathBuf> {
-    build(&SCENARIOS)
-}
-
-/// What a guest gets: lpwatch, and the scenarios if they build.
-pub fn guest_programs() -> Result<Vec<(&'static str, PathBuf)>> {
-    let lpwatch = lpwatch().context("`vm --no-lpwatch` boots a guest without it")?;
-    let mut programs = vec![(LPWATCH.name, lpwatch)];
-    match scenarios() {
-        Ok(path) => programs.push((SCENARIOS.name, path)),
-        Err(error) => ui::note(format!(
-            "the guest goes without {}: {error:#}",
-            SCENARIOS.name
-        )),
+/// Builds what goes into a guest's /bin: the names there, and the files here.
+///
+/// All in one go, so that what both depend on is compiled once.
+pub fn guest_programs(scenarios: Scenarios) -> Result<Vec<(&'static str, PathBuf)>> {
+    let both = build(&[LPWATCH, SCENARIOS]);
+    if both.is_ok() || scenarios == Scenarios::Needed {
+        return both;
     }
-    Ok(programs)
+    ui::note(format!("trying without {}", SCENARIOS.name));
+    build(&[LPWATCH]).context("`vm --no-lpwatch` boots a guest without lpwatch")
 }
 
 /// Whether the C library is there as an archive.
@@ -66,7 +63,8 @@ pub fn has_static_libc() -> bool {
         .is_some_and(|path| Path::new(&path).is_absolute())
 }
 
-fn build(program: &Program) -> Result<PathBuf> {
+/// Builds programs into `target/dist/`, and checks that they are static.
+fn build(programs: &[Program]) -> Result<Vec<(&'static str, PathBuf)>> {
     setup::for_build()?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let host = host(&cargo)?;
@@ -77,29 +75,27 @@ fn build(program: &Program) -> Result<PathBuf> {
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
         // Then build.rs fails rather than leave the BPF programs out.
         .env("LPWATCH_REQUIRE_BPF", "1")
-        .args([
-            "build",
-            "--release",
-            "--package",
-            program.package,
-            "--bin",
-            program.name,
-        ])
         // Named, so that the flags above are not those of build scripts too.
-        .args(["--target", &host]);
-    process::run_shown(&mut command)?;
-    let built = target_directory(&cargo)?
-        .join(host)
-        .join("release")
-        .join(program.name);
-    if !is_static(&built)? {
-        bail!(
-            "{} still wants shared libraries; is the static C library (libc6-dev) installed?",
-            built.display(),
-        );
+        .args(["build", "--release", "--target", &host]);
+    for Program { package, name } in programs {
+        command.args(["--package", package, "--bin", name]);
     }
-    let kept = paths::target("dist").join(program.name);
-    copy_if_changed(&built, &kept)?;
+    process::run_shown(&mut command)?;
+
+    let built = target_directory(&cargo)?.join(host).join("release");
+    let mut kept = Vec::new();
+    for Program { name, .. } in programs {
+        let program = built.join(name);
+        if !is_static(&program)? {
+            bail!(
+                "{} still wants shared libraries; is the static C library (libc6-dev) installed?",
+                program.display(),
+            );
+        }
+        let copy = paths::target("dist").join(name);
+        copy_if_changed(&program, &copy)?;
+        kept.push((*name, copy));
+    }
     Ok(kept)
 }
 

@@ -1,17 +1,17 @@
 //! `cargo xtask demo`: a live patch stalls in a guest, and lpwatch tells why.
 
 use std::io;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use crate::build::Scenarios;
 use crate::kernels::{Cached, Series};
-use crate::vm::console::Limits;
+use crate::vm::Guest;
 use crate::vm::guest::{Contents, Task};
+use crate::vm::outcome::{Limits, report};
 use crate::vm::qemu::{Machine, Tcg};
-use crate::vm::{Guest, report};
 use crate::{build, modules, paths, setup, ui};
 
 /// Runs `cargo xtask demo`.
@@ -19,7 +19,7 @@ pub fn run(series: Series) -> Result<ExitCode> {
     setup::for_guests()?;
     let kernel = Cached::get(series, false)?;
     let modules = modules::for_kernel(&kernel)?;
-    let lpwatch: PathBuf = build::lpwatch()?;
+    let programs = build::guest_programs(Scenarios::IfTheyBuild)?;
     let script = paths::workspace().join("xtask/guest/demo.sh");
     let script =
         std::fs::read(&script).with_context(|| format!("cannot read {}", script.display()))?;
@@ -34,7 +34,7 @@ pub fn run(series: Series) -> Result<ExitCode> {
         contents: Contents {
             series: series.name().to_owned(),
             task: Task::Script(script),
-            programs: vec![("lpwatch", lpwatch)],
+            programs,
             modules,
             added: Vec::new(),
         },

@@ -11,8 +11,8 @@ use super::report::{Outcome as Verdict, Report, words_about};
 use crate::kernels::Cached;
 use crate::paths;
 use crate::vm::Guest;
-use crate::vm::console::{Limits, Outcome};
 use crate::vm::guest::{Contents, Task};
+use crate::vm::outcome::{Limits, Outcome};
 use crate::vm::qemu::{Machine, Tcg};
 
 /// What is the same for all boots of a run.

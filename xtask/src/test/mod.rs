@@ -12,6 +12,7 @@ use std::thread;
 
 use anyhow::{Result, bail};
 
+use crate::build::Scenarios;
 use crate::cli::TestArgs;
 use crate::kernels::{Cached, Series};
 use crate::{build, interrupt, modules, process, setup, ui};
@@ -72,12 +73,14 @@ impl Plan {
 
 fn in_guests(args: &TestArgs, plan: &Plan) -> Result<Vec<(Series, Fate)>> {
     setup::for_guests()?;
-    let lpwatch = build::lpwatch()?;
-    let runner = build::scenarios()?;
-    let list = process::run(Command::new(&runner).arg("list"))?;
+    let programs = build::guest_programs(Scenarios::Needed)?;
+    let Some((_, runner)) = programs.last() else {
+        bail!("nothing was built")
+    };
+    let list = process::run(Command::new(runner).arg("list"))?;
     let scenarios = choose(parse_list(&list), &args.only, &plan.parts)?;
     let common = Common {
-        programs: vec![("lpwatch", lpwatch), ("lpwatch-scenarios", runner)],
+        programs,
         limits: boot::limits(args.silence, args.timeout),
         verbose: args.verbose,
     };
@@ -191,7 +194,7 @@ fn run_all(mut jobs: VecDeque<Job>, common: &Common, guests: usize) -> Vec<(Seri
     thread::scope(|scope| {
         for _ in 0..guests.max(1) {
             scope.spawn(|| {
-                while let Some(job) = locked(&jobs).pop_front() {
+                while let Some(job) = next(&jobs) {
                     let reports = if interrupt::asked() {
                         missing(&job, "interrupted")
                     } else {
@@ -211,6 +214,12 @@ fn missing(job: &Job, why: &str) -> Vec<Report> {
         .iter()
         .map(|name| Report::missing(name, why))
         .collect()
+}
+
+/// A function of its own: in a `while let` the lock would be held while the
+/// job runs, and the guests would boot one after the other.
+fn next(jobs: &Mutex<VecDeque<Job>>) -> Option<Job> {
+    locked(jobs).pop_front()
 }
 
 /// A thread that panicked held nothing half-done here.

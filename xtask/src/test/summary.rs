@@ -6,6 +6,9 @@ use std::ops::AddAssign;
 use super::report::{Outcome, Report};
 use crate::kernels::Series;
 
+/// A summary is read at a glance; the logs have the rest.
+const DETAIL_LINES: usize = 5;
+
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Count {
     pub passed: usize,
@@ -149,8 +152,12 @@ fn write_reports(text: &mut String, reports: &[Report]) -> std::fmt::Result {
             "  {:<8} {scenario:<20} {seconds:>6.1} s",
             outcome.word()
         )?;
-        if !detail.is_empty() {
-            write!(text, "  {}", detail.replace('\n', "\n           "))?;
+        for (number, line) in detail.lines().take(DETAIL_LINES).enumerate() {
+            write!(
+                text,
+                "{}{line}",
+                if number == 0 { "  " } else { "\n           " }
+            )?;
         }
         text.push('\n');
         if let Some(figures) = report.figures_line() {

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use super::lines::{Lines, Recent};
+use super::outcome::{Limits, Outcome};
 use super::qemu::Qemu;
 use super::trouble::{self, Word};
 use crate::interrupt;
@@ -22,28 +23,6 @@ const TRACE: Duration = Duration::from_millis(1500);
 /// A guest that gave its verdict powers off within this, or is ended.
 const POWER_OFF: Duration = Duration::from_secs(3);
 const TICK: Duration = Duration::from_millis(100);
-
-/// How a run ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// The script ended with this code.
-    Exit(u8),
-    /// The guest is gone: why, and the end of its kernel's log.
-    Died { why: String, console: String },
-    /// The time given was over.
-    TimedOut { console: String },
-    /// Ctrl-C.
-    Interrupted,
-}
-
-/// When to give up.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// For the whole run.
-    pub total: Option<Duration>,
-    /// Without a byte on any port.
-    pub silence: Option<Duration>,
-}
 
 /// Where a guest's output goes.
 pub struct Sinks<'a> {

@@ -4,29 +4,27 @@ pub mod console;
 pub mod guest;
 mod initramfs;
 mod lines;
+pub mod outcome;
 pub mod qemu;
 mod terminal;
 mod trouble;
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use crate::build::Scenarios;
 use crate::cli::VmArgs;
 use crate::kernels::{Cached, Choice};
 use crate::{build, interrupt, modules, paths, setup, ui};
-use console::{Limits, Outcome, Sinks};
+use console::Sinks;
 use guest::{Contents, Task};
+use outcome::{Limits, Outcome, report};
 use qemu::{Machine, Qemu};
-
-/// The run took longer than `--timeout`, as timeout(1) has it.
-pub const EXIT_TIMED_OUT: u8 = 124;
-/// The guest died: panic, oops, lockup, silence.
-pub const EXIT_DIED: u8 = 125;
 
 /// A guest to boot.
 #[derive(Debug, Clone)]
@@ -84,30 +82,6 @@ pub fn run(args: &VmArgs) -> Result<ExitCode> {
     Ok(report(&outcome, &guest.log))
 }
 
-/// Tells how a run ended, in words where it ended badly, and as an exit code.
-pub fn report(outcome: &Outcome, log: &Path) -> ExitCode {
-    match outcome {
-        Outcome::Exit(code) => ExitCode::from(*code),
-        Outcome::Died { why, console } => {
-            eprintln!("{console}");
-            ui::note(format!(
-                "{why}; the kernel's whole log is in {}",
-                log.display()
-            ));
-            ExitCode::from(EXIT_DIED)
-        }
-        Outcome::TimedOut { console } => {
-            eprintln!("{console}");
-            ui::note(format!(
-                "the time was over; the kernel's log is in {}",
-                log.display()
-            ));
-            ExitCode::from(EXIT_TIMED_OUT)
-        }
-        Outcome::Interrupted => ExitCode::from(interrupt::EXIT_CODE),
-    }
-}
-
 fn guest_for(args: &VmArgs) -> Result<Guest> {
     let (series, kernel, modules) = match &args.kernel {
         Choice::Series(series) => {
@@ -125,7 +99,7 @@ fn guest_for(args: &VmArgs) -> Result<Guest> {
     let programs = if args.no_lpwatch {
         Vec::new()
     } else {
-        build::guest_programs()?
+        build::guest_programs(Scenarios::IfTheyBuild)?
     };
     Ok(Guest {
         machine: Machine {
