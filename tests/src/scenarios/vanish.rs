@@ -10,7 +10,7 @@ use crate::lpwatch::{self, ALONE, ALONE_NO_BPF};
 use crate::patch::Patch;
 use crate::trial::Trial;
 
-const CYCLES: u32 = 6;
+const CYCLES: u32 = 4;
 
 pub fn run(trial: &mut Trial) -> Result<()> {
     let done = AtomicBool::new(false);
