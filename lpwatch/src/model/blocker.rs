@@ -24,6 +24,32 @@ pub enum Reason {
     Pending,
 }
 
+/// What the kernel itself answered when it last looked at a task
+/// (`klp_check_and_switch_task`, kernel/livepatch/transition.c).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// -EADDRINUSE: a function to be patched is on its stack.
+    SleepingOnFunction,
+    /// -EBUSY: it is on a CPU.
+    Running,
+    /// -EINVAL: its stack is unreliable.
+    UnreliableStack,
+}
+
+/// The kernel's answers about one task in this transition.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Verdict {
+    pub answer: Answer,
+    /// The function, for [`Answer::SleepingOnFunction`].
+    pub function: Option<String>,
+    /// How often the kernel has looked at it.
+    pub tries: u32,
+    /// How long ago it first and last did.
+    pub first_seconds: f64,
+    pub last_seconds: f64,
+}
+
 /// What makes a stack unreliable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -56,6 +82,13 @@ pub struct Blocker {
     /// The task's name; bytes that are not UTF-8 are replaced.
     pub comm: String,
     pub kthread: bool,
+    /// Its ids in its own pid namespace, where that is another one.
+    pub ns_tid: Option<u32>,
+    pub ns_tgid: Option<u32>,
+    /// `R`, `S`, `D`, ... as in ps(1).
+    pub state: Option<char>,
+    /// What the kernel answered; `null` where it cannot be watched.
+    pub verdict: Option<Verdict>,
     /// `null` until it has been looked into.
     pub reason: Option<Reason>,
     pub cause: Option<Cause>,
@@ -64,7 +97,10 @@ pub struct Blocker {
     pub program: Option<Culprit>,
     /// For how long it has been in the way.
     pub since_seconds: Option<f64>,
-    /// Innermost frame first.
+    /// Innermost frame first, as `function+0xoffset`, with ` [module]` behind
+    /// it for code of a module or a BPF program.
     pub stack: Vec<String>,
+    /// The frame in its way, as an index into `stack`.
+    pub blocking_frame: Option<usize>,
     pub advice: Option<String>,
 }

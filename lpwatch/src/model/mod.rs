@@ -16,7 +16,7 @@ mod tests;
 mod time;
 mod view;
 
-pub use blocker::{Blocker, Cause, Culprit, Reason};
+pub use blocker::{Answer, Blocker, Cause, Culprit, Reason, Verdict};
 pub use event::{Event, EventKind, EventSource};
 pub use phase::{Phase, Thresholds};
 pub use snapshot::Snapshot;

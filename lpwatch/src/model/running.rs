@@ -245,6 +245,10 @@ impl Running {
                 tgid: task.tgid,
                 comm: task.comm.clone(),
                 kthread: task.kthread,
+                ns_tid: None,
+                ns_tgid: None,
+                state: None,
+                verdict: None,
                 reason: None,
                 cause: None,
                 function: None,
@@ -254,6 +258,7 @@ impl Running {
                     .filter(|_| known)
                     .map(|since| seconds(now.since(since))),
                 stack: Vec::new(),
+                blocking_frame: None,
                 advice: None,
             })
             .collect()

@@ -65,12 +65,17 @@ pub(in crate::render) fn task(tid: u32, comm: &str, kthread: bool) -> Blocker {
         tgid: tid,
         comm: comm.to_owned(),
         kthread,
+        ns_tid: None,
+        ns_tgid: None,
+        state: None,
+        verdict: None,
         reason: None,
         cause: None,
         function: None,
         program: None,
         since_seconds: Some(4.2),
         stack: Vec::new(),
+        blocking_frame: None,
         advice: None,
     }
 }
