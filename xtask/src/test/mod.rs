@@ -35,6 +35,7 @@ pub fn run(args: &TestArgs) -> Result<ExitCode> {
     }
     println!("{}", summary.text());
     if interrupt::asked() {
+        println!("interrupted: the rest was not tried");
         return Ok(ExitCode::from(interrupt::EXIT_CODE));
     }
     Ok(if summary.is_good() {
@@ -195,12 +196,11 @@ fn run_all(mut jobs: VecDeque<Job>, common: &Common, guests: usize) -> Vec<(Seri
         for _ in 0..guests.max(1) {
             scope.spawn(|| {
                 while let Some(job) = next(&jobs) {
-                    let reports = if interrupt::asked() {
-                        missing(&job, "interrupted")
-                    } else {
-                        let run = boot::run(&job, common);
-                        run.unwrap_or_else(|error| missing(&job, &format!("{error:#}")))
-                    };
+                    if interrupt::asked() {
+                        break;
+                    }
+                    let run = boot::run(&job, common);
+                    let reports = run.unwrap_or_else(|error| missing(&job, &format!("{error:#}")));
                     locked(&results).push((job.kernel.series, reports));
                 }
             });
