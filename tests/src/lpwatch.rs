@@ -119,6 +119,11 @@ impl Running {
         })
     }
 
+    /// Whether it has printed anything yet.
+    pub fn has_spoken(&self) -> Result<bool> {
+        Ok(self.stdout.metadata()?.len() > 0)
+    }
+
     /// What it has said so far on its standard error.
     pub fn stderr(&self) -> Result<String> {
         Ok(String::from_utf8_lossy(&contents(&self.stderr)?).into_owned())

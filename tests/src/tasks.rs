@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use anyhow::{Context, Result};
+
 use crate::guest;
 
 /// Which code a task runs, as its `patch_state` in /proc says.
@@ -48,4 +50,17 @@ pub fn running(code: Code) -> BTreeSet<i32> {
         })
         .filter_map(|task| task.file_name()?.to_str()?.parse().ok())
         .collect()
+}
+
+/// The time a process has used on the CPUs, in ticks of a hundredth of a second.
+pub fn ticks(pid: u32) -> Result<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The name, in parentheses, may hold anything: count from behind it.
+    let (_, fields) = stat.rsplit_once(") ").context("no name in stat")?;
+    let fields: Vec<&str> = fields.split(' ').collect();
+    let (user, system) = fields
+        .get(11)
+        .zip(fields.get(12))
+        .context("stat is short")?;
+    Ok(user.parse::<u64>()? + system.parse::<u64>()?)
 }

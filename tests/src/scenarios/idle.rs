@@ -10,6 +10,7 @@ use anyhow::{Context, Result, ensure};
 use crate::guest;
 use crate::lpwatch::Daemon;
 use crate::patch::Patch;
+use crate::tasks;
 use crate::trial::Trial;
 
 const WATCHED: Duration = Duration::from_secs(5);
@@ -48,16 +49,8 @@ pub fn run(trial: &mut Trial) -> Result<()> {
 }
 
 fn used(pid: u32) -> Result<Used> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // The name, in parentheses, may hold anything: count from behind it.
-    let (_, fields) = stat.rsplit_once(") ").context("no name in stat")?;
-    let fields: Vec<&str> = fields.split(' ').collect();
-    let (user, system) = fields
-        .get(11)
-        .zip(fields.get(12))
-        .context("stat is short")?;
     Ok(Used {
-        ticks: user.parse::<u64>()? + system.parse::<u64>()?,
+        ticks: tasks::ticks(pid)?,
         sleeps: sleeps(pid)?,
     })
 }
