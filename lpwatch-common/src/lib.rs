@@ -7,6 +7,7 @@
 
 pub mod task;
 pub mod transition;
+pub mod verdict;
 
 /// `MODULE_NAME_LEN` is `64 - sizeof(unsigned long)` (include/linux/module.h).
 pub const PATCH_NAME_LEN: usize = 56;

@@ -28,11 +28,22 @@ pub struct TaskRecord {
     pub flags: u32,
     /// `task_struct.__state` (`state` before 5.14).
     pub state: u32,
+    /// Whether it is on a CPU now (0 or 1).
+    pub on_cpu: u32,
+    /// How many return addresses of its kernel stack follow this record, 8
+    /// bytes each, innermost first.
+    pub frames: u32,
     /// The task's name, NUL padded, any bytes.
     pub comm: [u8; COMM_LEN],
 }
 
-const _: () = assert!(size_of::<TaskRecord>() == 40);
+const _: () = assert!(size_of::<TaskRecord>() == 48);
+
+/// The longest stack read, in frames (`kernel.perf_event_max_stack`).
+pub const MAX_FRAMES: usize = 127;
+
+/// Stacks written in one pass; the records of further tasks have none.
+pub const MAX_STACKS: u32 = 1024;
 
 #[cfg(feature = "user")]
 impl TaskRecord {
@@ -47,6 +58,8 @@ impl TaskRecord {
             patch_state: fields.i32()?,
             flags: fields.u32()?,
             state: fields.u32()?,
+            on_cpu: fields.u32()?,
+            frames: fields.u32()?,
             comm: fields.bytes()?,
         })
     }

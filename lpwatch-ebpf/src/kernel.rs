@@ -39,6 +39,8 @@ constants! {
     OFF_TASK_STATE: u32 = ABSENT_OFFSET;
     /// `struct task_struct.patch_state`
     OFF_TASK_PATCH_STATE: u32 = ABSENT_OFFSET;
+    /// `struct task_struct.on_cpu`
+    OFF_TASK_ON_CPU: u32 = ABSENT_OFFSET;
     /// `struct klp_patch *klp_transition_patch` (kernel/livepatch/transition.c)
     ADDR_TRANSITION_PATCH: u64 = ABSENT_ADDRESS;
     /// `int klp_target_state` (kernel/livepatch/transition.c)
@@ -98,4 +100,19 @@ pub fn patch_replace(patch: *const u8) -> u32 {
 /// `task->comm`; all zero when it cannot be read.
 pub fn comm(task: *const u8) -> [u8; COMM_LEN] {
     read_member(task, &OFF_TASK_COMM).unwrap_or([0; COMM_LEN])
+}
+
+/// `task->pid`.
+pub fn tid(task: *const u8) -> Option<u32> {
+    read_member(task, &OFF_TASK_PID)
+}
+
+/// `task->patch_state`, or [`DIRECTION_UNKNOWN`] outside a transition.
+pub fn patch_state(task: *const u8) -> i32 {
+    read_member(task, &OFF_TASK_PATCH_STATE).unwrap_or(DIRECTION_UNKNOWN)
+}
+
+/// Whether the task is on a CPU; `false` on kernels that do not say.
+pub fn on_cpu(task: *const u8) -> bool {
+    read_member::<i32>(task, &OFF_TASK_ON_CPU).is_some_and(|on_cpu| on_cpu != 0)
 }

@@ -12,6 +12,7 @@
 mod kernel;
 mod tasks;
 mod transition;
+mod verdicts;
 
 /// The kernel refuses GPL-only helpers to programs that do not state this.
 #[unsafe(link_section = "license")]

@@ -5,11 +5,15 @@
 //! so that a pass over 50,000 threads with one blocker writes two records.
 
 use aya_ebpf::{
-    Global, bindings::seq_file, helpers::generated::bpf_seq_write, macros::map, maps::Array,
+    Global,
+    bindings::seq_file,
+    helpers::generated::{bpf_get_task_stack, bpf_seq_write},
+    macros::map,
+    maps::{Array, PerCpuArray},
 };
 use lpwatch_common::{
     COMM_LEN,
-    task::{RECORD_TASK, RECORD_TOTALS, TaskRecord},
+    task::{MAX_FRAMES, MAX_STACKS, RECORD_TASK, RECORD_TOTALS, TaskRecord},
     transition::{DIRECTION_PATCHING, DIRECTION_UNPATCHING},
 };
 
@@ -34,11 +38,16 @@ pub struct IterTask {
 #[map]
 static TASK_TARGET: Array<i32> = Array::with_max_entries(1, 0);
 
-/// Tasks seen and tasks remaining in this pass.
+/// Tasks seen, tasks remaining and stacks written in this pass.
 #[map]
-static TASK_COUNTS: Array<u32> = Array::with_max_entries(2, 0);
+static TASK_COUNTS: Array<u32> = Array::with_max_entries(3, 0);
 const SEEN: u32 = 0;
 const REMAINING: u32 = 1;
+const STACKS: u32 = 2;
+
+/// Room for one stack: too long for the 512 bytes a program has of its own.
+#[map]
+static STACK: PerCpuArray<[u64; MAX_FRAMES]> = PerCpuArray::with_max_entries(1, 0);
 
 /// A member of the task read straight through the verifier's typed pointer.
 ///
@@ -64,17 +73,40 @@ fn write(seq: *mut seq_file, record: &TaskRecord) -> bool {
     unsafe { bpf_seq_write(seq, bytes.cast(), size_of::<TaskRecord>() as u32) == 0 }
 }
 
+/// Writes the record and, behind it, the task's kernel stack as far as it can
+/// be read.
+#[inline(always)]
+fn write_with_stack(seq: *mut seq_file, record: &mut TaskRecord, task: *const u8) -> bool {
+    const FRAME: usize = size_of::<u64>();
+    const LONGEST: usize = MAX_FRAMES * FRAME;
+    let Some(stack) = STACK.get_ptr_mut(0) else {
+        return write(seq, record);
+    };
+    // SAFETY: `stack` has room for as many bytes as are asked for.
+    let read =
+        unsafe { bpf_get_task_stack(task.cast_mut().cast(), stack.cast(), LONGEST as u32, 0) };
+    if read < FRAME as i64 || read > LONGEST as i64 {
+        return write(seq, record);
+    }
+    record.frames = read as u32 / FRAME as u32;
+    // SAFETY: the helper has written `read` bytes to `stack`.
+    write(seq, record) && unsafe { bpf_seq_write(seq, stack.cast(), read as u32) == 0 }
+}
+
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/task")]
 pub fn tasks(ctx: *const IterTask) -> i32 {
     // SAFETY: the kernel gives a valid context with a valid `meta`.
     let (seq, seq_num, task) = unsafe { ((*(*ctx).meta).seq, (*(*ctx).meta).seq_num, (*ctx).task) };
-    let (Some(seen), Some(remaining)) = (count(SEEN), count(REMAINING)) else {
+    let (Some(seen), Some(remaining), Some(stacks)) =
+        (count(SEEN), count(REMAINING), count(STACKS))
+    else {
         return 0;
     };
     if seq_num == 0 {
         *seen = 0;
         *remaining = 0;
+        *stacks = 0;
     }
     if task.is_null() {
         write(seq, &totals(*seen, *remaining));
@@ -84,11 +116,17 @@ pub fn tasks(ctx: *const IterTask) -> i32 {
     let patch_state: i32 = unsafe { member(task, &kernel::OFF_TASK_PATCH_STATE) };
     if is_remaining(patch_state) {
         // SAFETY: as above.
-        let record = unsafe { task_record(task, patch_state) };
-        if !write(seq, &record) {
+        let mut record = unsafe { task_record(task, patch_state) };
+        let written = if *stacks < MAX_STACKS {
+            write_with_stack(seq, &mut record, task)
+        } else {
+            write(seq, &record)
+        };
+        if !written {
             // The buffer is full: the kernel shows this task again.
             return 0;
         }
+        *stacks += 1;
         *remaining += 1;
     }
     *seen += 1;
@@ -111,6 +149,8 @@ fn totals(seen: u32, remaining: u32) -> TaskRecord {
         patch_state: 0,
         flags: 0,
         state: 0,
+        on_cpu: 0,
+        frames: 0,
         comm: [0; COMM_LEN],
     }
 }
@@ -128,6 +168,8 @@ unsafe fn task_record(task: *const u8, patch_state: i32) -> TaskRecord {
             patch_state,
             flags: member(task, &kernel::OFF_TASK_FLAGS),
             state: member(task, &kernel::OFF_TASK_STATE),
+            on_cpu: u32::from(kernel::on_cpu(task)),
+            frames: 0,
             comm: kernel::comm(task),
         }
     }

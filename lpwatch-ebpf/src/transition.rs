@@ -19,7 +19,7 @@ use lpwatch_common::{
     transition::{DIRECTION_UNKNOWN, REPLACE_UNKNOWN, TransitionKind, TransitionRecord},
 };
 
-use crate::kernel;
+use crate::{kernel, verdicts};
 
 /// A transition makes about one record a second; 64 KiB hold ten minutes.
 #[map]
@@ -125,6 +125,16 @@ fn enabling(patch: *const u8) {
     let _ = ENABLING.insert(current_tid(), name, 0);
 }
 
+fn begun(patch: *const u8, state: i32) {
+    verdicts::forget();
+    Happening::begun(patch, state).send();
+}
+
+fn reversed() {
+    verdicts::forget();
+    Happening::now(TransitionKind::Reversed).send();
+}
+
 macro_rules! entry_hooks {
     ($($fentry:ident, $kprobe:ident, $what:literal: |$ctx:ident, $args:ident| $body:expr;)*) => {$(
         #[fentry]
@@ -172,13 +182,13 @@ impl KprobeArgs<'_> {
 entry_hooks! {
     enable_fentry, enable_kprobe, "klp_enable_patch": |ctx, args| enabling(args.pointer(0));
     begun_fentry, begun_kprobe, "klp_init_transition": |ctx, args|
-        Happening::begun(args.pointer(0), args.int(1)).send();
+        begun(args.pointer(0), args.int(1));
     try_fentry, try_kprobe, "klp_try_complete_transition": |ctx, _args|
         Happening::now(TransitionKind::Try).send();
     complete_fentry, complete_kprobe, "klp_complete_transition": |ctx, _args|
         Happening::now(TransitionKind::Complete).send();
     reversed_fentry, reversed_kprobe, "klp_reverse_transition": |ctx, _args|
-        Happening::now(TransitionKind::Reversed).send();
+        reversed();
     forced_fentry, forced_kprobe, "klp_force_transition": |ctx, _args|
         Happening::now(TransitionKind::Forced).send();
     cancelled_fentry, cancelled_kprobe, "klp_cancel_transition": |ctx, _args|

@@ -1,20 +1,26 @@
 //! Kernel, probes and model put together: one host, looked at.
 
+use std::time::{Duration, Instant};
+
 use crate::{
     engine,
     error::Error,
     kernel::{
         Roots,
         host::{Clocks, Host, livepatch_config},
+        kallsyms,
     },
     model::{
         Event, EventKind, HostFacts, Model, Moment, Snapshot, SystemView, Thresholds,
-        snapshot::Probe,
+        evidence::Traits, snapshot::Probe,
     },
-    probe::{Hooks, LoadOptions, ProbeError, load_hooks, load_task_iterator},
+    probe::{Hooks, LoadOptions, ProbeError, TaskIterator, load_hooks, load_task_iterator},
 };
 
 use super::{log_source::LogSource, task_source::TaskSource};
+
+/// The kernel's tries are a second apart, rounded to whole seconds.
+const VERDICTS_WITHIN: Duration = Duration::from_millis(2100);
 
 /// How to look.
 #[derive(Clone, Debug, Default)]
@@ -45,14 +51,31 @@ impl Observer {
     /// [`Error::NoLivepatch`] where there is nothing to look at.
     pub fn single_look(options: &ObserverOptions) -> Result<Self, Error> {
         ensure_livepatch(&options.roots)?;
-        let (tasks, note) = match bpf_or_why_not(options, || load_task_iterator(&options.roots)) {
-            Ok(iterator) => (TaskSource::Bpf(Box::new(iterator)), None),
-            Err(note) => (TaskSource::Procfs, note),
+        let in_transition = read_patches(&options.roots)?.in_transition().is_some();
+        let load = || load_task_iterator(&options.roots, in_transition);
+        let (iterator, probes, note) = match bpf_or_why_not(options, load) {
+            Ok((iterator, probes)) => (Some(iterator), probes, None),
+            Err(note) => (None, Vec::new(), note),
         };
-        let mut observer = Self::new(options, tasks, Vec::new(), note, None);
+        let mut observer = Self::new(options, iterator, probes, note, None);
         observer.read_history();
         observer.refresh()?;
+        observer.await_verdicts()?;
         Ok(observer)
+    }
+
+    /// Gives the kernel, which looks at all tasks about once a second, the time
+    /// to answer once about each task that is left.
+    fn await_verdicts(&mut self) -> Result<(), Error> {
+        if !self.tasks.has_verdicts() {
+            return Ok(());
+        }
+        let deadline = Instant::now() + VERDICTS_WITHIN;
+        while self.model.lacks_answers() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(50));
+            self.refresh()?;
+        }
+        Ok(())
     }
 
     /// Gets ready to follow: with hooks where this host allows them.
@@ -62,9 +85,9 @@ impl Observer {
     pub fn following(options: &ObserverOptions) -> Result<(Self, Option<Hooks>), Error> {
         ensure_livepatch(&options.roots)?;
         let loaded = bpf_or_why_not(options, || load_hooks(&options.roots, &options.load));
-        let (tasks, hooks, note) = match loaded {
-            Ok((iterator, hooks)) => (TaskSource::Bpf(Box::new(iterator)), Some(hooks), None),
-            Err(note) => (TaskSource::Procfs, None, note),
+        let (iterator, hooks, note) = match loaded {
+            Ok((iterator, hooks)) => (Some(iterator), Some(hooks), None),
+            Err(note) => (None, None, note),
         };
         let probes = hooks
             .as_ref()
@@ -72,19 +95,20 @@ impl Observer {
             .unwrap_or_default();
         let hooked = hooks.as_ref().is_some_and(Hooks::follow_transitions);
         let since = hooked.then(|| Clocks::now().boot);
-        let mut observer = Self::new(options, tasks, probes, note, since);
+        let mut observer = Self::new(options, iterator, probes, note, since);
         observer.read_history();
         Ok((observer, hooks))
     }
 
     fn new(
         options: &ObserverOptions,
-        tasks: TaskSource,
+        iterator: Option<TaskIterator>,
         mut probes: Vec<Probe>,
         note: Option<String>,
-        hooks_since: Option<std::time::Duration>,
+        hooks_since: Option<Duration>,
     ) -> Self {
         let host = Host::of(&options.roots);
+        let tasks = TaskSource::new(iterator);
         let mut notes: Vec<String> = note.into_iter().collect();
         let log = options.roots.is_live().then(LogSource::open).transpose();
         let log = log.unwrap_or_else(|error| {
@@ -100,6 +124,10 @@ impl Observer {
             daemon: options.daemon,
             probes,
             notes: notes.clone(),
+            traits: Traits {
+                bpf_frames_reliable: has_bpf_frames(&options.roots),
+                verdicts: tasks.has_verdicts(),
+            },
         };
         Self {
             roots: options.roots.clone(),
@@ -164,9 +192,7 @@ impl Observer {
 
     /// Reads sysfs alone.
     pub(super) fn read_patches(&self) -> Result<SystemView, Error> {
-        let read_at = Clocks::now().boot;
-        let patches = engine::read_all(&self.roots)?.unwrap_or_default();
-        Ok(SystemView { read_at, patches })
+        read_patches(&self.roots)
     }
 
     /// Mends the state by a reading, and in a transition looks at all tasks.
@@ -178,7 +204,9 @@ impl Observer {
             if let Some(sample) = look.sample {
                 self.model.sample(sample, &now());
             }
-            notes.extend(look.note);
+            notes.extend(look.notes);
+        } else {
+            self.tasks.forget_symbols();
         }
         self.model.facts.notes = notes;
     }
@@ -194,6 +222,20 @@ impl Observer {
     pub fn snapshot(&self, thresholds: &Thresholds) -> Snapshot {
         self.model.snapshot(&now(), thresholds)
     }
+}
+
+fn read_patches(roots: &Roots) -> Result<SystemView, Error> {
+    let read_at = Clocks::now().boot;
+    let patches = engine::read_all(roots)?.unwrap_or_default();
+    Ok(SystemView { read_at, patches })
+}
+
+/// Whether this kernel's unwinder knows the frames of BPF programs and
+/// trampolines: since 6.19 (ca45c84afb8c, 01bc3b6db18d), and wherever these
+/// were backported.
+fn has_bpf_frames(roots: &Roots) -> bool {
+    const MARKER: &str = "bpf_has_frame_pointer";
+    kallsyms::find(roots, &[MARKER]).is_ok_and(|found| found.addresses.contains_key(MARKER))
 }
 
 /// Runs `load` unless BPF is ruled out; what to say if there is no BPF.

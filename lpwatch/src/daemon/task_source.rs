@@ -1,44 +1,66 @@
-//! Where the tasks are read from: the BPF iterator, or /proc.
+//! Where the tasks are read from: the BPF iterator, or /proc; and what is
+//! found out about each that is left.
 
 use std::time::Duration;
 
 use crate::{
     kernel::{
         ReadError, Roots,
-        tasks::{TaskListing, read_tasks},
+        symbols::{Location, Symbolizer},
+        task_detail,
+        tasks::{TaskFacts, read_tasks},
     },
     model::{
         Direction, TaskOnOldCode, TaskSample,
+        evidence::{Evidence, Frame},
         snapshot::{Probe, Source},
     },
-    probe::TaskIterator,
+    probe::{SeenTask, TaskIterator, state_letter},
 };
 
+/// Tasks that /proc is asked about one by one; beyond it, only what the pass
+/// over all tasks gave is known.
+const ASKED: usize = 256;
+
 /// Where the tasks are read from.
-pub(super) enum TaskSource {
-    Bpf(Box<TaskIterator>),
-    Procfs,
+pub(super) struct TaskSource {
+    iterator: Option<Box<TaskIterator>>,
+    symbols: Symbolizer,
 }
 
 /// A look, and what was missing from it.
 #[derive(Debug, Default)]
-pub(super) struct Look {
+pub(super) struct Looked {
     pub sample: Option<TaskSample>,
-    pub note: Option<String>,
+    pub notes: Vec<String>,
 }
 
 impl TaskSource {
-    pub fn source(&self) -> Source {
-        match self {
-            Self::Bpf(_) => Source::Bpf,
-            Self::Procfs => Source::Procfs,
+    pub fn new(iterator: Option<TaskIterator>) -> Self {
+        Self {
+            iterator: iterator.map(Box::new),
+            symbols: Symbolizer::default(),
         }
     }
 
+    pub fn source(&self) -> Source {
+        if self.iterator.is_some() {
+            Source::Bpf
+        } else {
+            Source::Procfs
+        }
+    }
+
+    pub fn has_verdicts(&self) -> bool {
+        self.iterator
+            .as_ref()
+            .is_some_and(|iterator| iterator.has_verdicts())
+    }
+
     pub fn probe(&self) -> Probe {
-        let (kind, target) = match self {
-            Self::Bpf(_) => ("iter", "task"),
-            Self::Procfs => ("procfs", "/proc/<pid>/task/<tid>/patch_state"),
+        let (kind, target) = match self.source() {
+            Source::Bpf => ("iter", "task"),
+            Source::Procfs => ("procfs", "/proc/<pid>/task/<tid>/patch_state"),
         };
         Probe {
             fact: "tasks".to_owned(),
@@ -49,64 +71,182 @@ impl TaskSource {
         }
     }
 
+    /// Modules and BPF programs may have changed: looks names up anew.
+    pub fn forget_symbols(&mut self) {
+        self.symbols.forget();
+    }
+
     /// Looks at all tasks, through /proc if the iterator fails.
-    pub fn look(&mut self, roots: &Roots, direction: Direction, at: Duration) -> Look {
-        let failed = match self {
-            Self::Bpf(iterator) => match iterator.look(direction, at) {
-                Ok(sample) => {
-                    return Look {
+    pub fn look(&mut self, roots: &Roots, direction: Direction, at: Duration) -> Looked {
+        let mut notes = Vec::new();
+        if let Some(iterator) = &mut self.iterator {
+            match iterator.look(direction, at) {
+                Ok(look) => {
+                    let switched = iterator.switched();
+                    let remaining = self.with_evidence(roots, look.remaining, &mut notes);
+                    let total = look.total;
+                    let sample = TaskSample {
+                        at,
+                        direction,
+                        total,
+                        remaining,
+                        switched,
+                    };
+                    return Looked {
                         sample: Some(sample),
-                        note: None,
+                        notes,
                     };
                 }
-                Err(error) => Some(format!("The tasks were read from /proc: {error}.")),
-            },
-            Self::Procfs => None,
+                Err(error) => notes.push(format!("The tasks were read from /proc: {error}.")),
+            }
+        }
+        let (sample, note) = look_at_procfs(roots, direction, at);
+        notes.extend(note);
+        Looked { sample, notes }
+    }
+
+    fn with_evidence(
+        &mut self,
+        roots: &Roots,
+        tasks: Vec<SeenTask>,
+        notes: &mut Vec<String>,
+    ) -> Vec<TaskOnOldCode> {
+        let addresses = tasks.iter().flat_map(|task| task.stack.iter().copied());
+        if let Err(error) = self.symbols.learn(roots, addresses) {
+            notes.push(format!("Stacks are read from /proc: {error}."));
+        } else if self.symbols.is_hidden() {
+            notes.push(
+                "The kernel hides its addresses (kptr_restrict, no CAP_SYSLOG): stacks are read \
+                 from /proc, of the first tasks only."
+                    .to_owned(),
+            );
+        }
+        let tasks = tasks.into_iter().enumerate();
+        tasks
+            .map(|(index, task)| self.task(roots, task, index < ASKED))
+            .collect()
+    }
+
+    fn task(&self, roots: &Roots, seen: SeenTask, ask: bool) -> TaskOnOldCode {
+        let SeenTask {
+            tid,
+            tgid,
+            comm,
+            kthread,
+            state,
+            on_cpu,
+            stack,
+            answers,
+        } = seen;
+        let located = stack
+            .iter()
+            .filter_map(|address| self.symbols.locate(*address));
+        let mut frames: Vec<Frame> = located.cloned().map(frame).collect();
+        if frames.is_empty() && ask && !on_cpu {
+            frames = stack_of(roots, tgid, tid);
+        }
+        let evidence = Evidence {
+            state: Some(state_letter(state)),
+            on_cpu: Some(on_cpu),
+            answers,
+            stack: frames,
+            ..namespaces(roots, tgid, tid, kthread || !ask)
         };
-        let look = look_at_procfs(roots, direction, at);
-        Look {
-            note: look.note.or(failed),
-            ..look
+        TaskOnOldCode {
+            tid,
+            tgid,
+            comm,
+            kthread,
+            evidence,
         }
     }
 }
 
-fn look_at_procfs(roots: &Roots, direction: Direction, at: Duration) -> Look {
-    match read_tasks(roots, direction.target_state()) {
-        Ok(listing) => {
-            let note = (listing.unreadable > 0).then(|| {
-                format!(
-                    "{} tasks could not be read and are not among those left; run as root to see all.",
-                    listing.unreadable
-                )
-            });
-            Look {
-                sample: Some(sample(listing, direction, at)),
-                note,
-            }
-        }
-        Err(error) => Look {
-            sample: None,
-            note: Some(unread(&error)),
+fn frame(location: Location) -> Frame {
+    let Location {
+        symbol,
+        offset,
+        module,
+    } = location;
+    Frame {
+        symbol,
+        offset,
+        module,
+    }
+}
+
+fn stack_of(roots: &Roots, tgid: u32, tid: u32) -> Vec<Frame> {
+    let stack = task_detail::stack(roots, tgid, tid).unwrap_or_default();
+    stack.into_iter().map(frame).collect()
+}
+
+/// Kernel threads live in the first namespace only.
+fn namespaces(roots: &Roots, tgid: u32, tid: u32, skip: bool) -> Evidence {
+    let ids = if skip {
+        None
+    } else {
+        task_detail::namespace_ids(roots, tgid, tid)
+    };
+    Evidence {
+        ns_tid: ids.map(|ids| ids.0),
+        ns_tgid: ids.map(|ids| ids.1),
+        ..Evidence::default()
+    }
+}
+
+fn look_at_procfs(
+    roots: &Roots,
+    direction: Direction,
+    at: Duration,
+) -> (Option<TaskSample>, Option<String>) {
+    let listing = match read_tasks(roots, direction.target_state()) {
+        Ok(listing) => listing,
+        Err(error) => return (None, Some(unread(&error))),
+    };
+    let note = (listing.unreadable > 0).then(|| {
+        let count = listing.unreadable;
+        format!(
+            "{count} tasks could not be read and are not among those left; run as root to see all."
+        )
+    });
+    let remaining = listing.remaining.into_iter().enumerate();
+    let remaining = remaining.map(|(index, task)| procfs_task(roots, task, index < ASKED));
+    let sample = TaskSample {
+        at,
+        direction,
+        total: listing.total,
+        remaining: remaining.collect(),
+        switched: None,
+    };
+    (Some(sample), note)
+}
+
+fn procfs_task(roots: &Roots, facts: TaskFacts, ask: bool) -> TaskOnOldCode {
+    let TaskFacts {
+        tid,
+        tgid,
+        comm,
+        kthread,
+        state,
+    } = facts;
+    let evidence = Evidence {
+        state,
+        stack: if ask {
+            stack_of(roots, tgid, tid)
+        } else {
+            Vec::new()
         },
+        ..namespaces(roots, tgid, tid, kthread || !ask)
+    };
+    TaskOnOldCode {
+        tid,
+        tgid,
+        comm,
+        kthread,
+        evidence,
     }
 }
 
 fn unread(error: &ReadError) -> String {
     format!("The tasks left are not known: {error}.")
-}
-
-fn sample(listing: TaskListing, direction: Direction, at: Duration) -> TaskSample {
-    let remaining = listing.remaining.into_iter().map(|task| TaskOnOldCode {
-        tid: task.tid,
-        tgid: task.tgid,
-        comm: task.comm,
-        kthread: task.kthread,
-    });
-    TaskSample {
-        at,
-        direction,
-        total: listing.total,
-        remaining: remaining.collect(),
-    }
 }

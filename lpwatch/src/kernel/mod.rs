@@ -13,6 +13,8 @@ pub mod host;
 pub mod kallsyms;
 pub mod kmsg;
 pub mod livepatch;
+pub mod symbols;
+pub mod task_detail;
 pub mod tasks;
 
 /// Where sysfs and procfs are read.

@@ -5,7 +5,9 @@
 //! outcomes is here and is tested on plain values.
 
 mod blocker;
+mod classify;
 mod event;
+pub mod evidence;
 mod next_steps;
 mod phase;
 mod running;

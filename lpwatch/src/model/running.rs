@@ -6,7 +6,9 @@ use std::{
 };
 
 use super::{
-    Blocker, Direction, Moment, Outcome, TaskOnOldCode, TaskSample, Thresholds,
+    Blocker, Direction, Moment, Outcome, PatchView, TaskOnOldCode, TaskSample, Thresholds, Verdict,
+    classify::{Finding, Ground, classify},
+    evidence::Traits,
     next_steps::next_steps,
     snapshot::{PastTransition, Transition, TrendPoint},
 };
@@ -190,10 +192,24 @@ impl Running {
     }
 
     /// How this transition stands at `now`.
-    pub fn snapshot(&self, now: &Moment, thresholds: &Thresholds) -> Transition {
+    pub fn snapshot(
+        &self,
+        now: &Moment,
+        thresholds: &Thresholds,
+        patch: &PatchView,
+        all: &[PatchView],
+        traits: Traits,
+    ) -> Transition {
         let age = self.direction_began.map(|began| now.since(&began));
         let idle = self.without_progress(now);
-        let blockers = self.blockers(now);
+        let ground = Ground {
+            patch,
+            all,
+            direction: self.direction,
+            traits,
+            signalled: self.signals.is_some_and(|signals| signals > 0),
+        };
+        let blockers = self.blockers(now, &ground);
         let phase = thresholds.phase(age, idle);
         Transition {
             direction: self.direction,
@@ -227,40 +243,41 @@ impl Running {
         since.map(|since| now.since(&since))
     }
 
+    /// Whether a task is left about which the kernel was not heard. Only the
+    /// first tasks count: the rest is shown in sums.
+    pub fn lacks_answers(&self) -> bool {
+        const FIRST: usize = 256;
+        let tasks = self.remaining.iter().flat_map(|remaining| &remaining.tasks);
+        tasks
+            .take(FIRST)
+            .any(|task| task.evidence.answers.is_none())
+    }
+
     fn tasks_remaining(&self) -> Option<u32> {
         let remaining = self.remaining.as_ref()?;
         Some(u32::try_from(remaining.tasks.len()).unwrap_or(u32::MAX))
     }
 
-    fn blockers(&self, now: &Moment) -> Vec<Blocker> {
-        let Some(Remaining { tasks, since, .. }) = &self.remaining else {
+    fn blockers(&self, now: &Moment, ground: &Ground<'_>) -> Vec<Blocker> {
+        let Some(Remaining {
+            tasks,
+            since,
+            looks,
+            ..
+        }) = &self.remaining
+        else {
             return Vec::new();
         };
-        let known = self.direction_began.is_some()
-            || self.remaining.as_ref().is_some_and(|left| left.looks > 1);
+        let known = self.direction_began.is_some() || *looks > 1;
+        let since = |tid| {
+            since
+                .get(tid)
+                .filter(|_| known)
+                .map(|since| now.since(since))
+        };
         tasks
             .iter()
-            .map(|task| Blocker {
-                tid: task.tid,
-                tgid: task.tgid,
-                comm: task.comm.clone(),
-                kthread: task.kthread,
-                ns_tid: None,
-                ns_tgid: None,
-                state: None,
-                verdict: None,
-                reason: None,
-                cause: None,
-                function: None,
-                program: None,
-                since_seconds: since
-                    .get(&task.tid)
-                    .filter(|_| known)
-                    .map(|since| seconds(now.since(since))),
-                stack: Vec::new(),
-                blocking_frame: None,
-                advice: None,
-            })
+            .map(|task| blocker(task, classify(task, ground), since(&task.tid), now))
             .collect()
     }
 
@@ -289,6 +306,53 @@ impl Running {
             tasks_total: self.tasks_total,
             recorded_after_ms: recorded.map(milliseconds),
         }
+    }
+}
+
+fn blocker(
+    task: &TaskOnOldCode,
+    finding: Finding,
+    since: Option<Duration>,
+    now: &Moment,
+) -> Blocker {
+    let TaskOnOldCode {
+        tid,
+        tgid,
+        comm,
+        kthread,
+        evidence,
+    } = task;
+    let Finding {
+        reason,
+        cause,
+        function,
+        program,
+        blocking_frame,
+    } = finding;
+    let ago = |at: Duration| seconds(now.boot.saturating_sub(at));
+    Blocker {
+        tid: *tid,
+        tgid: *tgid,
+        comm: comm.clone(),
+        kthread: *kthread,
+        ns_tid: evidence.ns_tid,
+        ns_tgid: evidence.ns_tgid,
+        state: evidence.state,
+        verdict: evidence.answers.as_ref().map(|answers| Verdict {
+            answer: answers.answer,
+            function: answers.function.clone(),
+            tries: answers.tries,
+            first_seconds: ago(answers.first),
+            last_seconds: ago(answers.last),
+        }),
+        reason,
+        cause,
+        function,
+        program,
+        since_seconds: since.map(seconds),
+        stack: evidence.stack.iter().map(ToString::to_string).collect(),
+        blocking_frame,
+        advice: None,
     }
 }
 

@@ -13,6 +13,7 @@ use std::{
 use super::{
     Direction, Event, EventKind, EventSource, Moment, Outcome, PatchView, SystemView, TaskSample,
     Thresholds,
+    evidence::Traits,
     running::{self, Running},
     snapshot::{Function, Object, PastTransition, Patch, Probe, SCHEMA_VERSION, Snapshot, Source},
 };
@@ -36,6 +37,7 @@ pub struct HostFacts {
     pub daemon: bool,
     pub probes: Vec<Probe>,
     pub notes: Vec<String>,
+    pub traits: Traits,
 }
 
 /// The state machine.
@@ -79,6 +81,12 @@ impl Model {
     #[must_use]
     pub fn in_transition(&self) -> Option<Direction> {
         self.running.as_ref().map(|running| running.direction)
+    }
+
+    /// Whether a task is left about which the kernel was not heard.
+    #[must_use]
+    pub fn lacks_answers(&self) -> bool {
+        self.running.as_ref().is_some_and(Running::lacks_answers)
     }
 
     /// Whether sysfs still has to catch up with what a hook reported.
@@ -370,6 +378,7 @@ impl Model {
             daemon,
             probes,
             notes,
+            traits: _,
         } = self.facts.clone();
         Snapshot {
             schema_version: SCHEMA_VERSION,
@@ -395,7 +404,9 @@ impl Model {
             .running
             .as_ref()
             .filter(|running| running.patch == patch.name)
-            .map(|running| running.snapshot(now, thresholds));
+            .map(|running| {
+                running.snapshot(now, thresholds, patch, &self.patches, self.facts.traits)
+            });
         Patch {
             name: patch.name.clone(),
             engine: patch.engine,

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::{
     Direction, EngineKind, Event, EventKind, EventSource, HostFacts, Model, Moment, Outcome,
     PatchView, Phase, Snapshot, SystemView, TaskOnOldCode, TaskSample, Thresholds,
+    evidence::{Evidence, Traits},
     snapshot::{Source, Transition},
 };
 
@@ -27,6 +28,10 @@ fn model(hooks_since: Option<u64>) -> Model {
         daemon: true,
         probes: Vec::new(),
         notes: Vec::new(),
+        traits: Traits {
+            bpf_frames_reliable: false,
+            verdicts: true,
+        },
     };
     Model::new(facts, hooks_since.map(Duration::from_secs))
 }
@@ -105,12 +110,14 @@ fn sample(model: &mut Model, seconds: f64, direction: Direction, left: std::ops:
         tgid: tid,
         comm: format!("task{tid}"),
         kthread: false,
+        evidence: Evidence::default(),
     });
     let sample = TaskSample {
         at: now.boot,
         direction,
         total: 100,
         remaining: remaining.collect(),
+        switched: None,
     };
     model.sample(sample, &now);
 }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::evidence::{Evidence, Switched};
+
 /// Which way a transition goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -141,6 +143,8 @@ pub struct TaskSample {
     pub direction: Direction,
     pub total: u32,
     pub remaining: Vec<TaskOnOldCode>,
+    /// Tasks switched, by way, since lpwatch watches that.
+    pub switched: Option<Switched>,
 }
 
 /// A task that has not switched.
@@ -150,4 +154,5 @@ pub struct TaskOnOldCode {
     pub tgid: u32,
     pub comm: String,
     pub kthread: bool,
+    pub evidence: Evidence,
 }

@@ -45,7 +45,9 @@ const ADDRESSES: [(&str, &str); 3] = [
 impl Layout {
     /// The offsets every program needs.
     pub fn of_tasks(btf: &KernelBtf) -> Result<Self, ProbeError> {
-        let mut offsets = Vec::new();
+        // Only on kernels for several processors.
+        let on_cpu = find(btf, "task_struct", &["on_cpu"]).unwrap_or(ABSENT);
+        let mut offsets = vec![("OFF_TASK_ON_CPU", on_cpu)];
         for (constant, structure, members) in TASK_OFFSETS {
             let offset = find(btf, structure, members).ok_or(ProbeError::Layout {
                 structure,

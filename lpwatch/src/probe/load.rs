@@ -17,6 +17,7 @@ use super::{
     layout::Layout,
     object,
     policy::{self, Fact, HookKind},
+    verdicts::Verdicts,
 };
 
 /// What can be set from outside.
@@ -28,22 +29,41 @@ pub struct LoadOptions {
     pub bpf_log: bool,
 }
 
+const VERDICT_FACT: &str = "verdict";
+
 /// The kernel's BTF in both readers' forms.
 struct KernelTypes {
     for_loading: Btf,
     for_layout: KernelBtf,
 }
 
-/// Loads the task iterator alone: all that a single look needs.
+/// Loads what a single look needs: the task iterator and, if `verdicts` are
+/// asked for and to be had, the hook on them.
 ///
 /// # Errors
 /// [`ProbeError`] says what is missing on this host.
-pub fn load_task_iterator(roots: &Roots) -> Result<TaskIterator, ProbeError> {
+pub fn load_task_iterator(
+    roots: &Roots,
+    verdicts: bool,
+) -> Result<(TaskIterator, Vec<Probe>), ProbeError> {
     let types = kernel_types(roots)?;
     let layout = Layout::of_tasks(&types.for_layout)?;
     let mut bpf = load_object(&types.for_loading, &layout, &LoadOptions::default())?;
     task_iterator(&mut bpf, &types.for_loading)?;
-    TaskIterator::new(bpf)
+    let mut probes = Vec::new();
+    if verdicts {
+        probes.push(attach_verdicts(&mut bpf, &types));
+    }
+    let verdicts = watched_verdicts(&mut bpf, &probes)?;
+    Ok((TaskIterator::new(bpf, verdicts)?, probes))
+}
+
+/// The verdicts' maps, if their hook is among `probes`.
+fn watched_verdicts(bpf: &mut Ebpf, probes: &[Probe]) -> Result<Option<Verdicts>, ProbeError> {
+    let watched = probes
+        .iter()
+        .any(|probe| probe.fact == VERDICT_FACT && probe.attached);
+    watched.then(|| Verdicts::new(bpf)).transpose()
 }
 
 /// Loads the task iterator and all hooks.
@@ -64,8 +84,10 @@ pub fn load_hooks(
         probes.push(attach(&mut bpf, fact, &types));
     }
     probes.push(attach_refused(&mut bpf));
+    probes.push(attach_verdicts(&mut bpf, &types));
+    let verdicts = watched_verdicts(&mut bpf, &probes)?;
     let hooks = Hooks::new(&mut bpf, probes, options.bpf_log)?;
-    Ok((TaskIterator::new(bpf)?, hooks))
+    Ok((TaskIterator::new(bpf, verdicts)?, hooks))
 }
 
 fn kernel_types(roots: &Roots) -> Result<KernelTypes, ProbeError> {
@@ -190,6 +212,41 @@ fn attach_refused(bpf: &mut Ebpf) -> Probe {
         "refused",
         "raw_tracepoint",
         policy::REFUSED_TRACEPOINT,
+        attached.is_ok(),
+        &notes,
+    )
+}
+
+/// The entry and the return of the kernel's check, or neither.
+fn attach_verdicts(bpf: &mut Ebpf, types: &KernelTypes) -> Probe {
+    let exists = types.for_layout.has_function(policy::VERDICT_FUNCTION);
+    let attached = policy::verdicts(exists, std::env::consts::ARCH)
+        .map_err(str::to_owned)
+        .and_then(|()| {
+            // The return first: an entry without a return would only cost.
+            ["check_kretprobe", "check_kprobe"]
+                .into_iter()
+                .try_for_each(|name| {
+                    let program: &mut KProbe =
+                        program(bpf, name).map_err(|error| error.to_string())?;
+                    let attached = program
+                        .load()
+                        .and_then(|()| program.attach(policy::VERDICT_FUNCTION, 0));
+                    attached
+                        .map(drop)
+                        .map_err(|error| ProbeError::new("attach a kretprobe", &error).to_string())
+                })
+        });
+    let notes: Vec<String> = attached.as_ref().err().cloned().into_iter().collect();
+    let kind = if attached.is_ok() {
+        "kretprobe"
+    } else {
+        "none"
+    };
+    probe(
+        VERDICT_FACT,
+        kind,
+        policy::VERDICT_FUNCTION,
         attached.is_ok(),
         &notes,
     )

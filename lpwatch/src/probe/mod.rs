@@ -11,9 +11,10 @@ mod policy;
 mod readable;
 mod records;
 mod tasks;
+mod verdicts;
 
 pub use error::ProbeError;
 pub use hooks::{BpfLog, EventRing, Hooks};
 pub use load::{LoadOptions, load_hooks, load_task_iterator};
 pub use readable::Readable;
-pub use tasks::TaskIterator;
+pub use tasks::{Look, SeenTask, TaskIterator, state_letter};

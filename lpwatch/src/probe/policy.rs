@@ -1,8 +1,9 @@
 //! The hook policy: which hook serves which fact on this kernel, and why.
 //!
 //! Rule one: a watcher must never be why a transition stalls. So there is no
-//! fexit and no `fmod_ret` here at all, and no return probe: every hook is an
-//! entry hook, which leaves nothing on the stack of a task that sleeps later.
+//! fexit and no `fmod_ret` here at all. Every hook but one is an entry hook,
+//! which leaves nothing on the stack of a task that sleeps later. The one is
+//! the return probe on the kernel's check of a task: see [`verdicts`].
 
 /// How a hook is attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +37,7 @@ macro_rules! facts {
 }
 
 /// Every fact of a transition's life (kernel/livepatch/{core,transition}.c).
-pub(super) const FACTS: [Fact; 7] = facts! {
+pub(super) const FACTS: [Fact; 8] = facts! {
     "enable" "klp_enable_patch" "enable_fentry" "enable_kprobe";
     "begun" "klp_init_transition" "begun_fentry" "begun_kprobe";
     "try" "klp_try_complete_transition" "try_fentry" "try_kprobe";
@@ -44,6 +45,7 @@ pub(super) const FACTS: [Fact; 7] = facts! {
     "reversed" "klp_reverse_transition" "reversed_fentry" "reversed_kprobe";
     "forced" "klp_force_transition" "forced_fentry" "forced_kprobe";
     "cancelled" "klp_cancel_transition" "cancelled_fentry" "cancelled_kprobe";
+    "switched" "klp_update_patch_state" "updated_fentry" "updated_kprobe";
 };
 
 /// Without these two no transition can be followed by hooks.
@@ -51,6 +53,26 @@ pub(super) const ESSENTIAL: [&str; 2] = ["begun", "complete"];
 
 /// The tracepoint that gives the return value of a module's init function.
 pub(super) const REFUSED_TRACEPOINT: &str = "initcall_finish";
+
+/// The function whose return is the kernel's verdict on a task.
+pub(super) const VERDICT_FUNCTION: &str = "klp_check_and_switch_task";
+
+/// Whether the return of [`VERDICT_FUNCTION`] may be probed, or why not.
+///
+/// A return probe leaves a trampoline on the stack of a task that checks
+/// itself. By experiment that is harmless on x86-64, arm64 and s390x wherever
+/// the function exists (5.16 on): their unwinders know return probes. Before,
+/// the function does not exist. On powerpc the checking task is told -EINVAL.
+pub(super) fn verdicts(exists: bool, processor: &str) -> Result<(), &'static str> {
+    if !exists {
+        return Err("this kernel has no such function (it came with 5.16)");
+    }
+    match processor {
+        "x86_64" | "aarch64" | "s390x" => Ok(()),
+        "powerpc64" => Err("a return probe makes stacks unreliable on this processor"),
+        _ => Err("whether a return probe is harmless on this processor is not known"),
+    }
+}
 
 /// The kinds to try for a function, best first.
 pub(super) fn choices(in_btf: bool) -> &'static [HookKind] {
@@ -69,6 +91,14 @@ mod tests {
     fn fentry_needs_btf() {
         assert_eq!(choices(true), [HookKind::Fentry, HookKind::Kprobe]);
         assert_eq!(choices(false), [HookKind::Kprobe]);
+    }
+
+    #[test]
+    fn return_probes_only_where_found_harmless() {
+        assert_eq!(verdicts(true, "x86_64"), Ok(()));
+        assert!(verdicts(false, "x86_64").is_err());
+        assert!(verdicts(true, "powerpc64").is_err());
+        assert!(verdicts(true, "riscv64").is_err());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Reads the task iterator.
+//! Reads the task iterator, and with it the kernel's verdicts.
 
 use std::{
     fs::File,
@@ -11,21 +11,50 @@ use aya::{
     maps::{Array, MapData},
     programs::Iter,
 };
-use lpwatch_common::task::{PF_KTHREAD, RECORD_TASK, RECORD_TOTALS, TaskRecord};
+use lpwatch_common::task::{MAX_FRAMES, PF_KTHREAD, RECORD_TASK, RECORD_TOTALS, TaskRecord};
 
-use crate::model::{Direction, TaskOnOldCode, TaskSample};
+use crate::model::{
+    Direction,
+    evidence::{Answers, Switched},
+};
 
-use super::{ProbeError, records::text};
+use super::{ProbeError, records::text, verdicts::Verdicts};
 
 /// The loaded task iterator, and with it all programs loaded from the same
 /// object.
 pub struct TaskIterator {
     bpf: Ebpf,
     target: Array<MapData, i32>,
+    /// Where the kernel's verdicts are watched.
+    verdicts: Option<Verdicts>,
+}
+
+/// One pass over all tasks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Look {
+    /// Tasks seen.
+    pub total: u32,
+    /// Those still on old code.
+    pub remaining: Vec<SeenTask>,
+}
+
+/// A task still on old code, as the kernel side gives it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenTask {
+    pub tid: u32,
+    pub tgid: u32,
+    pub comm: String,
+    pub kthread: bool,
+    /// `task_struct.__state`, see [`state_letter`].
+    pub state: u32,
+    pub on_cpu: bool,
+    /// Return addresses, innermost first.
+    pub stack: Vec<u64>,
+    pub answers: Option<Answers>,
 }
 
 impl TaskIterator {
-    pub(super) fn new(mut bpf: Ebpf) -> Result<Self, ProbeError> {
+    pub(super) fn new(mut bpf: Ebpf, verdicts: Option<Verdicts>) -> Result<Self, ProbeError> {
         let map = bpf
             .take_map("TASK_TARGET")
             .ok_or_else(|| ProbeError::Failed {
@@ -33,14 +62,30 @@ impl TaskIterator {
                 reason: "the object lacks a map".to_owned(),
             })?;
         let target = Array::try_from(map).map_err(|error| fail(&error))?;
-        Ok(Self { bpf, target })
+        Ok(Self {
+            bpf,
+            target,
+            verdicts,
+        })
+    }
+
+    /// Whether the kernel's verdicts are watched.
+    #[must_use]
+    pub fn has_verdicts(&self) -> bool {
+        self.verdicts.is_some()
+    }
+
+    /// Tasks switched, by way, since the hooks were attached.
+    #[must_use]
+    pub fn switched(&self) -> Option<Switched> {
+        self.verdicts.as_ref().map(Verdicts::switched)
     }
 
     /// One pass over all tasks: who has not switched in this direction.
     ///
     /// # Errors
     /// [`ProbeError`] if the kernel refuses the pass or breaks it off.
-    pub fn look(&mut self, direction: Direction, at: Duration) -> Result<TaskSample, ProbeError> {
+    pub fn look(&mut self, direction: Direction, at: Duration) -> Result<Look, ProbeError> {
         self.target
             .set(0, direction.target_state(), 0)
             .map_err(|error| fail(&error))?;
@@ -48,8 +93,14 @@ impl TaskIterator {
         self.open()?
             .read_to_end(&mut bytes)
             .map_err(|error| fail(&error))?;
-        sample(&bytes, direction, at)
-            .ok_or_else(|| fail(&io::Error::from(io::ErrorKind::UnexpectedEof)))
+        let mut look =
+            decode(&bytes).ok_or_else(|| fail(&io::Error::from(io::ErrorKind::UnexpectedEof)))?;
+        if let Some(verdicts) = &self.verdicts {
+            for task in &mut look.remaining {
+                task.answers = verdicts.of(task.tid, at);
+            }
+        }
+        Ok(look)
     }
 
     fn open(&mut self) -> Result<File, ProbeError> {
@@ -70,22 +121,23 @@ fn fail(error: &(dyn std::error::Error + 'static)) -> ProbeError {
     ProbeError::new("look at the tasks", error)
 }
 
-/// `None` if the totals, which come last, are missing.
-fn sample(bytes: &[u8], direction: Direction, at: Duration) -> Option<TaskSample> {
+/// `None` if the totals, which come last, are missing, or a record is cut.
+fn decode(mut bytes: &[u8]) -> Option<Look> {
     let mut remaining = Vec::new();
-    for record in bytes.chunks_exact(size_of::<TaskRecord>()) {
+    loop {
+        let (record, rest) = bytes.split_at_checked(size_of::<TaskRecord>())?;
         let record = TaskRecord::from_bytes(record)?;
         match record.record {
-            RECORD_TASK => remaining.push(TaskOnOldCode {
-                tid: record.tid,
-                tgid: record.tgid,
-                comm: text(&record.comm),
-                kthread: record.flags & PF_KTHREAD != 0,
-            }),
+            RECORD_TASK => {
+                let frames = usize::try_from(record.frames)
+                    .ok()
+                    .filter(|n| *n <= MAX_FRAMES)?;
+                let (stack, rest) = rest.split_at_checked(frames * size_of::<u64>())?;
+                remaining.push(task(&record, stack));
+                bytes = rest;
+            }
             RECORD_TOTALS => {
-                return Some(TaskSample {
-                    at,
-                    direction,
+                return Some(Look {
                     total: record.tgid,
                     remaining,
                 });
@@ -93,5 +145,92 @@ fn sample(bytes: &[u8], direction: Direction, at: Duration) -> Option<TaskSample
             _ => return None,
         }
     }
-    None
+}
+
+fn task(record: &TaskRecord, stack: &[u8]) -> SeenTask {
+    let (addresses, _) = stack.as_chunks::<8>();
+    SeenTask {
+        tid: record.tid,
+        tgid: record.tgid,
+        comm: text(&record.comm),
+        kthread: record.flags & PF_KTHREAD != 0,
+        state: record.state,
+        on_cpu: record.on_cpu != 0,
+        stack: addresses
+            .iter()
+            .map(|address| u64::from_ne_bytes(*address))
+            .collect(),
+        answers: None,
+    }
+}
+
+/// The letter of ps(1) for `task_struct.__state` (include/linux/sched.h, 5.10
+/// to 7.3: the low bits are the same in all; `task_state_array` in
+/// fs/proc/array.c).
+#[must_use]
+pub fn state_letter(state: u32) -> char {
+    const NOLOAD: u32 = 0x400;
+    const UNINTERRUPTIBLE: u32 = 0x2;
+    match state {
+        0 => 'R',
+        state if state & 0x1 != 0 => 'S',
+        state if state & UNINTERRUPTIBLE != 0 && state & NOLOAD != 0 => 'I',
+        state if state & UNINTERRUPTIBLE != 0 => 'D',
+        state if state & 0x4 != 0 => 'T',
+        state if state & 0x8 != 0 => 't',
+        _ => '?',
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(record: u32, tid: u32, tgid: u32, frames: u32, stack: &[u64]) -> Vec<u8> {
+        let words = [record, tid, tgid, 0, PF_KTHREAD, 2, 1, frames];
+        let mut bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+        bytes.extend_from_slice(b"odd\xffname\0\0\0\0\0\0\0\0");
+        bytes.extend(stack.iter().flat_map(|address| address.to_ne_bytes()));
+        bytes
+    }
+
+    #[test]
+    fn a_pass_is_decoded() {
+        let mut pass = bytes(RECORD_TASK, 7, 6, 2, &[0x10, 0x20]);
+        pass.extend(bytes(RECORD_TASK, 8, 8, 0, &[]));
+        pass.extend(bytes(RECORD_TOTALS, 2, 90, 0, &[]));
+        let look = decode(&pass).unwrap();
+        assert_eq!((look.total, look.remaining.len()), (90, 2));
+        let first = &look.remaining[0];
+        assert_eq!(
+            (first.tid, first.tgid, first.kthread, first.on_cpu),
+            (7, 6, true, true)
+        );
+        assert_eq!(first.comm, "odd\u{fffd}name");
+        assert_eq!(first.stack, [0x10, 0x20]);
+    }
+
+    #[test]
+    fn a_pass_cut_off_is_none() {
+        let mut pass = bytes(RECORD_TASK, 7, 6, 2, &[0x10, 0x20]);
+        assert_eq!(decode(&pass), None, "no totals");
+        pass.truncate(50);
+        assert_eq!(decode(&pass), None, "no stack");
+        assert_eq!(decode(&bytes(RECORD_TASK, 7, 6, 4000, &[])), None);
+        assert_eq!(decode(&[]), None);
+    }
+
+    #[test]
+    fn states_have_the_letters_of_ps() {
+        for (state, letter) in [
+            (0, 'R'),
+            (1, 'S'),
+            (2, 'D'),
+            (0x402, 'I'),
+            (4, 'T'),
+            (0x2001, 'S'),
+        ] {
+            assert_eq!(state_letter(state), letter, "{state:#x}");
+        }
+    }
 }

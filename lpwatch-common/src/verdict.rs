@@ -1,0 +1,57 @@
+//! What the kernel answered when it looked at a task, kept per task in the map
+//! `VERDICTS`, and by which way tasks switched, in the map `SWITCHED`.
+
+/// Bytes kept of a function's name; longer names are cut.
+pub const FUNCTION_LEN: usize = 64;
+
+/// The kernel's answers about one task in one transition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct VerdictRecord {
+    /// When it was first and last looked at, in nanoseconds since boot.
+    pub first_ns: u64,
+    pub last_ns: u64,
+    /// Counts transitions and reversals; answers of an older one are void.
+    pub generation: u32,
+    /// How often it was looked at.
+    pub tries: u32,
+    /// The last answer: 0 or a negative errno.
+    pub code: i32,
+    pub padding: u32,
+    /// For -EADDRINUSE the function, NUL padded; else all zero.
+    pub function: [u8; FUNCTION_LEN],
+}
+
+/// The size of a [`VerdictRecord`], for maps read as bytes.
+pub const VERDICT_RECORD_LEN: usize = 96;
+
+const _: () = assert!(size_of::<VerdictRecord>() == VERDICT_RECORD_LEN);
+
+/// Indices into `SWITCHED`: the kernel checked the task's stack.
+pub const SWITCHED_CHECKED: u32 = 0;
+/// It returned to user space.
+pub const SWITCHED_USER_RETURN: u32 = 1;
+/// It is an idle task, in the idle loop.
+pub const SWITCHED_IDLE: u32 = 2;
+/// An operator forced it.
+pub const SWITCHED_FORCED: u32 = 3;
+/// The number of ways.
+pub const SWITCHED_WAYS: u32 = 4;
+
+#[cfg(feature = "user")]
+impl VerdictRecord {
+    /// Decodes a record; `None` when `bytes` is shorter than one.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let mut fields = crate::Fields(bytes);
+        Some(Self {
+            first_ns: fields.u64()?,
+            last_ns: fields.u64()?,
+            generation: fields.u32()?,
+            tries: fields.u32()?,
+            code: fields.i32()?,
+            padding: fields.u32()?,
+            function: fields.bytes()?,
+        })
+    }
+}

@@ -1,0 +1,72 @@
+//! What /proc tells of one task: its kernel stack, and its ids in its own pid
+//! namespace.
+//!
+//! Sources: `proc_pid_stack` (fs/proc/base.c; needs `CAP_SYS_ADMIN`) and
+//! `task_state` (fs/proc/array.c; `NStgid` and `NSpid` since 4.1), 5.10 to 7.3.
+
+use std::{fs, path::PathBuf};
+
+use super::{
+    Roots,
+    symbols::{Location, parse_frame},
+};
+
+/// The kernel stack, innermost frame first; `None` where it may not be read or
+/// the task has gone. Frames the kernel cannot name are left out.
+#[must_use]
+pub fn stack(roots: &Roots, tgid: u32, tid: u32) -> Option<Vec<Location>> {
+    let text = fs::read_to_string(file(roots, tgid, tid, "stack")).ok()?;
+    Some(text.lines().filter_map(parse_frame).collect())
+}
+
+/// Ids in the innermost of several pid namespaces: thread, process.
+#[must_use]
+pub fn namespace_ids(roots: &Roots, tgid: u32, tid: u32) -> Option<(u32, u32)> {
+    // Names may be any bytes, and only numbers are wanted.
+    let bytes = fs::read(file(roots, tgid, tid, "status")).ok()?;
+    let text = String::from_utf8_lossy(&bytes);
+    Some((innermost(&text, "NSpid:")?, innermost(&text, "NStgid:")?))
+}
+
+/// The last of several numbers on the line; `None` for a single one, which is
+/// the id in the only namespace.
+fn innermost(status: &str, key: &str) -> Option<u32> {
+    let line = status.lines().find_map(|line| line.strip_prefix(key))?;
+    line.split_ascii_whitespace().skip(1).last()?.parse().ok()
+}
+
+fn file(roots: &Roots, tgid: u32, tid: u32, name: &str) -> PathBuf {
+    roots.procfs.join(format!("{tgid}/task/{tid}/{name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_another_namespace_gives_other_ids() {
+        let status = "Name:\tNSpid: 9\nNStgid:\t812\t17\nPid:\t813\nNSpid:\t813\t18\n";
+        assert_eq!(innermost(status, "NSpid:"), Some(18));
+        assert_eq!(innermost(status, "NStgid:"), Some(17));
+        assert_eq!(innermost("NSpid:\t813\n", "NSpid:"), None);
+        assert_eq!(innermost("", "NSpid:"), None);
+    }
+
+    #[test]
+    fn a_stack_is_read_from_a_tree() {
+        let directory = tempfile::tempdir().unwrap();
+        let task = directory.path().join("7/task/8");
+        fs::create_dir_all(&task).unwrap();
+        fs::write(task.join("stack"), "[<0>] a+0x1/0x2\n[<0>] b+0x3/0x4 [m]\n").unwrap();
+        let roots = Roots {
+            procfs: directory.path().to_owned(),
+            ..Roots::default()
+        };
+        let stack = stack(&roots, 7, 8).unwrap();
+        assert_eq!(
+            (stack[0].symbol.as_str(), stack[1].module.as_deref()),
+            ("a", Some("m"))
+        );
+        assert_eq!(super::stack(&roots, 7, 9), None);
+    }
+}

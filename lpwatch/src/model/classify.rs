@@ -1,0 +1,242 @@
+//! From what is known of a task to the reason why it has not switched.
+//!
+//! The kernel's own answer decides wherever it is watched; the stack then says
+//! which frame and who. Without an answer the stack alone decides, by the
+//! kernel's own order (`klp_check_stack`, kernel/livepatch/transition.c): first
+//! whether the stack is reliable, then whether a function to be patched is on
+//! it. Where the two disagree, what the stack does not show is left out.
+
+use super::{
+    Answer, Cause, Culprit, Direction, PatchView, Reason, TaskOnOldCode,
+    evidence::{Evidence, ForeignFrame, Frame, Traits},
+};
+
+/// What was concluded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Finding {
+    pub reason: Option<Reason>,
+    pub cause: Option<Cause>,
+    pub function: Option<String>,
+    pub program: Option<Culprit>,
+    pub blocking_frame: Option<usize>,
+}
+
+impl Finding {
+    fn of(reason: Reason) -> Self {
+        Self {
+            reason: Some(reason),
+            ..Self::default()
+        }
+    }
+}
+
+/// The patches a task's stack is held against.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ground<'a> {
+    /// The patch in transition.
+    pub patch: &'a PatchView,
+    /// All loaded patches.
+    pub all: &'a [PatchView],
+    pub direction: Direction,
+    pub traits: Traits,
+    /// Whether the kernel has signalled the tasks left.
+    pub signalled: bool,
+}
+
+/// Why `task` has not switched.
+pub(super) fn classify(task: &TaskOnOldCode, ground: &Ground<'_>) -> Finding {
+    let evidence = &task.evidence;
+    match evidence
+        .answers
+        .as_ref()
+        .map(|answers| (answers.answer, &answers.function))
+    {
+        Some((Answer::SleepingOnFunction, function)) => {
+            sleeping(evidence, ground, function.as_deref())
+        }
+        Some((Answer::UnreliableStack, _)) => {
+            unreliable(evidence, true).unwrap_or_else(|| Finding {
+                cause: Some(Cause::Unknown),
+                ..Finding::of(Reason::UnreliableStack)
+            })
+        }
+        Some((Answer::Running, _)) => Finding::of(if is_vcpu(task) {
+            Reason::KvmVcpu
+        } else {
+            Reason::Running
+        }),
+        None => by_stack(task, ground),
+    }
+}
+
+/// The kernel says that a function is on the stack, and which.
+fn sleeping(evidence: &Evidence, ground: &Ground<'_>, function: Option<&str>) -> Finding {
+    let frame = match function {
+        Some(function) => {
+            evidence
+                .stack
+                .iter()
+                .position(|frame| frame.symbol == function)
+                .or_else(|| {
+                    // Asleep in the new code of the function, when unpatching.
+                    old_code(&evidence.stack, ground).map(|(index, _)| index)
+                })
+        }
+        None => old_code(&evidence.stack, ground).map(|(index, _)| index),
+    };
+    Finding {
+        function: function.map(str::to_owned),
+        blocking_frame: frame,
+        ..Finding::of(asleep(evidence))
+    }
+}
+
+fn asleep(evidence: &Evidence) -> Reason {
+    // The kernel's signal moves a task only from an interruptible sleep.
+    if evidence.state == Some('D') {
+        Reason::Uninterruptible
+    } else {
+        Reason::SleepingOnFunction
+    }
+}
+
+fn by_stack(task: &TaskOnOldCode, ground: &Ground<'_>) -> Finding {
+    let evidence = &task.evidence;
+    if evidence.on_cpu == Some(true) {
+        return Finding::of(if is_vcpu(task) {
+            Reason::KvmVcpu
+        } else {
+            Reason::Running
+        });
+    }
+    let reliable = ground.traits.bpf_frames_reliable;
+    if let Some(finding) = unreliable(evidence, !reliable) {
+        return finding;
+    }
+    if let Some((index, function)) = old_code(&evidence.stack, ground) {
+        return Finding {
+            function: Some(name_of(function, ground)),
+            blocking_frame: Some(index),
+            ..Finding::of(asleep(evidence))
+        };
+    }
+    if is_vcpu(task) {
+        return Finding::of(Reason::KvmVcpu);
+    }
+    // Nothing is in the way that can be seen. The kernel tries again; if it
+    // has signalled and the task has not run since, the signal will do it.
+    let by_signal = !task.kthread && evidence.state == Some('S') && ground.signalled;
+    Finding::of(if by_signal {
+        Reason::WaitingForSignal
+    } else {
+        Reason::Pending
+    })
+}
+
+/// The frame that makes the stack unreliable; BPF's only where this kernel's
+/// unwinder does not know it.
+fn unreliable(evidence: &Evidence, bpf_counts: bool) -> Option<Finding> {
+    let (index, kind) = evidence
+        .stack
+        .iter()
+        .enumerate()
+        .find_map(|(index, frame)| {
+            let kind = ForeignFrame::of(frame)?;
+            (kind == ForeignFrame::Kretprobe || bpf_counts).then_some((index, kind))
+        })?;
+    let suspect = evidence
+        .suspects
+        .iter()
+        .find(|suspect| suspect.frame == index);
+    // Several programs on one trampoline: each would do it alone.
+    let program = suspect.and_then(|suspect| suspect.culprits.first().cloned());
+    let cause = match kind {
+        ForeignFrame::BpfTrampoline | ForeignFrame::BpfProgram => Cause::BpfTrampoline,
+        ForeignFrame::Kretprobe => Cause::Kretprobe,
+    };
+    Some(Finding {
+        cause: Some(cause),
+        function: program
+            .as_ref()
+            .and_then(|program| program.attached_to.clone()),
+        program,
+        blocking_frame: Some(index),
+        ..Finding::of(Reason::UnreliableStack)
+    })
+}
+
+/// The innermost frame that the transition has to get off the stack, and the
+/// function it belongs to.
+fn old_code(stack: &[Frame], ground: &Ground<'_>) -> Option<(usize, String)> {
+    stack.iter().enumerate().find_map(|(index, frame)| {
+        is_old_code(frame, ground).then(|| (index, frame.symbol.clone()))
+    })
+}
+
+/// The function's name as the kernel gives it: that of the function patched,
+/// not of the one that replaces it.
+fn name_of(symbol: String, ground: &Ground<'_>) -> String {
+    let mut patched = ground
+        .patch
+        .objects
+        .iter()
+        .flat_map(|object| &object.functions);
+    match (patched.next(), patched.next()) {
+        (Some((only, _)), None) if ground.direction == Direction::Unpatching => only.clone(),
+        _ => symbol,
+    }
+}
+
+/// When unpatching, the code of the patch itself. When patching, the original
+/// function, or the code of an older patch that this one replaces or tops.
+fn is_old_code(frame: &Frame, ground: &Ground<'_>) -> bool {
+    let Ground {
+        patch,
+        all,
+        direction,
+        ..
+    } = ground;
+    match direction {
+        Direction::Unpatching => frame.module.as_deref() == Some(&patch.name),
+        Direction::Patching => {
+            let original = patch.objects.iter().any(|object| {
+                let module = (object.name != "vmlinux").then_some(object.name.as_str());
+                module == frame.module.as_deref()
+                    && object
+                        .functions
+                        .iter()
+                        .any(|(name, _)| *name == frame.symbol)
+            });
+            let replaced = all.iter().any(|other| {
+                other.name != patch.name
+                    && frame.module.as_deref() == Some(&other.name)
+                    && (patch.replace == Some(true) || share_a_function(patch, other))
+            });
+            original || replaced
+        }
+    }
+}
+
+fn share_a_function(one: &PatchView, other: &PatchView) -> bool {
+    one.objects.iter().any(|object| {
+        let same = other
+            .objects
+            .iter()
+            .find(|candidate| candidate.name == object.name);
+        same.is_some_and(|same| object.functions.iter().any(|f| same.functions.contains(f)))
+    })
+}
+
+/// A thread that runs a virtual CPU: by what it does, or by its name in QEMU.
+fn is_vcpu(task: &TaskOnOldCode) -> bool {
+    const GUEST: [&str; 3] = [
+        "vcpu_enter_guest",
+        "kvm_arch_vcpu_ioctl_run",
+        "kvm_vcpu_ioctl",
+    ];
+    task.evidence
+        .stack
+        .iter()
+        .any(|frame| GUEST.contains(&frame.symbol.as_str()))
+        || (!task.kthread && task.comm.starts_with("CPU ") && task.comm.ends_with("/KVM"))
+}

@@ -1,0 +1,128 @@
+//! What is known of one task that has not switched, before anything is
+//! concluded from it.
+
+use std::{fmt, time::Duration};
+
+use super::{Answer, Culprit};
+
+/// One frame of a kernel stack.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Frame {
+    pub symbol: String,
+    /// Bytes from the start of the function.
+    pub offset: u64,
+    /// The module; `bpf` for BPF programs and trampolines; `None` for vmlinux.
+    pub module: Option<String>,
+}
+
+impl fmt::Display for Frame {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            symbol,
+            offset,
+            module,
+        } = self;
+        write!(formatter, "{symbol}+{offset:#x}")?;
+        match module {
+            Some(module) => write!(formatter, " [{module}]"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The kernel's own answers about a task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answers {
+    /// The last one.
+    pub answer: Answer,
+    pub function: Option<String>,
+    pub tries: u32,
+    /// When it first and last answered, since boot.
+    pub first: Duration,
+    pub last: Duration,
+}
+
+/// What this kernel makes of foreign frames on a stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Traits {
+    /// Its unwinder knows BPF programs and trampolines (6.19 on, marked by the
+    /// symbol `bpf_has_frame_pointer`).
+    pub bpf_frames_reliable: bool,
+    /// Its own verdicts are watched.
+    pub verdicts: bool,
+}
+
+/// A frame that can make a stack unreliable, and who may be behind it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Suspect {
+    /// Index of the frame.
+    pub frame: usize,
+    pub culprits: Vec<Culprit>,
+}
+
+/// All that is known of one task.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Evidence {
+    /// As in ps(1).
+    pub state: Option<char>,
+    pub on_cpu: Option<bool>,
+    /// Its ids in its own pid namespace, where that is another one.
+    pub ns_tid: Option<u32>,
+    pub ns_tgid: Option<u32>,
+    pub answers: Option<Answers>,
+    /// Innermost frame first; empty where it is not known.
+    pub stack: Vec<Frame>,
+    pub suspects: Vec<Suspect>,
+}
+
+/// What kind of foreign frame a symbol is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForeignFrame {
+    BpfTrampoline,
+    BpfProgram,
+    Kretprobe,
+}
+
+impl ForeignFrame {
+    /// The kind of frame, if it is foreign (arch/x86/kernel/kprobes/core.c and
+    /// rethook.c; `bpf_image_ksym_add`, `bpf_prog_ksym_set_name`).
+    #[must_use]
+    pub fn of(frame: &Frame) -> Option<Self> {
+        match frame.symbol.as_str() {
+            "kretprobe_trampoline" | "__kretprobe_trampoline" | "arch_rethook_trampoline" => {
+                Some(Self::Kretprobe)
+            }
+            symbol if symbol.starts_with("bpf_trampoline_") => Some(Self::BpfTrampoline),
+            symbol if symbol.starts_with("bpf_prog_") && frame.module.is_some() => {
+                Some(Self::BpfProgram)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Tasks switched, by way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Switched {
+    /// The kernel checked the task's stack.
+    pub checked: u64,
+    /// It returned to user space.
+    pub user_return: u64,
+    /// Idle tasks, in the idle loop.
+    pub idle: u64,
+    /// An operator forced them.
+    pub forced: u64,
+}
+
+impl Switched {
+    /// What was added since `earlier`.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        Self {
+            checked: self.checked.saturating_sub(earlier.checked),
+            user_return: self.user_return.saturating_sub(earlier.user_return),
+            idle: self.idle.saturating_sub(earlier.idle),
+            forced: self.forced.saturating_sub(earlier.forced),
+        }
+    }
+}
