@@ -60,7 +60,7 @@ pub enum Cause {
 }
 
 /// The foreign program at fault.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Culprit {
     pub id: Option<u32>,
     pub name: Option<String>,

@@ -6,6 +6,8 @@
 
 mod blocker;
 mod classify;
+#[cfg(test)]
+mod classify_tests;
 mod event;
 pub mod evidence;
 mod next_steps;

@@ -1,0 +1,269 @@
+//! The classifier on plain values: each reason, and what decides when the
+//! kernel's answer and the stack disagree.
+
+use std::time::Duration;
+
+use super::{
+    Answer, Cause, Culprit, Direction, EngineKind, ObjectView, PatchView, Reason, TaskOnOldCode,
+    classify::{Finding, Ground, classify},
+    evidence::{Answers, Evidence, Frame, Suspect, Traits},
+};
+
+fn frames(stack: &[&str]) -> Vec<Frame> {
+    let frame = |text: &&str| {
+        let (symbol, module) = text
+            .split_once(' ')
+            .map_or((*text, None), |(s, m)| (s, Some(m)));
+        Frame {
+            symbol: symbol.to_owned(),
+            offset: 0x15,
+            module: module.map(str::to_owned),
+        }
+    };
+    stack.iter().map(frame).collect()
+}
+
+fn task(stack: &[&str]) -> TaskOnOldCode {
+    TaskOnOldCode {
+        tid: 7,
+        tgid: 7,
+        comm: "sleeper".to_owned(),
+        kthread: false,
+        evidence: Evidence {
+            state: Some('S'),
+            on_cpu: Some(false),
+            stack: frames(stack),
+            ..Evidence::default()
+        },
+    }
+}
+
+fn answered(mut task: TaskOnOldCode, answer: Answer, function: Option<&str>) -> TaskOnOldCode {
+    task.evidence.answers = Some(Answers {
+        answer,
+        function: function.map(str::to_owned),
+        tries: 3,
+        first: Duration::from_secs(1),
+        last: Duration::from_secs(3),
+    });
+    task
+}
+
+fn patch(name: &str, object: &str, functions: &[&str]) -> PatchView {
+    PatchView {
+        name: name.to_owned(),
+        engine: EngineKind::Livepatch,
+        enabled: true,
+        in_transition: true,
+        replace: Some(false),
+        stack_order: None,
+        objects: vec![ObjectView {
+            name: object.to_owned(),
+            patched: Some(true),
+            functions: functions
+                .iter()
+                .map(|function| ((*function).to_owned(), 1))
+                .collect(),
+        }],
+    }
+}
+
+const OLD_KERNEL: Traits = Traits {
+    bpf_frames_reliable: false,
+    verdicts: false,
+};
+
+fn judge_on(
+    task: &TaskOnOldCode,
+    direction: Direction,
+    patches: &[PatchView],
+    traits: Traits,
+) -> Finding {
+    let ground = Ground {
+        patch: &patches[0],
+        all: patches,
+        direction,
+        traits,
+        signalled: false,
+    };
+    classify(task, &ground)
+}
+
+fn judge(task: &TaskOnOldCode) -> Finding {
+    let patches = [patch("lp", "vmlinux", &["do_work", "do_nanosleep"])];
+    judge_on(task, Direction::Patching, &patches, OLD_KERNEL)
+}
+
+fn reason(task: &TaskOnOldCode) -> Reason {
+    judge(task).reason.unwrap()
+}
+
+#[test]
+fn asleep_in_a_function_to_be_patched() {
+    let finding = judge(&task(&["schedule", "do_nanosleep", "entry"]));
+    assert_eq!(finding.reason, Some(Reason::SleepingOnFunction));
+    assert_eq!(finding.function.as_deref(), Some("do_nanosleep"));
+    assert_eq!(finding.blocking_frame, Some(1));
+}
+
+#[test]
+fn the_signal_does_not_reach_an_uninterruptible_sleep() {
+    let mut task = task(&["do_nanosleep"]);
+    task.evidence.state = Some('D');
+    assert_eq!(reason(&task), Reason::Uninterruptible);
+    let finding = judge(&answered(
+        task,
+        Answer::SleepingOnFunction,
+        Some("do_nanosleep"),
+    ));
+    assert_eq!(finding.reason, Some(Reason::Uninterruptible));
+    assert_eq!(finding.function.as_deref(), Some("do_nanosleep"));
+}
+
+#[test]
+fn a_function_of_the_same_name_in_a_module_is_another() {
+    assert_eq!(
+        reason(&task(&["do_nanosleep other_module"])),
+        Reason::Pending
+    );
+}
+
+#[test]
+fn the_kernels_answer_goes_before_the_stack() {
+    let asleep = || task(&["do_nanosleep"]);
+    assert_eq!(
+        reason(&answered(asleep(), Answer::Running, None)),
+        Reason::Running
+    );
+    let unreliable = judge(&answered(asleep(), Answer::UnreliableStack, None));
+    assert_eq!(unreliable.reason, Some(Reason::UnreliableStack));
+    assert_eq!(unreliable.cause, Some(Cause::Unknown));
+    assert_eq!(
+        unreliable.function, None,
+        "the stack does not say what makes it so"
+    );
+    let elsewhere = answered(
+        task(&["schedule"]),
+        Answer::SleepingOnFunction,
+        Some("do_work"),
+    );
+    let finding = judge(&elsewhere);
+    assert_eq!(
+        (finding.function.as_deref(), finding.blocking_frame),
+        (Some("do_work"), None)
+    );
+}
+
+#[test]
+fn a_bpf_trampoline_goes_before_a_function_on_the_same_stack() {
+    let mut task = task(&["do_nanosleep", "bpf_trampoline_6442536263 bpf", "entry"]);
+    let culprit = Culprit {
+        id: Some(42),
+        name: Some("count_sleep".to_owned()),
+        attached_to: Some("hrtimer_nanosleep".to_owned()),
+        ..Culprit::default()
+    };
+    task.evidence.suspects = vec![Suspect {
+        frame: 1,
+        culprits: vec![culprit.clone()],
+    }];
+    let finding = judge(&task);
+    assert_eq!(finding.reason, Some(Reason::UnreliableStack));
+    assert_eq!(finding.cause, Some(Cause::BpfTrampoline));
+    assert_eq!(finding.function.as_deref(), Some("hrtimer_nanosleep"));
+    assert_eq!(
+        (finding.program, finding.blocking_frame),
+        (Some(culprit), Some(1))
+    );
+}
+
+#[test]
+fn where_the_unwinder_knows_bpf_its_frames_are_in_nobodys_way() {
+    let patches = [patch("lp", "vmlinux", &["do_nanosleep"])];
+    let traits = Traits {
+        bpf_frames_reliable: true,
+        verdicts: true,
+    };
+    let only = task(&["schedule", "bpf_trampoline_6442536263 bpf"]);
+    let finding = judge_on(&only, Direction::Patching, &patches, traits);
+    assert_eq!(finding.reason, Some(Reason::Pending));
+    let both = task(&["do_nanosleep", "bpf_trampoline_6442536263 bpf"]);
+    let finding = judge_on(&both, Direction::Patching, &patches, traits);
+    assert_eq!(finding.reason, Some(Reason::SleepingOnFunction));
+}
+
+#[test]
+fn a_return_probe_on_the_stack() {
+    let finding = judge(&task(&["schedule", "kretprobe_trampoline"]));
+    assert_eq!(finding.reason, Some(Reason::UnreliableStack));
+    assert_eq!(
+        (finding.cause, finding.blocking_frame),
+        (Some(Cause::Kretprobe), Some(1))
+    );
+}
+
+#[test]
+fn a_virtual_cpu_is_told_from_a_busy_task() {
+    let mut vcpu = task(&["vcpu_enter_guest kvm", "kvm_vcpu_ioctl kvm"]);
+    vcpu.evidence.on_cpu = Some(true);
+    assert_eq!(reason(&vcpu), Reason::KvmVcpu);
+    let mut named = answered(task(&[]), Answer::Running, None);
+    named.comm = "CPU 3/KVM".to_owned();
+    assert_eq!(reason(&named), Reason::KvmVcpu);
+    let mut busy = task(&[]);
+    busy.evidence.on_cpu = Some(true);
+    assert_eq!(reason(&busy), Reason::Running);
+}
+
+#[test]
+fn when_unpatching_the_new_code_is_in_the_way() {
+    let task = task(&["lp_nanosleep lp", "entry"]);
+    let one = [patch("lp", "vmlinux", &["do_nanosleep"])];
+    let finding = judge_on(&task, Direction::Unpatching, &one, OLD_KERNEL);
+    assert_eq!(finding.reason, Some(Reason::SleepingOnFunction));
+    assert_eq!(
+        finding.function.as_deref(),
+        Some("do_nanosleep"),
+        "as the kernel calls it"
+    );
+    let two = [patch("lp", "vmlinux", &["do_nanosleep", "do_work"])];
+    let finding = judge_on(&task, Direction::Unpatching, &two, OLD_KERNEL);
+    assert_eq!(
+        finding.function.as_deref(),
+        Some("lp_nanosleep"),
+        "which of the two is not known"
+    );
+    let finding = judge_on(&task, Direction::Patching, &one, OLD_KERNEL);
+    assert_eq!(finding.reason, Some(Reason::Pending));
+}
+
+#[test]
+fn an_older_patch_of_the_same_function_is_old_code() {
+    let task = task(&["older_nanosleep lp_older", "entry"]);
+    let older = patch("lp_older", "vmlinux", &["do_nanosleep"]);
+    let patches = [patch("lp", "vmlinux", &["do_nanosleep"]), older.clone()];
+    let finding = judge_on(&task, Direction::Patching, &patches, OLD_KERNEL);
+    assert_eq!(finding.reason, Some(Reason::SleepingOnFunction));
+    let apart = [patch("lp", "vmlinux", &["do_work"]), older];
+    let finding = judge_on(&task, Direction::Patching, &apart, OLD_KERNEL);
+    assert_eq!(finding.reason, Some(Reason::Pending));
+}
+
+#[test]
+fn with_nothing_in_the_way_the_signal_or_the_next_try_does_it() {
+    let task = task(&["schedule", "pipe_read"]);
+    let patches = [patch("lp", "vmlinux", &["do_work"])];
+    let mut ground = Ground {
+        patch: &patches[0],
+        all: &patches,
+        direction: Direction::Patching,
+        traits: OLD_KERNEL,
+        signalled: true,
+    };
+    assert_eq!(
+        classify(&task, &ground).reason,
+        Some(Reason::WaitingForSignal)
+    );
+    ground.signalled = false;
+    assert_eq!(classify(&task, &ground).reason, Some(Reason::Pending));
+}
