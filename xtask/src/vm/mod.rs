@@ -99,7 +99,8 @@ fn guest_for(args: &VmArgs) -> Result<Guest> {
     let programs = if args.no_lpwatch {
         Vec::new()
     } else {
-        build::guest_programs(Scenarios::IfTheyBuild)?
+        build::guest_programs(Scenarios::IfTheyBuild)
+            .context("lpwatch does not build (--no-lpwatch boots a guest without it)")?
     };
     Ok(Guest {
         machine: Machine {
