@@ -103,6 +103,10 @@ impl Qemu {
 impl Drop for Qemu {
     fn drop(&mut self) {
         end(&mut self.child);
+        // QEMU is silent unless something is wrong; an empty log helps nobody.
+        if fs::metadata(&self.log).is_ok_and(|log| log.len() == 0) {
+            let _ = fs::remove_file(&self.log);
+        }
     }
 }
 
