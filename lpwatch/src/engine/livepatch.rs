@@ -5,6 +5,7 @@ use crate::{
     kernel::{
         ReadError, Roots,
         livepatch::{ObjectFiles, PatchFiles, read_patches},
+        modules,
     },
     model::{EngineKind, ObjectView, PatchView},
 };
@@ -19,18 +20,18 @@ impl Engine for Livepatch {
     }
 
     fn patches(&self, roots: &Roots) -> Result<Option<Vec<PatchView>>, ReadError> {
-        let patches = read_patches(roots)?;
-        Ok(patches.map(|patches| {
-            patches
-                .into_iter()
-                .filter_map(|patch| view(self.kind(), patch))
-                .collect()
-        }))
+        let Some(patches) = read_patches(roots)? else {
+            return Ok(None);
+        };
+        let views = patches
+            .into_iter()
+            .filter_map(|patch| view(self.kind(), patch, roots));
+        Ok(Some(views.collect()))
     }
 }
 
 /// `None` for a patch that is going while it is read: its files are gone.
-fn view(engine: EngineKind, files: PatchFiles) -> Option<PatchView> {
+fn view(engine: EngineKind, files: PatchFiles, roots: &Roots) -> Option<PatchView> {
     let PatchFiles {
         name,
         enabled,
@@ -47,11 +48,14 @@ fn view(engine: EngineKind, files: PatchFiles) -> Option<PatchView> {
         in_transition: transition.unwrap_or(false),
         replace,
         stack_order,
-        objects: objects.into_iter().map(object).collect(),
+        objects: objects
+            .into_iter()
+            .map(|files| object(files, roots))
+            .collect(),
     })
 }
 
-fn object(files: ObjectFiles) -> ObjectView {
+fn object(files: ObjectFiles, roots: &Roots) -> ObjectView {
     let ObjectFiles {
         name,
         patched,
@@ -61,8 +65,14 @@ fn object(files: ObjectFiles) -> ObjectView {
         .into_iter()
         .map(|function| (function.name, function.sympos));
     ObjectView {
+        // Before 6.1 the kernel does not say; but what is not loaded is not
+        // patched.
+        patched: patched.or_else(|| is_absent(&name, roots).then_some(false)),
         name,
-        patched,
         functions: functions.collect(),
     }
+}
+
+fn is_absent(object: &str, roots: &Roots) -> bool {
+    object != "vmlinux" && modules::is_loaded(roots, object) == Some(false)
 }

@@ -13,6 +13,7 @@ pub mod host;
 pub mod kallsyms;
 pub mod kmsg;
 pub mod livepatch;
+pub mod modules;
 pub mod symbols;
 pub mod task_detail;
 pub mod tasks;
