@@ -6,9 +6,10 @@ use std::{
 };
 
 use super::{
-    Blocker, Direction, Moment, Outcome, PatchView, TaskOnOldCode, TaskSample, Thresholds, Verdict,
+    Blocker, Direction, Moment, Outcome, PatchView, Reason, TaskOnOldCode, TaskSample, Thresholds,
+    Verdict,
     classify::{Finding, Ground, classify},
-    evidence::Traits,
+    evidence::{Evidence, Traits},
     next_steps::next_steps,
     snapshot::{PastTransition, Transition, TrendPoint},
 };
@@ -73,6 +74,8 @@ struct Remaining {
     /// Whether the number has ever fallen while lpwatch looked.
     fell: bool,
     looks: u32,
+    /// Looks in a row that found no task left.
+    empty_looks: u32,
 }
 
 impl Running {
@@ -160,6 +163,7 @@ impl Running {
             lowest_since: at,
             fell: false,
             looks: 0,
+            empty_looks: 0,
         });
         if left < next.lowest {
             next.lowest = left;
@@ -176,6 +180,11 @@ impl Running {
             .collect();
         next.tasks = sample.remaining;
         next.looks = next.looks.saturating_add(1);
+        next.empty_looks = if left == 0 {
+            next.empty_looks.saturating_add(1)
+        } else {
+            0
+        };
         self.remaining = Some(next);
     }
 
@@ -263,11 +272,15 @@ impl Running {
             tasks,
             since,
             looks,
+            empty_looks,
             ..
         }) = &self.remaining
         else {
             return Vec::new();
         };
+        if *empty_looks > 1 {
+            return vec![idle_cpus()];
+        }
         let known = self.direction_began.is_some() || *looks > 1;
         let since = |tid| {
             since
@@ -307,6 +320,23 @@ impl Running {
             recorded_after_ms: recorded.map(milliseconds),
         }
     }
+}
+
+/// Idle tasks have no entry in /proc and no place in the task list: they are
+/// what is left when no task is and the transition still goes on.
+fn idle_cpus() -> Blocker {
+    let task = TaskOnOldCode {
+        tid: 0,
+        tgid: 0,
+        comm: "swapper".to_owned(),
+        kthread: true,
+        evidence: Evidence::default(),
+    };
+    let finding = Finding {
+        reason: Some(Reason::Idle),
+        ..Finding::default()
+    };
+    blocker(&task, finding, None, &Moment::default())
 }
 
 fn blocker(

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::{
     Direction, EngineKind, Event, EventKind, EventSource, HostFacts, Model, Moment, Outcome,
-    PatchView, Phase, Snapshot, SystemView, TaskOnOldCode, TaskSample, Thresholds,
+    PatchView, Phase, Reason, Snapshot, SystemView, TaskOnOldCode, TaskSample, Thresholds,
     evidence::{Evidence, Traits},
     snapshot::{Source, Transition},
 };
@@ -255,6 +255,17 @@ fn children_that_come_and_go_are_no_progress() {
         );
     }
     assert_eq!(transition(&model, 170.0).phase, Some(Phase::Stalled));
+}
+
+#[test]
+fn with_no_task_left_idle_cpus_are() {
+    let mut model = begun();
+    sample(&mut model, 100.2, Direction::Patching, 0..0);
+    assert_eq!(transition(&model, 100.3).blockers, [], "about to complete");
+    sample(&mut model, 101.2, Direction::Patching, 0..0);
+    let now = transition(&model, 101.3);
+    assert_eq!((now.tasks_remaining, now.blockers.len()), (Some(0), 1));
+    assert_eq!(now.blockers[0].reason, Some(Reason::Idle));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 /// One moment on both clocks: durations are taken on the boot clock, the wall
 /// clock is only for people.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Moment {
     /// Since boot, suspend included (`CLOCK_BOOTTIME`).
     pub boot: Duration,
