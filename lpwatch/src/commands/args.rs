@@ -92,6 +92,7 @@ impl Globals {
             no_bpf: self.no_bpf,
             load: LoadOptions::default(),
             daemon: false,
+            no_hooks: false,
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     daemon::{
         client::{Absent, Client, Snapshots},
         follow::follow,
-        observer::Observer,
+        observer::{Observer, ObserverOptions},
     },
     error::Error,
     model::Snapshot,
@@ -129,7 +129,11 @@ impl<'a> Stream<'a> {
 
 impl Own {
     fn start(globals: &Globals) -> Result<Self, Error> {
-        let (observer, hooks) = Observer::following(&globals.observer_options())?;
+        let options = ObserverOptions {
+            no_hooks: true,
+            ..globals.observer_options()
+        };
+        let (observer, hooks) = Observer::following(&options)?;
         let (follower, handle) = follow(observer, hooks, globals.thresholds.thresholds())?;
         let snapshots = handle.snapshots.clone();
         let task = tokio::spawn(async move {

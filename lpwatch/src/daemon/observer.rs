@@ -31,6 +31,9 @@ pub struct ObserverOptions {
     pub load: LoadOptions,
     /// Whether a daemon asks.
     pub daemon: bool,
+    /// Follow without hooks, by the kernel log and sysfs: for a command that
+    /// is to end at once, as taking hooks off takes the kernel up to a second.
+    pub no_hooks: bool,
 }
 
 /// One host, looked at.
@@ -84,9 +87,16 @@ impl Observer {
     /// [`Error::NoLivepatch`] where there is nothing to follow.
     pub fn following(options: &ObserverOptions) -> Result<(Self, Option<Hooks>), Error> {
         ensure_livepatch(&options.roots)?;
-        let loaded = bpf_or_why_not(options, || load_hooks(&options.roots, &options.load));
+        let loaded = bpf_or_why_not(options, || {
+            if options.no_hooks {
+                let (iterator, _) = load_task_iterator(&options.roots, false)?;
+                return Ok((iterator, None));
+            }
+            let (iterator, hooks) = load_hooks(&options.roots, &options.load)?;
+            Ok((iterator, Some(hooks)))
+        });
         let (iterator, hooks, note) = match loaded {
-            Ok((iterator, hooks)) => (Some(iterator), Some(hooks), None),
+            Ok((iterator, hooks)) => (Some(iterator), hooks, None),
             Err(note) => (None, None, note),
         };
         let probes = hooks

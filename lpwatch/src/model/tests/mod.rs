@@ -1,0 +1,137 @@
+//! The state machine on plain values: each rule about progress, phases and
+//! outcomes, and what happens when events are late, lost or told twice.
+
+mod outcomes;
+mod progress;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{
+    Direction, EngineKind, Event, EventKind, EventSource, HostFacts, Model, Moment, Outcome,
+    PatchView, Phase, Reason, Snapshot, SystemView, TaskOnOldCode, TaskSample, Thresholds,
+    evidence::{Evidence, Traits},
+    snapshot::{Source, Transition},
+};
+
+const PATCH: &str = "lp_test";
+
+fn at(seconds: f64) -> Moment {
+    let boot = Duration::from_secs_f64(seconds);
+    let wall = Timestamp::from_second(1_800_000_000).unwrap() + boot;
+    Moment { boot, wall }
+}
+
+fn model(hooks_since: Option<u64>) -> Model {
+    let facts = HostFacts {
+        host: "host".to_owned(),
+        kernel: "6.12".to_owned(),
+        source: Source::Bpf,
+        daemon: true,
+        probes: Vec::new(),
+        notes: Vec::new(),
+        traits: Traits {
+            bpf_frames_reliable: false,
+            verdicts: true,
+        },
+    };
+    Model::new(facts, hooks_since.map(Duration::from_secs))
+}
+
+/// A model with hooks from the beginning, in which [`PATCH`] began at 100 s.
+fn begun() -> Model {
+    let mut model = model(Some(0));
+    hook(&mut model, 100.0, begin(Direction::Patching));
+    observe(&mut model, 100.1, &[patch(true, true)]);
+    model
+}
+
+fn begin(direction: Direction) -> EventKind {
+    EventKind::Begun {
+        patch: PATCH.to_owned(),
+        direction,
+        replace: None,
+    }
+}
+
+fn complete(direction: Direction, before: Option<u32>) -> EventKind {
+    EventKind::Complete {
+        patch: Some(PATCH.to_owned()),
+        direction: Some(direction),
+        before,
+    }
+}
+
+fn tell(model: &mut Model, seconds: f64, source: EventSource, kind: EventKind) {
+    let now = at(seconds);
+    model.apply(
+        Event {
+            at: now.boot,
+            source,
+            kind,
+        },
+        &now,
+    );
+}
+
+fn hook(model: &mut Model, seconds: f64, kind: EventKind) {
+    tell(model, seconds, EventSource::Hook, kind);
+}
+
+fn log(model: &mut Model, seconds: f64, kind: EventKind) {
+    tell(model, seconds, EventSource::Log, kind);
+}
+
+fn patch(enabled: bool, in_transition: bool) -> PatchView {
+    PatchView {
+        name: PATCH.to_owned(),
+        engine: EngineKind::Livepatch,
+        enabled,
+        in_transition,
+        replace: None,
+        stack_order: None,
+        objects: Vec::new(),
+    }
+}
+
+fn observe(model: &mut Model, seconds: f64, patches: &[PatchView]) {
+    let now = at(seconds);
+    model.observe(
+        SystemView {
+            read_at: now.boot,
+            patches: patches.to_vec(),
+        },
+        &now,
+    );
+}
+
+fn sample(model: &mut Model, seconds: f64, direction: Direction, left: std::ops::Range<u32>) {
+    let now = at(seconds);
+    let remaining = left.map(|tid| TaskOnOldCode {
+        tid,
+        tgid: tid,
+        comm: format!("task{tid}"),
+        kthread: false,
+        evidence: Evidence::default(),
+    });
+    let sample = TaskSample {
+        at: now.boot,
+        direction,
+        total: 100,
+        remaining: remaining.collect(),
+        switched: None,
+    };
+    model.sample(sample, &now);
+}
+
+fn snapshot(model: &Model, seconds: f64) -> Snapshot {
+    model.snapshot(&at(seconds), &Thresholds::default())
+}
+
+fn transition(model: &Model, seconds: f64) -> Transition {
+    snapshot(model, seconds).patches[0]
+        .transition
+        .clone()
+        .unwrap()
+}

@@ -1,0 +1,137 @@
+//! Progress, phases and what is left.
+
+use super::*;
+
+#[test]
+fn without_a_task_switching_it_stalls() {
+    let mut model = begun();
+    for second in 0..62 {
+        sample(
+            &mut model,
+            100.2 + f64::from(second),
+            Direction::Patching,
+            0..1,
+        );
+    }
+    assert_eq!(transition(&model, 114.9).phase, Some(Phase::Progressing));
+    assert_eq!(transition(&model, 115.0).phase, Some(Phase::Slow));
+    assert_eq!(transition(&model, 160.0).phase, Some(Phase::Stalled));
+}
+
+#[test]
+fn a_task_that_switches_ends_the_stall() {
+    let mut model = begun();
+    sample(&mut model, 100.2, Direction::Patching, 0..9);
+    sample(&mut model, 161.0, Direction::Patching, 0..9);
+    assert_eq!(transition(&model, 161.0).phase, Some(Phase::Stalled));
+    sample(&mut model, 162.0, Direction::Patching, 0..8);
+    assert_eq!(transition(&model, 162.0).phase, Some(Phase::Slow));
+    assert_eq!(transition(&model, 222.0).phase, Some(Phase::Stalled));
+}
+
+#[test]
+fn children_that_come_and_go_are_no_progress() {
+    let mut model = begun();
+    for second in 0..70 {
+        // One task stays; a child of the old code comes and goes.
+        let left = if second % 2 == 0 { 0..2 } else { 0..1 };
+        sample(
+            &mut model,
+            100.2 + f64::from(second),
+            Direction::Patching,
+            left,
+        );
+    }
+    assert_eq!(transition(&model, 170.0).phase, Some(Phase::Stalled));
+}
+
+#[test]
+fn with_no_task_left_idle_cpus_are() {
+    let mut model = begun();
+    sample(&mut model, 100.2, Direction::Patching, 0..0);
+    assert_eq!(transition(&model, 100.3).blockers, [], "about to complete");
+    sample(&mut model, 101.2, Direction::Patching, 0..0);
+    let now = transition(&model, 101.3);
+    assert_eq!((now.tasks_remaining, now.blockers.len()), (Some(0), 1));
+    assert_eq!(now.blockers[0].reason, Some(Reason::Idle));
+}
+
+#[test]
+fn long_only_while_tasks_still_switch() {
+    let mut model = begun();
+    sample(&mut model, 100.2, Direction::Patching, 0..9);
+    sample(&mut model, 3699.0, Direction::Patching, 0..8);
+    assert_eq!(transition(&model, 3701.0).phase, Some(Phase::Long));
+    assert_eq!(transition(&model, 3760.0).phase, Some(Phase::Stalled));
+}
+
+#[test]
+fn a_reversal_starts_progress_anew_and_is_the_outcome() {
+    let mut model = begun();
+    sample(&mut model, 100.2, Direction::Patching, 0..1);
+    hook(
+        &mut model,
+        170.0,
+        EventKind::Reversed {
+            patch: Some(PATCH.to_owned()),
+        },
+    );
+    observe(&mut model, 170.1, &[patch(false, true)]);
+    let now = transition(&model, 170.2);
+    assert_eq!((now.direction, now.reversed), (Direction::Unpatching, true));
+    assert_eq!(
+        (now.phase, now.age_seconds),
+        (Some(Phase::Progressing), Some(0.2))
+    );
+    assert_eq!(now.trend, []);
+    // A look that was made before must not count for the new direction.
+    sample(&mut model, 170.3, Direction::Patching, 0..1);
+    assert_eq!(transition(&model, 170.4).tasks_remaining, None);
+
+    hook(&mut model, 171.0, complete(Direction::Unpatching, Some(0)));
+    let past = snapshot(&model, 171.0).last_transitions[0].clone();
+    assert_eq!(
+        (past.outcome, past.direction),
+        (Outcome::Reversed, Some(Direction::Patching))
+    );
+    assert_eq!(past.duration_seconds, Some(71.0));
+}
+
+#[test]
+fn the_log_tells_of_the_time_before_the_hooks() {
+    let mut model = model(Some(200));
+    log(&mut model, 100.0, begin(Direction::Patching));
+    observe(&mut model, 200.5, &[patch(true, true)]);
+    let now = transition(&model, 200.5);
+    assert_eq!(
+        (now.age_seconds, now.phase),
+        (Some(100.5), Some(Phase::Stalled))
+    );
+}
+
+#[test]
+fn with_neither_start_nor_progress_no_phase_is_claimed() {
+    let mut model = model(None);
+    observe(&mut model, 500.0, &[patch(true, true)]);
+    sample(&mut model, 500.0, Direction::Patching, 0..3);
+    let now = transition(&model, 500.0);
+    assert_eq!((now.phase, now.seconds_without_progress), (None, None));
+    assert_eq!(now.blockers[0].since_seconds, None);
+}
+
+#[test]
+fn the_kernel_signals_at_every_fifteenth_try() {
+    let mut model = begun();
+    let try_after = |before| EventKind::Try {
+        patch: None,
+        direction: None,
+        before: Some(before),
+    };
+    hook(&mut model, 114.0, try_after(14));
+    assert_eq!(transition(&model, 114.0).signals, Some(0));
+    hook(&mut model, 115.0, try_after(15));
+    assert_eq!(transition(&model, 115.0).signals, Some(1));
+    hook(&mut model, 130.0, try_after(30));
+    let now = transition(&model, 130.0);
+    assert_eq!((now.signals, now.tries), (Some(2), Some(31)));
+}
