@@ -3,10 +3,12 @@
 mod args;
 mod completions;
 mod daemon;
+mod explain;
 mod man;
 mod output;
 mod snapshots;
 mod status;
+mod tasks;
 mod wait;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -35,15 +37,19 @@ Examples:
   lpwatch status                      how every patch stands, now
   lpwatch status --watch              the same, again whenever something changes
   lpwatch status -o json | jq .       for scripts; see also the exit code
+  lpwatch tasks                       which tasks are left, and why
+  lpwatch explain 139                 why this one has not switched
   lpwatch wait --timeout 5m           return the moment the transition ends
 
-Exit codes of status and wait:
+Exit codes of status, tasks, explain and wait:
   0 all well   10 in transition   11 stalled   12 reversed or failed   124 timed out
   1 error       2 usage            3 no permission    4 this kernel cannot";
 
 #[derive(Debug, Subcommand)]
 enum Command {
     Status(status::Args),
+    Tasks(tasks::Args),
+    Explain(explain::Args),
     Wait(wait::Args),
     Daemon(daemon::Args),
     Completions(completions::Args),
@@ -72,6 +78,8 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
     let Cli { globals, command } = cli;
     match command {
         Command::Status(args) => block_on(status::run(&globals, &args)),
+        Command::Tasks(args) => block_on(tasks::run(&globals, &args)),
+        Command::Explain(args) => block_on(explain::run(&globals, &args)),
         Command::Wait(args) => block_on(wait::run(&globals, &args)),
         Command::Daemon(args) => block_on(daemon::run(&globals, &args)),
         Command::Completions(args) => completions::run(&args, Cli::command()),

@@ -56,6 +56,11 @@ impl Output {
         }
     }
 
+    /// Whether each thing listed is to be a line of its own.
+    pub fn is_lines(&self) -> bool {
+        self.form == OutputForm::Jsonl
+    }
+
     /// Writes one snapshot; `only` names the patch it was cut down to.
     pub fn snapshot(&self, snapshot: &Snapshot, only: Option<&str>) -> anyhow::Result<()> {
         let text = match self.form {

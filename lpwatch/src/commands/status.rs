@@ -57,7 +57,10 @@ async fn watch(globals: &Globals, args: &Args, output: &Output) -> anyhow::Resul
 }
 
 /// What is shown when only `patch` is asked for, and how it stands.
-fn select(mut snapshot: Snapshot, patch: Option<&str>) -> Result<(Snapshot, Exit), Error> {
+pub(super) fn select(
+    mut snapshot: Snapshot,
+    patch: Option<&str>,
+) -> Result<(Snapshot, Exit), Error> {
     let Some(asked) = patch else {
         let exit = exit_of(&snapshot);
         return Ok((snapshot, exit));
@@ -97,7 +100,7 @@ pub(super) fn module_name(snapshot: &Snapshot, asked: &str) -> String {
 }
 
 /// The worst of all patches.
-fn exit_of(snapshot: &Snapshot) -> Exit {
+pub(super) fn exit_of(snapshot: &Snapshot) -> Exit {
     let mut exit = Exit::Well;
     for transition in snapshot
         .patches

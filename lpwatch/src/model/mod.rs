@@ -4,6 +4,7 @@
 //! the time, and gives a [`Snapshot`]. Every rule about phases, progress and
 //! outcomes is here and is tested on plain values.
 
+mod advice;
 mod blocker;
 mod classify;
 #[cfg(test)]
@@ -15,6 +16,7 @@ mod phase;
 mod running;
 pub mod snapshot;
 mod state;
+pub mod task_report;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -25,6 +27,7 @@ pub use event::{Event, EventKind, EventSource};
 pub use phase::{Phase, Thresholds};
 pub use snapshot::Snapshot;
 pub use state::{HostFacts, Model};
+pub use task_report::TaskReport;
 pub use time::Moment;
 pub use view::{
     Direction, EngineKind, ObjectView, Outcome, PatchView, SystemView, TaskOnOldCode, TaskSample,

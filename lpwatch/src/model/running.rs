@@ -8,6 +8,7 @@ use std::{
 use super::{
     Blocker, Direction, Moment, Outcome, PatchView, Reason, TaskOnOldCode, TaskSample, Thresholds,
     Verdict,
+    advice::{Situation, advice},
     classify::{Finding, Ground, classify},
     evidence::{Evidence, Traits},
     next_steps::next_steps,
@@ -234,6 +235,7 @@ impl Running {
             seconds_without_progress: idle.map(seconds),
             trend: self.trend.iter().copied().collect(),
             next: next_steps(&self.patch, self.direction, phase, self.signals, &blockers),
+            switched: None,
             blockers,
         }
     }
@@ -278,8 +280,18 @@ impl Running {
         else {
             return Vec::new();
         };
+        let situation = Situation {
+            patch: &self.patch,
+            direction: self.direction,
+            age: self.direction_began.map(|began| now.since(&began)),
+            signals: self.signals,
+        };
+        let advised = |mut blocker: Blocker| {
+            blocker.advice = advice(&blocker, &situation);
+            blocker
+        };
         if *empty_looks > 1 {
-            return vec![idle_cpus()];
+            return vec![advised(idle_cpus())];
         }
         let known = self.direction_began.is_some() || *looks > 1;
         let since = |tid| {
@@ -291,6 +303,7 @@ impl Running {
         tasks
             .iter()
             .map(|task| blocker(task, classify(task, ground), since(&task.tid), now))
+            .map(advised)
             .collect()
     }
 

@@ -127,8 +127,23 @@ pub struct Transition {
     /// The number of tasks left over time, oldest first.
     pub trend: Vec<TrendPoint>,
     pub blockers: Vec<Blocker>,
+    /// Tasks that have switched, by way; `null` where that is not watched.
+    pub switched: Option<SwitchedBy>,
     /// What to do next, one sentence or command each.
     pub next: Vec<String>,
+}
+
+/// How many tasks have switched, by way, as far as that was watched.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SwitchedBy {
+    /// The kernel checked the task's stack.
+    pub checked: u64,
+    /// It returned to user space.
+    pub user_return: u64,
+    /// Idle tasks, in the idle loop.
+    pub idle: u64,
+    /// An operator forced them.
+    pub forced: u64,
 }
 
 /// One look at the number of tasks left.

@@ -4,11 +4,16 @@
 //! out. Names of tasks, patches and the like come from elsewhere and may be
 //! hostile: they pass through [`style::Style::text`] before they are shown.
 
+pub mod explain;
 pub mod json;
 pub mod outcome;
 pub mod style;
 pub mod table;
+pub mod tasks;
 
 mod page;
+mod stack;
+mod sums;
 mod text;
+mod why;
 mod words;

@@ -63,7 +63,8 @@ pub(super) fn story(past: &PastTransition, style: &Style) -> Vec<Span> {
     spans
 }
 
-fn tries(number: u32) -> String {
+/// `1 try`, `130 tries`
+pub(super) fn tries(number: u32) -> String {
     words::glued(&format!(
         "{number} {}",
         if number == 1 { "try" } else { "tries" }

@@ -113,6 +113,11 @@ impl<'a> Page<'a> {
         self.line(&[plain(" ".repeat(indent))], body);
     }
 
+    /// `body` wrapped behind `indent` spaces, its further lines two deeper.
+    pub(super) fn item(&mut self, indent: usize, body: &[Span]) {
+        self.wrapped(&[plain(" ".repeat(indent))], indent + 2, body);
+    }
+
     fn wrapped(&mut self, prefix: &[Span], hang: usize, body: &[Span]) {
         let mut lines = wrap(body, self.style.width.saturating_sub(hang)).into_iter();
         let mut first = prefix.to_vec();

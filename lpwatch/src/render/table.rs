@@ -3,7 +3,7 @@
 mod blockers;
 mod patch;
 #[cfg(test)]
-pub(super) mod samples;
+pub(crate) mod samples;
 #[cfg(test)]
 mod shape_tests;
 #[cfg(test)]

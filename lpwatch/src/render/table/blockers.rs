@@ -1,11 +1,12 @@
 //! The tasks left, in columns; on a narrow terminal a sentence each.
 
 use super::padded;
+use crate::model::Blocker;
 use crate::model::snapshot::Transition;
-use crate::model::{Blocker, Cause, Culprit, Reason};
+use crate::model::task_report::worst_first;
 use crate::render::page::{Page, Paint, Span, painted, plain};
 use crate::render::style::Style;
-use crate::render::{text, words};
+use crate::render::{sums, text, why, words};
 
 /// How many tasks are shown.
 const SHOWN: usize = 10;
@@ -24,8 +25,13 @@ pub(super) fn table(page: &mut Page<'_>, transition: &Transition) {
         }
         return;
     }
+    let sorted = worst_first(blockers);
+    // Of a single task its row says it all.
+    if let Some(sums) = sums::by_reason(&sorted, page.style).filter(|_| blockers.len() > 1) {
+        page.paragraph(2, &[plain(format!("Left: {sums}."))]);
+    }
     page.blank();
-    let shown = &blockers[..blockers.len().min(SHOWN)];
+    let shown = &sorted[..sorted.len().min(SHOWN)];
     let rows: Vec<Row> = shown
         .iter()
         .map(|blocker| Row::new(blocker, page.style))
@@ -37,7 +43,7 @@ pub(super) fn table(page: &mut Page<'_>, transition: &Transition) {
     }
     let more = blockers.len().max(left) - shown.len();
     if more > 0 {
-        let words = format!("{} and {more} more", page.style.ellipsis());
+        let words = format!("{} and {more} more (lpwatch tasks)", page.style.ellipsis());
         page.paragraph(4, &[painted(Paint::Dim, words)]);
     }
 }
@@ -57,7 +63,9 @@ impl Row {
         Self {
             tid: blocker.tid.to_string(),
             name: text::truncate(&style.text(&blocker.comm), longest, style.ellipsis()),
-            kind: if blocker.kthread {
+            kind: if blocker.tid == 0 {
+                "idle task".to_owned()
+            } else if blocker.kthread {
                 "kernel thread".to_owned()
             } else if blocker.tid == blocker.tgid {
                 "process".to_owned()
@@ -68,7 +76,7 @@ impl Row {
                 .since_seconds
                 .and_then(words::age)
                 .unwrap_or_default(),
-            why: why(blocker, style).unwrap_or_default(),
+            why: why::why(blocker, style).unwrap_or_default(),
         }
     }
 }
@@ -144,76 +152,5 @@ fn sentences(page: &mut Page<'_>, rows: &[Row]) {
             words.push(plain(format!(", {}", row.why)));
         }
         page.line(&[plain(format!("  {:>width$}  ", row.tid))], &words);
-    }
-}
-
-/// Why it has not switched, as far as it has been looked into.
-fn why(blocker: &Blocker, style: &Style) -> Option<String> {
-    let function = blocker
-        .function
-        .as_deref()
-        .map(|function| style.text(function));
-    let within = function
-        .as_ref()
-        .map_or_else(String::new, |function| format!(" in {function}"));
-    let Some(reason) = blocker.reason else {
-        return function.map(|function| format!("in {function}"));
-    };
-    Some(match reason {
-        Reason::SleepingOnFunction if function.is_none() => {
-            "asleep in a patched function".to_owned()
-        }
-        Reason::SleepingOnFunction => format!("asleep{within}"),
-        Reason::Running => format!("running{within}"),
-        Reason::UnreliableStack => unreliable(blocker, style),
-        Reason::WaitingForSignal => "waits for the kernel's signal".to_owned(),
-        Reason::Idle => "idle task".to_owned(),
-        Reason::Uninterruptible => format!("uninterruptible (D state){within}"),
-        Reason::KvmVcpu => "virtual CPU, in its guest".to_owned(),
-        Reason::Pending => "nothing found, tried again each second".to_owned(),
-    })
-}
-
-/// What hides the stack, and whose it is.
-fn unreliable(blocker: &Blocker, style: &Style) -> String {
-    let on = |function: &str| format!(" on {}", style.text(function));
-    let cause = match blocker.cause {
-        Some(Cause::BpfTrampoline) => match &blocker.program {
-            Some(program) => culprit(program, style),
-            None => format!(
-                "BPF program{}",
-                blocker.function.as_deref().map_or_else(String::new, on)
-            ),
-        },
-        Some(Cause::Kretprobe) => {
-            format!(
-                "kretprobe{}",
-                blocker.function.as_deref().map_or_else(String::new, on)
-            )
-        }
-        Some(Cause::Unknown) | None => return "stack unreliable".to_owned(),
-    };
-    format!("stack unreliable: {cause}")
-}
-
-/// `BPF program falcon on do_sys_poll, of falcon-sensor (1201)`
-fn culprit(program: &Culprit, style: &Style) -> String {
-    let mut words = "BPF program".to_owned();
-    if let Some(name) = program.name.as_deref().map(|name| style.text(name)) {
-        words = format!("{words} {name}");
-    } else if let Some(id) = program.id {
-        words = format!("{words} {id}");
-    }
-    if let Some(function) = &program.attached_to {
-        words = format!("{words} on {}", style.text(function));
-    }
-    match (
-        program.owner_comm.as_deref().map(|comm| style.text(comm)),
-        program.owner_pid,
-    ) {
-        (Some(comm), Some(pid)) => format!("{words}, of {comm} ({pid})"),
-        (Some(comm), None) => format!("{words}, of {comm}"),
-        (None, Some(pid)) => format!("{words}, of pid {pid}"),
-        (None, None) => words,
     }
 }

@@ -8,7 +8,7 @@ use crate::model::snapshot::{
 };
 use crate::model::{Blocker, Direction, EngineKind, Outcome, Phase, Reason};
 
-pub(in crate::render) fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     "2026-03-01T03:12:45Z".parse().unwrap()
 }
 
@@ -16,7 +16,7 @@ fn ago(seconds: i64) -> Timestamp {
     now() - SignedDuration::from_secs(seconds)
 }
 
-pub(in crate::render) fn snapshot(patches: Vec<Patch>) -> Snapshot {
+pub(crate) fn snapshot(patches: Vec<Patch>) -> Snapshot {
     Snapshot {
         schema_version: SCHEMA_VERSION,
         host: "web-17".to_owned(),
@@ -32,7 +32,7 @@ pub(in crate::render) fn snapshot(patches: Vec<Patch>) -> Snapshot {
     }
 }
 
-pub(in crate::render) fn object(name: &str, patched: bool, functions: &[&str]) -> Object {
+pub(crate) fn object(name: &str, patched: bool, functions: &[&str]) -> Object {
     Object {
         name: name.to_owned(),
         patched: Some(patched),
@@ -47,7 +47,7 @@ pub(in crate::render) fn object(name: &str, patched: bool, functions: &[&str]) -
     }
 }
 
-pub(in crate::render) fn patch(name: &str) -> Patch {
+pub(crate) fn patch(name: &str) -> Patch {
     Patch {
         name: name.to_owned(),
         engine: EngineKind::Livepatch,
@@ -59,7 +59,7 @@ pub(in crate::render) fn patch(name: &str) -> Patch {
     }
 }
 
-pub(in crate::render) fn task(tid: u32, comm: &str, kthread: bool) -> Blocker {
+pub(crate) fn task(tid: u32, comm: &str, kthread: bool) -> Blocker {
     Blocker {
         tid,
         tgid: tid,
@@ -80,7 +80,7 @@ pub(in crate::render) fn task(tid: u32, comm: &str, kthread: bool) -> Blocker {
     }
 }
 
-pub(in crate::render) fn trend(points: &[(f64, u32)]) -> Vec<TrendPoint> {
+pub(crate) fn trend(points: &[(f64, u32)]) -> Vec<TrendPoint> {
     points
         .iter()
         .map(|&(seconds, remaining)| TrendPoint { seconds, remaining })
@@ -88,7 +88,7 @@ pub(in crate::render) fn trend(points: &[(f64, u32)]) -> Vec<TrendPoint> {
 }
 
 /// A transition in its first seconds: 57 of 98 tasks left.
-pub(in crate::render) fn progressing() -> Snapshot {
+pub(crate) fn progressing() -> Snapshot {
     let mut patch = patch("lp_easy");
     patch.transition = Some(Transition {
         direction: Direction::Patching,
@@ -106,13 +106,14 @@ pub(in crate::render) fn progressing() -> Snapshot {
         blockers: (0..57)
             .map(|nth| task(1200 + nth, "nginx", false))
             .collect(),
+        switched: None,
         next: Vec::new(),
     });
     snapshot(vec![patch])
 }
 
 /// A kernel thread that stays in the function to be patched.
-pub(in crate::render) fn stalled() -> Snapshot {
+pub(crate) fn stalled() -> Snapshot {
     let mut patch = patch("lp_stall");
     patch.objects = vec![object("lpwatch_target", true, &["target_main"])];
     let blocker = Blocker {
@@ -135,6 +136,7 @@ pub(in crate::render) fn stalled() -> Snapshot {
         seconds_without_progress: Some(118.0),
         trend: trend(&[(0.0, 57), (3.0, 12), (10.0, 1), (60.0, 1), (128.0, 1)]),
         blockers: vec![blocker],
+        switched: None,
         next: vec![
             "The kernel's signal does not move a kernel thread that stays in a patched function."
                 .to_owned(),
@@ -146,7 +148,7 @@ pub(in crate::render) fn stalled() -> Snapshot {
     snapshot
 }
 
-pub(in crate::render) fn past(name: &str, outcome: Outcome) -> PastTransition {
+pub(crate) fn past(name: &str, outcome: Outcome) -> PastTransition {
     PastTransition {
         patch: Some(name.to_owned()),
         direction: Some(Direction::Patching),
@@ -163,7 +165,7 @@ pub(in crate::render) fn past(name: &str, outcome: Outcome) -> PastTransition {
     }
 }
 
-pub(in crate::render) fn refused() -> PastTransition {
+pub(crate) fn refused() -> PastTransition {
     PastTransition {
         direction: None,
         started_at: None,

@@ -146,7 +146,10 @@ fn foreign_names_do_not_reach_the_terminal() {
     ] {
         assert!(table.contains(shown), "{shown} in {table}");
     }
-    assert!(table.contains("BPF program falcon\\x9b on"), "{table}");
+    assert!(
+        table.contains("fexit program falcon\\x9b (id 7)"),
+        "{table}"
+    );
 }
 
 /// Nothing of a command is lost, however narrow the terminal.

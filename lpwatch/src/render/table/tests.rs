@@ -87,7 +87,7 @@ fn a_transition_in_progress() {
     1207  nginx  process  4 s
     1208  nginx  process  4 s
     1209  nginx  process  4 s
-    … and 47 more",
+    … and 47 more (lpwatch tasks)",
     );
 }
 
@@ -149,7 +149,9 @@ fn three_hundred_tasks_are_ten_and_a_number() {
         "{table}"
     );
     assert!(
-        table.contains("\n    70009  java  process          4 s\n    … and 290 more\n"),
+        table.contains(
+            "\n    70009  java  process          4 s\n    … and 290 more (lpwatch tasks)\n"
+        ),
         "{table}"
     );
 }

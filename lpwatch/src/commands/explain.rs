@@ -1,0 +1,54 @@
+//! `lpwatch explain`: why one task is still on old code.
+
+use crate::{exit::Exit, model::TaskReport, render};
+
+use super::{args::Globals, output::Output, snapshots, status::exit_of};
+
+/// Explain why one task has not switched to the new code.
+///
+/// Shows its kernel stack with the frame that is in the way, what the kernel
+/// itself answers about it and how often it has looked, the tracing program at
+/// fault where there is one, with the process that holds it, and what frees the
+/// task.
+///
+/// `lpwatch tasks` lists the tasks left. For one that is not among them this
+/// says so and exits with 1: whether it has switched, has ended or never
+/// existed is then not known.
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct Args {
+    /// The id of the thread, as `lpwatch tasks` and `ps -L` show it (on the
+    /// host, where it runs in a container).
+    tid: u32,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  lpwatch explain 139
+  lpwatch explain 139 -o json | jq .program
+
+Exit codes:
+  10 in transition   11 stalled   1 the task is not among those left";
+
+pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
+    let output = Output::new(globals);
+    let snapshot = snapshots::now(globals).await?;
+    let exit = exit_of(&snapshot);
+    let report = TaskReport::of(&snapshot, None);
+    let Some((report, task)) = report
+        .as_ref()
+        .and_then(|report| Some((report, report.task(args.tid)?)))
+    else {
+        anyhow::bail!(render::explain::not_left(
+            args.tid,
+            report.as_ref(),
+            &output.style
+        ));
+    };
+    if output.is_json() {
+        output.json(&report.document(task))?;
+    } else {
+        Output::text(&render::explain::explain(task, report, &output.style))?;
+    }
+    Ok(exit)
+}

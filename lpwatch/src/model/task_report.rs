@@ -1,0 +1,193 @@
+//! The tasks one transition has left, worst first: what `lpwatch tasks` and
+//! `lpwatch explain` show.
+
+use std::cmp::Reverse;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Blocker, Direction, Phase, Reason, Snapshot,
+    snapshot::{Patch, Source, SwitchedBy, Transition},
+};
+
+/// The tasks a transition has left. Its JSON form is a contract, like that of
+/// [`Snapshot`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskReport {
+    pub schema_version: u32,
+    pub host: String,
+    pub kernel: String,
+    pub taken_at: Timestamp,
+    pub source: Source,
+    pub daemon: bool,
+    /// The patch in transition.
+    pub patch: String,
+    pub direction: Direction,
+    pub phase: Option<Phase>,
+    pub age_seconds: Option<f64>,
+    pub tries: Option<u32>,
+    pub signals: Option<u32>,
+    pub tasks_total: Option<u32>,
+    pub tasks_remaining: Option<u32>,
+    /// Worst first.
+    pub by_reason: Vec<ReasonCount>,
+    /// Worst first.
+    pub blockers: Vec<Blocker>,
+    /// Tasks that have switched, by way.
+    pub switched: Option<SwitchedBy>,
+    /// What to do about the transition as a whole.
+    pub next: Vec<String>,
+    pub notes: Vec<String>,
+}
+
+/// How many tasks are left for one reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReasonCount {
+    /// `null` for tasks that have not been looked into.
+    pub reason: Option<Reason>,
+    pub count: u32,
+}
+
+/// One task left and the transition it is in the way of, for programs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TaskDocument<'a> {
+    pub schema_version: u32,
+    pub host: &'a str,
+    pub kernel: &'a str,
+    pub patch: &'a str,
+    pub direction: Direction,
+    #[serde(flatten)]
+    pub task: &'a Blocker,
+}
+
+impl TaskReport {
+    /// The tasks left by the transition of `patch`, or by any where none is
+    /// named; `None` where nothing is in transition.
+    #[must_use]
+    pub fn of(snapshot: &Snapshot, patch: Option<&str>) -> Option<Self> {
+        let (Patch { name, .. }, transition) = snapshot
+            .patches
+            .iter()
+            .filter(|candidate| patch.is_none_or(|name| candidate.name == name))
+            .find_map(|candidate| Some((candidate, candidate.transition.as_ref()?)))?;
+        let Transition {
+            direction,
+            phase,
+            age_seconds,
+            tries,
+            signals,
+            ..
+        } = *transition;
+        let blockers = worst_first(&transition.blockers);
+        Some(Self {
+            schema_version: snapshot.schema_version,
+            host: snapshot.host.clone(),
+            kernel: snapshot.kernel.clone(),
+            taken_at: snapshot.taken_at,
+            source: snapshot.source,
+            daemon: snapshot.daemon,
+            patch: name.clone(),
+            direction,
+            phase,
+            age_seconds,
+            tries,
+            signals,
+            tasks_total: transition.tasks_total,
+            tasks_remaining: transition.tasks_remaining,
+            by_reason: by_reason(&blockers),
+            blockers: blockers.into_iter().cloned().collect(),
+            switched: transition.switched,
+            next: transition.next.clone(),
+            notes: snapshot.notes.clone(),
+        })
+    }
+
+    /// The task left of this id.
+    #[must_use]
+    pub fn task(&self, tid: u32) -> Option<&Blocker> {
+        self.blockers.iter().find(|blocker| blocker.tid == tid)
+    }
+
+    /// What programs are told of one task.
+    #[must_use]
+    pub fn document<'a>(&'a self, task: &'a Blocker) -> TaskDocument<'a> {
+        TaskDocument {
+            schema_version: self.schema_version,
+            host: &self.host,
+            kernel: &self.kernel,
+            patch: &self.patch,
+            direction: self.direction,
+            task,
+        }
+    }
+}
+
+/// How a task stands in the way, worst first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The kernel's signal does not move it.
+    SleepingKthread,
+    UnreliableStack,
+    Uninterruptible,
+    KvmVcpu,
+    Running,
+    SleepingUser,
+    WaitingForSignal,
+    Idle,
+    Pending,
+    Unknown,
+}
+
+impl Severity {
+    /// That of one task.
+    #[must_use]
+    pub fn of(blocker: &Blocker) -> Self {
+        match blocker.reason {
+            Some(Reason::SleepingOnFunction) if blocker.kthread => Self::SleepingKthread,
+            Some(Reason::SleepingOnFunction) => Self::SleepingUser,
+            Some(Reason::UnreliableStack) => Self::UnreliableStack,
+            Some(Reason::Uninterruptible) => Self::Uninterruptible,
+            Some(Reason::KvmVcpu) => Self::KvmVcpu,
+            Some(Reason::Running) => Self::Running,
+            Some(Reason::WaitingForSignal) => Self::WaitingForSignal,
+            Some(Reason::Idle) => Self::Idle,
+            Some(Reason::Pending) => Self::Pending,
+            None => Self::Unknown,
+        }
+    }
+}
+
+/// The tasks in the order of their severity, then those longest in the way.
+#[must_use]
+pub fn worst_first(blockers: &[Blocker]) -> Vec<&Blocker> {
+    let mut sorted: Vec<&Blocker> = blockers.iter().collect();
+    sorted.sort_by_key(|blocker| (Severity::of(blocker), Reverse(age(blocker)), blocker.tid));
+    sorted
+}
+
+/// In milliseconds, for ages that are no number have no order.
+fn age(blocker: &Blocker) -> Option<u128> {
+    let since = std::time::Duration::try_from_secs_f64(blocker.since_seconds?).ok()?;
+    Some(since.as_millis())
+}
+
+fn by_reason(sorted: &[&Blocker]) -> Vec<ReasonCount> {
+    let mut counts: Vec<ReasonCount> = Vec::new();
+    for blocker in sorted {
+        let known = counts
+            .iter_mut()
+            .find(|count| count.reason == blocker.reason);
+        match known {
+            Some(known) => known.count = known.count.saturating_add(1),
+            None => counts.push(ReasonCount {
+                reason: blocker.reason,
+                count: 1,
+            }),
+        }
+    }
+    counts
+}
+
+#[cfg(test)]
+mod tests;

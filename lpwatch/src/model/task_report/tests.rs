@@ -1,0 +1,78 @@
+//! In which order tasks are told, and when there is nothing to tell.
+
+use super::*;
+use crate::render::table::samples::{progressing, snapshot, stalled, task};
+
+fn of(reason: Option<Reason>, tid: u32, kthread: bool, since: Option<f64>) -> Blocker {
+    Blocker {
+        reason,
+        since_seconds: since,
+        ..task(tid, "x", kthread)
+    }
+}
+
+#[test]
+fn the_worst_come_first_then_the_longest() {
+    let blockers = [
+        of(None, 1, false, Some(900.0)),
+        of(Some(Reason::Pending), 2, false, None),
+        of(Some(Reason::Idle), 3, true, None),
+        of(Some(Reason::WaitingForSignal), 4, false, None),
+        of(Some(Reason::SleepingOnFunction), 5, false, None),
+        of(Some(Reason::Running), 6, false, None),
+        of(Some(Reason::KvmVcpu), 7, false, None),
+        of(Some(Reason::Uninterruptible), 8, false, None),
+        of(Some(Reason::UnreliableStack), 12, false, Some(f64::NAN)),
+        of(Some(Reason::UnreliableStack), 11, false, Some(1.0)),
+        of(Some(Reason::UnreliableStack), 10, false, Some(2.0)),
+        of(Some(Reason::UnreliableStack), 9, false, Some(2.0)),
+        of(Some(Reason::SleepingOnFunction), 13, true, None),
+    ];
+    let order: Vec<u32> = worst_first(&blockers).iter().map(|task| task.tid).collect();
+    assert_eq!(order, [13, 9, 10, 11, 12, 8, 7, 6, 5, 4, 3, 2, 1]);
+}
+
+#[test]
+fn both_kinds_of_sleepers_count_as_one_reason() {
+    let mut snapshot = stalled();
+    let transition = snapshot.patches[1].transition.as_mut().unwrap();
+    transition.blockers = vec![
+        of(None, 1, false, None),
+        of(Some(Reason::SleepingOnFunction), 5, false, None),
+        of(Some(Reason::SleepingOnFunction), 6, true, None),
+    ];
+    let report = TaskReport::of(&snapshot, None).unwrap();
+    let counts: Vec<_> = report
+        .by_reason
+        .iter()
+        .map(|count| (count.reason, count.count))
+        .collect();
+    assert_eq!(counts, [(Some(Reason::SleepingOnFunction), 2), (None, 1)]);
+}
+
+#[test]
+fn only_the_transition_asked_for() {
+    assert_eq!(TaskReport::of(&snapshot(Vec::new()), None), None);
+    assert_eq!(TaskReport::of(&stalled(), Some("lp_easy")), None);
+    let report = TaskReport::of(&stalled(), Some("lp_stall")).unwrap();
+    assert_eq!(report.patch, "lp_stall");
+    assert_eq!(report.task(139).unwrap().comm, "lpwatch_target");
+    assert_eq!(report.task(140), None);
+    assert_eq!(
+        TaskReport::of(&progressing(), None).unwrap().blockers.len(),
+        57
+    );
+}
+
+#[test]
+fn programs_get_the_task_with_its_transition() {
+    let report = TaskReport::of(&stalled(), None).unwrap();
+    let json = serde_json::to_value(report.document(&report.blockers[0])).unwrap();
+    assert_eq!(json["patch"], "lp_stall");
+    assert_eq!(json["direction"], "patching");
+    assert_eq!(json["tid"], 139);
+    assert_eq!(json["reason"], "sleeping_on_function");
+    assert!(json["program"].is_null());
+    let whole = serde_json::to_value(&report).unwrap();
+    assert_eq!(serde_json::from_value::<TaskReport>(whole).unwrap(), report);
+}

@@ -1,0 +1,225 @@
+//! `lpwatch explain`: one task, why it has not switched, and how that is known.
+
+#[cfg(test)]
+mod tests;
+
+use super::page::{Page, Paint, Span, painted, plain};
+use super::style::Style;
+use super::{outcome, stack, why, words};
+use crate::model::task_report::TaskReport;
+use crate::model::{Answer, Blocker, Cause, Direction, Reason, Verdict};
+
+/// The width of the labels at the left.
+const LABEL: usize = 9;
+
+/// One task that has not switched.
+#[must_use]
+pub fn explain(blocker: &Blocker, report: &TaskReport, style: &Style) -> String {
+    let mut page = Page::new(style);
+    let (name, ids) = why::who(blocker, style);
+    page.item(0, &[painted(Paint::Bold, name), plain(format!(" {ids}"))]);
+    page.blank();
+    field(&mut page, "Patch", &standing(blocker, report, style));
+    if let Some(state) = blocker.state.and_then(state) {
+        field(&mut page, "State", &state);
+    }
+    field(&mut page, "Why", &sentence(blocker, report, style));
+    field(&mut page, "Kernel", &verdict(blocker, style));
+    if let Some(culprit) = why::foreign(blocker, style) {
+        field(&mut page, "Culprit", &culprit);
+    }
+    page.blank();
+    annotated_stack(&mut page, blocker, report);
+    if let Some(advice) = &blocker.advice {
+        page.blank();
+        page.paragraph(0, &[painted(Paint::Bold, "What to do")]);
+        let arrow = plain(format!("  {} ", style.arrow()));
+        page.line(&[arrow], &[plain(style.text(advice))]);
+    }
+    page.finish()
+}
+
+/// What is said of a task that is not among those left. Whether it has switched,
+/// has ended or never was is not known, so none of it is claimed.
+#[must_use]
+pub fn not_left(tid: u32, report: Option<&TaskReport>, style: &Style) -> String {
+    let Some(report) = report else {
+        return format!("nothing is in transition, so task {tid} is in no patch's way");
+    };
+    let patch = style.text(&report.patch);
+    let known = report.blockers.len();
+    let left = report
+        .tasks_remaining
+        .map_or(known, |left| usize::try_from(left).unwrap_or(usize::MAX));
+    let mut words = if left > known {
+        format!("task {tid} is not among the {known} known of {left} tasks {patch} has left")
+    } else {
+        format!("task {tid} is not among the tasks left by {patch} ({known})")
+    };
+    let threads: Vec<String> = report
+        .blockers
+        .iter()
+        .filter(|blocker| blocker.tgid == tid && !blocker.kthread)
+        .map(|blocker| blocker.tid.to_string())
+        .take(5)
+        .collect();
+    if !threads.is_empty() {
+        words = format!("{words}; threads of it are: {}", threads.join(", "));
+    }
+    let mut inside = report
+        .blockers
+        .iter()
+        .filter(|blocker| blocker.ns_tid == Some(tid));
+    if let (Some(one), None) = (inside.next(), inside.next()) {
+        words = format!("{words}; it is the id of task {} in a container", one.tid);
+    }
+    words
+}
+
+fn field(page: &mut Page<'_>, label: &str, text: &str) {
+    let label = painted(Paint::Dim, format!("{label:LABEL$}"));
+    page.line(&[label], &[plain(text)]);
+}
+
+/// `lp_stall, patching; in its way for 2 min 10 s`
+fn standing(blocker: &Blocker, report: &TaskReport, style: &Style) -> String {
+    let mut words = format!(
+        "{}, {}",
+        style.text(&report.patch),
+        words::direction(report.direction)
+    );
+    if let Some(age) = report.age_seconds.and_then(words::age) {
+        words = format!("{words} for {age}");
+    }
+    if let Some(since) = blocker.since_seconds.and_then(words::age) {
+        words = format!("{words}; this task in its way for {since}");
+    }
+    words
+}
+
+fn state(state: char) -> Option<String> {
+    let words = match state {
+        'R' => "running, or ready to",
+        'S' => "asleep, interruptible",
+        'D' => "asleep, uninterruptible",
+        'I' => "idle kernel thread, waiting for work",
+        'T' => "stopped",
+        't' => "stopped by a debugger",
+        'P' => "parked kernel thread",
+        'Z' => "ended, not yet reaped",
+        'X' => "ended",
+        _ => return None,
+    };
+    Some(format!("{state}: {words}"))
+}
+
+/// Why it has not switched, in a sentence.
+fn sentence(blocker: &Blocker, report: &TaskReport, style: &Style) -> String {
+    let Some(reason) = blocker.reason else {
+        return "It has not been looked into.".to_owned();
+    };
+    let patch = style.text(&report.patch);
+    let function = blocker
+        .function
+        .as_deref()
+        .map(|function| style.text(function));
+    let role = match (&function, report.direction) {
+        (Some(function), Direction::Patching) => format!("{function}, which {patch} replaces"),
+        (Some(function), Direction::Unpatching) => {
+            format!("{function} as {patch} has it, which goes with the patch")
+        }
+        (None, Direction::Patching) => format!("a function that {patch} replaces"),
+        (None, Direction::Unpatching) => format!("a function of {patch}"),
+    };
+    match reason {
+        Reason::SleepingOnFunction => {
+            format!("It sleeps in {role}. It switches once it has left that function.")
+        }
+        Reason::Uninterruptible if function.is_some() || blocker.blocking_frame.is_some() => {
+            format!("It sleeps uninterruptibly in {role}. No signal makes it leave.")
+        }
+        Reason::Uninterruptible => {
+            "It sleeps uninterruptibly. No signal makes it leave the kernel.".to_owned()
+        }
+        Reason::Running => "It was on a CPU each time the kernel looked; the kernel checks only \
+             the stacks of tasks that are not."
+            .to_owned(),
+        Reason::UnreliableStack => unreliable(blocker.cause).to_owned(),
+        Reason::WaitingForSignal => "Nothing is seen in its way; it sleeps, and switches when the \
+             kernel's signal takes it back to user space."
+            .to_owned(),
+        Reason::Idle => "An idle task; it switches when its CPU wakes.".to_owned(),
+        Reason::KvmVcpu => "It runs a virtual CPU and stays inside the guest; it switches when \
+             it leaves for user space."
+            .to_owned(),
+        Reason::Pending => {
+            "Nothing is seen in its way; the kernel tries again every second.".to_owned()
+        }
+    }
+}
+
+fn unreliable(cause: Option<Cause>) -> &'static str {
+    match cause {
+        Some(Cause::BpfTrampoline) => {
+            "The kernel cannot see past a BPF program on its stack, so it does not know what else \
+             is there."
+        }
+        Some(Cause::Kretprobe) => {
+            "The kernel cannot see past a kretprobe on its stack, so it does not know what else \
+             is there."
+        }
+        Some(Cause::Unknown) | None => {
+            "The kernel does not know what is on its stack; nothing seen on it shows why."
+        }
+    }
+}
+
+/// What the kernel itself answered, and how often it was asked.
+fn verdict(blocker: &Blocker, style: &Style) -> String {
+    let Some(Verdict {
+        answer,
+        function,
+        tries,
+        first_seconds,
+        last_seconds,
+    }) = &blocker.verdict
+    else {
+        return if blocker.reason.is_some() {
+            "Its own answer is not known; the reason is concluded from the task's stack and \
+             state."
+                .to_owned()
+        } else {
+            "Its own answer is not known.".to_owned()
+        };
+    };
+    let answer = match answer {
+        Answer::SleepingOnFunction => match function {
+            Some(function) => format!("it sleeps on {}", style.text(function)),
+            None => "it sleeps on a function of the patch".to_owned(),
+        },
+        Answer::Running => "it is running".to_owned(),
+        Answer::UnreliableStack => "it has an unreliable stack".to_owned(),
+    };
+    let tries = outcome::tries(*tries);
+    let ago = |seconds: f64| words::duration(seconds);
+    match (ago(*first_seconds), ago(*last_seconds)) {
+        (Some(first), Some(last)) => {
+            format!("Says that {answer} ({tries}, first {first} ago, last {last} ago).")
+        }
+        _ => format!("Says that {answer} ({tries})."),
+    }
+}
+
+fn annotated_stack(page: &mut Page<'_>, blocker: &Blocker, report: &TaskReport) {
+    if blocker.stack.is_empty() {
+        page.paragraph(0, &[plain("Its stack is not known.")]);
+        return;
+    }
+    let title: [Span; 2] = [
+        painted(Paint::Bold, "Stack"),
+        painted(Paint::Dim, " (innermost first)"),
+    ];
+    page.item(0, &title);
+    let remark = stack::remark(blocker, &report.patch, report.direction, page.style);
+    stack::frames(page, 2, blocker, remark.as_deref());
+}

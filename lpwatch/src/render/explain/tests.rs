@@ -1,0 +1,205 @@
+//! What is said of one task, word for word.
+
+use super::{explain, not_left};
+use crate::model::{Answer, Blocker, Direction, Reason, TaskReport};
+use crate::render::style::Style;
+use crate::render::table::samples::task;
+use crate::render::tasks::samples::{kthread, mixed, report, traced};
+
+const UNICODE: Style = Style {
+    color: false,
+    unicode: true,
+    width: 80,
+};
+
+#[track_caller]
+fn assert_explained(report: &TaskReport, golden: &str) {
+    let text = explain(&report.blockers[0], report, &UNICODE);
+    assert_eq!(
+        text.trim_end_matches('\n'),
+        golden.trim_matches('\n'),
+        "\n{text}"
+    );
+}
+
+#[test]
+fn a_kernel_thread_in_its_main_function() {
+    assert_explained(
+        &report(vec![kthread()]),
+        "
+lpwatch_target (kernel thread 139)
+
+Patch    lp_stall, patching for 2 min 10 s; this task in its way for 2 min 10 s
+State    S: asleep, interruptible
+Why      It sleeps in target_main, which lp_stall replaces. It switches once it
+         has left that function.
+Kernel   Says that it sleeps on target_main (130 tries, first 2 min 10 s ago,
+         last 400 ms ago).
+
+Stack (innermost first)
+    schedule+0x27
+    schedule_timeout+0x8b
+  → target_main+0x31 [lpwatch_target]
+      ← old code of target_main, which lp_stall replaces
+    kthread+0xd7
+    ret_from_fork+0x34
+
+What to do
+  → It does not leave this function, its own main loop. To end this, take the
+    patch back: echo 0 > /sys/kernel/livepatch/lp_stall/enabled",
+    );
+}
+
+#[test]
+fn a_foreign_program_is_named_in_full() {
+    let mut task = traced(8123, 8100, "worker");
+    task.ns_tid = Some(17);
+    task.ns_tgid = Some(9);
+    assert_explained(
+        &report(vec![task]),
+        "
+worker (tid 8123 of 8100, 17 of 9 in its container)
+
+Patch    lp_stall, patching for 2 min 10 s; this task in its way for 41 s
+State    S: asleep, interruptible
+Why      The kernel cannot see past a BPF program on its stack, so it does not
+         know what else is there.
+Kernel   Says that it has an unreliable stack (41 tries, first 41 s ago, last
+         400 ms ago).
+Culprit  fexit program count_sleep (id 42) on hrtimer_nanosleep, held by loader
+         (pid 311)
+
+Stack (innermost first)
+    schedule+0x27
+    do_nanosleep+0x6b
+    hrtimer_nanosleep+0xaa
+  → bpf_trampoline_6442534123+0x6c [bpf]
+      ← BPF trampoline of fexit program count_sleep (id 42) on
+        hrtimer_nanosleep, held by loader (pid 311)
+    __x64_sys_nanosleep+0x9c
+    do_syscall_64+0x56
+
+What to do
+  → To free it, stop loader (pid 311), which holds fexit program count_sleep (id
+    42). It switches when it next returns from hrtimer_nanosleep.",
+    );
+}
+
+#[test]
+fn what_is_not_known_is_not_claimed() {
+    assert_explained(
+        &report(vec![Blocker {
+            since_seconds: None,
+            ..task(7, "a  b", false)
+        }]),
+        "
+a  b (pid 7)
+
+Patch    lp_stall, patching for 2 min 10 s
+Why      It has not been looked into.
+Kernel   Its own answer is not known.
+
+Its stack is not known.",
+    );
+}
+
+#[test]
+fn the_code_of_a_patch_that_goes() {
+    let mut report = report(vec![kthread()]);
+    report.direction = Direction::Unpatching;
+    let text = explain(&report.blockers[0], &report, &UNICODE);
+    for told in [
+        "It sleeps in target_main as lp_stall has it, which goes with the patch.",
+        "← code of lp_stall for target_main, which goes with it",
+    ] {
+        assert!(text.contains(told), "{text}");
+    }
+}
+
+#[test]
+fn a_reason_without_the_kernels_answer_says_so() {
+    let mut report = report(vec![kthread()]);
+    report.blockers[0].verdict = None;
+    let text = explain(&report.blockers[0], &report, &UNICODE);
+    assert!(text.contains("Its own answer is not known"), "{text}");
+}
+
+#[test]
+fn every_reason_is_a_sentence() {
+    for reason in [
+        Reason::SleepingOnFunction,
+        Reason::Running,
+        Reason::UnreliableStack,
+        Reason::WaitingForSignal,
+        Reason::Idle,
+        Reason::Uninterruptible,
+        Reason::KvmVcpu,
+        Reason::Pending,
+    ] {
+        for direction in [Direction::Patching, Direction::Unpatching] {
+            let mut report = report(vec![Blocker {
+                reason: Some(reason),
+                ..task(7, "x", false)
+            }]);
+            report.direction = direction;
+            let text = explain(&report.blockers[0], &report, &Style::default());
+            assert!(text.is_ascii(), "{text}");
+            let why = text.lines().position(|line| line.starts_with("Why"));
+            let rest: Vec<&str> = text.lines().skip(why.unwrap()).collect();
+            let end = rest.iter().position(|line| line.starts_with("Kernel"));
+            assert!(rest[end.unwrap() - 1].ends_with('.'), "{text}");
+        }
+    }
+}
+
+#[test]
+fn an_odd_name_stays_on_its_line() {
+    let mut report = report(vec![traced(5, 5, "\u{1b}[2J\u{202e}\n")]);
+    report.blockers[0].stack[3] = "bpf_trampoline_\u{1b}".to_owned();
+    let text = explain(&report.blockers[0], &report, &Style::default());
+    assert!(text.is_ascii() && !text.contains('\u{1b}'), "{text:?}");
+}
+
+#[test]
+fn a_task_that_is_not_left_is_not_said_to_have_switched() {
+    let report = mixed();
+    assert_eq!(
+        not_left(123, Some(&report), &UNICODE),
+        "task 123 is not among the tasks left by lp_stall (8)"
+    );
+    assert_eq!(
+        not_left(17, Some(&report), &UNICODE),
+        "task 17 is not among the tasks left by lp_stall (8); it is the id of task 8123 in a \
+         container"
+    );
+    assert_eq!(
+        not_left(8100, Some(&report), &UNICODE),
+        "task 8100 is not among the tasks left by lp_stall (8); threads of it are: 8123"
+    );
+    assert_eq!(
+        not_left(123, None, &UNICODE),
+        "nothing is in transition, so task 123 is in no patch's way"
+    );
+    let mut partly = report;
+    partly.tasks_remaining = Some(300);
+    assert_eq!(
+        not_left(123, Some(&partly), &UNICODE),
+        "task 123 is not among the 8 known of 300 tasks lp_stall has left"
+    );
+}
+
+#[test]
+fn the_kernels_words_for_each_answer() {
+    for (answer, words) in [
+        (Answer::Running, "it is running"),
+        (Answer::UnreliableStack, "it has an unreliable stack"),
+        (Answer::SleepingOnFunction, "it sleeps on target_main"),
+    ] {
+        let mut report = report(vec![kthread()]);
+        if let Some(verdict) = &mut report.blockers[0].verdict {
+            verdict.answer = answer;
+        }
+        let text = explain(&report.blockers[0], &report, &UNICODE);
+        assert!(text.contains(&format!("Says that {words}")), "{text}");
+    }
+}

@@ -1,0 +1,263 @@
+//! `lpwatch tasks`: the tasks left, by reason, worst first.
+
+mod groups;
+#[cfg(test)]
+pub(crate) mod samples;
+#[cfg(test)]
+mod tests;
+
+use super::page::{Page, Paint, Span, painted, plain};
+use super::style::Style;
+use super::{outcome, stack, text, why, words};
+use crate::model::snapshot::SwitchedBy;
+use crate::model::task_report::{Severity, TaskReport};
+use crate::model::{Blocker, Reason};
+
+/// How many lines of tasks a reason takes, unless all are asked for.
+const SHOWN: usize = 20;
+/// How many different names of threads are told.
+const NAMES_SHOWN: usize = 3;
+
+/// What is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TasksOptions {
+    /// Each stack.
+    pub stack: bool,
+    /// All tasks, however many.
+    pub all: bool,
+}
+
+/// The tasks left by one transition.
+#[must_use]
+pub fn tasks(report: &TaskReport, style: &Style, options: TasksOptions) -> String {
+    let mut page = Page::new(style);
+    headline(&mut page, report);
+    let mut rest = report.blockers.as_slice();
+    while let Some(first) = rest.first() {
+        let severity = Severity::of(first);
+        let end = rest
+            .iter()
+            .position(|blocker| Severity::of(blocker) != severity)
+            .unwrap_or(rest.len());
+        let (section, after) = rest.split_at(end);
+        rest = after;
+        reason(&mut page, severity, section, options);
+    }
+    if report.blockers.is_empty() && report.tasks_remaining != Some(0) {
+        page.blank();
+        page.paragraph(0, &[plain("Which tasks these are is not known.")]);
+    }
+    whole(&mut page, report);
+    page.finish()
+}
+
+/// What is said where nothing is in transition.
+#[must_use]
+pub fn nothing(patch: Option<&str>, notes: &[String], style: &Style) -> String {
+    let mut page = Page::new(style);
+    let words = match patch {
+        Some(patch) => format!("{} is not in transition.", style.text(patch)),
+        None => "Nothing is in transition.".to_owned(),
+    };
+    page.paragraph(0, &[plain(words)]);
+    remarks(&mut page, notes);
+    page.finish()
+}
+
+/// `lp_stall  stalled, patching for 2 min 10 s: 17 of 412 tasks left`
+fn headline(page: &mut Page<'_>, report: &TaskReport) {
+    let style = page.style;
+    let name = text::truncate(
+        &style.text(&report.patch),
+        style.width / 2,
+        style.ellipsis(),
+    );
+    let mut body = Vec::new();
+    if let Some(phase) = report.phase {
+        let (word, paint) = words::phase(phase);
+        body.extend([painted(paint, word), plain(", ")]);
+    }
+    body.push(plain(words::direction(report.direction)));
+    if let Some(age) = report.age_seconds.and_then(words::age) {
+        body.push(plain(format!(" for {age}")));
+    }
+    if let Some(left) = report.tasks_remaining {
+        let left = match report.tasks_total {
+            Some(total) => format!("{left} of {} left", words::counted(total, "task")),
+            None => format!("{} left", words::counted(left, "task")),
+        };
+        body.push(plain(format!(": {}", words::glued(&left))));
+    }
+    page.headline(&[painted(Paint::Bold, name), plain("  ")], &body);
+    if let Some(switched) = report.switched.and_then(switched) {
+        page.paragraph(2, &[plain(switched)]);
+    }
+}
+
+/// By which way the others have switched.
+fn switched(by: SwitchedBy) -> Option<String> {
+    let ways = [
+        (by.checked, "after the kernel's check"),
+        (by.user_return, "on return to user space"),
+        (by.idle, "as idle tasks"),
+        (by.forced, "by force"),
+    ];
+    let told: Vec<String> = ways
+        .into_iter()
+        .filter(|&(count, _)| count > 0)
+        .map(|(count, way)| format!("{count}{}{way}", text::GLUE))
+        .collect();
+    (!told.is_empty()).then(|| format!("Switched: {}.", told.join(", ")))
+}
+
+/// The tasks left for one reason.
+fn reason(page: &mut Page<'_>, severity: Severity, section: &[Blocker], options: TasksOptions) {
+    page.blank();
+    let heading = painted(Paint::Bold, heading(severity));
+    let count = painted(Paint::Dim, format!(" ({})", section.len()));
+    page.item(0, &[heading, count]);
+    let mut shown = 0;
+    let mut tasks = 0;
+    for advised in groups::by_advice(section, options) {
+        if shown == SHOWN && !options.all {
+            break;
+        }
+        for group in &advised.groups {
+            if shown == SHOWN && !options.all {
+                break;
+            }
+            shown += 1;
+            tasks += group.len();
+            line(page, group);
+            if let Some(first) = group.first().filter(|_| options.stack) {
+                stack::frames(page, 6, first, None);
+            }
+        }
+        if let Some(advice) = advised.advice {
+            let arrow = plain(format!("  {} ", page.style.arrow()));
+            page.line(&[arrow], &[plain(page.style.text(advice))]);
+        }
+    }
+    let more = section.len() - tasks;
+    if more > 0 {
+        let words = format!(
+            "{} and {more} more (--all shows them)",
+            page.style.ellipsis()
+        );
+        page.paragraph(2, &[painted(Paint::Dim, words)]);
+    }
+}
+
+fn heading(severity: Severity) -> &'static str {
+    match severity {
+        Severity::SleepingKthread => "Kernel threads asleep in a function of the patch",
+        Severity::UnreliableStack => "Stack unreliable: the kernel cannot tell what is on it",
+        Severity::Uninterruptible => "Uninterruptible (D state): no signal reaches them",
+        Severity::KvmVcpu => "Virtual CPUs inside their guests",
+        Severity::Running => "Running each time the kernel looked",
+        Severity::SleepingUser => "Asleep in a function of the patch",
+        Severity::WaitingForSignal => "Waiting for the kernel's signal",
+        Severity::Idle => "Idle tasks",
+        Severity::Pending => "Nothing found in their way so far",
+        Severity::Unknown => "Not looked into",
+    }
+}
+
+/// `qemu (pid 812): 14 threads, asleep in kvm_vcpu_block, for 2 min, 120 tries`
+fn line(page: &mut Page<'_>, group: &[&Blocker]) {
+    let Some(first) = group.first() else { return };
+    let style = page.style;
+    let (name, ids, mut parts) = match group {
+        [one] => {
+            let (name, ids) = why::who(one, style);
+            (name, ids, Vec::new())
+        }
+        _ => process(group, style),
+    };
+    parts.extend(detail(first, style));
+    let since = group
+        .iter()
+        .filter_map(|task| task.since_seconds)
+        .max_by(f64::total_cmp);
+    if let Some(age) = since.and_then(words::age) {
+        parts.push(format!("for {age}"));
+    }
+    let tries = group
+        .iter()
+        .filter_map(|task| Some(task.verdict.as_ref()?.tries))
+        .max();
+    parts.extend(tries.map(outcome::tries));
+    let mut spans: Vec<Span> = vec![painted(Paint::Bold, name), plain(format!(" {ids}"))];
+    if !parts.is_empty() {
+        spans.push(plain(format!(": {}", parts.join(", "))));
+    }
+    page.item(2, &spans);
+}
+
+/// Several threads of one process. Its name is its first thread's; where that
+/// is not among them, theirs if they all have one name.
+fn process(group: &[&Blocker], style: &Style) -> (String, String, Vec<String>) {
+    let threads = words::counted(group.len(), "thread");
+    let mut names: Vec<String> = Vec::new();
+    for task in group {
+        let name = why::name(task, style);
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let tgid = group.first().map_or(0, |task| task.tgid);
+    let inside = group.iter().find_map(|task| task.ns_tgid);
+    let inside = inside
+        .map(|id| format!(", {id} in its container"))
+        .unwrap_or_default();
+    let ids = words::glued(&format!("(pid {tgid}{inside})"));
+    let leader = group.iter().find(|task| task.tid == task.tgid);
+    match (leader, names.as_slice()) {
+        (Some(leader), _) => (why::name(leader, style), ids, vec![threads]),
+        (None, [only]) => (only.clone(), ids, vec![threads]),
+        (None, _) => {
+            if names.len() > NAMES_SHOWN {
+                names.truncate(NAMES_SHOWN);
+                names.push(style.ellipsis().to_owned());
+            }
+            let told = format!("{threads} ({})", names.join(", "));
+            ("process".to_owned(), ids, vec![told])
+        }
+    }
+}
+
+/// What its heading does not say.
+fn detail(blocker: &Blocker, style: &Style) -> Option<String> {
+    match blocker.reason? {
+        Reason::SleepingOnFunction => why::why(blocker, style),
+        Reason::UnreliableStack => why::foreign(blocker, style),
+        Reason::Uninterruptible | Reason::Running => {
+            let function = blocker.function.as_deref()?;
+            Some(format!("in {}", style.text(function)))
+        }
+        Reason::WaitingForSignal | Reason::Idle | Reason::KvmVcpu | Reason::Pending => None,
+    }
+}
+
+/// What concerns the transition as a whole, and what is missing.
+fn whole(page: &mut Page<'_>, report: &TaskReport) {
+    if !report.next.is_empty() {
+        page.blank();
+        page.paragraph(0, &[painted(Paint::Bold, "The transition as a whole")]);
+        for step in &report.next {
+            let arrow = plain(format!("  {} ", page.style.arrow()));
+            page.line(&[arrow], &[plain(page.style.text(step))]);
+        }
+    }
+    remarks(page, &report.notes);
+}
+
+fn remarks(page: &mut Page<'_>, notes: &[String]) {
+    for (nth, note) in notes.iter().enumerate() {
+        if nth == 0 {
+            page.blank();
+        }
+        let mark = painted(Paint::Yellow, "Note: ");
+        page.line(&[mark], &[plain(page.style.text(note))]);
+    }
+}

@@ -1,0 +1,130 @@
+//! Why a task has not switched, in words: shared by all tables.
+
+use super::style::Style;
+use super::{text, words};
+use crate::model::{Blocker, Cause, Culprit, Reason};
+
+/// A name longer than this is cut where many are shown.
+const LONGEST_PATH: usize = 60;
+
+/// Why it has not switched, as far as it has been looked into.
+pub(super) fn why(blocker: &Blocker, style: &Style) -> Option<String> {
+    let function = blocker
+        .function
+        .as_deref()
+        .map(|function| style.text(function));
+    let within = function
+        .as_ref()
+        .map_or_else(String::new, |function| format!(" in {function}"));
+    let Some(reason) = blocker.reason else {
+        return function.map(|function| format!("in {function}"));
+    };
+    Some(match reason {
+        Reason::SleepingOnFunction if function.is_none() => {
+            "asleep in a patched function".to_owned()
+        }
+        Reason::SleepingOnFunction => format!("asleep{within}"),
+        Reason::Running => format!("running{within}"),
+        Reason::UnreliableStack => match foreign(blocker, style) {
+            Some(foreign) => format!("stack unreliable: {foreign}"),
+            None => "stack unreliable".to_owned(),
+        },
+        Reason::WaitingForSignal => "waits for the kernel's signal".to_owned(),
+        Reason::Idle => "idle CPU".to_owned(),
+        Reason::Uninterruptible => format!("uninterruptible (D state){within}"),
+        Reason::KvmVcpu => "virtual CPU, in its guest".to_owned(),
+        Reason::Pending => "nothing found, tried again each second".to_owned(),
+    })
+}
+
+/// What hides the stack, and whose it is: `fexit program count_sleep (id 42)
+/// on hrtimer_nanosleep, held by loader (pid 311)`; `None` if that is not known.
+pub(super) fn foreign(blocker: &Blocker, style: &Style) -> Option<String> {
+    let what = match blocker.cause? {
+        Cause::BpfTrampoline => "BPF program",
+        Cause::Kretprobe => "kretprobe",
+        Cause::Unknown => return None,
+    };
+    Some(match &blocker.program {
+        Some(program) => culprit(program, what, style),
+        None => format!("{what}{}", on(blocker.function.as_deref(), style)),
+    })
+}
+
+fn culprit(program: &Culprit, what: &str, style: &Style) -> String {
+    let mut words = foreign_name(program, what, style);
+    words.push_str(&on(program.attached_to.as_deref(), style));
+    words.push_str(&held(program, style));
+    words
+}
+
+fn on(function: Option<&str>, style: &Style) -> String {
+    function.map_or_else(String::new, |function| {
+        format!(" on {}", style.text(function))
+    })
+}
+
+/// `fexit program count_sleep (id 42)`; `what` where its kind is not known.
+pub(super) fn foreign_name(program: &Culprit, what: &str, style: &Style) -> String {
+    let mut words = match program.kind.as_deref() {
+        Some(kind) if what == "BPF program" => format!("{} program", style.text(kind)),
+        Some(_) | None => what.to_owned(),
+    };
+    if let Some(name) = program.name.as_deref() {
+        words.push(' ');
+        words.push_str(&words::glued(&style.text(name)));
+    }
+    if let Some(id) = program.id {
+        words.push_str(&words::glued(&format!(" (id {id})")));
+    }
+    words
+}
+
+/// `, held by loader (pid 311), pinned at /sys/fs/bpf/count`
+pub(super) fn held(program: &Culprit, style: &Style) -> String {
+    let comm = program
+        .owner_comm
+        .as_deref()
+        .map(|comm| words::glued(&style.text(comm)));
+    let owner = match (comm, program.owner_pid) {
+        (Some(comm), Some(pid)) => {
+            Some(format!("{comm} {}", words::glued(&format!("(pid {pid})"))))
+        }
+        (Some(comm), None) => Some(comm),
+        (None, Some(pid)) => Some(words::glued(&format!("pid {pid}"))),
+        (None, None) => None,
+    };
+    let mut words = owner.map_or_else(String::new, |owner| format!(", held by {owner}"));
+    if let Some(pin) = program.pinned.as_deref() {
+        let pin = text::truncate(&style.text(pin), LONGEST_PATH, style.ellipsis());
+        words.push_str(", pinned at ");
+        words.push_str(&words::glued(&pin));
+    }
+    words
+}
+
+/// Who it is: `nginx (pid 1201)`, `java (tid 8123 of 8100, 17 of 9 in its
+/// container)`, `khugepaged (kernel thread 39)`.
+pub(super) fn who(blocker: &Blocker, style: &Style) -> (String, String) {
+    let Blocker { tid, tgid, .. } = blocker;
+    let inside = match (blocker.ns_tid, blocker.ns_tgid) {
+        (Some(tid), Some(tgid)) if tid != tgid => format!(", {tid} of {tgid} in its container"),
+        (Some(tid), _) => format!(", {tid} in its container"),
+        (None, _) => String::new(),
+    };
+    let ids = if *tid == 0 {
+        "(idle task)".to_owned()
+    } else if blocker.kthread {
+        format!("(kernel thread {tid})")
+    } else if tid == tgid {
+        format!("(pid {tid}{inside})")
+    } else {
+        format!("(tid {tid} of {tgid}{inside})")
+    };
+    (name(blocker, style), words::glued(&ids))
+}
+
+/// Its name, not to be torn apart.
+pub(super) fn name(blocker: &Blocker, style: &Style) -> String {
+    words::glued(&style.text(&blocker.comm))
+}
