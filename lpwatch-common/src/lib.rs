@@ -5,6 +5,7 @@
 //! each can be decoded from bytes without `unsafe`.
 #![no_std]
 
+pub mod program;
 pub mod task;
 pub mod transition;
 pub mod verdict;

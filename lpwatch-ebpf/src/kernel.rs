@@ -9,7 +9,7 @@ use lpwatch_common::transition::{DIRECTION_UNKNOWN, REPLACE_UNKNOWN, TRIES_UNKNO
 use lpwatch_common::{COMM_LEN, PATCH_NAME_LEN};
 
 /// An offset or address that this kernel does not have.
-const ABSENT_OFFSET: u32 = u32::MAX;
+pub const ABSENT_OFFSET: u32 = u32::MAX;
 const ABSENT_ADDRESS: u64 = 0;
 
 macro_rules! constants {
@@ -19,6 +19,7 @@ macro_rules! constants {
         pub static $name: Global<$type> = Global::new($absent);
     )*};
 }
+pub(crate) use constants;
 
 constants! {
     /// `struct klp_patch.mod`
@@ -61,7 +62,7 @@ fn read_global<T>(address: &Global<u64>) -> Option<T> {
 }
 
 /// The member of type `T` at `offset` of the object at `base`.
-fn read_member<T>(base: *const u8, offset: &Global<u32>) -> Option<T> {
+pub fn read_member<T>(base: *const u8, offset: &Global<u32>) -> Option<T> {
     let offset = offset.load();
     if base.is_null() || offset == ABSENT_OFFSET {
         return None;

@@ -10,6 +10,7 @@
 )]
 
 mod kernel;
+mod programs;
 mod tasks;
 mod transition;
 mod verdicts;

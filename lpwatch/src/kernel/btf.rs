@@ -98,6 +98,16 @@ impl KernelBtf {
             .any(|id| matches!(self.btf.resolve_type_by_id(id), Ok(Type::Func(_))))
     }
 
+    /// The name of the function with this id; `None` where the id is another
+    /// kind of type's or there is none.
+    #[must_use]
+    pub fn function_name(&self, id: u32) -> Option<String> {
+        match self.btf.resolve_type_by_id(id) {
+            Ok(Type::Func(function)) => self.btf.resolve_name(&function).ok(),
+            _ => None,
+        }
+    }
+
     fn ids(&self, name: &str) -> Vec<u32> {
         let mut known = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(ids) = known.get(name) {

@@ -8,10 +8,12 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub mod bpf_owners;
 pub mod btf;
 pub mod host;
 pub mod kallsyms;
 pub mod kmsg;
+pub mod kretprobes;
 pub mod livepatch;
 pub mod modules;
 pub mod symbols;

@@ -59,12 +59,15 @@ pub enum Cause {
     Unknown,
 }
 
-/// The foreign program at fault.
+/// The foreign program at fault; what is not known is `null`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Culprit {
     pub id: Option<u32>,
     pub name: Option<String>,
+    /// `fexit`, `fmod_ret`, `kretprobe`, ...
     pub kind: Option<String>,
+    /// The kernel's digest of its code, 16 hexadecimal digits.
+    pub tag: Option<String>,
     /// The function it is attached to.
     pub attached_to: Option<String>,
     /// The process that holds it.

@@ -3,7 +3,7 @@
 
 use crate::kernel::{Roots, btf::KernelBtf, kallsyms};
 
-use super::ProbeError;
+use super::{ProbeError, programs};
 
 /// Offset of a member this kernel does not have.
 const ABSENT: u32 = u32::MAX;
@@ -55,6 +55,7 @@ impl Layout {
             })?;
             offsets.push((constant, offset));
         }
+        offsets.extend(programs::offsets(btf));
         Ok(Self {
             offsets,
             addresses: Vec::new(),

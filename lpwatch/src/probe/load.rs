@@ -17,6 +17,7 @@ use super::{
     layout::Layout,
     object,
     policy::{self, Fact, HookKind},
+    programs,
     verdicts::Verdicts,
 };
 
@@ -141,6 +142,7 @@ fn raise_memlock() {
 }
 
 fn task_iterator(bpf: &mut Ebpf, btf: &Btf) -> Result<(), ProbeError> {
+    programs::load(bpf, btf);
     let program: &mut Iter = program(bpf, "tasks")?;
     program
         .load("task", btf)

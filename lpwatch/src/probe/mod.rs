@@ -2,19 +2,23 @@
 //!
 //! Nothing here knows what the facts mean; [`crate::model`] does.
 
+mod culprits;
 mod error;
 mod hooks;
 mod layout;
 mod load;
 mod object;
 mod policy;
+mod programs;
 mod readable;
 mod records;
 mod tasks;
 mod verdicts;
 
+pub use culprits::CulpritFinder;
 pub use error::ProbeError;
 pub use hooks::{BpfLog, EventRing, Hooks};
 pub use load::{LoadOptions, load_hooks, load_task_iterator};
+pub use programs::{ForeignProgram, Programs};
 pub use readable::Readable;
 pub use tasks::{Look, SeenTask, TaskIterator, state_letter};

@@ -23,7 +23,7 @@ use super::{ProbeError, records::text, verdicts::Verdicts};
 /// The loaded task iterator, and with it all programs loaded from the same
 /// object.
 pub struct TaskIterator {
-    bpf: Ebpf,
+    pub(super) bpf: Ebpf,
     target: Array<MapData, i32>,
     /// Where the kernel's verdicts are watched.
     verdicts: Option<Verdicts>,

@@ -155,6 +155,20 @@ fn only_functions_are_functions() {
 }
 
 #[test]
+fn a_function_has_its_name_by_id() {
+    let btf = kernel(&example()).unwrap().unwrap();
+    let [id] = btf.ids("klp_start_transition")[..] else {
+        panic!("one function of this name");
+    };
+    let name = btf.function_name(id);
+    assert_eq!(name.as_deref(), Some("klp_start_transition"));
+    // `int`, void and an id that is not there.
+    for other in [1, 0, u32::MAX] {
+        assert_eq!(btf.function_name(other), None, "{other}");
+    }
+}
+
+#[test]
 fn the_ways_to_load_agree() {
     for load in [load_bytes, map_bytes, Btf::from_bytes] {
         let btf = KernelBtf::over(load(&example()).unwrap());

@@ -36,6 +36,7 @@ fn odd() -> Snapshot {
                 id: Some(7),
                 name: Some("falcon\u{9b}".to_owned()),
                 kind: Some("fexit".to_owned()),
+                tag: Some("a04f5eef06a7f555".to_owned()),
                 attached_to: Some("do_sys_poll".to_owned()),
                 owner_pid: Some(1201),
                 owner_comm: Some("falcon-sensor".to_owned()),
