@@ -2,11 +2,20 @@
 //!
 //! Nothing here may keep a task from switching: no fexit, no `fmod_ret`, and
 //! nothing that leaves a trampoline on the stack of a sleeping task.
-#![no_std]
-#![no_main]
+#![cfg_attr(target_arch = "bpf", no_std, no_main)]
 #![expect(
     unsafe_code,
     reason = "reading kernel memory and calling BPF helpers is unsafe by nature"
+)]
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "aya hands contexts over by value"
+)]
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "lengths are small constants, and TryFrom costs the verifier branches"
 )]
 
 mod kernel;
@@ -20,9 +29,13 @@ mod verdicts;
 #[unsafe(no_mangle)]
 static LICENSE: [u8; 4] = *b"GPL\0";
 
-#[cfg(not(test))]
+#[cfg(target_arch = "bpf")]
 #[panic_handler]
 fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
     // The verifier rejects any path that could get here, so it is never run.
     loop {}
 }
+
+/// On the host the programs are only checked and linted.
+#[cfg(not(target_arch = "bpf"))]
+fn main() {}

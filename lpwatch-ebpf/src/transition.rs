@@ -136,11 +136,11 @@ fn reversed() {
 }
 
 macro_rules! entry_hooks {
-    ($($fentry:ident, $kprobe:ident, $what:literal: |$ctx:ident, $args:ident| $body:expr;)*) => {$(
+    ($($fentry:ident, $kprobe:ident, $what:literal: |$ctx:ident $(, $args:ident)?| $body:expr;)*) => {$(
         #[fentry]
         pub fn $fentry($ctx: FEntryContext) -> u32 {
             debug!(&$ctx, $what);
-            let $args = FentryArgs(&$ctx);
+            $(let $args = FentryArgs(&$ctx);)?
             $body;
             0
         }
@@ -148,7 +148,7 @@ macro_rules! entry_hooks {
         #[kprobe]
         pub fn $kprobe($ctx: ProbeContext) -> u32 {
             debug!(&$ctx, $what);
-            let $args = KprobeArgs(&$ctx);
+            $(let $args = KprobeArgs(&$ctx);)?
             $body;
             0
         }
@@ -183,15 +183,15 @@ entry_hooks! {
     enable_fentry, enable_kprobe, "klp_enable_patch": |ctx, args| enabling(args.pointer(0));
     begun_fentry, begun_kprobe, "klp_init_transition": |ctx, args|
         begun(args.pointer(0), args.int(1));
-    try_fentry, try_kprobe, "klp_try_complete_transition": |ctx, _args|
+    try_fentry, try_kprobe, "klp_try_complete_transition": |ctx|
         Happening::now(TransitionKind::Try).send();
-    complete_fentry, complete_kprobe, "klp_complete_transition": |ctx, _args|
+    complete_fentry, complete_kprobe, "klp_complete_transition": |ctx|
         Happening::now(TransitionKind::Complete).send();
-    reversed_fentry, reversed_kprobe, "klp_reverse_transition": |ctx, _args|
+    reversed_fentry, reversed_kprobe, "klp_reverse_transition": |ctx|
         reversed();
-    forced_fentry, forced_kprobe, "klp_force_transition": |ctx, _args|
+    forced_fentry, forced_kprobe, "klp_force_transition": |ctx|
         Happening::now(TransitionKind::Forced).send();
-    cancelled_fentry, cancelled_kprobe, "klp_cancel_transition": |ctx, _args|
+    cancelled_fentry, cancelled_kprobe, "klp_cancel_transition": |ctx|
         Happening::now(TransitionKind::Cancelled).send();
 }
 
