@@ -22,8 +22,8 @@ use super::{
 /// uninterruptible, running; since when; and what frees it. Threads of one
 /// process that have the same in their way share a line.
 ///
-/// The commands it prints are safe to run as they stand; lpwatch runs none of
-/// them. `lpwatch explain TID` says more of one task.
+/// It prints commands that free them, and runs none. `lpwatch explain TID` says
+/// more of one task.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Args {

@@ -52,9 +52,9 @@ pub fn not_left(tid: u32, report: Option<&TaskReport>, style: &Style) -> String 
         .tasks_remaining
         .map_or(known, |left| usize::try_from(left).unwrap_or(usize::MAX));
     let mut words = if left > known {
-        format!("task {tid} is not among the {known} known of {left} tasks {patch} has left")
+        format!("task {tid} is not among the {known} known of the {left} tasks {patch} has left")
     } else {
-        format!("task {tid} is not among the tasks left by {patch} ({known})")
+        format!("task {tid} is not among the tasks {patch} has left ({known})")
     };
     let threads: Vec<String> = report
         .blockers

@@ -3,6 +3,8 @@
 mod blockers;
 mod patch;
 #[cfg(test)]
+mod reason_tests;
+#[cfg(test)]
 pub(crate) mod samples;
 #[cfg(test)]
 mod shape_tests;

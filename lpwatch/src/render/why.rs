@@ -25,9 +25,13 @@ pub(super) fn why(blocker: &Blocker, style: &Style) -> Option<String> {
         }
         Reason::SleepingOnFunction => format!("asleep{within}"),
         Reason::Running => format!("running{within}"),
-        Reason::UnreliableStack => match foreign(blocker, style) {
-            Some(foreign) => format!("stack unreliable: {foreign}"),
-            None => "stack unreliable".to_owned(),
+        // Whose program it is stands in the sum and in the advice.
+        Reason::UnreliableStack => match (what(blocker.cause), &blocker.program) {
+            (Some(what), Some(program)) => {
+                format!("stack unreliable: {}", foreign_name(program, what, style))
+            }
+            (Some(what), None) => format!("stack unreliable: {what}"),
+            (None, _) => "stack unreliable".to_owned(),
         },
         Reason::WaitingForSignal => "waits for the kernel's signal".to_owned(),
         Reason::Idle => "idle CPU".to_owned(),
@@ -37,14 +41,18 @@ pub(super) fn why(blocker: &Blocker, style: &Style) -> Option<String> {
     })
 }
 
+fn what(cause: Option<Cause>) -> Option<&'static str> {
+    match cause? {
+        Cause::BpfTrampoline => Some("BPF program"),
+        Cause::Kretprobe => Some("kretprobe"),
+        Cause::Unknown => None,
+    }
+}
+
 /// What hides the stack, and whose it is: `fexit program count_sleep (id 42)
 /// on hrtimer_nanosleep, held by loader (pid 311)`; `None` if that is not known.
 pub(super) fn foreign(blocker: &Blocker, style: &Style) -> Option<String> {
-    let what = match blocker.cause? {
-        Cause::BpfTrampoline => "BPF program",
-        Cause::Kretprobe => "kretprobe",
-        Cause::Unknown => return None,
-    };
+    let what = what(blocker.cause)?;
     Some(match &blocker.program {
         Some(program) => culprit(program, what, style),
         None => format!("{what}{}", on(blocker.function.as_deref(), style)),

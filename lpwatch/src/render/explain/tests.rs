@@ -165,16 +165,16 @@ fn a_task_that_is_not_left_is_not_said_to_have_switched() {
     let report = mixed();
     assert_eq!(
         not_left(123, Some(&report), &UNICODE),
-        "task 123 is not among the tasks left by lp_stall (8)"
+        "task 123 is not among the tasks lp_stall has left (8)"
     );
     assert_eq!(
         not_left(17, Some(&report), &UNICODE),
-        "task 17 is not among the tasks left by lp_stall (8); it is the id of task 8123 in a \
+        "task 17 is not among the tasks lp_stall has left (8); it is the id of task 8123 in a \
          container"
     );
     assert_eq!(
         not_left(8100, Some(&report), &UNICODE),
-        "task 8100 is not among the tasks left by lp_stall (8); threads of it are: 8123"
+        "task 8100 is not among the tasks lp_stall has left (8); threads of it are: 8123"
     );
     assert_eq!(
         not_left(123, None, &UNICODE),
@@ -184,7 +184,7 @@ fn a_task_that_is_not_left_is_not_said_to_have_switched() {
     partly.tasks_remaining = Some(300);
     assert_eq!(
         not_left(123, Some(&partly), &UNICODE),
-        "task 123 is not among the 8 known of 300 tasks lp_stall has left"
+        "task 123 is not among the 8 known of the 300 tasks lp_stall has left"
     );
 }
 

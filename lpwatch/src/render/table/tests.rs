@@ -6,7 +6,7 @@ use crate::model::Outcome;
 use crate::model::snapshot::Snapshot;
 use crate::render::style::Style;
 
-const UNICODE: Style = Style {
+pub(super) const UNICODE: Style = Style {
     color: false,
     unicode: true,
     width: 80,
@@ -21,7 +21,7 @@ const ASCII: Style = Style {
 const ORIGIN: &str = "\nweb-17 · 6.12.43+deb13-amd64 · 03:12:45 UTC · tasks read by BPF · daemon\n";
 
 #[track_caller]
-fn assert_table(snapshot: &Snapshot, golden: &str) {
+pub(super) fn assert_table(snapshot: &Snapshot, golden: &str) {
     let table = status(snapshot, &UNICODE);
     let body = table.strip_suffix(ORIGIN).unwrap_or(&table);
     assert_eq!(

@@ -2,9 +2,10 @@
 
 use super::blockers;
 use crate::model::snapshot::{Patch, Transition, TrendPoint};
-use crate::model::{Direction, Phase};
+use crate::model::task_report::worst_first;
+use crate::model::{Blocker, Direction, Phase};
 use crate::render::page::{Page, Paint, Span, painted, plain};
-use crate::render::words;
+use crate::render::{why, words};
 
 /// How many numbers tell the trend, and how many functions are named.
 const TREND_SHOWN: usize = 4;
@@ -175,21 +176,12 @@ fn functions(page: &Page<'_>, patch: &Patch) -> Option<String> {
 /// The tasks left and what can be done.
 pub(super) fn left(page: &mut Page<'_>, transition: &Transition) {
     blockers::table(page, transition);
-    let mut steps: Vec<&str> = transition.next.iter().map(String::as_str).collect();
-    let mut advice = 0;
-    for blocker in &transition.blockers {
-        if let Some(text) = blocker
-            .advice
-            .as_deref()
-            .filter(|text| !steps.contains(text))
-        {
-            if advice == ADVICE_SHOWN {
-                break;
-            }
-            advice += 1;
-            steps.push(text);
-        }
-    }
+    let mut steps: Vec<String> = transition
+        .next
+        .iter()
+        .map(|step| page.style.text(step))
+        .collect();
+    steps.extend(advice(page, transition));
     if steps.is_empty() {
         return;
     }
@@ -197,8 +189,44 @@ pub(super) fn left(page: &mut Page<'_>, transition: &Transition) {
     page.paragraph(2, &[painted(Paint::Bold, "What to do")]);
     for step in steps {
         let bullet = plain(format!("  {} ", page.style.arrow()));
-        page.line(&[bullet], &[plain(page.style.text(step))]);
+        page.line(&[bullet], &[plain(step)]);
     }
+}
+
+/// What is advised for the tasks left, the worst first, each with whom it is
+/// for. A command that `next` gives already is not given again.
+fn advice(page: &Page<'_>, transition: &Transition) -> Vec<String> {
+    let mut seen: Vec<&str> = Vec::new();
+    let mut told = Vec::new();
+    for blocker in worst_first(&transition.blockers) {
+        let Some(text) = blocker.advice.as_deref() else {
+            continue;
+        };
+        let is_next = transition.next.iter().any(|step| {
+            step == text || (command(text).is_some() && command(step) == command(text))
+        });
+        if is_next || seen.contains(&text) {
+            continue;
+        }
+        if seen.len() == ADVICE_SHOWN {
+            break;
+        }
+        seen.push(text);
+        let alike = |other: &&Blocker| other.advice.as_deref() == Some(text);
+        let others = transition.blockers.iter().filter(alike).count() - 1;
+        let (name, ids) = why::who(blocker, page.style);
+        let and = match others {
+            0 => String::new(),
+            others => format!(" and {others} more"),
+        };
+        told.push(format!("{name} {ids}{and}: {}", page.style.text(text)));
+    }
+    told
+}
+
+/// The command an advice ends in.
+fn command(advice: &str) -> Option<&str> {
+    advice.rsplit_once(": ").map(|(_, command)| command)
 }
 
 /// `text` with a capital and a full stop.
