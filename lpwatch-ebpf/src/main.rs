@@ -8,6 +8,10 @@
     reason = "reading kernel memory and calling BPF helpers is unsafe by nature"
 )]
 #![expect(
+    clippy::inline_always,
+    reason = "the verifier follows typed pointers within one function only"
+)]
+#![expect(
     clippy::needless_pass_by_value,
     reason = "aya hands contexts over by value"
 )]

@@ -64,8 +64,8 @@ struct Meta {
     seq: *mut seq_file,
 }
 
-/// `struct bpf_iter__bpf_prog` (kernel/bpf/prog_iter.c) and `struct
-/// bpf_iter__bpf_link` (kernel/bpf/link_iter.c); the object is null once all
+/// `struct bpf_iter__bpf_prog` (`kernel/bpf/prog_iter.c`) and
+/// `struct bpf_iter__bpf_link` (`kernel/bpf/link_iter.c`); the object is null once all
 /// have been shown.
 #[repr(C)]
 pub struct IterObject {
@@ -97,7 +97,7 @@ fn follow(base: *const u8, offset: &Global<u32>) -> *const u8 {
 
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/bpf_prog")]
-pub fn programs(ctx: *const IterObject) -> i32 {
+pub extern "C" fn programs(ctx: *const IterObject) -> i32 {
     // SAFETY: `ctx` is the kernel's.
     let (seq, program) = unsafe { parts(ctx) };
     if program.is_null() {
@@ -147,7 +147,7 @@ fn function_name(aux: *const u8) -> [u8; FUNCTION_NAME_LEN] {
 
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/bpf_link")]
-pub fn links(ctx: *const IterObject) -> i32 {
+pub extern "C" fn links(ctx: *const IterObject) -> i32 {
     // SAFETY: `ctx` is the kernel's.
     let (seq, link) = unsafe { parts(ctx) };
     if link.is_null() || read_member(link, &OFF_LINK_TYPE) != Some(LINK_TRACING) {

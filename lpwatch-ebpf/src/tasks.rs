@@ -54,7 +54,7 @@ static STACK: PerCpuArray<[u64; MAX_FRAMES]> = PerCpuArray::with_max_entries(1, 
 /// # Safety
 /// `task` must be the non-null task pointer of the iterator's context, and
 /// `offset` the offset of a member of type `T` in `struct task_struct`.
-#[inline]
+#[inline(always)]
 unsafe fn member<T: Copy>(task: *const u8, offset: &Global<u32>) -> T {
     // SAFETY: see above; the verifier checks the access against BTF.
     unsafe { task.add(offset.load() as usize).cast::<T>().read_volatile() }
@@ -75,7 +75,7 @@ fn write(seq: *mut seq_file, record: &TaskRecord) -> bool {
 
 /// Writes the record and, behind it, the task's kernel stack as far as it can
 /// be read.
-#[inline]
+#[inline(always)]
 fn write_with_stack(seq: *mut seq_file, record: &mut TaskRecord, task: *const u8) -> bool {
     const FRAME: usize = size_of::<u64>();
     const LONGEST: usize = MAX_FRAMES * FRAME;
@@ -157,7 +157,7 @@ fn totals(seen: u32, remaining: u32) -> TaskRecord {
 
 /// # Safety
 /// As for [`member`].
-#[inline]
+#[inline(always)]
 unsafe fn task_record(task: *const u8, patch_state: i32) -> TaskRecord {
     // SAFETY: see above.
     unsafe {

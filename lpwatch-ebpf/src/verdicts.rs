@@ -130,7 +130,7 @@ fn keep(tid: u32, code: i32, function: *const *const u8) {
     read_function(code, function, &mut kept.function);
 }
 
-#[inline]
+#[inline(always)]
 fn read_function(code: i32, slot: *const *const u8, name: &mut [u8; FUNCTION_LEN]) {
     if code != SLEEPING_ON_FUNCTION {
         return;
