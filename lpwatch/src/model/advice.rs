@@ -198,8 +198,11 @@ fn returns_from(blocker: &Blocker) -> &str {
 
 /// `stop loader (pid 311), which holds fexit program count_sleep (id 42)`
 fn stop_program(program: Option<&Culprit>) -> String {
-    let Some(program) = program else {
-        return "stop the BPF program on that function (bpftool link list shows them)".to_owned();
+    let known = program.filter(|program| program.name.is_some() || program.id.is_some());
+    let Some(program) = known else {
+        let function = program.and_then(|program| program.attached_to.as_deref());
+        let function = function.unwrap_or("that function");
+        return format!("stop the BPF program on {function} (bpftool link list shows them)");
     };
     let what = described(program);
     match (owner(program), &program.pinned) {
@@ -215,7 +218,11 @@ fn stop_program(program: Option<&Culprit>) -> String {
     }
 }
 
+/// The process to stop; process 1 is none that can be.
 fn owner(program: &Culprit) -> Option<String> {
+    if program.owner_pid == Some(1) {
+        return None;
+    }
     match (program.owner_comm.as_deref(), program.owner_pid) {
         (Some(comm), Some(pid)) => Some(format!("{comm} (pid {pid})")),
         (Some(comm), None) => Some(comm.to_owned()),
@@ -240,12 +247,16 @@ fn described(program: &Culprit) -> String {
 }
 
 fn stop_kretprobe(blocker: &Blocker) -> String {
-    let name = blocker
-        .program
-        .as_ref()
-        .and_then(|program| program.name.as_deref());
-    let name = name.map(|name| format!(" {name}")).unwrap_or_default();
-    format!("stop what placed kretprobe{name} (see /sys/kernel/debug/kprobes/list)")
+    let probe = blocker.program.as_ref();
+    let name = probe.and_then(|probe| probe.name.as_deref()).map_or_else(
+        || "the kretprobe".to_owned(),
+        |name| format!("kretprobe {name}"),
+    );
+    let on = probe
+        .and_then(|probe| probe.attached_to.as_deref())
+        .map(|function| format!(" on {function}"))
+        .unwrap_or_default();
+    format!("stop what placed {name}{on} (see /sys/kernel/debug/kprobes/list)")
 }
 
 /// The name of an idle task ends in the number of its CPU.

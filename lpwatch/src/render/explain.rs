@@ -25,7 +25,14 @@ pub fn explain(blocker: &Blocker, report: &TaskReport, style: &Style) -> String 
     }
     field(&mut page, "Why", &sentence(blocker, report, style));
     field(&mut page, "Kernel", &verdict(blocker, style));
-    if let Some(culprit) = why::foreign(blocker, style) {
+    if let Some(mut culprit) = why::foreign(blocker, style) {
+        if let Some(tag) = blocker
+            .program
+            .as_ref()
+            .and_then(|program| program.tag.as_ref())
+        {
+            culprit = format!("{culprit}, tag {}", style.text(tag));
+        }
         field(&mut page, "Culprit", &culprit);
     }
     page.blank();

@@ -45,7 +45,7 @@ fn culprit() -> Culprit {
         attached_to: Some("hrtimer_nanosleep".to_owned()),
         owner_pid: Some(311),
         owner_comm: Some("loader".to_owned()),
-        pinned: None,
+        ..Culprit::default()
     }
 }
 
@@ -225,6 +225,17 @@ fn an_unknown_program_is_looked_for() {
         text.contains("stop what holds BPF program (id 42) (bpftool prog show id 42)"),
         "{text}"
     );
+}
+
+#[test]
+fn process_one_is_not_to_be_stopped() {
+    let by_init = Culprit {
+        owner_pid: Some(1),
+        owner_comm: Some("systemd".to_owned()),
+        ..culprit()
+    };
+    let text = advice(&traced(Some(by_init)), &PATCHING).unwrap();
+    assert!(!text.contains("systemd"), "{text}");
 }
 
 #[test]

@@ -67,7 +67,7 @@ Why      The kernel cannot see past a BPF program on its stack, so it does not
 Kernel   Says that it has an unreliable stack (41 tries, first 41 s ago, last
          400 ms ago).
 Culprit  fexit program count_sleep (id 42) on hrtimer_nanosleep, held by loader
-         (pid 311)
+         (pid 311), tag 5f6a0c3b9d1e2f47
 
 Stack (innermost first)
     schedule+0x27

@@ -60,10 +60,11 @@ pub(crate) fn traced(tid: u32, tgid: u32, comm: &str) -> Blocker {
             id: Some(42),
             name: Some("count_sleep".to_owned()),
             kind: Some("fexit".to_owned()),
+            tag: Some("5f6a0c3b9d1e2f47".to_owned()),
             attached_to: Some("hrtimer_nanosleep".to_owned()),
             owner_pid: Some(311),
             owner_comm: Some("loader".to_owned()),
-            pinned: None,
+            ..Culprit::default()
         }),
         verdict: Some(verdict(Answer::UnreliableStack, None, 41)),
         stack: lines(&[
