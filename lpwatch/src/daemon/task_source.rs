@@ -12,20 +12,25 @@ use crate::{
     },
     model::{
         Direction, TaskOnOldCode, TaskSample,
-        evidence::{Evidence, Frame},
+        evidence::{Evidence, ForeignFrame, Frame, Suspect},
         snapshot::{Probe, Source},
     },
-    probe::{SeenTask, TaskIterator, state_letter},
+    probe::{CulpritFinder, SeenTask, TaskIterator, state_letter},
 };
 
 /// Tasks that /proc is asked about one by one; beyond it, only what the pass
 /// over all tasks gave is known.
 const ASKED: usize = 256;
 
+/// Who holds a program is asked of every process in turn, so not every second.
+const KNOWN_FOR: Duration = Duration::from_secs(10);
+
 /// Where the tasks are read from.
 pub(super) struct TaskSource {
     iterator: Option<Box<TaskIterator>>,
     symbols: Symbolizer,
+    /// Who is behind foreign frames, and since when that is known.
+    culprits: Option<(Duration, CulpritFinder)>,
 }
 
 /// A look, and what was missing from it.
@@ -40,6 +45,7 @@ impl TaskSource {
         Self {
             iterator: iterator.map(Box::new),
             symbols: Symbolizer::default(),
+            culprits: None,
         }
     }
 
@@ -83,7 +89,8 @@ impl TaskSource {
             match iterator.look(direction, at) {
                 Ok(look) => {
                     let switched = iterator.switched();
-                    let remaining = self.with_evidence(roots, look.remaining, &mut notes);
+                    let mut remaining = self.with_evidence(roots, look.remaining, &mut notes);
+                    self.name_suspects(roots, &mut remaining, at, &mut notes);
                     let total = look.total;
                     let sample = TaskSample {
                         at,
@@ -100,9 +107,47 @@ impl TaskSource {
                 Err(error) => notes.push(format!("The tasks were read from /proc: {error}.")),
             }
         }
-        let (sample, note) = look_at_procfs(roots, direction, at);
+        let (mut sample, note) = look_at_procfs(roots, direction, at);
         notes.extend(note);
+        if let Some(sample) = &mut sample {
+            self.name_suspects(roots, &mut sample.remaining, at, &mut notes);
+        }
         Looked { sample, notes }
+    }
+
+    /// Finds out who is behind the foreign frames on the tasks' stacks.
+    fn name_suspects(
+        &mut self,
+        roots: &Roots,
+        tasks: &mut [TaskOnOldCode],
+        at: Duration,
+        notes: &mut Vec<String>,
+    ) {
+        let foreign = |task: &TaskOnOldCode| {
+            let stack = task.evidence.stack.iter();
+            stack.map(ForeignFrame::of).any(|kind| kind.is_some())
+        };
+        if !tasks.iter().any(foreign) {
+            return;
+        }
+        let known = self
+            .culprits
+            .take()
+            .filter(|(since, _)| at.saturating_sub(*since) < KNOWN_FOR);
+        let (since, mut finder) = known.unwrap_or_else(|| (at, self.new_finder(roots)));
+        for task in tasks.iter_mut().filter(|task| foreign(task)) {
+            task.evidence.suspects = suspects(&mut finder, &task.evidence.stack);
+        }
+        notes.extend(finder.notes().iter().cloned());
+        self.culprits = Some((since, finder));
+    }
+
+    fn new_finder(&mut self, roots: &Roots) -> CulpritFinder {
+        let programs = match &mut self.iterator {
+            Some(iterator) => iterator.programs().map_err(|error| error.to_string()),
+            None => Err("BPF is not used".to_owned()),
+        };
+        CulpritFinder::new(roots, programs)
     }
 
     fn with_evidence(
@@ -160,6 +205,19 @@ impl TaskSource {
             evidence,
         }
     }
+}
+
+fn suspects(finder: &mut CulpritFinder, stack: &[Frame]) -> Vec<Suspect> {
+    let functions: Vec<&str> = stack.iter().map(|frame| frame.symbol.as_str()).collect();
+    let foreign = stack
+        .iter()
+        .enumerate()
+        .filter(|(_, frame)| ForeignFrame::of(frame).is_some());
+    let suspects = foreign.map(|(index, frame)| Suspect {
+        frame: index,
+        culprits: finder.of_frame(&frame.symbol, &functions),
+    });
+    suspects.collect()
 }
 
 fn frame(location: Location) -> Frame {

@@ -100,29 +100,3 @@ impl ForeignFrame {
         }
     }
 }
-
-/// Tasks switched, by way.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Switched {
-    /// The kernel checked the task's stack.
-    pub checked: u64,
-    /// It returned to user space.
-    pub user_return: u64,
-    /// Idle tasks, in the idle loop.
-    pub idle: u64,
-    /// An operator forced them.
-    pub forced: u64,
-}
-
-impl Switched {
-    /// What was added since `earlier`.
-    #[must_use]
-    pub fn since(&self, earlier: &Self) -> Self {
-        Self {
-            checked: self.checked.saturating_sub(earlier.checked),
-            user_return: self.user_return.saturating_sub(earlier.user_return),
-            idle: self.idle.saturating_sub(earlier.idle),
-            forced: self.forced.saturating_sub(earlier.forced),
-        }
-    }
-}

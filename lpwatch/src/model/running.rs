@@ -12,7 +12,7 @@ use super::{
     classify::{Finding, Ground, classify},
     evidence::{Evidence, Traits},
     next_steps::next_steps,
-    snapshot::{PastTransition, Transition, TrendPoint},
+    snapshot::{PastTransition, SwitchedBy, Transition, TrendPoint},
 };
 
 /// Points kept of the trend: two minutes at one a second.
@@ -38,6 +38,9 @@ pub(super) struct Running {
     pub tries: Option<u32>,
     pub signals: Option<u32>,
     tasks_total: Option<u32>,
+    /// Tasks switched before it began, and in it.
+    pub switched_before: SwitchedBy,
+    switched: Option<SwitchedBy>,
     remaining: Option<Remaining>,
     trend: VecDeque<TrendPoint>,
 }
@@ -93,6 +96,8 @@ impl Running {
             tries: None,
             signals: None,
             tasks_total: None,
+            switched_before: SwitchedBy::default(),
+            switched: None,
             remaining: None,
             trend: VecDeque::new(),
         }
@@ -152,6 +157,9 @@ impl Running {
         let at = now.at(sample.at);
         let left = sample.remaining.len();
         self.tasks_total = Some(sample.total);
+        self.switched = sample
+            .switched
+            .map(|switched| switched.since(&self.switched_before));
         self.last_heard = self.last_heard.max(sample.at);
         self.push_trend(left, &at);
         let born = self.direction_began.unwrap_or(at);
@@ -219,7 +227,16 @@ impl Running {
             traits,
             signalled: self.signals.is_some_and(|signals| signals > 0),
         };
-        let blockers = self.blockers(now, &ground);
+        let mut blockers = self.blockers(now, &ground);
+        let situation = Situation {
+            patch: &self.patch,
+            direction: self.direction,
+            age,
+            signals: self.signals,
+        };
+        for blocker in &mut blockers {
+            blocker.advice = advice(blocker, &situation);
+        }
         let phase = thresholds.phase(age, idle);
         Transition {
             direction: self.direction,
@@ -235,7 +252,7 @@ impl Running {
             seconds_without_progress: idle.map(seconds),
             trend: self.trend.iter().copied().collect(),
             next: next_steps(&self.patch, self.direction, phase, self.signals, &blockers),
-            switched: None,
+            switched: self.switched,
             blockers,
         }
     }

@@ -146,6 +146,19 @@ pub struct SwitchedBy {
     pub forced: u64,
 }
 
+impl SwitchedBy {
+    /// What was added since `earlier`.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        Self {
+            checked: self.checked.saturating_sub(earlier.checked),
+            user_return: self.user_return.saturating_sub(earlier.user_return),
+            idle: self.idle.saturating_sub(earlier.idle),
+            forced: self.forced.saturating_sub(earlier.forced),
+        }
+    }
+}
+
 /// One look at the number of tasks left.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrendPoint {

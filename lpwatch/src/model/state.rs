@@ -15,7 +15,10 @@ use super::{
     Thresholds,
     evidence::Traits,
     running::{self, Running},
-    snapshot::{Function, Object, PastTransition, Patch, Probe, SCHEMA_VERSION, Snapshot, Source},
+    snapshot::{
+        Function, Object, PastTransition, Patch, Probe, SCHEMA_VERSION, Snapshot, Source,
+        SwitchedBy,
+    },
 };
 
 /// Transitions remembered.
@@ -56,6 +59,8 @@ pub struct Model {
     past: VecDeque<PastTransition>,
     complaints: Vec<(Duration, String)>,
     events_lost: u64,
+    /// Tasks switched, by way, when lpwatch last looked.
+    switched: SwitchedBy,
     /// Events of the running transition may have been lost.
     doubtful: bool,
 }
@@ -73,6 +78,7 @@ impl Model {
             past: VecDeque::new(),
             complaints: Vec::new(),
             events_lost: 0,
+            switched: SwitchedBy::default(),
             doubtful: false,
         }
     }
@@ -201,7 +207,9 @@ impl Model {
         }
         self.finish(at, Some(Outcome::Unknown), None);
         self.ending = None;
-        self.running = Some(Running::new(patch, direction, at).begin(at));
+        let mut running = Running::new(patch, direction, at).begin(at);
+        running.switched_before = self.switched;
+        self.running = Some(running);
     }
 
     /// The running transition, or one made from an event whose beginning was
@@ -363,6 +371,7 @@ impl Model {
 
     /// Takes in a look at all tasks.
     pub fn sample(&mut self, sample: TaskSample, now: &Moment) {
+        self.switched = sample.switched.unwrap_or(self.switched);
         if let Some(running) = &mut self.running {
             running.sample(sample, now);
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::evidence::{Evidence, Switched};
+use super::{evidence::Evidence, snapshot::SwitchedBy};
 
 /// Which way a transition goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -144,7 +144,7 @@ pub struct TaskSample {
     pub total: u32,
     pub remaining: Vec<TaskOnOldCode>,
     /// Tasks switched, by way, since lpwatch watches that.
-    pub switched: Option<Switched>,
+    pub switched: Option<SwitchedBy>,
 }
 
 /// A task that has not switched.

@@ -48,11 +48,16 @@ impl Hooks {
     /// Whether beginnings and ends of transitions are hooked.
     #[must_use]
     pub fn follow_transitions(&self) -> bool {
-        policy::ESSENTIAL.iter().all(|essential| {
-            self.probes
-                .iter()
-                .any(|probe| probe.fact == *essential && probe.attached)
-        })
+        policy::ESSENTIAL
+            .iter()
+            .all(|essential| self.has(essential))
+    }
+
+    /// Whether the hook for this fact is attached.
+    pub(super) fn has(&self, fact: &str) -> bool {
+        self.probes
+            .iter()
+            .any(|probe| probe.fact == fact && probe.attached)
     }
 }
 

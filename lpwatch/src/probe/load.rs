@@ -56,7 +56,7 @@ pub fn load_task_iterator(
         probes.push(attach_verdicts(&mut bpf, &types));
     }
     let verdicts = watched_verdicts(&mut bpf, &probes)?;
-    Ok((TaskIterator::new(bpf, verdicts)?, probes))
+    Ok((TaskIterator::new(bpf, verdicts, false)?, probes))
 }
 
 /// The verdicts' maps, if their hook is among `probes`.
@@ -88,7 +88,8 @@ pub fn load_hooks(
     probes.push(attach_verdicts(&mut bpf, &types));
     let verdicts = watched_verdicts(&mut bpf, &probes)?;
     let hooks = Hooks::new(&mut bpf, probes, options.bpf_log)?;
-    Ok((TaskIterator::new(bpf, verdicts)?, hooks))
+    let watches_ways = hooks.has("switched");
+    Ok((TaskIterator::new(bpf, verdicts, watches_ways)?, hooks))
 }
 
 fn kernel_types(roots: &Roots) -> Result<KernelTypes, ProbeError> {

@@ -13,10 +13,7 @@ use aya::{
 };
 use lpwatch_common::task::{MAX_FRAMES, PF_KTHREAD, RECORD_TASK, RECORD_TOTALS, TaskRecord};
 
-use crate::model::{
-    Direction,
-    evidence::{Answers, Switched},
-};
+use crate::model::{Direction, evidence::Answers, snapshot::SwitchedBy};
 
 use super::{ProbeError, records::text, verdicts::Verdicts};
 
@@ -27,6 +24,8 @@ pub struct TaskIterator {
     target: Array<MapData, i32>,
     /// Where the kernel's verdicts are watched.
     verdicts: Option<Verdicts>,
+    /// Whether every way to switch is watched.
+    watches_ways: bool,
 }
 
 /// One pass over all tasks.
@@ -54,7 +53,11 @@ pub struct SeenTask {
 }
 
 impl TaskIterator {
-    pub(super) fn new(mut bpf: Ebpf, verdicts: Option<Verdicts>) -> Result<Self, ProbeError> {
+    pub(super) fn new(
+        mut bpf: Ebpf,
+        verdicts: Option<Verdicts>,
+        watches_ways: bool,
+    ) -> Result<Self, ProbeError> {
         let map = bpf
             .take_map("TASK_TARGET")
             .ok_or_else(|| ProbeError::Failed {
@@ -66,6 +69,7 @@ impl TaskIterator {
             bpf,
             target,
             verdicts,
+            watches_ways,
         })
     }
 
@@ -77,8 +81,9 @@ impl TaskIterator {
 
     /// Tasks switched, by way, since the hooks were attached.
     #[must_use]
-    pub fn switched(&self) -> Option<Switched> {
-        self.verdicts.as_ref().map(Verdicts::switched)
+    pub fn switched(&self) -> Option<SwitchedBy> {
+        let verdicts = self.verdicts.as_ref().filter(|_| self.watches_ways)?;
+        Some(verdicts.switched())
     }
 
     /// One pass over all tasks: who has not switched in this direction.

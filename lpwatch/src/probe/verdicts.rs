@@ -11,10 +11,7 @@ use lpwatch_common::verdict::{
     VerdictRecord,
 };
 
-use crate::model::{
-    Answer,
-    evidence::{Answers, Switched},
-};
+use crate::model::{Answer, evidence::Answers, snapshot::SwitchedBy};
 
 use super::{ProbeError, records::text};
 
@@ -57,13 +54,13 @@ impl Verdicts {
     }
 
     /// Tasks switched, by way, since the hooks were attached.
-    pub fn switched(&self) -> Switched {
+    pub fn switched(&self) -> SwitchedBy {
         let count = |way| {
             self.switched
                 .get(&way, 0)
                 .map_or(0, |counts| counts.iter().sum())
         };
-        Switched {
+        SwitchedBy {
             checked: count(SWITCHED_CHECKED),
             user_return: count(SWITCHED_USER_RETURN),
             idle: count(SWITCHED_IDLE),
