@@ -7,8 +7,8 @@ pub const PROGRAM_NAME_LEN: usize = 16;
 /// `BPF_TAG_SIZE` (include/uapi/linux/bpf.h).
 pub const TAG_LEN: usize = 8;
 
-/// Room for the name of the traced function, its NUL included. A name that
-/// fills it may have been cut off.
+/// Room for the name of a function, its NUL included. A name that fills it may
+/// have been cut off.
 pub const FUNCTION_NAME_LEN: usize = 64;
 
 /// `attached` of a program that is loaded, but attached to no trampoline.
@@ -53,9 +53,12 @@ pub struct ProgramRecord {
     pub name: [u8; PROGRAM_NAME_LEN],
     /// `bpf_prog.aux->attach_func_name`, NUL padded.
     pub function_name: [u8; FUNCTION_NAME_LEN],
+    /// The name in its symbol (`bpf_prog.aux->ksym.name`), NUL padded: that of
+    /// its own function, where the program has BTF.
+    pub symbol_name: [u8; FUNCTION_NAME_LEN],
 }
 
-const _: () = assert!(size_of::<ProgramRecord>() == 112);
+const _: () = assert!(size_of::<ProgramRecord>() == 176);
 
 /// One link that attaches a program to a trampoline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +91,7 @@ impl ProgramRecord {
             tag: fields.bytes()?,
             name: fields.bytes()?,
             function_name: fields.bytes()?,
+            symbol_name: fields.bytes()?,
         })
     }
 }

@@ -37,6 +37,10 @@ constants! {
     OFF_AUX_BTF: u32 = ABSENT_OFFSET;
     /// `struct bpf_prog_aux.attach_func_name`
     OFF_AUX_FUNCTION_NAME: u32 = ABSENT_OFFSET;
+    /// `struct bpf_prog_aux.ksym`
+    OFF_AUX_KSYM: u32 = ABSENT_OFFSET;
+    /// `struct bpf_ksym.name`
+    OFF_KSYM_NAME: u32 = ABSENT_OFFSET;
     /// `struct bpf_prog_aux.tramp_hlist`, before 5.19
     OFF_AUX_NODE: u32 = ABSENT_OFFSET;
     /// `struct hlist_node.pprev`
@@ -115,7 +119,8 @@ pub extern "C" fn programs(ctx: *const IterObject) -> i32 {
             btf: read_member(follow(aux, &OFF_AUX_BTF), &OFF_BTF_ID).unwrap_or(0),
             tag: read_member(program, &OFF_PROG_TAG).unwrap_or([0; TAG_LEN]),
             name: read_member(aux, &OFF_AUX_NAME).unwrap_or([0; PROGRAM_NAME_LEN]),
-            function_name: function_name(aux),
+            function_name: string(follow(aux, &OFF_AUX_FUNCTION_NAME)),
+            symbol_name: string(symbol_name(aux)),
         },
     );
     0
@@ -134,9 +139,18 @@ fn attached(aux: *const u8) -> u32 {
     }
 }
 
-fn function_name(aux: *const u8) -> [u8; FUNCTION_NAME_LEN] {
+/// Where the name begins in `bpf_prog_<tag>_<name>`, or null.
+fn symbol_name(aux: *const u8) -> *const u8 {
+    const BEFORE: usize = "bpf_prog_".len() + 2 * TAG_LEN + "_".len();
+    let (ksym, name) = (OFF_AUX_KSYM.load(), OFF_KSYM_NAME.load());
+    if aux.is_null() || ksym == ABSENT_OFFSET || name == ABSENT_OFFSET {
+        return core::ptr::null();
+    }
+    aux.wrapping_add(ksym as usize + name as usize + BEFORE)
+}
+
+fn string(text: *const u8) -> [u8; FUNCTION_NAME_LEN] {
     let mut name = [0; FUNCTION_NAME_LEN];
-    let text = follow(aux, &OFF_AUX_FUNCTION_NAME);
     if !text.is_null() {
         // A failed read leaves the name empty.
         // SAFETY: the helper checks the address and fails rather than faults.

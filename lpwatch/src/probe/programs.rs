@@ -22,7 +22,7 @@ const LINKS: (&str, &str) = ("links", "bpf_link");
 
 /// Constant, structure, member. What this kernel lacks is left absent, and the
 /// fact with it.
-const OFFSETS: [(&str, &str, &str); 17] = [
+const OFFSETS: [(&str, &str, &str); 19] = [
     ("OFF_PROG_AUX", "bpf_prog", "aux"),
     ("OFF_PROG_TYPE", "bpf_prog", "type"),
     ("OFF_PROG_ATTACH_TYPE", "bpf_prog", "expected_attach_type"),
@@ -32,6 +32,8 @@ const OFFSETS: [(&str, &str, &str); 17] = [
     ("OFF_AUX_FUNCTION", "bpf_prog_aux", "attach_btf_id"),
     ("OFF_AUX_BTF", "bpf_prog_aux", "attach_btf"),
     ("OFF_AUX_FUNCTION_NAME", "bpf_prog_aux", "attach_func_name"),
+    ("OFF_AUX_KSYM", "bpf_prog_aux", "ksym"),
+    ("OFF_KSYM_NAME", "bpf_ksym", "name"),
     ("OFF_AUX_NODE", "bpf_prog_aux", "tramp_hlist"),
     ("OFF_NODE_PREVIOUS", "hlist_node", "pprev"),
     ("OFF_BTF_ID", "btf", "id"),

@@ -45,6 +45,7 @@ fn record(id: u32) -> ProgramRecord {
         tag: TAG,
         name: *b"on_exit\0\0\0\0\0\0\0\0\0",
         function_name,
+        symbol_name: [0; 64],
     }
 }
 

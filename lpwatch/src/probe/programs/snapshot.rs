@@ -4,10 +4,13 @@ use std::{collections::BTreeSet, fmt::Write as _};
 
 use lpwatch_common::program::{
     ATTACH_FEXIT, ATTACH_LSM_MAC, ATTACH_MODIFY_RETURN, ATTACHED_UNKNOWN, ATTACHED_YES,
-    FUNCTION_NAME_LEN, LinkRecord, PROGRAM_LSM, PROGRAM_TRACING, ProgramRecord,
+    FUNCTION_NAME_LEN, LinkRecord, PROGRAM_LSM, PROGRAM_NAME_LEN, PROGRAM_TRACING, ProgramRecord,
 };
 
 use crate::probe::records::text;
+
+/// How much the kernel keeps of a program's name.
+const NAME_MAX: usize = PROGRAM_NAME_LEN - 1;
 
 /// What a trampoline's symbol says of what it traces
 /// (`bpf_trampoline_compute_key`, `include/linux/bpf_verifier.h`).
@@ -45,7 +48,8 @@ impl Traced {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForeignProgram {
     pub id: u32,
-    /// Its name, cut off by the kernel after 15 bytes.
+    /// Its name; one that the kernel cut off after 15 bytes is taken from its
+    /// symbol, which has it in full where the program has BTF.
     pub name: Option<String>,
     /// The kernel's digest of its code, 16 hexadecimal digits.
     pub tag: String,
@@ -58,7 +62,11 @@ pub struct ForeignProgram {
 
 impl ForeignProgram {
     fn new(record: ProgramRecord) -> Self {
-        let name = text(&record.name);
+        let mut name = text(&record.name);
+        let full = text(&record.symbol_name);
+        if name.len() == NAME_MAX && full.len() < FUNCTION_NAME_LEN - 1 && full.starts_with(&name) {
+            name = full;
+        }
         let traces = text(&record.function_name);
         // One that fills its room may have been cut off.
         let whole = (1..FUNCTION_NAME_LEN - 1).contains(&traces.len());
@@ -149,7 +157,9 @@ impl Programs {
         let mut found: Vec<_> = self.all.iter().filter(|one| one.tag == tag).collect();
         let named = |one: &&ForeignProgram| {
             let known = one.name.as_deref();
-            known.is_some_and(|known| known == name || known.len() == 15 && name.starts_with(known))
+            known.is_some_and(|known| {
+                known == name || known.len() == NAME_MAX && name.starts_with(known)
+            })
         };
         if found.iter().any(named) {
             found.retain(named);

@@ -1,6 +1,6 @@
 //! Programs as the kernels give them, and what is told of them.
 
-use lpwatch_common::program::{ATTACHED_NO, PROGRAM_NAME_LEN};
+use lpwatch_common::program::ATTACHED_NO;
 
 use super::*;
 
@@ -25,6 +25,7 @@ fn record(id: u32, attach_type: u32, name: &str) -> ProgramRecord {
         tag: [0xa0, 0x4f, 0x5e, 0xef, 0x06, 0xa7, 0xf5, 0x55],
         name: padded::<PROGRAM_NAME_LEN>(name),
         function_name: padded("hrtimer_nanosleep"),
+        symbol_name: padded(name),
     }
 }
 
@@ -61,6 +62,17 @@ fn a_program_is_told_as_the_kernel_names_it() {
     assert_eq!(program.tag, "a04f5eef06a7f555");
     assert_eq!(program.kind, Some("fexit"));
     assert_eq!(program.traces.as_deref(), Some("hrtimer_nanosleep"));
+
+    for (symbol, expected) in [
+        ("a_name_15_bytes_and_more", "a_name_15_bytes_and_more"),
+        ("another_name", "a_name_15_bytes"),
+    ] {
+        let program = ForeignProgram::new(ProgramRecord {
+            symbol_name: padded(symbol),
+            ..record(7, ATTACH_FEXIT, "a_name_15_bytes")
+        });
+        assert_eq!(program.name.as_deref(), Some(expected));
+    }
 
     let cut_off = ProgramRecord {
         function_name: padded(&"f".repeat(FUNCTION_NAME_LEN - 1)),
