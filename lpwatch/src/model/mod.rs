@@ -13,6 +13,7 @@ mod event;
 pub mod evidence;
 mod next_steps;
 mod phase;
+mod remaining;
 mod running;
 pub mod snapshot;
 mod state;

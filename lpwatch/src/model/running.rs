@@ -1,18 +1,16 @@
 //! A transition under way: progress, blockers, and how it will be recorded.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    time::Duration,
-};
+use std::{collections::VecDeque, time::Duration};
 
 use super::{
-    Blocker, Direction, Moment, Outcome, PatchView, Reason, TaskOnOldCode, TaskSample, Thresholds,
-    Verdict,
+    Blocker, Direction, Moment, Outcome, PatchView, TaskSample, Thresholds,
     advice::{Situation, advice},
-    classify::{Finding, Ground, classify},
-    evidence::{Evidence, Traits},
+    classify::Ground,
+    evidence::Traits,
     next_steps::next_steps,
+    remaining::Remaining,
     snapshot::{PastTransition, SwitchedBy, Transition, TrendPoint},
+    time::{milliseconds, seconds},
 };
 
 /// Points kept of the trend: two minutes at one a second.
@@ -65,21 +63,6 @@ impl Turns {
             Self { .. } => Outcome::Completed,
         }
     }
-}
-
-/// The tasks left and since when there have been so few.
-#[derive(Clone, Debug)]
-struct Remaining {
-    tasks: Vec<TaskOnOldCode>,
-    /// When each was first seen on old code.
-    since: HashMap<u32, Moment>,
-    lowest: usize,
-    lowest_since: Moment,
-    /// Whether the number has ever fallen while lpwatch looked.
-    fell: bool,
-    looks: u32,
-    /// Looks in a row that found no task left.
-    empty_looks: u32,
 }
 
 impl Running {
@@ -162,39 +145,12 @@ impl Running {
             .map(|switched| switched.since(&self.switched_before));
         self.last_heard = self.last_heard.max(sample.at);
         self.push_trend(left, &at);
-        let born = self.direction_began.unwrap_or(at);
-        let previous = self.remaining.take();
-        let first = previous.is_none();
-        let mut next = previous.unwrap_or_else(|| Remaining {
-            tasks: Vec::new(),
-            since: HashMap::new(),
-            lowest: left,
-            lowest_since: at,
-            fell: false,
-            looks: 0,
-            empty_looks: 0,
-        });
-        if left < next.lowest {
-            next.lowest = left;
-            next.lowest_since = at;
-            next.fell = true;
-        }
         // What the first look finds was there from the beginning.
-        let since_when = if first { born } else { at };
-        let old = std::mem::take(&mut next.since);
-        next.since = sample
-            .remaining
-            .iter()
-            .map(|task| (task.tid, old.get(&task.tid).copied().unwrap_or(since_when)))
-            .collect();
-        next.tasks = sample.remaining;
-        next.looks = next.looks.saturating_add(1);
-        next.empty_looks = if left == 0 {
-            next.empty_looks.saturating_add(1)
-        } else {
-            0
-        };
-        self.remaining = Some(next);
+        let born = self.direction_began.unwrap_or(at);
+        let remaining = self.remaining.take();
+        let mut remaining = remaining.unwrap_or_else(|| Remaining::new(left, at));
+        remaining.look(sample.remaining, at, born);
+        self.remaining = Some(remaining);
     }
 
     fn push_trend(&mut self, left: usize, at: &Moment) {
@@ -202,9 +158,8 @@ impl Running {
         if self.trend.len() == TREND_POINTS {
             self.trend.pop_front();
         }
-        let seconds = at.since(&self.first_seen).as_secs_f64();
         self.trend.push_back(TrendPoint {
-            seconds: round(seconds),
+            seconds: seconds(at.since(&self.first_seen)),
             remaining,
         });
     }
@@ -227,16 +182,7 @@ impl Running {
             traits,
             signalled: self.signals.is_some_and(|signals| signals > 0),
         };
-        let mut blockers = self.blockers(now, &ground);
-        let situation = Situation {
-            patch: &self.patch,
-            direction: self.direction,
-            age,
-            signals: self.signals,
-        };
-        for blocker in &mut blockers {
-            blocker.advice = advice(blocker, &situation);
-        }
+        let blockers = self.blockers(now, &ground);
         let phase = thresholds.phase(age, idle);
         Transition {
             direction: self.direction,
@@ -260,41 +206,25 @@ impl Running {
     /// For how long no task is known to have switched. Where lpwatch never saw
     /// one do so, that is since the beginning: it may have come late.
     fn without_progress(&self, now: &Moment) -> Option<Duration> {
-        let since = match &self.remaining {
-            Some(remaining) if remaining.fell => Some(remaining.lowest_since),
-            // A single look has no idea of before.
-            Some(remaining) if self.direction_began.is_none() && remaining.looks > 1 => {
-                Some(remaining.lowest_since)
-            }
-            Some(_) | None => self.direction_began,
-        };
-        since.map(|since| now.since(&since))
+        let remaining = self.remaining.as_ref();
+        let watched = self.direction_began.is_none();
+        let seen = remaining.and_then(|remaining| remaining.unchanged_since(watched));
+        seen.or(self.direction_began).map(|since| now.since(&since))
     }
 
-    /// Whether a task is left about which the kernel was not heard. Only the
-    /// first tasks count: the rest is shown in sums.
+    /// Whether a task is left about which the kernel was not heard.
     pub fn lacks_answers(&self) -> bool {
-        const FIRST: usize = 256;
-        let tasks = self.remaining.iter().flat_map(|remaining| &remaining.tasks);
-        tasks
-            .take(FIRST)
-            .any(|task| task.evidence.answers.is_none())
+        self.remaining
+            .as_ref()
+            .is_some_and(Remaining::lacks_answers)
     }
 
     fn tasks_remaining(&self) -> Option<u32> {
-        let remaining = self.remaining.as_ref()?;
-        Some(u32::try_from(remaining.tasks.len()).unwrap_or(u32::MAX))
+        self.remaining.as_ref().map(Remaining::count)
     }
 
     fn blockers(&self, now: &Moment, ground: &Ground<'_>) -> Vec<Blocker> {
-        let Some(Remaining {
-            tasks,
-            since,
-            looks,
-            empty_looks,
-            ..
-        }) = &self.remaining
-        else {
+        let Some(remaining) = &self.remaining else {
             return Vec::new();
         };
         let situation = Situation {
@@ -303,25 +233,11 @@ impl Running {
             age: self.direction_began.map(|began| now.since(&began)),
             signals: self.signals,
         };
-        let advised = |mut blocker: Blocker| {
-            blocker.advice = advice(&blocker, &situation);
-            blocker
-        };
-        if *empty_looks > 1 {
-            return vec![advised(idle_cpus())];
+        let mut blockers = remaining.blockers(now, ground, self.direction_began.is_some());
+        for blocker in &mut blockers {
+            blocker.advice = advice(blocker, &situation);
         }
-        let known = self.direction_began.is_some() || *looks > 1;
-        let since = |tid| {
-            since
-                .get(tid)
-                .filter(|_| known)
-                .map(|since| now.since(since))
-        };
-        tasks
-            .iter()
-            .map(|task| blocker(task, classify(task, ground), since(&task.tid), now))
-            .map(advised)
-            .collect()
+        blockers
     }
 
     /// The record of this transition, ended at `ended`.
@@ -350,81 +266,4 @@ impl Running {
             recorded_after_ms: recorded.map(milliseconds),
         }
     }
-}
-
-/// Idle tasks have no entry in /proc and no place in the task list: they are
-/// what is left when no task is and the transition still goes on.
-fn idle_cpus() -> Blocker {
-    let task = TaskOnOldCode {
-        tid: 0,
-        tgid: 0,
-        comm: "swapper".to_owned(),
-        kthread: true,
-        evidence: Evidence::default(),
-    };
-    let finding = Finding {
-        reason: Some(Reason::Idle),
-        ..Finding::default()
-    };
-    blocker(&task, finding, None, &Moment::default())
-}
-
-fn blocker(
-    task: &TaskOnOldCode,
-    finding: Finding,
-    since: Option<Duration>,
-    now: &Moment,
-) -> Blocker {
-    let TaskOnOldCode {
-        tid,
-        tgid,
-        comm,
-        kthread,
-        evidence,
-    } = task;
-    let Finding {
-        reason,
-        cause,
-        function,
-        program,
-        blocking_frame,
-    } = finding;
-    let ago = |at: Duration| seconds(now.boot.saturating_sub(at));
-    Blocker {
-        tid: *tid,
-        tgid: *tgid,
-        comm: comm.clone(),
-        kthread: *kthread,
-        ns_tid: evidence.ns_tid,
-        ns_tgid: evidence.ns_tgid,
-        state: evidence.state,
-        verdict: evidence.answers.as_ref().map(|answers| Verdict {
-            answer: answers.answer,
-            function: answers.function.clone(),
-            tries: answers.tries,
-            first_seconds: ago(answers.first),
-            last_seconds: ago(answers.last),
-        }),
-        reason,
-        cause,
-        function,
-        program,
-        since_seconds: since.map(seconds),
-        stack: evidence.stack.iter().map(ToString::to_string).collect(),
-        blocking_frame,
-        advice: None,
-    }
-}
-
-pub(super) fn seconds(duration: Duration) -> f64 {
-    round(duration.as_secs_f64())
-}
-
-pub(super) fn milliseconds(duration: Duration) -> f64 {
-    round(duration.as_secs_f64() * 1e3)
-}
-
-/// Three digits behind the point: what the clocks are good for.
-fn round(value: f64) -> f64 {
-    (value * 1e3).round() / 1e3
 }

@@ -14,11 +14,12 @@ use super::{
     Direction, Event, EventKind, EventSource, Moment, Outcome, PatchView, SystemView, TaskSample,
     Thresholds,
     evidence::Traits,
-    running::{self, Running},
+    running::Running,
     snapshot::{
         Function, Object, PastTransition, Patch, Probe, SCHEMA_VERSION, Snapshot, Source,
         SwitchedBy,
     },
+    time::milliseconds,
 };
 
 /// Transitions remembered.
@@ -262,7 +263,7 @@ impl Model {
         }
         let mut past = refusal(Some(patch), at, message);
         past.errno = Some(errno);
-        past.recorded_after_ms = Some(running::milliseconds(now.since(&at)));
+        past.recorded_after_ms = Some(milliseconds(now.since(&at)));
         self.remember(past);
     }
 

@@ -22,7 +22,7 @@ impl Moment {
             .and_then(|ago| self.wall.checked_sub(ago));
         Self {
             boot,
-            wall: wall.map_or(self.wall, round),
+            wall: wall.map_or(self.wall, to_milliseconds),
         }
     }
 
@@ -34,6 +34,21 @@ impl Moment {
 }
 
 /// Milliseconds are as much as two clocks read one after the other can tell.
-fn round(wall: Timestamp) -> Timestamp {
+fn to_milliseconds(wall: Timestamp) -> Timestamp {
     Timestamp::from_millisecond(wall.as_millisecond()).unwrap_or(wall)
+}
+
+/// As fractional seconds, for people and JSON.
+pub(super) fn seconds(duration: Duration) -> f64 {
+    three_digits(duration.as_secs_f64())
+}
+
+/// As fractional milliseconds.
+pub(super) fn milliseconds(duration: Duration) -> f64 {
+    three_digits(duration.as_secs_f64() * 1e3)
+}
+
+/// Three digits behind the point: what the clocks are good for.
+fn three_digits(value: f64) -> f64 {
+    (value * 1e3).round() / 1e3
 }
