@@ -100,8 +100,13 @@ fn find(roots: &Roots, wanted: &[u64]) -> Result<Option<Vec<Option<Location>>>, 
         };
         any_address |= address != 0;
         // A return address is behind the call: it may even be behind the end
-        // of a function that does not return. So only what starts before it.
-        let first = wanted.partition_point(|wanted| *wanted <= address);
+        // of a function that does not return. So only what starts before it,
+        // but for code that is returned to without ever having called.
+        let first = if RETURNED_TO.contains(&rest) {
+            wanted.partition_point(|wanted| *wanted < address)
+        } else {
+            wanted.partition_point(|wanted| *wanted <= address)
+        };
         if let Some(best) = best.get_mut(first)
             && best.as_ref().is_none_or(|(better, _)| *better < address)
         {
@@ -123,6 +128,14 @@ fn find(roots: &Roots, wanted: &[u64]) -> Result<Option<Vec<Option<Location>>>, 
     });
     Ok(Some(located.collect()))
 }
+
+/// Trampolines put in place of a return address
+/// (`arch/x86/kernel/kprobes/core.c`, `kernel/trace/rethook.c`).
+const RETURNED_TO: [&[u8]; 3] = [
+    b"kretprobe_trampoline",
+    b"__kretprobe_trampoline",
+    b"arch_rethook_trampoline",
+];
 
 /// No function is this long: what is further away is not code of it.
 const FAR: u64 = 1 << 20;
@@ -229,6 +242,16 @@ ffffffffc0002000 t bpf_trampoline_6442536263\t[bpf]
             symbols.locate(0xffff_ffff_8100_0300).unwrap().symbol,
             "first"
         );
+    }
+
+    #[test]
+    fn a_return_probes_trampoline_is_returned_to_at_its_start() {
+        let kallsyms =
+            "ffffffff81000100 t elfcorehdr_read\nffffffff81000140 T kretprobe_trampoline\n";
+        let symbols = symbolizer(kallsyms, &[0xffff_ffff_8100_0140, 0xffff_ffff_8100_013f]);
+        let symbol = |address| symbols.locate(address).unwrap().symbol.as_str();
+        assert_eq!(symbol(0xffff_ffff_8100_0140), "kretprobe_trampoline");
+        assert_eq!(symbol(0xffff_ffff_8100_013f), "elfcorehdr_read");
     }
 
     #[test]
