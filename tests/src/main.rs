@@ -4,10 +4,14 @@
 //! booted, as root, with lpwatch at /bin/lpwatch and the test modules in
 //! /modules. It must never run on a machine that matters: it loads livepatches.
 
+mod actor;
 mod contract;
+mod foreign;
 mod guest;
 mod lpwatch;
+mod oracle;
 mod patch;
+mod reasons;
 mod restricted;
 mod runner;
 mod scenarios;
@@ -46,6 +50,12 @@ enum Command {
         #[arg(long)]
         comm: Option<String>,
     },
+    /// Play a part that a scenario needs beside itself
+    #[command(hide = true)]
+    Act {
+        #[command(subcommand)]
+        part: actor::Part,
+    },
     /// Give up rights or hide a folder, then become the command given
     #[command(hide = true)]
     Restricted(restricted::Options),
@@ -59,6 +69,7 @@ fn main() -> ExitCode {
         }
         Command::Run { only } => runner::run(&only),
         Command::Pause { comm } => report(sleeper::sleep_here(comm.as_deref())),
+        Command::Act { part } => report(actor::play(&part)),
         Command::Restricted(options) => report(restricted::become_command(&options)),
     }
 }

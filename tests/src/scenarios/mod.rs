@@ -5,11 +5,17 @@ mod clean_end;
 mod degraded;
 mod easy;
 mod forced;
+mod harmless;
 mod idle;
 mod killed_daemon;
+mod many_threads;
 mod objects;
 mod odd_names;
 mod overflow;
+mod reason_asleep;
+mod reason_foreign;
+mod reason_kernel;
+mod reason_restless;
 mod refused;
 mod replace;
 mod sleepers;
@@ -64,6 +70,20 @@ pub const ALL: &[Scenario] = &[
     scenario("no_livepatch", degraded::no_livepatch),
     scenario("clean_end", clean_end::run),
     scenario("idle", idle::run),
+    scenario("reason_kthread", reason_asleep::kthread),
+    scenario("reason_sleepers", reason_asleep::sleepers),
+    scenario("reason_stopped", reason_asleep::stopped),
+    scenario("reason_many", reason_asleep::many),
+    scenario("reason_odd_comm", reason_asleep::odd_comm),
+    scenario("reason_reversal", reason_asleep::reversal),
+    scenario("reason_busy_kthread", reason_kernel::busy),
+    scenario("reason_uninterruptible", reason_kernel::uninterruptible),
+    scenario("reason_fexit", reason_foreign::fexit),
+    scenario("reason_kretprobe", reason_foreign::kretprobe),
+    scenario("reason_forking", reason_restless::forking),
+    scenario("reason_hidden_symbols", reason_restless::hidden_symbols),
+    scenario("harmless", harmless::run),
+    scenario("many_threads", many_threads::run),
     Scenario {
         name: "forced",
         own_boot: true,

@@ -1,0 +1,174 @@
+//! Processes that a scenario needs beside itself: this program again, with a
+//! part to play, ended when their scenario ends.
+
+use std::env;
+use std::fs;
+use std::hint;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, pause};
+
+use crate::foreign;
+
+/// Stacks of threads that do nothing.
+const SMALL_STACK: usize = 16 * 1024;
+
+/// Memory that threads leave to others.
+const ROOM_KIB: usize = 300 * 1024;
+
+#[derive(clap::Subcommand)]
+pub enum Part {
+    /// Threads that sleep in pause(2), beside the first one, which does as well
+    Pausing { threads: usize },
+    /// Threads that sleep in nanosleep(2), beside the first one
+    Napping { threads: usize },
+    /// A thread that starts processes, one after the other
+    Forking,
+    /// A thread that computes for ever on the first processor
+    Computing,
+    /// A thread that reads a file, once
+    Reading { file: String },
+    /// A thread that holds a foreign BPF program
+    Foreign,
+}
+
+/// What the processes do.
+pub fn play(part: &Part) -> Result<()> {
+    match part {
+        Part::Pausing { threads } => many(*threads, || {
+            pause();
+        }),
+        Part::Napping { threads } => many(*threads, || thread::sleep(Duration::from_secs(1000))),
+        Part::Forking => forking(),
+        Part::Computing => computing(),
+        Part::Reading { file } => {
+            println!("ready");
+            fs::read(file)?;
+            Ok(())
+        }
+        Part::Foreign => foreign::hold(),
+    }
+}
+
+/// Fewer than asked for, if there is no room for more.
+fn many(threads: usize, sleep: fn()) -> Result<()> {
+    let forever = move || {
+        loop {
+            sleep();
+        }
+    };
+    let mut started = 0;
+    while started < threads && (started % 500 != 0 || is_room()?) {
+        let thread = thread::Builder::new().stack_size(SMALL_STACK);
+        if thread.spawn(forever).is_err() {
+            break;
+        }
+        started += 1;
+    }
+    println!("ready {started}");
+    forever()
+}
+
+/// Whether there is memory enough for more threads, and for all else.
+fn is_room() -> Result<bool> {
+    let text = fs::read_to_string("/proc/meminfo")?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"))
+        .context("no MemAvailable")?;
+    let kib: usize = line.trim().trim_end_matches(" kB").parse()?;
+    Ok(kib > ROOM_KIB)
+}
+
+fn forking() -> Result<()> {
+    println!("ready");
+    loop {
+        let mut child = Command::new("/bin/true").spawn()?;
+        child.wait()?;
+        thread::spawn(|| {})
+            .join()
+            .map_err(|_| anyhow::anyhow!("a thread panicked"))?;
+    }
+}
+
+fn computing() -> Result<()> {
+    let mut first = CpuSet::new();
+    first.set(0)?;
+    sched_setaffinity(Pid::from_raw(0), &first)?;
+    println!("ready");
+    loop {
+        hint::black_box(0);
+    }
+}
+
+/// Such a process.
+pub struct Actor {
+    child: Child,
+    pub first_words: String,
+}
+
+impl Actor {
+    /// Starts it, and waits until it says that it is ready.
+    pub fn start(part: &[&str]) -> Result<Self> {
+        let child = Command::new(env::current_exe()?)
+            .arg("act")
+            .args(part)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("starting {part:?}"))?;
+        let mut actor = Self {
+            child,
+            first_words: String::new(),
+        };
+        let stdout = actor.child.stdout.take().context("no stdout")?;
+        BufReader::new(stdout).read_line(&mut actor.first_words)?;
+        ensure!(
+            actor.first_words.starts_with("ready"),
+            "{part:?} ended before it was ready"
+        );
+        Ok(actor)
+    }
+
+    pub fn pid(&self) -> Result<i32> {
+        Ok(i32::try_from(self.child.id())?)
+    }
+
+    /// Its threads.
+    pub fn tids(&self) -> Vec<i32> {
+        let folder = format!("/proc/{}/task", self.child.id());
+        let names = crate::guest::names_in(folder.as_ref());
+        names.iter().filter_map(|name| name.parse().ok()).collect()
+    }
+
+    /// Waits until all its threads sleep in a function.
+    pub fn wait_in(&self, function: &str) -> Result<()> {
+        for tid in self.tids() {
+            let path = format!("/proc/{}/task/{tid}/stack", self.child.id());
+            crate::guest::wait_until("the thread sleeps where it should", || {
+                let stack = fs::read_to_string(&path).context("the thread is gone")?;
+                Ok(stack.contains(function))
+            })
+            .with_context(|| format!("{function}: {:?}", fs::read_to_string(&path)))?;
+        }
+        Ok(())
+    }
+
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        kill(Pid::from_raw(self.pid()?), signal).with_context(|| format!("sending {signal}"))
+    }
+}
+
+impl Drop for Actor {
+    fn drop(&mut self) {
+        // Both fail only for a process that has ended: nothing is left to do.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}

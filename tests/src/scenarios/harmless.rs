@@ -1,0 +1,124 @@
+//! Do no harm: transitions with lpwatch attached go as they go without it.
+//!
+//! Transitions without and with a daemon take turns, half of them with a task
+//! asleep in the function that foreign tracing is known to spoil. The kernel's
+//! own words say how many tries each took and which stacks it could not rely
+//! on. Durations are printed only.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::actor::Actor;
+use crate::guest;
+use crate::lpwatch::{self, ALONE, Daemon};
+use crate::oracle::{self, Oracle};
+use crate::patch::{self, Patch};
+use crate::trial::Trial;
+
+const TURNS: usize = 6;
+const PATCH: &str = "lp_cmdline";
+
+/// The kernel signals tasks after fifteen tries: what needs that has stalled.
+const STALLED: usize = 10;
+
+/// One transition as the kernel tells it.
+#[derive(Debug)]
+struct Told {
+    tries: usize,
+    took: Duration,
+    unreliable: BTreeSet<i32>,
+}
+
+pub fn run(trial: &mut Trial) -> Result<()> {
+    let mut oracle = Oracle::listen()?;
+    let (mut without, mut with) = (Vec::new(), Vec::new());
+    let (mut unload_without, mut unload_with) = (Vec::new(), Vec::new());
+    for turn in 0..TURNS {
+        let napping = (turn % 2 == 1).then(|| Actor::start(&["napping", "0"]));
+        let _napping = napping.transpose()?;
+        unload_without.push(there_and_back(&mut oracle, &mut without)?);
+        let daemon = Daemon::start(&[])?;
+        if turn % 3 == 2 {
+            lpwatch::look(&[ALONE])?;
+        }
+        unload_with.push(there_and_back(&mut oracle, &mut with)?);
+        daemon.terminate()?;
+    }
+    compare(trial, &without, &with)?;
+    trial.figure("rmmod_without_ms", median(&unload_without).as_millis());
+    trial.figure("rmmod_with_ms", median(&unload_with).as_millis());
+    Ok(())
+}
+
+/// Patches and unpatches, then unloads: gives how long the last took.
+fn there_and_back(oracle: &mut Oracle, told: &mut Vec<Told>) -> Result<Duration> {
+    let loaded = told_by(oracle, || Patch::load(PATCH))?;
+    told.push(loaded.1);
+    let patch = loaded.0;
+    let disabled = told_by(oracle, || patch.disable())?;
+    told.push(disabled.1);
+    let started = Instant::now();
+    guest::unload(PATCH)?;
+    Ok(started.elapsed())
+}
+
+/// Begins a transition and follows it to its end.
+fn told_by<T>(oracle: &mut Oracle, begin: impl FnOnce() -> Result<T>) -> Result<(T, Told)> {
+    let mark = oracle.mark()?;
+    let started = Instant::now();
+    let begun = begin()?;
+    guest::wait_until("the transition ends", || {
+        Ok(patch::transition(PATCH)? != Some(true))
+    })?;
+    let took = started.elapsed();
+    let said = oracle.since(mark)?;
+    let told = Told {
+        tries: oracle::tries(said) + 1,
+        took,
+        unreliable: oracle::unreliable(said),
+    };
+    Ok((begun, told))
+}
+
+fn compare(trial: &mut Trial, without: &[Told], with: &[Told]) -> Result<()> {
+    let tries = |told: &[Told]| told.iter().map(|told| told.tries).collect::<Vec<_>>();
+    let (tries_without, tries_with) = (tries(without), tries(with));
+    trial.figure("tries_without", format!("{tries_without:?}"));
+    trial.figure("tries_with", format!("{tries_with:?}"));
+    let took = |told: &[Told]| told.iter().map(|told| told.took).collect::<Vec<_>>();
+    let (median_without, median_with) = (median(&took(without)), median(&took(with)));
+    trial.figure("median_without_ms", median_without.as_millis());
+    trial.figure("median_with_ms", median_with.as_millis());
+    let ratio = median_with.as_secs_f64() / median_without.as_secs_f64();
+    trial.figure("ratio", format!("{ratio:.2}"));
+
+    let spoilt = |told: &[Told]| {
+        told.iter()
+            .filter(|told| !told.unreliable.is_empty())
+            .count()
+    };
+    ensure!(
+        spoilt(with) <= spoilt(without),
+        "stacks became unreliable: {with:?}; without lpwatch: {without:?}"
+    );
+    let most = tries_with.iter().max().context("no transition")?;
+    ensure!(*most < STALLED, "one stalled: {with:?}");
+    ensure!(
+        middle(tries_with) <= middle(tries_without) + 1,
+        "more tries are needed: {with:?}; without lpwatch: {without:?}"
+    );
+    Ok(())
+}
+
+fn middle(mut numbers: Vec<usize>) -> usize {
+    numbers.sort_unstable();
+    numbers.get(numbers.len() / 2).copied().unwrap_or_default()
+}
+
+fn median(durations: &[Duration]) -> Duration {
+    let mut sorted = durations.to_vec();
+    sorted.sort_unstable();
+    sorted.get(sorted.len() / 2).copied().unwrap_or_default()
+}

@@ -1,0 +1,115 @@
+//! One task in the way among twenty thousand that are not: what it costs to
+//! find it, with BPF and by reading /proc. All costs are printed, none is
+//! asserted.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::actor::Actor;
+use crate::guest::Module;
+use crate::lpwatch::{ALONE, ALONE_NO_BPF, Daemon, Ended, PATIENT, Running, code};
+use crate::patch::Patch;
+use crate::tasks::{self, Code};
+use crate::trial::Trial;
+
+const THREADS: usize = 20_000;
+const LOOKS: usize = 3;
+
+/// What one way of looking took.
+struct Cost {
+    fastest: Duration,
+    peak_kib: u64,
+}
+
+pub fn run(trial: &mut Trial) -> Result<()> {
+    for (limit, least) in [
+        ("/proc/sys/kernel/threads-max", 40_000),
+        ("/proc/sys/kernel/pid_max", 65_536),
+        ("/proc/sys/vm/max_map_count", 262_144),
+    ] {
+        fs::write(limit, least.to_string()).with_context(|| format!("raising {limit}"))?;
+    }
+    let threads = Actor::start(&["napping", &(THREADS - 1).to_string()])?;
+    trial.figure("threads", threads.tids().len());
+    let _target = Module::load("lpwatch_target")?;
+    let stall = Patch::load("lp_stall")?;
+    let left = stall.wait_left(Code::Old, 1)?;
+
+    let loops = fastest(|| {
+        let found = tasks::running(Code::Old);
+        ensure!(found == left, "/proc says {found:?}");
+        Ok(())
+    })?;
+    trial.figure("proc_loop_ms", loops.as_millis());
+    let own = [("alone_bpf", ALONE), ("alone_no_bpf", ALONE_NO_BPF)];
+    for (name, how) in own {
+        let cost = cost(how, &left)?;
+        figures(trial, name, &cost, loops);
+    }
+    let daemon = Daemon::start(PATIENT)?;
+    let cost = cost(&[], &left)?;
+    figures(trial, "daemon", &cost, loops);
+    trial.figure("daemon_peak_kib_itself", peak_kib(daemon.pid())?);
+    Ok(())
+}
+
+fn figures(trial: &mut Trial, name: &str, cost: &Cost, loops: Duration) {
+    let ratio = loops.as_secs_f64() / cost.fastest.as_secs_f64();
+    trial.figure(&format!("{name}_ms"), cost.fastest.as_millis());
+    trial.figure(&format!("{name}_peak_kib"), cost.peak_kib);
+    trial.figure(&format!("proc_loop_to_{name}"), format!("{ratio:.1}"));
+}
+
+fn fastest(mut look: impl FnMut() -> Result<()>) -> Result<Duration> {
+    let mut fastest = Duration::MAX;
+    for _ in 0..LOOKS {
+        let started = Instant::now();
+        look()?;
+        fastest = fastest.min(started.elapsed());
+    }
+    Ok(fastest)
+}
+
+/// Looks in that way, and checks that the one task is found.
+fn cost(how: &[&str], left: &BTreeSet<i32>) -> Result<Cost> {
+    let mut peak_kib = 0;
+    let fastest = fastest(|| {
+        let (ended, peak) = observed(&[&["status", "-o", "json"], how, PATIENT].concat())?;
+        let document = ended.expect(&[code::IN_TRANSITION])?.document()?;
+        let found = document.transition("lp_stall")?.tids();
+        ensure!(&found == left, "{how:?}: {found:?}, not {left:?}");
+        peak_kib = peak_kib.max(peak);
+        Ok(())
+    })?;
+    Ok(Cost { fastest, peak_kib })
+}
+
+/// Runs lpwatch to its end, and asks after its memory until then.
+fn observed(arguments: &[&str]) -> Result<(Ended, u64)> {
+    let running = Running::lpwatch(arguments)?;
+    let pid = running.child.id();
+    let watch = std::thread::spawn(move || {
+        let mut peak = 0;
+        while let Ok(now) = peak_kib(pid) {
+            peak = peak.max(now);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        peak
+    });
+    let ended = running.end()?;
+    let peak = watch.join();
+    Ok((ended, peak.unwrap_or_default()))
+}
+
+/// The most memory a process has had so far. An ended one has none.
+fn peak_kib(pid: u32) -> Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .context("no VmHWM")?;
+    Ok(line.trim().trim_end_matches(" kB").parse()?)
+}

@@ -1,0 +1,91 @@
+//! Why a task is left: it does not leave the kernel, whatever it is sent.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use anyhow::{Context, Result, ensure};
+use nix::sys::signal::Signal;
+
+use crate::actor::Actor;
+use crate::guest::Module;
+use crate::lpwatch::{Daemon, PATIENT};
+use crate::oracle::Oracle;
+use crate::patch::Patch;
+use crate::reasons::{self, ALL_WAYS, Comparison};
+use crate::tasks::Code;
+use crate::trial::Trial;
+
+/// A kernel thread that is on its CPU nearly always: the kernel cannot look
+/// at its stack, and says so.
+pub fn busy(trial: &mut Trial) -> Result<()> {
+    let _daemon = Daemon::start(PATIENT)?;
+    let mut oracle = Oracle::listen()?;
+    // The kernel works off its tries where it is busy already: keep that from
+    // being the thread's CPU, or it would never find the thread running.
+    let _first_cpu = Actor::start(&["computing"])?;
+    let _busy = Module::load("lpwatch_busy")?;
+    let patch = Patch::load("lp_busy")?;
+    let left = patch.wait_left(Code::Old, 1)?;
+    let mut comparison = Comparison::of(&patch.name, Code::Old);
+    let looks = comparison.run(&mut oracle, ALL_WAYS, &left)?;
+    for look in &looks {
+        for tid in &left {
+            let blocker = look.of(*tid)?;
+            ensure!(
+                blocker.comm == "lpwatch_busy" && blocker.kthread,
+                "{blocker:?}"
+            );
+            let reason = blocker.reason.as_deref().unwrap_or("none");
+            trial.say(&format!("[{}] {reason}", look.how));
+        }
+    }
+    comparison.conclude(trial)
+}
+
+const HOLD: &str = "/sys/module/lpwatch_hold/parameters/released";
+
+/// Lets the tasks go that `lpwatch_hold` keeps asleep, however a scenario ends.
+struct Release;
+
+impl Release {
+    fn now() -> Result<()> {
+        fs::write(HOLD, "1").context("letting the tasks go")
+    }
+}
+
+impl Drop for Release {
+    fn drop(&mut self) {
+        if let Err(error) = Self::now() {
+            eprintln!("    left behind: {error:#}");
+        }
+    }
+}
+
+/// A user task in an uninterruptible sleep: no signal moves it.
+pub fn uninterruptible(trial: &mut Trial) -> Result<()> {
+    let _daemon = Daemon::start(PATIENT)?;
+    let mut oracle = Oracle::listen()?;
+    let _hold = Module::load("lpwatch_hold")?;
+    let reader = Actor::start(&["reading", "/proc/lpwatch_hold"])?;
+    let release = Release;
+    reader.wait_in("lpwatch_hold_wait")?;
+    let tids = BTreeSet::from([reader.pid()?]);
+    let patch = Patch::load("lp_hold")?;
+    ensure!(patch.wait_left(Code::Old, 1)? == tids, "others are left");
+    reader.signal(Signal::SIGUSR1)?;
+
+    let mut comparison = Comparison::of(&patch.name, Code::Old);
+    let looks = comparison.run(&mut oracle, ALL_WAYS, &tids)?;
+    reasons::expect(&looks, &tids, "uninterruptible", "lpwatch_hold_wait")?;
+    for look in &looks {
+        let blocker = look.of(reader.pid()?)?;
+        ensure!(
+            blocker.state == Some('D') && !blocker.kthread,
+            "{blocker:?}"
+        );
+    }
+    comparison.conclude(trial)?;
+    drop(release);
+    patch.wait_complete()?;
+    patch.remove()
+}

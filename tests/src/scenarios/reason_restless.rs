@@ -1,0 +1,92 @@
+//! Reasons while things are not as they should be: tasks that come and go, and
+//! a kernel that hides its symbols.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use anyhow::{Context, Result, ensure};
+
+use super::reason_asleep::PAUSE;
+use crate::actor::Actor;
+use crate::guest::{self, Module};
+use crate::lpwatch::{self, ALONE, ALONE_NO_BPF, Daemon, PATIENT, code};
+use crate::oracle::Oracle;
+use crate::patch::Patch;
+use crate::reasons::{self, ALL_WAYS, Comparison};
+use crate::tasks::Code;
+use crate::trial::Trial;
+
+/// New tasks all the time, none of which is in the way for long.
+pub fn forking(trial: &mut Trial) -> Result<()> {
+    let _daemon = Daemon::start(&["--slow-after", "3s", "--stall-after", "6s"])?;
+    let mut oracle = Oracle::listen()?;
+    let _forking = Actor::start(&["forking"])?;
+    let _target = Module::load("lpwatch_target")?;
+    let stall = Patch::load("lp_stall")?;
+    let left = stall.wait_left(Code::Old, 1)?;
+    let mut looks = 0_u32;
+    guest::wait_until("the daemon calls the transition stalled", || {
+        let document = lpwatch::look(&[])?;
+        let transition = document.transition("lp_stall")?;
+        let listed = transition.tids();
+        ensure!(left.is_subset(&listed), "{left:?} is not among {listed:?}");
+        for how in [ALONE, ALONE_NO_BPF] {
+            let document = lpwatch::status(&[how, PATIENT], &[code::IN_TRANSITION])?;
+            let listed = document.transition("lp_stall")?.tids();
+            ensure!(left.is_subset(&listed), "{left:?} is not among {listed:?}");
+        }
+        looks += 1;
+        Ok(transition.phase()? == "stalled")
+    })?;
+    trial.figure("looks", looks);
+    let mut comparison = Comparison::of(&stall.name, Code::Old);
+    comparison.run(&mut oracle, ALL_WAYS, &left)?;
+    comparison.conclude(trial)
+}
+
+const KPTR_RESTRICT: &str = "/proc/sys/kernel/kptr_restrict";
+
+/// Symbols hidden from everyone, until it goes.
+struct Hidden {
+    before: String,
+}
+
+impl Hidden {
+    fn hide() -> Result<Self> {
+        let before = fs::read_to_string(KPTR_RESTRICT)?;
+        fs::write(KPTR_RESTRICT, "2").context("hiding the symbols")?;
+        Ok(Self { before })
+    }
+}
+
+impl Drop for Hidden {
+    fn drop(&mut self) {
+        if let Err(error) = fs::write(KPTR_RESTRICT, self.before.trim()) {
+            eprintln!("    left behind: {KPTR_RESTRICT}: {error}");
+        }
+    }
+}
+
+/// Even root sees no addresses: the reason stands, and a sentence says what
+/// is missing.
+pub fn hidden_symbols(trial: &mut Trial) -> Result<()> {
+    let hidden = Hidden::hide()?;
+    let _daemon = Daemon::start(PATIENT)?;
+    let mut oracle = Oracle::listen()?;
+    let pausing = Actor::start(&["pausing", "1"])?;
+    pausing.wait_in("_sys_pause")?;
+    let tids: BTreeSet<i32> = pausing.tids().into_iter().collect();
+    let patch = Patch::load("lp_sleepers")?;
+    patch.wait_left(Code::Old, tids.len())?;
+    let mut comparison = Comparison::of(&patch.name, Code::Old);
+    let looks = comparison.run(&mut oracle, ALL_WAYS, &tids)?;
+    reasons::expect(&looks, &tids, "sleeping_on_function", PAUSE)?;
+    for look in looks.iter().filter(|look| !look.how.contains("--no-bpf")) {
+        let said = look.notes.iter().any(|note| note.contains("kptr_restrict"));
+        ensure!(said, "[{}] not a word about it: {:?}", look.how, look.notes);
+    }
+    comparison.conclude(trial)?;
+    drop(hidden);
+    drop(pausing);
+    patch.remove()
+}
