@@ -76,7 +76,7 @@ fn sleeping(evidence: &Evidence, ground: &Ground<'_>, function: Option<&str>) ->
             evidence
                 .stack
                 .iter()
-                .position(|frame| frame.symbol == function)
+                .position(|frame| is_same_function(&frame.symbol, function))
                 .or_else(|| {
                     // Asleep in the new code of the function, when unpatching.
                     old_code(&evidence.stack, ground).map(|(index, _)| index)
@@ -115,13 +115,17 @@ fn by_stack(task: &TaskOnOldCode, ground: &Ground<'_>) -> Finding {
     }
     if let Some((index, function)) = old_code(&evidence.stack, ground) {
         return Finding {
-            function: Some(name_of(function, ground)),
+            function: Some(function),
             blocking_frame: Some(index),
             ..Finding::of(asleep(evidence))
         };
     }
     if is_vcpu(task) {
         return Finding::of(Reason::KvmVcpu);
+    }
+    // /proc gives no stack of a task on a CPU, and not whether it is on one.
+    if evidence.on_cpu.is_none() && evidence.state == Some('R') {
+        return Finding::of(Reason::Running);
     }
     // Nothing is in the way that can be seen. The kernel tries again; if it
     // has signalled and the task has not run since, the signal will do it.
@@ -166,55 +170,80 @@ fn unreliable(evidence: &Evidence, bpf_counts: bool) -> Option<Finding> {
 }
 
 /// The innermost frame that the transition has to get off the stack, and the
-/// function it belongs to.
+/// function it belongs to as the kernel calls it: the one patched, not the one
+/// that replaces it.
 fn old_code(stack: &[Frame], ground: &Ground<'_>) -> Option<(usize, String)> {
-    stack.iter().enumerate().find_map(|(index, frame)| {
-        is_old_code(frame, ground).then(|| (index, frame.symbol.clone()))
-    })
+    let mut frames = stack.iter().enumerate();
+    frames.find_map(|(index, frame)| Some((index, old_function(frame, ground)?)))
 }
 
-/// The function's name as the kernel gives it: that of the function patched,
-/// not of the one that replaces it.
-fn name_of(symbol: String, ground: &Ground<'_>) -> String {
-    let mut patched = ground
-        .patch
-        .objects
-        .iter()
-        .flat_map(|object| &object.functions);
-    match (patched.next(), patched.next()) {
-        (Some((only, _)), None) if ground.direction == Direction::Unpatching => only.clone(),
-        _ => symbol,
+/// When unpatching, the code of the patch itself is old. When patching, the
+/// original function is, or the code of an older patch that this one replaces
+/// or tops.
+fn old_function(frame: &Frame, ground: &Ground<'_>) -> Option<String> {
+    match ground.direction {
+        Direction::Unpatching => is_code_of(frame, ground.patch).then(|| {
+            let mut patched = functions(ground.patch);
+            match (patched.next(), patched.next()) {
+                (Some(only), None) => only.to_owned(),
+                _ => frame.symbol.clone(),
+            }
+        }),
+        Direction::Patching => original(frame, ground.patch).or_else(|| {
+            let older = ground
+                .all
+                .iter()
+                .filter(|other| other.name != ground.patch.name);
+            let replaced = older.filter(|other| {
+                ground.patch.replace == Some(true) || share_a_function(ground.patch, other)
+            });
+            let mut replaced = replaced.map(|other| is_code_of(frame, other));
+            replaced
+                .any(|is_code| is_code)
+                .then(|| frame.symbol.clone())
+        }),
     }
 }
 
-/// When unpatching, the code of the patch itself. When patching, the original
-/// function, or the code of an older patch that this one replaces or tops.
-fn is_old_code(frame: &Frame, ground: &Ground<'_>) -> bool {
-    let Ground {
-        patch,
-        all,
-        direction,
-        ..
-    } = ground;
-    match direction {
-        Direction::Unpatching => frame.module.as_deref() == Some(&patch.name),
-        Direction::Patching => {
-            let original = patch.objects.iter().any(|object| {
-                let module = (object.name != "vmlinux").then_some(object.name.as_str());
-                module == frame.module.as_deref()
-                    && object
-                        .functions
-                        .iter()
-                        .any(|(name, _)| *name == frame.symbol)
-            });
-            let replaced = all.iter().any(|other| {
-                other.name != patch.name
-                    && frame.module.as_deref() == Some(&other.name)
-                    && (patch.replace == Some(true) || share_a_function(patch, other))
-            });
-            original || replaced
-        }
-    }
+fn is_code_of(frame: &Frame, patch: &PatchView) -> bool {
+    frame.module.as_deref() == Some(&patch.name)
+}
+
+fn functions(patch: &PatchView) -> impl Iterator<Item = &str> {
+    let functions = patch.objects.iter().flat_map(|object| &object.functions);
+    functions.map(|(name, _)| name.as_str())
+}
+
+/// The function of the patch whose original this frame is in.
+fn original(frame: &Frame, patch: &PatchView) -> Option<String> {
+    let objects = patch.objects.iter().filter(|object| {
+        let module = (object.name != "vmlinux").then_some(object.name.as_str());
+        module == frame.module.as_deref()
+    });
+    let mut functions = objects.flat_map(|object| &object.functions);
+    let function = functions.find(|(name, _)| is_same_function(name, &frame.symbol));
+    function.map(|(name, _)| name.clone())
+}
+
+/// A system call's entry has several names for one address, or several
+/// functions that call each other (`SYSCALL_DEFINEx` and `SYSCALL_DEFINE0`,
+/// `include/linux/syscalls.h` and each processor's `asm/syscall_wrapper.h`).
+fn is_same_function(one: &str, other: &str) -> bool {
+    const PREFIXES: [&str; 6] = [
+        "__do_sys_",
+        "__se_sys_",
+        "__x64_sys_",
+        "__ia32_sys_",
+        "__arm64_sys_",
+        "__s390x_sys_",
+    ];
+    let call = |name: &str| -> Option<String> {
+        PREFIXES
+            .iter()
+            .find_map(|prefix| name.strip_prefix(prefix))
+            .map(str::to_owned)
+    };
+    one == other || call(one).is_some_and(|one| call(other) == Some(one))
 }
 
 fn share_a_function(one: &PatchView, other: &PatchView) -> bool {

@@ -267,3 +267,32 @@ fn with_nothing_in_the_way_the_signal_or_the_next_try_does_it() {
     ground.signalled = false;
     assert_eq!(classify(&task, &ground).reason, Some(Reason::Pending));
 }
+
+#[test]
+fn a_system_call_goes_by_several_names() {
+    let task = task(&["__do_sys_pause", "do_syscall_64"]);
+    let patches = [patch("lp", "vmlinux", &["__x64_sys_pause"])];
+    let finding = judge_on(&task, Direction::Patching, &patches, OLD_KERNEL);
+    assert_eq!(finding.reason, Some(Reason::SleepingOnFunction));
+    assert_eq!(
+        finding.function.as_deref(),
+        Some("__x64_sys_pause"),
+        "as the patch calls it"
+    );
+    let other = [patch("lp", "vmlinux", &["__x64_sys_pause_all"])];
+    let finding = judge_on(&task, Direction::Patching, &other, OLD_KERNEL);
+    assert_eq!(finding.reason, Some(Reason::Pending));
+}
+
+#[test]
+fn proc_shows_a_runnable_task_without_a_stack() {
+    let mut task = task(&[]);
+    task.evidence.state = Some('R');
+    assert_eq!(
+        reason(&task),
+        Reason::Pending,
+        "BPF knows that it is on no CPU"
+    );
+    task.evidence.on_cpu = None;
+    assert_eq!(reason(&task), Reason::Running);
+}
