@@ -3,10 +3,6 @@
 
 #![no_std]
 #![no_main]
-#![allow(
-    unsafe_code,
-    reason = "where a BPF program is in its object says what it is"
-)]
 
 use core::ffi::c_void;
 
