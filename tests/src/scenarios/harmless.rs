@@ -15,9 +15,10 @@ use crate::guest;
 use crate::lpwatch::{self, ALONE, Daemon};
 use crate::oracle::{self, Oracle};
 use crate::patch::{self, Patch};
+use crate::tasks;
 use crate::trial::Trial;
 
-const TURNS: usize = 6;
+const TURNS: u64 = 6;
 const PATCH: &str = "lp_cmdline";
 
 /// The kernel signals tasks after fifteen tries: what needs that has stalled.
@@ -35,6 +36,7 @@ pub fn run(trial: &mut Trial) -> Result<()> {
     let mut oracle = Oracle::listen()?;
     let (mut without, mut with) = (Vec::new(), Vec::new());
     let (mut unload_without, mut unload_with) = (Vec::new(), Vec::new());
+    let mut ticks = 0;
     for turn in 0..TURNS {
         let napping = (turn % 2 == 1).then(|| Actor::start(&["napping", "0"]));
         let _napping = napping.transpose()?;
@@ -43,9 +45,13 @@ pub fn run(trial: &mut Trial) -> Result<()> {
         if turn % 3 == 2 {
             lpwatch::look(&[ALONE])?;
         }
+        let before = tasks::ticks(daemon.pid())?;
         unload_with.push(there_and_back(&mut oracle, &mut with)?);
+        ticks += tasks::ticks(daemon.pid())? - before;
         daemon.terminate()?;
     }
+    // A tick is ten milliseconds, and each turn has two transitions.
+    trial.figure("daemon_cpu_ms_each", ticks * 10 / (2 * TURNS));
     compare(trial, &without, &with)?;
     trial.figure("rmmod_without_ms", median(&unload_without).as_millis());
     trial.figure("rmmod_with_ms", median(&unload_with).as_millis());

@@ -4,13 +4,15 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
 use crate::actor::Actor;
 use crate::guest::Module;
-use crate::lpwatch::{ALONE, ALONE_NO_BPF, Daemon, Ended, PATIENT, Running, code};
+use crate::lpwatch::{ALONE, ALONE_NO_BPF, Daemon, Ended, PATIENT, Running, SOCKET, code};
 use crate::patch::Patch;
 use crate::tasks::{self, Code};
 use crate::trial::Trial;
@@ -52,8 +54,27 @@ pub fn run(trial: &mut Trial) -> Result<()> {
     let daemon = Daemon::start(PATIENT)?;
     let cost = cost(&[], &left)?;
     figures(trial, "daemon", &cost, loops);
+    let asked = fastest(|| {
+        let answer = ask_daemon()?;
+        ensure!(answer.contains("\"blockers\":["), "answered: {answer}");
+        Ok(())
+    })?;
+    let ratio = loops.as_secs_f64() / asked.as_secs_f64();
+    trial.figure("daemon_asked_directly_ms", asked.as_millis());
+    trial.figure("proc_loop_to_daemon_asked_directly", format!("{ratio:.1}"));
     trial.figure("daemon_peak_kib_itself", peak_kib(daemon.pid())?);
     Ok(())
+}
+
+/// The daemon's answer without the tool that prints it: what is left is its
+/// look at all tasks.
+fn ask_daemon() -> Result<String> {
+    let mut socket = UnixStream::connect(SOCKET).context("connecting to the daemon")?;
+    let request = "GET /api/v1/status HTTP/1.1\r\nHost: lpwatch\r\nConnection: close\r\n\r\n";
+    socket.write_all(request.as_bytes())?;
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer)?;
+    Ok(answer)
 }
 
 fn figures(trial: &mut Trial, name: &str, cost: &Cost, loops: Duration) {
