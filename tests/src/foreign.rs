@@ -21,7 +21,10 @@ pub const FUNCTION: &str = "hrtimer_nanosleep";
 pub const PROGRAM: &str = "foreign_exit";
 
 const TRACEFS: &str = "/sys/kernel/tracing";
-const PROBE: &str = "lpwatch_foreign";
+pub const PROBE: &str = "lpwatch_foreign";
+
+/// Calls that can be under way; beyond it, a return probe misses them.
+const ACTIVE: usize = 64;
 
 /// What the process that holds the program does.
 pub fn hold() -> Result<()> {
@@ -73,7 +76,7 @@ impl ReturnProbe {
             )
             .context("mounting tracefs")?;
         }
-        write("kprobe_events", &format!("r:{PROBE} {FUNCTION}"))?;
+        write("kprobe_events", &format!("r{ACTIVE}:{PROBE} {FUNCTION}"))?;
         let probe = Self;
         write(&format!("events/kprobes/{PROBE}/enable"), "1")?;
         let listed = fs::read_to_string(Path::new(TRACEFS).join("kprobe_events"))?;

@@ -5,6 +5,7 @@
 //! /modules. It must never run on a machine that matters: it loads livepatches.
 
 mod actor;
+mod blockers;
 mod contract;
 mod foreign;
 mod guest;

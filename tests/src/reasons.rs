@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use serde::{Deserialize, Deserializer};
 
+use crate::blockers::{Blocker, Look, look};
 use crate::guest;
-use crate::lpwatch::{self, ALONE, ALONE_NO_BPF, PATIENT, code};
+use crate::lpwatch::{ALONE, ALONE_NO_BPF};
 use crate::oracle::{Complaint, Oracle};
 use crate::patch;
 use crate::tasks::{self, Code};
@@ -24,129 +24,7 @@ pub const ALL_WAYS: &[&[&str]] = &[&[], ALONE, ALONE_NO_BPF];
 const NEXT_TRY: Duration = Duration::from_secs(12);
 
 /// Rounds until every task has stayed as it was for one of them.
-const ROUNDS: usize = 6;
-
-#[derive(Debug, Deserialize)]
-struct Document {
-    patches: Vec<Patch>,
-    notes: Vec<String>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Patch {
-    name: String,
-    #[serde(deserialize_with = "nullable")]
-    transition: Option<Transition>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Transition {
-    direction: String,
-    blockers: Vec<Blocker>,
-}
-
-/// What lpwatch says of a task left: the part of the contract about reasons.
-#[derive(Debug, Clone, Deserialize)]
-pub struct Blocker {
-    pub tid: i32,
-    pub tgid: i32,
-    pub comm: String,
-    pub kthread: bool,
-    #[serde(deserialize_with = "nullable")]
-    pub reason: Option<String>,
-    #[serde(deserialize_with = "nullable")]
-    pub cause: Option<String>,
-    #[serde(deserialize_with = "nullable")]
-    pub function: Option<String>,
-    #[serde(deserialize_with = "nullable")]
-    pub program: Option<Program>,
-    #[serde(deserialize_with = "nullable")]
-    pub verdict: Option<Verdict>,
-    pub stack: Vec<String>,
-    #[serde(deserialize_with = "nullable")]
-    pub blocking_frame: Option<usize>,
-    #[serde(deserialize_with = "nullable")]
-    pub state: Option<char>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-pub struct Program {
-    #[serde(deserialize_with = "nullable")]
-    pub id: Option<u32>,
-    #[serde(deserialize_with = "nullable")]
-    pub name: Option<String>,
-    #[serde(deserialize_with = "nullable")]
-    pub attached_to: Option<String>,
-    #[serde(deserialize_with = "nullable")]
-    pub owner_pid: Option<u32>,
-    #[serde(deserialize_with = "nullable")]
-    pub owner_comm: Option<String>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-pub struct Verdict {
-    pub answer: String,
-    #[serde(deserialize_with = "nullable")]
-    pub function: Option<String>,
-    pub tries: u32,
-}
-
-/// A field that may be null, and must be there.
-fn nullable<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    Option::deserialize(deserializer)
-}
-
-/// One look of lpwatch at one transition.
-#[derive(Debug, Clone)]
-pub struct Look {
-    pub how: String,
-    pub direction: String,
-    pub blockers: Vec<Blocker>,
-    pub notes: Vec<String>,
-}
-
-impl Look {
-    pub fn tids(&self) -> BTreeSet<i32> {
-        self.blockers.iter().map(|blocker| blocker.tid).collect()
-    }
-
-    pub fn of(&self, tid: i32) -> Result<&Blocker> {
-        self.blockers
-            .iter()
-            .find(|blocker| blocker.tid == tid)
-            .with_context(|| format!("{}: {tid} is not listed: {:?}", self.how, self.blockers))
-    }
-
-    pub fn is_daemons(&self) -> bool {
-        self.how.is_empty()
-    }
-
-    fn without_bpf(&self) -> bool {
-        self.how.contains("--no-bpf")
-    }
-}
-
-/// Looks at a patch in transition; `None` once the transition is over.
-pub fn look(patch: &str, how: &[&str]) -> Result<Option<Look>> {
-    let ended = lpwatch::run(&[&["status", "-o", "json"], how, PATIENT])?;
-    ended.expect(&[code::WELL, code::IN_TRANSITION, code::STALLED])?;
-    let document: Document = serde_json::from_slice(&ended.stdout)
-        .with_context(|| format!("the contract is broken: {}", ended.text()))?;
-    let mut patches = document.patches.into_iter();
-    let transition = patches
-        .find(|one| one.name == patch)
-        .and_then(|patch| patch.transition);
-    Ok(transition.map(|transition| Look {
-        how: how.join(" "),
-        direction: transition.direction,
-        blockers: transition.blockers,
-        notes: document.notes,
-    }))
-}
+const ROUNDS: usize = 8;
 
 /// Counts, over a scenario, what was compared.
 pub struct Comparison<'a> {
@@ -183,7 +61,7 @@ impl<'a> Comparison<'a> {
         tids: &BTreeSet<i32>,
     ) -> Result<Vec<Look>> {
         let mut waiting = tids.clone();
-        let mut changing = Vec::new();
+        let begin = oracle.mark()?;
         for _ in 0..ROUNDS {
             let (looks, steady) = self.round(oracle, ways)?;
             waiting.retain(|tid| !steady.contains_key(tid));
@@ -193,9 +71,9 @@ impl<'a> Comparison<'a> {
             if waiting.is_empty() {
                 return Ok(looks);
             }
-            changing.push(steady);
         }
-        bail!("of {waiting:?} the kernel never said the same twice: {changing:?}")
+        let said = oracle.since(begin)?;
+        bail!("of {waiting:?} the kernel never said the same throughout: {said:?}")
     }
 
     /// Looks between two tries; also tells what the kernel said throughout.

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 use crate::actor::Actor;
+use crate::blockers::Blocker;
 use crate::guest::Module;
 use crate::lpwatch::{ALONE, ALONE_NO_BPF, Daemon, Ended, PATIENT, Running, SOCKET, code};
 use crate::patch::Patch;
@@ -19,6 +20,12 @@ use crate::trial::Trial;
 
 const THREADS: usize = 20_000;
 const LOOKS: usize = 3;
+
+/// The part of `lpwatch tasks -o json` that counts here.
+#[derive(serde::Deserialize)]
+struct Answer {
+    blockers: Vec<Blocker>,
+}
 
 /// What one way of looking took.
 struct Cost {
@@ -98,9 +105,10 @@ fn fastest(mut look: impl FnMut() -> Result<()>) -> Result<Duration> {
 fn cost(how: &[&str], left: &BTreeSet<i32>) -> Result<Cost> {
     let mut peak_kib = 0;
     let fastest = fastest(|| {
-        let (ended, peak) = observed(&[&["status", "-o", "json"], how, PATIENT].concat())?;
-        let document = ended.expect(&[code::IN_TRANSITION])?.document()?;
-        let found = document.transition("lp_stall")?.tids();
+        let (ended, peak) = observed(&[&["tasks", "-o", "json"], how].concat())?;
+        ended.expect(&[code::IN_TRANSITION, code::STALLED])?;
+        let answer: Answer = serde_json::from_slice(&ended.stdout).context("no list of tasks")?;
+        let found: BTreeSet<i32> = answer.blockers.iter().map(|one| one.tid).collect();
         ensure!(&found == left, "{how:?}: {found:?}, not {left:?}");
         peak_kib = peak_kib.max(peak);
         Ok(())

@@ -6,11 +6,12 @@ use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
 
 use crate::actor::Actor;
+use crate::blockers::{self, Look};
 use crate::guest::{self, Module};
 use crate::lpwatch::{ALONE, Daemon, PATIENT};
 use crate::oracle::Oracle;
 use crate::patch::Patch;
-use crate::reasons::{self, ALL_WAYS, Comparison, Look};
+use crate::reasons::{self, ALL_WAYS, Comparison};
 use crate::sleeper::Sleeper;
 use crate::tasks::{self, Code};
 use crate::trial::Trial;
@@ -65,12 +66,15 @@ pub fn sleepers(trial: &mut Trial) -> Result<()> {
     patch.remove()
 }
 
-/// The frame that blocks is one of the stack's, and in that function.
+/// The frame that blocks is one of the stack's, and in that function. A system
+/// call goes by several names, and the kernel shows now this, now that one.
 fn shows_frame(look: &Look, tid: i32, function: &str) -> Result<()> {
     let blocker = look.of(tid)?;
     let frame = blocker.blocking_frame.and_then(|at| blocker.stack.get(at));
+    let names =
+        [function, &function.replace("__x64_sys_", "__do_sys_")].map(|name| format!("{name}+"));
     ensure!(
-        frame.is_some_and(|frame| frame.starts_with(&format!("{function}+"))),
+        frame.is_some_and(|frame| names.iter().any(|name| frame.starts_with(name))),
         "[{}] no frame in {function}: {blocker:?}",
         look.how
     );
@@ -184,7 +188,7 @@ pub fn reversal(trial: &mut Trial) -> Result<()> {
     drop(after);
     patch.wait_gone()?;
     guest::wait_until("lpwatch shows no transition any more", || {
-        Ok(reasons::look("lp_sleepers", &[])?.is_none())
+        Ok(blockers::look("lp_sleepers", &[])?.is_none())
     })
     .context("after the reversal")
 }

@@ -6,12 +6,13 @@ use std::fs;
 use anyhow::{Context, Result, ensure};
 
 use crate::actor::Actor;
-use crate::foreign::{FUNCTION, Holder, PROGRAM, ReturnProbe};
+use crate::blockers::{self, Look};
+use crate::foreign::{FUNCTION, Holder, PROBE, PROGRAM, ReturnProbe};
 use crate::guest;
-use crate::lpwatch::{ALONE, ALONE_NO_BPF, Daemon, PATIENT};
+use crate::lpwatch::{self, ALONE, ALONE_NO_BPF, Daemon, PATIENT, code};
 use crate::oracle::{self, Oracle};
 use crate::patch::{self, Patch};
-use crate::reasons::{self, ALL_WAYS, Comparison, Look};
+use crate::reasons::{self, ALL_WAYS, Comparison};
 use crate::tasks::Code;
 use crate::trial::Trial;
 
@@ -45,10 +46,13 @@ pub fn fexit(trial: &mut Trial) -> Result<()> {
     for look in &looks {
         for tid in &tids {
             expect_cause(look, *tid, "bpf_trampoline", "bpf_trampoline_")?;
-            if !look.how.contains("--no-bpf") {
+            if !look.without_bpf() {
                 expect_culprit(look, *tid, &holder)?;
             }
         }
+    }
+    for tid in &tids {
+        explains(*tid, &holder)?;
     }
     comparison.conclude(trial)?;
     trial.say("waiting for the kernel's signal");
@@ -95,6 +99,18 @@ fn expect_culprit(look: &Look, tid: i32, holder: &Holder) -> Result<()> {
     Ok(())
 }
 
+/// What a person is told: all of it, in words.
+fn explains(tid: i32, holder: &Holder) -> Result<()> {
+    let ended = lpwatch::run(&[&["explain", &tid.to_string()]])?;
+    let text = ended.expect(&[code::IN_TRANSITION, code::STALLED])?.text();
+    let (program, owner) = (holder.program.to_string(), holder.actor.pid()?.to_string());
+    let comm = fs::read_to_string(format!("/proc/{owner}/comm"))?;
+    for part in [FUNCTION, PROGRAM, &program, &owner, comm.trim()] {
+        ensure!(text.contains(part), "explain does not say {part}: {text}");
+    }
+    Ok(())
+}
+
 /// A return probe of the kernel's own: before 5.16 it, too, stays in the way.
 pub fn kretprobe(trial: &mut Trial) -> Result<()> {
     let _daemon = Daemon::start(PATIENT)?;
@@ -105,8 +121,7 @@ pub fn kretprobe(trial: &mut Trial) -> Result<()> {
         napping.wait_in("nanosleep")?;
         return nothing_stalls(trial, &mut oracle);
     }
-    // The stack is cut off where the return probe sits.
-    napping.wait_in("do_nanosleep")?;
+    napping.wait_in(FUNCTION)?;
     let tids: BTreeSet<i32> = napping.tids().into_iter().collect();
     let patch = Patch::load(ANY)?;
     ensure!(
@@ -119,12 +134,26 @@ pub fn kretprobe(trial: &mut Trial) -> Result<()> {
     for look in &looks {
         for tid in &tids {
             expect_cause(look, *tid, "kretprobe", "kretprobe_trampoline")?;
+            if !look.without_bpf() {
+                expect_probe(look, *tid)?;
+            }
         }
     }
     comparison.conclude(trial)?;
     drop(napping);
     patch.wait_complete()?;
     patch.remove()
+}
+
+fn expect_probe(look: &Look, tid: i32) -> Result<()> {
+    let blocker = look.of(tid)?;
+    let program = blocker.program.as_ref();
+    let named = program.is_some_and(|program| {
+        let name = program.name.as_deref().unwrap_or_default();
+        name.contains(PROBE) && program.attached_to.as_deref() == Some(FUNCTION)
+    });
+    ensure!(named, "[{}] the probe is not named: {blocker:?}", look.how);
+    Ok(())
 }
 
 /// Here the kernel sees through it, so lpwatch must not blame it either.
@@ -134,7 +163,7 @@ fn nothing_stalls(trial: &mut Trial, oracle: &mut Oracle) -> Result<()> {
     let mut looks = 0_u32;
     while patch::transition(ANY)? == Some(true) {
         for how in [&[][..], ALONE, ALONE_NO_BPF] {
-            let Some(look) = reasons::look(ANY, how)? else {
+            let Some(look) = blockers::look(ANY, how)? else {
                 continue;
             };
             looks += 1;

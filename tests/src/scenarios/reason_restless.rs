@@ -81,7 +81,7 @@ pub fn hidden_symbols(trial: &mut Trial) -> Result<()> {
     let mut comparison = Comparison::of(&patch.name, Code::Old);
     let looks = comparison.run(&mut oracle, ALL_WAYS, &tids)?;
     reasons::expect(&looks, &tids, "sleeping_on_function", PAUSE)?;
-    for look in looks.iter().filter(|look| !look.how.contains("--no-bpf")) {
+    for look in looks.iter().filter(|look| !look.without_bpf()) {
         let said = look.notes.iter().any(|note| note.contains("kptr_restrict"));
         ensure!(said, "[{}] not a word about it: {:?}", look.how, look.notes);
     }
