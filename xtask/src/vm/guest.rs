@@ -73,7 +73,12 @@ impl Contents {
             }
             Task::Script(_) | Task::Command(_) => "GUEST_MODE=script".to_owned(),
         };
-        format!("export LPWATCH_KERNEL_SERIES={}\n{mode}\n", self.series)
+        let series = &self.series;
+        let passed_on: String = PASSED_ON
+            .iter()
+            .filter_map(|name| passed_on(name))
+            .collect();
+        format!("export LPWATCH_KERNEL_SERIES={series}\n{passed_on}{mode}\n")
     }
 
     fn script(&self) -> Result<Option<Vec<u8>>> {
@@ -91,6 +96,16 @@ impl Contents {
             }
         }
     }
+}
+
+/// Variables of ours that the guest has, too: this one lets a scenario fail, to
+/// show that it can.
+const PASSED_ON: [&str; 1] = ["LPWATCH_STALL_PATCH"];
+
+fn passed_on(name: &str) -> Option<String> {
+    let value = std::env::var(name).ok()?;
+    let quoted = shlex::try_quote(&value).ok()?;
+    Some(format!("export {name}={quoted}\n"))
 }
 
 /// The machine's busybox, which has to be a static one.
