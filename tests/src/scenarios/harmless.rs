@@ -12,7 +12,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::actor::Actor;
 use crate::guest;
-use crate::lpwatch::{self, ALONE, Daemon};
+use crate::lpwatch::{ALONE, Daemon, Running, code};
 use crate::oracle::{self, Oracle};
 use crate::patch::{self, Patch};
 use crate::tasks;
@@ -23,6 +23,9 @@ const PATCH: &str = "lp_cmdline";
 
 /// The kernel signals tasks after fifteen tries: what needs that has stalled.
 const STALLED: usize = 10;
+
+/// A module that lpwatch does not hold is gone sooner, however slow the guest.
+const HELD: Duration = Duration::from_secs(10);
 
 /// One transition as the kernel tells it.
 #[derive(Debug)]
@@ -42,12 +45,15 @@ pub fn run(trial: &mut Trial) -> Result<()> {
         let _napping = napping.transpose()?;
         unload_without.push(there_and_back(&mut oracle, &mut without)?);
         let daemon = Daemon::start(&[])?;
-        if turn % 3 == 2 {
-            lpwatch::look(&[ALONE])?;
-        }
+        // And one that looks for itself while the transition is under way.
+        let beside = (turn % 3 == 2).then(|| Running::lpwatch(&[&["status"], ALONE].concat()));
+        let beside = beside.transpose()?;
         let before = tasks::ticks(daemon.pid())?;
         unload_with.push(there_and_back(&mut oracle, &mut with)?);
         ticks += tasks::ticks(daemon.pid())? - before;
+        if let Some(beside) = beside {
+            beside.end()?.expect(&[code::WELL, code::IN_TRANSITION])?;
+        }
         daemon.terminate()?;
     }
     // A tick is ten milliseconds, and each turn has two transitions.
@@ -55,6 +61,8 @@ pub fn run(trial: &mut Trial) -> Result<()> {
     compare(trial, &without, &with)?;
     trial.figure("rmmod_without_ms", median(&unload_without).as_millis());
     trial.figure("rmmod_with_ms", median(&unload_with).as_millis());
+    let slowest = unload_with.iter().max().context("nothing was unloaded")?;
+    ensure!(*slowest < HELD, "a module was held: {unload_with:?}");
     Ok(())
 }
 
