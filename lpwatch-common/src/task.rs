@@ -43,7 +43,7 @@ const _: () = assert!(size_of::<TaskRecord>() == 48);
 pub const MAX_FRAMES: usize = 127;
 
 /// Stacks written in one pass; the records of further tasks have none.
-pub const MAX_STACKS: u32 = 1024;
+pub const MAX_STACKS: i32 = 1024;
 
 #[cfg(feature = "user")]
 impl TaskRecord {

@@ -13,7 +13,7 @@ use aya_ebpf::{
 };
 use lpwatch_common::{
     COMM_LEN,
-    task::{MAX_FRAMES, MAX_STACKS, RECORD_TASK, RECORD_TOTALS, TaskRecord},
+    task::{MAX_FRAMES, RECORD_TASK, RECORD_TOTALS, TaskRecord},
     transition::{DIRECTION_PATCHING, DIRECTION_UNPATCHING},
 };
 
@@ -34,9 +34,11 @@ pub struct IterTask {
     task: *const u8,
 }
 
-/// The state every task is moving to (`DIRECTION_*`), set before each pass.
+/// Set before each pass: the state every task is moving to (`DIRECTION_*`), and
+/// how many stacks are wanted.
 #[map]
-static TASK_TARGET: Array<i32> = Array::with_max_entries(1, 0);
+static TASK_TARGET: Array<i32> = Array::with_max_entries(2, 0);
+const WANTED_STACKS: u32 = 1;
 
 /// Tasks seen, tasks remaining and stacks written in this pass.
 #[map]
@@ -117,7 +119,7 @@ pub extern "C" fn tasks(ctx: *const IterTask) -> i32 {
     if is_remaining(patch_state) {
         // SAFETY: as above.
         let mut record = unsafe { task_record(task, patch_state) };
-        let written = if *stacks < MAX_STACKS {
+        let written = if *stacks < wanted_stacks() {
             write_with_stack(seq, &mut record, task)
         } else {
             write(seq, &record)
@@ -131,6 +133,12 @@ pub extern "C" fn tasks(ctx: *const IterTask) -> i32 {
     }
     *seen += 1;
     0
+}
+
+fn wanted_stacks() -> u32 {
+    TASK_TARGET
+        .get(WANTED_STACKS)
+        .map_or(0, |wanted| *wanted as u32)
 }
 
 fn is_remaining(patch_state: i32) -> bool {

@@ -137,10 +137,10 @@ impl Follower {
     pub async fn run(mut self) -> Result<(), Error> {
         loop {
             match self.wait().await? {
-                Woken::Ring | Woken::Timer => self.update()?,
+                Woken::Ring | Woken::Timer => self.update(false)?,
                 Woken::KernelLog => {
                     if self.read_kernel_log() {
-                        self.update()?;
+                        self.update(false)?;
                     }
                 }
                 Woken::BpfLog => {
@@ -151,7 +151,7 @@ impl Follower {
                 }
                 Woken::Asked(answer) => {
                     // Events may wait unread: what was asked for is now.
-                    self.update()?;
+                    self.update(true)?;
                     self.publish_snapshot();
                     // Whoever asked may have gone.
                     let _ = answer.send(self.publish.borrow().clone());
@@ -205,12 +205,12 @@ impl Follower {
     /// A hook fires before sysfs shows what it tells of. So a reading counts
     /// only once the ring was found empty after it: otherwise it would be taken
     /// for news what an event still unread explains.
-    fn update(&mut self) -> Result<(), Error> {
+    fn update(&mut self, into: bool) -> Result<(), Error> {
         self.drain();
         for _ in 0..READINGS {
             let view = self.observer.read_patches()?;
             if !self.drain() {
-                self.observer.mend(view);
+                self.observer.mend(view, into);
                 return Ok(());
             }
         }

@@ -22,6 +22,9 @@ use super::{log_source::LogSource, task_source::TaskSource};
 /// The kernel's tries are a second apart, rounded to whole seconds.
 const VERDICTS_WITHIN: Duration = Duration::from_millis(2100);
 
+/// From then on a transition is looked into task by task.
+const STAYING: Duration = Duration::from_secs(2);
+
 /// How to look.
 #[derive(Clone, Debug, Default)]
 pub struct ObserverOptions {
@@ -196,7 +199,7 @@ impl Observer {
     /// [`Error`] if sysfs cannot be read.
     pub fn refresh(&mut self) -> Result<(), Error> {
         let view = self.read_patches()?;
-        self.mend(view);
+        self.mend(view, true);
         Ok(())
     }
 
@@ -205,12 +208,18 @@ impl Observer {
         read_patches(&self.roots)
     }
 
-    /// Mends the state by a reading, and in a transition looks at all tasks.
-    pub(super) fn mend(&mut self, view: SystemView) {
+    /// Mends the state by a reading, and in a transition looks at all tasks;
+    /// `into` each that is left if asked to, or if they stay.
+    ///
+    /// Most transitions are over in a second or two. Reading stacks and symbols
+    /// would take their CPUs just when the kernel needs them.
+    pub(super) fn mend(&mut self, view: SystemView, into: bool) {
         self.model.observe(view, &now());
         let mut notes = self.lasting_notes.clone();
         if let Some(direction) = self.model.in_transition() {
-            let look = self.tasks.look(&self.roots, direction, Clocks::now().boot);
+            let at = Clocks::now().boot;
+            let into = into || self.model.known_for(at) >= STAYING;
+            let look = self.tasks.look(&self.roots, direction, at, into);
             if let Some(sample) = look.sample {
                 self.model.sample(sample, &now());
             }

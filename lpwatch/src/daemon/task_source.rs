@@ -20,7 +20,7 @@ use crate::{
 
 /// Tasks that /proc is asked about one by one; beyond it, only what the pass
 /// over all tasks gave is known.
-const ASKED: usize = 256;
+const ASKED: usize = 1024;
 
 /// Who holds a program is asked of every process in turn, so not every second.
 const KNOWN_FOR: Duration = Duration::from_secs(10);
@@ -82,14 +82,21 @@ impl TaskSource {
         self.symbols.forget();
     }
 
-    /// Looks at all tasks, through /proc if the iterator fails.
-    pub fn look(&mut self, roots: &Roots, direction: Direction, at: Duration) -> Looked {
+    /// Looks at all tasks, through /proc if the iterator fails; `into` each that
+    /// is left, or only at how many there are.
+    pub fn look(
+        &mut self,
+        roots: &Roots,
+        direction: Direction,
+        at: Duration,
+        into: bool,
+    ) -> Looked {
         let mut notes = Vec::new();
         if let Some(iterator) = &mut self.iterator {
-            match iterator.look(direction, at) {
+            match iterator.look(direction, at, into) {
                 Ok(look) => {
                     let switched = iterator.switched();
-                    let mut remaining = self.with_evidence(roots, look.remaining, &mut notes);
+                    let mut remaining = self.with_evidence(roots, look.remaining, into, &mut notes);
                     self.name_suspects(roots, &mut remaining, at, &mut notes);
                     let total = look.total;
                     let sample = TaskSample {
@@ -107,7 +114,7 @@ impl TaskSource {
                 Err(error) => notes.push(format!("The tasks were read from /proc: {error}.")),
             }
         }
-        let (mut sample, note) = look_at_procfs(roots, direction, at);
+        let (mut sample, note) = look_at_procfs(roots, direction, at, into);
         notes.extend(note);
         if let Some(sample) = &mut sample {
             self.name_suspects(roots, &mut sample.remaining, at, &mut notes);
@@ -154,6 +161,7 @@ impl TaskSource {
         &mut self,
         roots: &Roots,
         tasks: Vec<SeenTask>,
+        into: bool,
         notes: &mut Vec<String>,
     ) -> Vec<TaskOnOldCode> {
         let addresses = tasks.iter().flat_map(|task| task.stack.iter().copied());
@@ -167,9 +175,12 @@ impl TaskSource {
             );
         }
         let tasks = tasks.into_iter().enumerate();
-        tasks
-            .map(|(index, task)| self.task(roots, task, index < ASKED))
-            .collect()
+        let tasks = tasks.map(|(index, task)| {
+            let mut task = self.task(roots, task, into && index < ASKED);
+            task.evidence.looked = into;
+            task
+        });
+        tasks.collect()
     }
 
     fn task(&self, roots: &Roots, seen: SeenTask, ask: bool) -> TaskOnOldCode {
@@ -256,6 +267,7 @@ fn look_at_procfs(
     roots: &Roots,
     direction: Direction,
     at: Duration,
+    into: bool,
 ) -> (Option<TaskSample>, Option<String>) {
     let listing = match read_tasks(roots, direction.target_state()) {
         Ok(listing) => listing,
@@ -268,7 +280,10 @@ fn look_at_procfs(
         )
     });
     let remaining = listing.remaining.into_iter().enumerate();
-    let remaining = remaining.map(|(index, task)| procfs_task(roots, task, index < ASKED));
+    let remaining = remaining.map(|(index, task)| {
+        let ask = into && index < ASKED;
+        procfs_task(roots, task, ask)
+    });
     let sample = TaskSample {
         at,
         direction,
@@ -288,6 +303,7 @@ fn procfs_task(roots: &Roots, facts: TaskFacts, ask: bool) -> TaskOnOldCode {
         state,
     } = facts;
     let evidence = Evidence {
+        looked: ask,
         state,
         stack: if ask {
             stack_of(roots, tgid, tid)

@@ -46,6 +46,9 @@ pub(super) struct Ground<'a> {
 /// Why `task` has not switched.
 pub(super) fn classify(task: &TaskOnOldCode, ground: &Ground<'_>) -> Finding {
     let evidence = &task.evidence;
+    if !evidence.looked {
+        return Finding::default();
+    }
     match evidence
         .answers
         .as_ref()

@@ -30,6 +30,7 @@ fn task(stack: &[&str]) -> TaskOnOldCode {
         comm: "sleeper".to_owned(),
         kthread: false,
         evidence: Evidence {
+            looked: true,
             state: Some('S'),
             on_cpu: Some(false),
             stack: frames(stack),

@@ -63,6 +63,8 @@ pub struct Suspect {
 /// All that is known of one task.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Evidence {
+    /// Whether the task was looked into; if not, nothing below is known.
+    pub looked: bool,
     /// As in ps(1).
     pub state: Option<char>,
     pub on_cpu: Option<bool>,

@@ -26,7 +26,7 @@ pub(super) struct Running {
     /// When it began to go in this direction, if that was seen.
     pub direction_began: Option<Moment>,
     /// When lpwatch first knew of it.
-    first_seen: Moment,
+    pub first_seen: Moment,
     /// The last event or reading that spoke of it, since boot.
     pub last_heard: Duration,
     /// Whether an event gave the direction; sysfs says `enabled=0` for a moment

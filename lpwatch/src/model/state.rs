@@ -90,6 +90,15 @@ impl Model {
         self.running.as_ref().map(|running| running.direction)
     }
 
+    /// For how long the transition under way has been known; zero without one.
+    #[must_use]
+    pub fn known_for(&self, now: Duration) -> Duration {
+        let running = self.running.as_ref();
+        running.map_or(Duration::ZERO, |running| {
+            now.saturating_sub(running.first_seen.boot)
+        })
+    }
+
     /// Whether a task is left about which the kernel was not heard.
     #[must_use]
     pub fn lacks_answers(&self) -> bool {

@@ -11,7 +11,9 @@ use aya::{
     maps::{Array, MapData},
     programs::Iter,
 };
-use lpwatch_common::task::{MAX_FRAMES, PF_KTHREAD, RECORD_TASK, RECORD_TOTALS, TaskRecord};
+use lpwatch_common::task::{
+    MAX_FRAMES, MAX_STACKS, PF_KTHREAD, RECORD_TASK, RECORD_TOTALS, TaskRecord,
+};
 
 use crate::model::{Direction, evidence::Answers, snapshot::SwitchedBy};
 
@@ -86,14 +88,23 @@ impl TaskIterator {
         Some(verdicts.switched())
     }
 
-    /// One pass over all tasks: who has not switched in this direction.
+    /// One pass over all tasks: who has not switched in this direction, and
+    /// with which stack.
     ///
     /// # Errors
     /// [`ProbeError`] if the kernel refuses the pass or breaks it off.
-    pub fn look(&mut self, direction: Direction, at: Duration) -> Result<Look, ProbeError> {
-        self.target
-            .set(0, direction.target_state(), 0)
-            .map_err(|error| fail(&error))?;
+    pub fn look(
+        &mut self,
+        direction: Direction,
+        at: Duration,
+        with_stacks: bool,
+    ) -> Result<Look, ProbeError> {
+        let stacks = if with_stacks { MAX_STACKS } else { 0 };
+        for (index, value) in [(0, direction.target_state()), (1, stacks)] {
+            self.target
+                .set(index, value, 0)
+                .map_err(|error| fail(&error))?;
+        }
         let mut bytes = Vec::new();
         self.open()?
             .read_to_end(&mut bytes)
