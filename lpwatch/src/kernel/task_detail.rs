@@ -4,11 +4,11 @@
 //! Sources: `proc_pid_stack` (fs/proc/base.c; needs `CAP_SYS_ADMIN`) and
 //! `task_state` (fs/proc/array.c; `NStgid` and `NSpid` since 4.1), 5.10 to 7.3.
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, sync::OnceLock};
 
 use super::{
-    Roots,
-    symbols::{Location, parse_frame},
+    Roots, kallsyms,
+    symbols::{Location, Symbolizer, parse_frame},
 };
 
 /// The kernel stack, innermost frame first; `None` where it may not be read or
@@ -16,7 +16,44 @@ use super::{
 #[must_use]
 pub fn stack(roots: &Roots, tgid: u32, tid: u32) -> Option<Vec<Location>> {
     let text = fs::read_to_string(file(roots, tgid, tid, "stack")).ok()?;
-    Some(text.lines().filter_map(parse_frame).collect())
+    let frames = text.lines().filter_map(parse_frame);
+    Some(
+        frames
+            .map(|frame| kretprobe_by_name(frame, roots))
+            .collect(),
+    )
+}
+
+/// Where a return probe put its trampoline in place of a return address, the
+/// kernel before 5.15 prints the end of whatever function stands before it.
+fn kretprobe_by_name(frame: Location, roots: &Roots) -> Location {
+    // The symbols of a running kernel do not change.
+    static PRINTED_AS: OnceLock<Option<Location>> = OnceLock::new();
+    if !roots.is_live()
+        || PRINTED_AS.get_or_init(|| before(roots, KRETPROBE)).as_ref() != Some(&frame)
+    {
+        return frame;
+    }
+    Location {
+        symbol: KRETPROBE.to_owned(),
+        offset: 0,
+        module: None,
+    }
+}
+
+const KRETPROBE: &str = "kretprobe_trampoline";
+
+/// The start of `symbol` as a place behind the symbol before it.
+fn before(roots: &Roots, symbol: &str) -> Option<Location> {
+    let found = kallsyms::find(roots, &[symbol]).ok()?;
+    let last_byte = found.addresses.get(symbol)?.first()?.checked_sub(1)?;
+    let mut symbols = Symbolizer::default();
+    symbols.learn(roots, [last_byte]).ok()?;
+    let previous = symbols.locate(last_byte)?;
+    Some(Location {
+        offset: previous.offset + 1,
+        ..previous.clone()
+    })
 }
 
 /// Ids in the innermost of several pid namespaces: thread, process.
@@ -50,6 +87,24 @@ mod tests {
         assert_eq!(innermost(status, "NStgid:"), Some(17));
         assert_eq!(innermost("NSpid:\t813\n", "NSpid:"), None);
         assert_eq!(innermost("", "NSpid:"), None);
+    }
+
+    #[test]
+    fn what_stands_before_a_symbol_is_found() {
+        let directory = tempfile::tempdir().unwrap();
+        let kallsyms =
+            "ffffffff81000100 t elfcorehdr_read\nffffffff81000140 T kretprobe_trampoline\n";
+        fs::write(directory.path().join("kallsyms"), kallsyms).unwrap();
+        let roots = Roots {
+            procfs: directory.path().to_owned(),
+            ..Roots::default()
+        };
+        let before = before(&roots, KRETPROBE).unwrap();
+        assert_eq!(
+            (before.symbol.as_str(), before.offset),
+            ("elfcorehdr_read", 0x40)
+        );
+        assert_eq!(super::before(&roots, "no_such"), None);
     }
 
     #[test]

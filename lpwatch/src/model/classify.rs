@@ -105,7 +105,9 @@ fn asleep(evidence: &Evidence) -> Reason {
 
 fn by_stack(task: &TaskOnOldCode, ground: &Ground<'_>) -> Finding {
     let evidence = &task.evidence;
-    if evidence.on_cpu == Some(true) {
+    // /proc does not tell whether a runnable task is on a CPU; but that is what
+    // keeps one from switching, and its stack changes while it is read.
+    if evidence.on_cpu.unwrap_or(evidence.state == Some('R')) {
         return Finding::of(if is_vcpu(task) {
             Reason::KvmVcpu
         } else {
@@ -125,10 +127,6 @@ fn by_stack(task: &TaskOnOldCode, ground: &Ground<'_>) -> Finding {
     }
     if is_vcpu(task) {
         return Finding::of(Reason::KvmVcpu);
-    }
-    // /proc gives no stack of a task on a CPU, and not whether it is on one.
-    if evidence.on_cpu.is_none() && evidence.state == Some('R') {
-        return Finding::of(Reason::Running);
     }
     // Nothing is in the way that can be seen. The kernel tries again; if it
     // has signalled and the task has not run since, the signal will do it.
