@@ -4,8 +4,8 @@
  * lpwatch_busy_main(). The kernel cannot look at the stack of a task that is
  * running, so a livepatch of that function waits for this thread.
  *
- * It takes a short rest ten times a second, so that its CPU can do what else
- * there is, and gives up being busy after BUSY_SECONDS: a guest must outlive it.
+ * It takes a short rest once a second, so that its CPU can do what else there
+ * is, and gives up being busy after BUSY_SECONDS: a guest must outlive it.
  */
 
 #include <linux/err.h>
@@ -29,7 +29,7 @@ static noinline int lpwatch_busy_main(void *unused)
 	unsigned long end = jiffies + BUSY_SECONDS * HZ;
 
 	while (!kthread_should_stop()) {
-		unsigned long rest = jiffies + HZ / 10;
+		unsigned long rest = jiffies + HZ;
 
 		/* No cond_resched(): there the thread would check its own stack. */
 		while (time_before(jiffies, rest) && time_before(jiffies, end))

@@ -20,13 +20,14 @@ use crate::trial::Trial;
 /// A kernel thread that is on its CPU nearly always: the kernel cannot look
 /// at its stack, and says so.
 pub fn busy(trial: &mut Trial) -> Result<()> {
+    let _first = FirstCpu::only()?;
     let _daemon = Daemon::start(PATIENT)?;
     let mut oracle = Oracle::listen()?;
     // The kernel works off its tries where it is busy already: keep that from
     // being the thread's CPU, or it would never find the thread running.
     let _first_cpu = Actor::start(&["computing"])?;
     let _busy = Module::load("lpwatch_busy")?;
-    let patch = load_on_first_cpu("lp_busy")?;
+    let patch = Patch::load("lp_busy")?;
     let left = patch.wait_left(Code::Old, 1)?;
     let mut comparison = Comparison::of(&patch.name, Code::Old);
     for how in ALL_WAYS {
@@ -45,16 +46,29 @@ pub fn busy(trial: &mut Trial) -> Result<()> {
     comparison.conclude(trial)
 }
 
-/// The kernel goes on with its tries on the processor where they began.
-fn load_on_first_cpu(name: &str) -> Result<Patch> {
-    let this = Pid::from_raw(0);
-    let all = sched_getaffinity(this)?;
-    let mut first = CpuSet::new();
-    first.set(0)?;
-    sched_setaffinity(this, &first)?;
-    let patch = Patch::load(name);
-    sched_setaffinity(this, &all)?;
-    patch
+/// Keeps this process, and all that it starts, on the first processor: what
+/// runs beside the busy thread would only ever see it at rest. The kernel, too,
+/// goes on with its tries on the processor where they began.
+struct FirstCpu {
+    before: CpuSet,
+}
+
+impl FirstCpu {
+    fn only() -> Result<Self> {
+        let before = sched_getaffinity(Pid::from_raw(0))?;
+        let mut first = CpuSet::new();
+        first.set(0)?;
+        sched_setaffinity(Pid::from_raw(0), &first)?;
+        Ok(Self { before })
+    }
+}
+
+impl Drop for FirstCpu {
+    fn drop(&mut self) {
+        if let Err(error) = sched_setaffinity(Pid::from_raw(0), &self.before) {
+            eprintln!("    left behind: one processor only: {error}");
+        }
+    }
 }
 
 const HOLD: &str = "/sys/module/lpwatch_hold/parameters/released";
