@@ -139,7 +139,7 @@ pub struct TestArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = 180)]
     pub silence: u64,
     /// End a boot after this long
-    #[arg(long, value_name = "SECONDS", default_value_t = 1200)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 2400)]
     pub timeout: u64,
     /// Look for newer kernels even if some are cached
     #[arg(long)]
