@@ -96,6 +96,7 @@ impl TaskSource {
             match iterator.look(direction, at, into) {
                 Ok(look) => {
                     let switched = iterator.switched();
+                    notes.extend(not_all(look.remaining.len(), into));
                     let mut remaining = self.with_evidence(roots, look.remaining, into, &mut notes);
                     self.name_suspects(roots, &mut remaining, at, &mut notes);
                     let total = look.total;
@@ -117,6 +118,7 @@ impl TaskSource {
         let (mut sample, note) = look_at_procfs(roots, direction, at, into);
         notes.extend(note);
         if let Some(sample) = &mut sample {
+            notes.extend(not_all(sample.remaining.len(), into));
             self.name_suspects(roots, &mut sample.remaining, at, &mut notes);
         }
         Looked { sample, notes }
@@ -177,7 +179,9 @@ impl TaskSource {
         let tasks = tasks.into_iter().enumerate();
         let tasks = tasks.map(|(index, task)| {
             let mut task = self.task(roots, task, into && index < ASKED);
-            task.evidence.looked = into;
+            // Of the others nothing but the kernel's answer can be known.
+            let known = index < ASKED || task.evidence.answers.is_some();
+            task.evidence.looked = into && known;
             task
         });
         tasks.collect()
@@ -216,6 +220,13 @@ impl TaskSource {
             evidence,
         }
     }
+}
+
+/// What to say of more tasks than are looked into one by one.
+fn not_all(left: usize, into: bool) -> Option<String> {
+    (into && left > ASKED).then(|| {
+        format!("Only the first {ASKED} of the {left} tasks left were looked into one by one.")
+    })
 }
 
 fn suspects(finder: &mut CulpritFinder, stack: &[Frame]) -> Vec<Suspect> {
