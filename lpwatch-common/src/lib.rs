@@ -5,6 +5,8 @@
 //! each can be decoded from bytes without `unsafe`.
 #![no_std]
 
+pub mod calls;
+pub mod patch;
 pub mod program;
 pub mod task;
 pub mod transition;

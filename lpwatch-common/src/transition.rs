@@ -21,6 +21,10 @@ pub enum TransitionKind {
     Cancelled = 6,
     /// The init function of a livepatch module returned an error.
     Refused = 7,
+    /// A module was loaded; its name is in `patch`.
+    ModuleLoaded = 8,
+    /// A module goes; its name is in `patch`.
+    ModuleFreed = 9,
 }
 
 impl TransitionKind {
@@ -35,6 +39,8 @@ impl TransitionKind {
             5 => Self::Forced,
             6 => Self::Cancelled,
             7 => Self::Refused,
+            8 => Self::ModuleLoaded,
+            9 => Self::ModuleFreed,
             _ => return None,
         })
     }
@@ -74,9 +80,12 @@ pub struct TransitionRecord {
     pub comm: [u8; COMM_LEN],
     /// The patch's module name, NUL padded; empty when it could not be read.
     pub patch: [u8; PATCH_NAME_LEN],
+    /// The epoch of counting (see [`crate::calls`]) from here on.
+    pub epoch: u32,
+    pub padding: u32,
 }
 
-const _: () = assert!(size_of::<TransitionRecord>() == 104);
+const _: () = assert!(size_of::<TransitionRecord>() == 112);
 
 #[cfg(feature = "user")]
 impl TransitionRecord {
@@ -94,6 +103,8 @@ impl TransitionRecord {
             tid: fields.u32()?,
             comm: fields.bytes()?,
             patch: fields.bytes()?,
+            epoch: fields.u32()?,
+            padding: fields.u32()?,
         })
     }
 }

@@ -89,7 +89,11 @@ pub fn tries() -> u32 {
 
 /// `patch->mod->name`; all zero when it cannot be read.
 pub fn patch_name(patch: *const u8) -> [u8; PATCH_NAME_LEN] {
-    let module: *const u8 = read_member(patch, &OFF_PATCH_MOD).unwrap_or(core::ptr::null());
+    module_name(read_member(patch, &OFF_PATCH_MOD).unwrap_or(core::ptr::null()))
+}
+
+/// `module->name`; all zero when it cannot be read.
+pub fn module_name(module: *const u8) -> [u8; PATCH_NAME_LEN] {
     read_member(module, &OFF_MODULE_NAME).unwrap_or([0; PATCH_NAME_LEN])
 }
 

@@ -22,7 +22,9 @@
     reason = "lengths are small constants, and TryFrom costs the verifier branches"
 )]
 
+mod calls;
 mod kernel;
+mod patches;
 mod programs;
 mod tasks;
 mod transition;

@@ -80,7 +80,7 @@ pub struct IterObject {
 /// # Safety
 /// `ctx` must be the iterator's context as the kernel gives it.
 #[inline(always)]
-unsafe fn parts(ctx: *const IterObject) -> (*mut seq_file, *const u8) {
+pub unsafe fn parts(ctx: *const IterObject) -> (*mut seq_file, *const u8) {
     // SAFETY: see above; the verifier knows the context's pointers.
     unsafe { ((*(*ctx).meta).seq, (*ctx).object) }
 }

@@ -19,7 +19,7 @@ use lpwatch_common::{
     transition::{DIRECTION_UNKNOWN, REPLACE_UNKNOWN, TransitionKind, TransitionRecord},
 };
 
-use crate::{kernel, verdicts};
+use crate::{calls, kernel, verdicts};
 
 /// A transition makes about one record a second; 64 KiB hold ten minutes.
 #[map]
@@ -76,6 +76,17 @@ impl Happening {
         }
     }
 
+    /// Something that happens to a module.
+    fn of_module(kind: TransitionKind, module: *const u8) -> Self {
+        Self {
+            kind,
+            direction: DIRECTION_UNKNOWN,
+            errno: 0,
+            replace: REPLACE_UNKNOWN,
+            patch: kernel::module_name(module),
+        }
+    }
+
     fn send(self) {
         let Some(mut entry) = EVENTS.reserve::<TransitionRecord>(0) else {
             count_loss();
@@ -99,6 +110,8 @@ impl Happening {
             tid: current_tid(),
             comm: bpf_get_current_comm().unwrap_or([0; COMM_LEN]),
             patch,
+            epoch: calls::epoch(),
+            padding: 0,
         });
         entry.submit(0);
     }
@@ -126,8 +139,15 @@ fn enabling(patch: *const u8) {
 }
 
 fn begun(patch: *const u8, state: i32) {
+    calls::transition_begins();
     verdicts::forget();
     Happening::begun(patch, state).send();
+}
+
+fn complete() {
+    // All tasks have switched; what they call from here on is settled.
+    calls::transition_ends();
+    Happening::now(TransitionKind::Complete).send();
 }
 
 fn reversed() {
@@ -186,7 +206,7 @@ entry_hooks! {
     try_fentry, try_kprobe, "klp_try_complete_transition": |ctx|
         Happening::now(TransitionKind::Try).send();
     complete_fentry, complete_kprobe, "klp_complete_transition": |ctx|
-        Happening::now(TransitionKind::Complete).send();
+        complete();
     reversed_fentry, reversed_kprobe, "klp_reverse_transition": |ctx|
         reversed();
     forced_fentry, forced_kprobe, "klp_force_transition": |ctx|
@@ -208,5 +228,20 @@ pub fn init_finished(ctx: RawTracePointContext) -> i32 {
     if errno < 0 {
         Happening::refused(patch, errno).send();
     }
+    0
+}
+
+/// `module_load(struct module *mod)` (include/trace/events/module.h): its
+/// functions can be hooked from here on.
+#[raw_tracepoint]
+pub fn module_loaded(ctx: RawTracePointContext) -> i32 {
+    Happening::of_module(TransitionKind::ModuleLoaded, ctx.arg(0)).send();
+    0
+}
+
+/// `module_free(struct module *mod)`.
+#[raw_tracepoint]
+pub fn module_freed(ctx: RawTracePointContext) -> i32 {
+    Happening::of_module(TransitionKind::ModuleFreed, ctx.arg(0)).send();
     0
 }

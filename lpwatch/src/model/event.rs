@@ -30,6 +30,8 @@ pub enum EventKind {
         patch: String,
         direction: Direction,
         replace: Option<bool>,
+        /// The epoch of counting that begins, where hooks tell it.
+        epoch: Option<u32>,
     },
     /// The kernel looks at all tasks; `before` is how often it has before.
     Try {
@@ -42,6 +44,8 @@ pub enum EventKind {
         patch: Option<String>,
         direction: Option<Direction>,
         before: Option<u32>,
+        /// The epoch of counting that begins, where hooks tell it.
+        epoch: Option<u32>,
     },
     Reversed {
         patch: Option<String>,
@@ -61,6 +65,11 @@ pub enum EventKind {
     Signaling,
     /// A patch's object changes with a module that comes or goes.
     ObjectChanged,
+    /// A module came or went.
+    ModuleChanged {
+        module: String,
+        loaded: bool,
+    },
     /// A warning or error of livepatch, in the kernel's words.
     Complaint {
         patch: Option<String>,

@@ -6,6 +6,7 @@
 
 mod advice;
 mod blocker;
+pub mod calls;
 mod classify;
 #[cfg(test)]
 mod classify_tests;

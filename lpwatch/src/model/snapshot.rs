@@ -6,6 +6,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use super::calls::figures::{Calls, Finding, FindingKind, PhaseCalls, Rate, Severity, Watched};
+
 use super::{Blocker, Direction, EngineKind, Outcome, Phase, Thresholds, next_steps::next_steps};
 
 /// The version of the JSON form.
@@ -31,6 +33,9 @@ pub struct Snapshot {
     /// state again.
     pub events_lost: u64,
     pub patches: Vec<Patch>,
+    /// Functions that are watched without a patch being loaded for them.
+    #[serde(default)]
+    pub watched: Vec<Watched>,
     /// Transitions that ended, newest first.
     pub last_transitions: Vec<PastTransition>,
 }
@@ -91,15 +96,9 @@ pub struct Function {
     pub sympos: u32,
     /// How often it is called; `null` where nothing counts.
     pub calls: Option<Calls>,
-}
-
-/// Calls of the old and of the new code of a function.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Calls {
-    pub old: u64,
-    pub new: u64,
-    pub old_per_second: Option<f64>,
-    pub new_per_second: Option<f64>,
+    /// Why nothing counts it, where that is known.
+    #[serde(default)]
+    pub not_counted: Option<String>,
 }
 
 /// A transition under way.

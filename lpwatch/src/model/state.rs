@@ -13,6 +13,7 @@ use std::{
 use super::{
     Direction, Event, EventKind, EventSource, Moment, Outcome, PatchView, SystemView, TaskSample,
     Thresholds,
+    calls::{CallsReading, FunctionId, Ledger, Turn},
     evidence::Traits,
     running::Running,
     snapshot::{
@@ -64,6 +65,8 @@ pub struct Model {
     switched: SwitchedBy,
     /// Events of the running transition may have been lost.
     doubtful: bool,
+    /// Which code runs.
+    calls: Ledger,
 }
 
 impl Model {
@@ -81,6 +84,7 @@ impl Model {
             events_lost: 0,
             switched: SwitchedBy::default(),
             doubtful: false,
+            calls: Ledger::default(),
         }
     }
 
@@ -137,7 +141,18 @@ impl Model {
                 patch,
                 direction,
                 replace,
+                epoch,
             } => {
+                if let Some(epoch) = epoch {
+                    let patch = patch.clone();
+                    let turn = Turn::Begun {
+                        epoch,
+                        patch,
+                        direction,
+                        replace,
+                    };
+                    self.calls.turn(turn, moment);
+                }
                 self.begun(patch, direction, replace, moment);
             }
             EventKind::Try {
@@ -154,7 +169,11 @@ impl Model {
                 patch,
                 direction,
                 before,
+                epoch,
             } => {
+                if let Some(epoch) = epoch {
+                    self.calls.turn(Turn::Ended { epoch, direction }, moment);
+                }
                 if let Some(running) = self.running_or_found(patch, direction, moment) {
                     running.note_direction(direction);
                     if !running.turns.cancelled {
@@ -182,7 +201,7 @@ impl Model {
             EventKind::Refused { patch, errno } => self.refused(patch, errno, moment, now),
             EventKind::Complaint { patch, text } => self.complained(patch.as_deref(), text, moment),
             EventKind::Signaling => self.signaling(),
-            EventKind::ObjectChanged => {}
+            EventKind::ObjectChanged | EventKind::ModuleChanged { .. } => {}
         }
     }
 
@@ -326,6 +345,7 @@ impl Model {
             let direction = Direction::of_enabled(patch.enabled);
             self.running = Some(Running::new(patch.name.clone(), direction, at));
         }
+        self.calls.observe(&view);
         self.patches = view.patches;
         let Self {
             patches,
@@ -387,6 +407,17 @@ impl Model {
         }
     }
 
+    /// Takes in a reading of the counters.
+    pub fn count(&mut self, reading: CallsReading) {
+        self.calls.read(reading);
+    }
+
+    /// How soon the counters should be read again, where there is a doubt.
+    #[must_use]
+    pub fn recount(&self) -> Option<Duration> {
+        self.calls.recheck()
+    }
+
     /// All that is known at `now`.
     #[must_use]
     pub fn snapshot(&self, now: &Moment, thresholds: &Thresholds) -> Snapshot {
@@ -414,6 +445,7 @@ impl Model {
                 .iter()
                 .map(|patch| self.patch(patch, now, thresholds))
                 .collect(),
+            watched: self.calls.watched(now),
             last_transitions: self.past.iter().cloned().collect(),
         }
     }
@@ -434,9 +466,37 @@ impl Model {
                 .replace
                 .or_else(|| self.known_replace.get(&patch.name).copied()),
             stack_order: patch.stack_order,
-            objects: patch.objects.iter().map(object).collect(),
+            objects: self.objects(patch, now),
             transition,
         }
+    }
+}
+
+impl Model {
+    fn objects(&self, patch: &PatchView, now: &Moment) -> Vec<Object> {
+        let object = |view: &super::ObjectView| Object {
+            name: view.name.clone(),
+            patched: view.patched,
+            functions: self.functions(&patch.name, view, now),
+        };
+        patch.objects.iter().map(object).collect()
+    }
+
+    fn functions(&self, patch: &str, object: &super::ObjectView, now: &Moment) -> Vec<Function> {
+        let function = |(name, sympos): &(String, u32)| {
+            let id = FunctionId {
+                object: object.name.clone(),
+                name: name.clone(),
+                sympos: *sympos,
+            };
+            Function {
+                name: id.name.clone(),
+                sympos: id.sympos,
+                calls: self.calls.calls(patch, &id, now),
+                not_counted: self.calls.why_not(&id).map(str::to_owned),
+            }
+        };
+        object.functions.iter().map(function).collect()
     }
 }
 
@@ -451,7 +511,10 @@ impl EventKind {
             | Self::Forced { .. }
             | Self::Cancelled { .. }
             | Self::Refused { .. } => true,
-            Self::Signaling | Self::ObjectChanged | Self::Complaint { .. } => false,
+            Self::Signaling
+            | Self::ObjectChanged
+            | Self::ModuleChanged { .. }
+            | Self::Complaint { .. } => false,
         }
     }
 }
@@ -470,18 +533,5 @@ fn refusal(patch: Option<String>, at: Moment, message: Option<String>) -> PastTr
         signals: None,
         tasks_total: None,
         recorded_after_ms: None,
-    }
-}
-
-fn object(view: &super::ObjectView) -> Object {
-    let functions = view.functions.iter().map(|(name, sympos)| Function {
-        name: name.clone(),
-        sympos: *sympos,
-        calls: None,
-    });
-    Object {
-        name: view.name.clone(),
-        patched: view.patched,
-        functions: functions.collect(),
     }
 }

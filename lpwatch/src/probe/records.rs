@@ -23,6 +23,7 @@ pub(super) fn event(record: &TransitionRecord) -> Option<Event> {
                 1 => Some(true),
                 _ => None,
             },
+            epoch: Some(record.epoch),
         },
         TransitionKind::Try => EventKind::Try {
             patch: named,
@@ -33,6 +34,15 @@ pub(super) fn event(record: &TransitionRecord) -> Option<Event> {
             patch: named,
             direction,
             before,
+            epoch: Some(record.epoch),
+        },
+        TransitionKind::ModuleLoaded => EventKind::ModuleChanged {
+            module: patch,
+            loaded: true,
+        },
+        TransitionKind::ModuleFreed => EventKind::ModuleChanged {
+            module: patch,
+            loaded: false,
         },
         TransitionKind::Reversed => EventKind::Reversed { patch: named },
         TransitionKind::Forced => EventKind::Forced { patch: named },

@@ -52,6 +52,7 @@ fn begin(direction: Direction) -> EventKind {
         patch: PATCH.to_owned(),
         direction,
         replace: None,
+        epoch: None,
     }
 }
 
@@ -60,6 +61,7 @@ fn complete(direction: Direction, before: Option<u32>) -> EventKind {
         patch: Some(PATCH.to_owned()),
         direction: Some(direction),
         before,
+        epoch: None,
     }
 }
 

@@ -28,6 +28,7 @@ pub(crate) fn snapshot(patches: Vec<Patch>) -> Snapshot {
         notes: Vec::new(),
         events_lost: 0,
         patches,
+        watched: Vec::new(),
         last_transitions: Vec::new(),
     }
 }
@@ -42,6 +43,7 @@ pub(crate) fn object(name: &str, patched: bool, functions: &[&str]) -> Object {
                 name: name.to_owned(),
                 sympos: 1,
                 calls: None,
+                not_counted: None,
             })
             .collect(),
     }

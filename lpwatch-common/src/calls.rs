@@ -1,0 +1,83 @@
+//! How calls of watched functions are counted: one slot per function and CPU.
+//!
+//! A slot has a bucket for each state the calling task can be in
+//! (`task_struct.patch_state`) in each *epoch*. An epoch is the time between
+//! two turns of livepatch: odd ones are transitions, even ones lie between two
+//! transitions. Which code a bucket's calls ran follows from the patches there
+//! were in its epoch, and that is for user space to know.
+
+/// Epochs kept apart. Buckets are used again after that many, so user space
+/// has to read them before.
+pub const EPOCHS: usize = 4;
+
+/// States kept apart: no transition (-1), unpatched (0), patched (1).
+pub const STATES: usize = 3;
+
+/// Index of the state of a task outside any transition, or not known.
+pub const STATE_NONE: usize = 0;
+/// Index of the state of a task on the code before the patch.
+pub const STATE_UNPATCHED: usize = 1;
+/// Index of the state of a task on the patch's code.
+pub const STATE_PATCHED: usize = 2;
+
+/// Buckets of a slot: epoch after epoch, state after state.
+pub const BUCKETS: usize = EPOCHS * STATES;
+
+/// A slot's calls on one CPU.
+pub type Slot = [u64; BUCKETS];
+
+/// The largest number of slots: one for each function watched, and one for
+/// each function of a patch that stands in for one. 96 bytes each on each CPU.
+pub const SLOTS: u32 = 1024;
+
+/// The bucket of this epoch and state.
+#[must_use]
+pub const fn bucket(epoch: u32, state: usize) -> usize {
+    (epoch as usize % EPOCHS) * STATES + state
+}
+
+/// Whether a transition is under way in this epoch.
+#[must_use]
+pub const fn is_transition(epoch: u32) -> bool {
+    epoch % 2 == 1
+}
+
+/// The epoch that begins with a transition.
+#[must_use]
+pub const fn transition_after(epoch: u32) -> u32 {
+    epoch.wrapping_add(1) | 1
+}
+
+/// The epoch that begins when a transition ends.
+#[must_use]
+pub const fn rest_after(epoch: u32) -> u32 {
+    epoch.wrapping_add(2) & !1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn epochs_alternate_whatever_was_missed() {
+        assert_eq!(transition_after(0), 1);
+        assert_eq!(rest_after(1), 2);
+        assert_eq!(transition_after(2), 3);
+        // A beginning or an end that was not seen.
+        assert_eq!(transition_after(1), 3);
+        assert_eq!(rest_after(2), 4);
+        assert!(is_transition(transition_after(u32::MAX - 1)));
+        assert!(!is_transition(rest_after(u32::MAX)));
+    }
+
+    #[test]
+    fn every_epoch_and_state_has_its_bucket() {
+        let mut seen = [false; BUCKETS];
+        for epoch in 4..8 {
+            for state in 0..STATES {
+                seen[bucket(epoch, state)] = true;
+            }
+        }
+        assert_eq!(seen, [true; BUCKETS]);
+    }
+}

@@ -1,0 +1,62 @@
+//! What the walk through the kernel's own list of patches writes: one record
+//! for each function of each object of each patch.
+
+use crate::PATCH_NAME_LEN;
+
+/// Room for the name of a function or an object, its NUL included
+/// (`KSYM_NAME_LEN` is 128 up to 6.0 and 512 since; longer names are cut).
+pub const NAME_LEN: usize = 128;
+
+/// `flags`: the function only takes back what a replaced patch changed.
+pub const FUNCTION_NOP: u32 = 1;
+/// `flags`: calls are redirected (`klp_func.patched`).
+pub const FUNCTION_PATCHED: u32 = 2;
+
+/// Functions visited in one step of the walk.
+pub const STEPS: u32 = 64;
+
+/// One function of a patch as the kernel holds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct FunctionRecord {
+    /// `klp_func.old_func`: where the original begins, 0 while its object is
+    /// not loaded.
+    pub old_address: u64,
+    /// `klp_func.new_func`: where the new one begins, 0 if there is none.
+    pub new_address: u64,
+    /// `klp_func.old_sympos`: 0 for "the only one".
+    pub sympos: u64,
+    /// `FUNCTION_*`.
+    pub flags: u32,
+    pub padding: u32,
+    /// `klp_patch.mod->name`, NUL padded.
+    pub patch: [u8; PATCH_NAME_LEN],
+    /// `klp_object.name`, NUL padded; empty for the kernel itself.
+    pub object: [u8; PATCH_NAME_LEN],
+    /// `klp_func.old_name`, NUL padded.
+    pub name: [u8; NAME_LEN],
+}
+
+/// The size of a [`FunctionRecord`].
+pub const FUNCTION_RECORD_LEN: usize = 272;
+
+const _: () = assert!(size_of::<FunctionRecord>() == FUNCTION_RECORD_LEN);
+
+#[cfg(feature = "user")]
+impl FunctionRecord {
+    /// Decodes a record; `None` when `bytes` is shorter than one.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let mut fields = crate::Fields(bytes);
+        Some(Self {
+            old_address: fields.u64()?,
+            new_address: fields.u64()?,
+            sympos: fields.u64()?,
+            flags: fields.u32()?,
+            padding: fields.u32()?,
+            patch: fields.bytes()?,
+            object: fields.bytes()?,
+            name: fields.bytes()?,
+        })
+    }
+}

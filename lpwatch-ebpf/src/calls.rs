@@ -1,0 +1,136 @@
+//! Calls of watched functions, counted at their entry.
+//!
+//! A call is counted by the state of the calling task and by the epoch, both
+//! read here: exactly what the kernel's own redirection goes by
+//! (`klp_ftrace_handler`, kernel/livepatch/patch.c). What code that was is told
+//! in user space, which knows the patches of each epoch.
+//!
+//! One program serves any number of functions: the address it was entered from
+//! leads to the function's slot.
+
+use aya_ebpf::{
+    helpers::generated::{bpf_get_current_task, bpf_get_current_task_btf, bpf_get_func_ip},
+    macros::{fentry, kprobe, map},
+    maps::{Array, HashMap, PerCpuArray},
+    programs::{FEntryContext, ProbeContext},
+};
+use lpwatch_common::calls::{
+    BUCKETS, EPOCHS, SLOTS, STATES, Slot, bucket, rest_after, transition_after,
+};
+
+use crate::kernel;
+
+/// Where functions begin, and their slots. A hook tells its address in one of
+/// several forms, so each function has a few entries here.
+#[map]
+static SLOT_OF: HashMap<u64, u32> = HashMap::with_max_entries(4 * SLOTS, 0);
+
+#[map]
+static CALLS: PerCpuArray<Slot> = PerCpuArray::with_max_entries(SLOTS, 0);
+
+/// The epoch now; user space sets it once, before anything is attached.
+#[map]
+static EPOCH: Array<u32> = Array::with_max_entries(1, 0);
+
+/// The epoch now.
+pub fn epoch() -> u32 {
+    EPOCH.get(0).copied().unwrap_or(0)
+}
+
+/// A transition begins: a new epoch.
+pub fn transition_begins() {
+    turn(transition_after);
+}
+
+/// A transition ends: a new epoch.
+pub fn transition_ends() {
+    turn(rest_after);
+}
+
+fn turn(to: impl Fn(u32) -> u32) {
+    if let Some(epoch) = EPOCH.get_ptr_mut(0) {
+        // SAFETY: a valid pointer; transitions begin and end one at a time,
+        // under klp_mutex.
+        unsafe { *epoch = to(*epoch) };
+    }
+}
+
+/// Counts a call by a task in this `patch_state`.
+#[inline(always)]
+fn count(address: u64, patch_state: i32) {
+    // SAFETY: the element is copied at once.
+    let Some(&slot) = (unsafe { SLOT_OF.get(address) }) else {
+        return;
+    };
+    let Some(calls) = CALLS.get_ptr_mut(slot) else {
+        return;
+    };
+    // The states are -1, 0 and 1; anything else is taken for "none".
+    let state = patch_state.wrapping_add(1) as usize;
+    let state = if state < STATES { state } else { 0 };
+    let bucket = bucket(epoch() % EPOCHS as u32, state);
+    if bucket < BUCKETS {
+        // SAFETY: a valid pointer to this CPU's own slot, and within it.
+        let calls = unsafe { &mut (*calls)[bucket] };
+        *calls = calls.wrapping_add(1);
+    }
+}
+
+/// Only loaded where fentry is shared with livepatch (6.0 on), so both helpers
+/// (5.15 and 5.11) are there.
+#[fentry]
+pub fn count_fentry(ctx: FEntryContext) -> u32 {
+    use aya_ebpf::EbpfContext as _;
+    // SAFETY: the context is the kernel's.
+    let address = unsafe { bpf_get_func_ip(ctx.as_ptr()) };
+    // SAFETY: the helper has no preconditions.
+    let task: *const u8 = unsafe { bpf_get_current_task_btf() }.cast_const().cast();
+    // SAFETY: the offset is that of `patch_state`, and the pointer is typed.
+    let state = unsafe {
+        task.add(kernel::OFF_TASK_PATCH_STATE.load() as usize)
+            .cast::<i32>()
+            .read_volatile()
+    };
+    count(address, state);
+    0
+}
+
+#[kprobe]
+pub fn count_kprobe(ctx: ProbeContext) -> u32 {
+    let registers = ctx.regs;
+    // SAFETY: the context is the kernel's.
+    let address = unsafe { instruction_pointer(registers) };
+    // SAFETY: the helper has no preconditions.
+    let task = unsafe { bpf_get_current_task() } as *const u8;
+    count(address, kernel::patch_state(task));
+    0
+}
+
+/// Where the probe stands, as this processor tells it.
+///
+/// # Safety
+/// `registers` must be the context of a kprobe.
+#[inline(always)]
+unsafe fn instruction_pointer(registers: *const aya_ebpf::bindings::pt_regs) -> u64 {
+    // SAFETY: see above.
+    unsafe {
+        #[cfg(bpf_target_arch = "x86_64")]
+        return (*registers).rip;
+        #[cfg(bpf_target_arch = "aarch64")]
+        return (*registers).pc;
+        #[cfg(bpf_target_arch = "s390x")]
+        return (*registers).psw.addr;
+        #[cfg(bpf_target_arch = "powerpc64")]
+        return (*registers).nip;
+        #[cfg(not(any(
+            bpf_target_arch = "x86_64",
+            bpf_target_arch = "aarch64",
+            bpf_target_arch = "s390x",
+            bpf_target_arch = "powerpc64"
+        )))]
+        {
+            let _ = registers;
+            0
+        }
+    }
+}

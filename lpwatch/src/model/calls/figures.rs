@@ -1,0 +1,122 @@
+//! The calls of a function as they are shown: part of the snapshot's JSON.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Calls of the old and of the new code of a function, as a patch divides them:
+/// its own code is new, whatever ran before it is old.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Calls {
+    /// Calls of the old code since counting began.
+    pub old: u64,
+    /// Calls of the new code since counting began.
+    pub new: u64,
+    /// Over the last ten seconds, as are the calls of new code; `null` until
+    /// it was counted for as long.
+    pub old_per_second: Option<f64>,
+    pub new_per_second: Option<f64>,
+    /// The same over 10, 60 and 300 seconds, as far as it was counted for as
+    /// long.
+    pub rates: Vec<Rate>,
+    /// What counts: `fentry` or `kprobe`.
+    pub counter: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// Before the patch; `null` where counting began later.
+    pub before: Option<PhaseCalls>,
+    /// While it was applied or removed.
+    pub during: Option<PhaseCalls>,
+    /// Since it was applied.
+    pub after: Option<PhaseCalls>,
+    /// The share of new code in the calls of the last ten seconds, 0 to 1;
+    /// `null` without calls.
+    pub new_share: Option<f64>,
+    /// How often the new function itself was entered since it is counted, and
+    /// how many calls of new code there were in that time; `null` where its
+    /// entries cannot be counted.
+    pub entered: Option<Entered>,
+    /// Whether the new function was found to run: `null` where not known.
+    pub effective: Option<bool>,
+    /// Counts that could not be told apart by epoch, e.g. after lost events.
+    pub uncertain: u64,
+    pub findings: Vec<Finding>,
+}
+
+/// Entries of the new function, held against the calls that should lead there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entered {
+    /// The new function's symbol.
+    pub function: String,
+    pub entries: u64,
+    pub expected: u64,
+}
+
+/// Calls in one phase.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PhaseCalls {
+    pub old: u64,
+    pub new: u64,
+    /// For how long it was counted in this phase.
+    pub seconds: f64,
+    pub old_per_second: Option<f64>,
+    pub new_per_second: Option<f64>,
+}
+
+/// Calls per second over a window.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rate {
+    /// The window's length in seconds: 10, 60 or 300.
+    pub seconds: u32,
+    pub old_per_second: f64,
+    pub new_per_second: f64,
+}
+
+/// What the numbers say.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    pub kind: FindingKind,
+    pub severity: Severity,
+    /// One sentence, with its evidence.
+    pub text: String,
+    /// What to do, one sentence or command each.
+    pub advice: Vec<String>,
+}
+
+/// What was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FindingKind {
+    /// The original is called and the new function is never entered.
+    NotEffective,
+    /// Fewer entries of the new function than calls that should lead there.
+    OldCodeCalled,
+    /// Not called at all since it was patched.
+    NeverCalled,
+    /// Called at another rate than before.
+    RateChanged,
+    /// In a transition: only tasks that have not switched call it.
+    OnlyUnswitchedCall,
+    /// Functions cannot be patched or counted while ftrace is off.
+    FtraceDisabled,
+}
+
+/// How much a finding matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    Note,
+    Warning,
+    Danger,
+}
+
+/// A function that is watched ahead of its patch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Watched {
+    /// `vmlinux` or a module.
+    pub object: String,
+    pub name: String,
+    pub sympos: u32,
+    pub calls: Option<Calls>,
+    /// Why nothing counts it.
+    pub not_counted: Option<String>,
+}
