@@ -1,6 +1,6 @@
 //! Flags shared by the subcommands.
 
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 use clap::{ArgAction, ValueEnum};
 use jiff::SignedDuration;
@@ -93,6 +93,7 @@ impl Globals {
             load: LoadOptions::default(),
             daemon: false,
             no_hooks: false,
+            watch: BTreeSet::new(),
         }
     }
 }

@@ -3,6 +3,8 @@
 use crate::{
     daemon::{self, DaemonOptions, observer::ObserverOptions},
     exit::Exit,
+    kernel::functions::VMLINUX,
+    model::calls::FunctionId,
     probe::LoadOptions,
 };
 
@@ -23,6 +25,13 @@ pub struct Args {
     /// Let the BPF programs log what they do (much; for debugging lpwatch).
     #[arg(long)]
     bpf_log: bool,
+
+    /// Count the calls of this function from now on, so that there is a
+    /// *before* when it is patched: `NAME` for one of the kernel,
+    /// `MODULE:NAME` for a module's. Functions of loaded patches are counted
+    /// anyway.
+    #[arg(long, value_name = "FUNCTION")]
+    watch: Vec<String>,
 }
 
 pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
@@ -32,6 +41,7 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
             ring_buffer_bytes: args.ring_buffer,
             bpf_log: args.bpf_log,
         },
+        watch: args.watch.iter().map(|name| function(name)).collect(),
         ..globals.observer_options()
     };
     daemon::run(DaemonOptions {
@@ -49,5 +59,15 @@ fn ring_size(text: &str) -> Result<u32, String> {
         Ok(size)
     } else {
         Err("must be a power of two of at least 4096".to_owned())
+    }
+}
+
+/// `NAME` or `MODULE:NAME`.
+fn function(text: &str) -> FunctionId {
+    let (object, name) = text.split_once(':').unwrap_or((VMLINUX, text));
+    FunctionId {
+        object: object.to_owned(),
+        name: name.to_owned(),
+        sympos: 1,
     }
 }

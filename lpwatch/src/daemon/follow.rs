@@ -15,10 +15,13 @@ use tokio::{
 use crate::{
     error::Error,
     model::{Snapshot, Thresholds},
-    probe::{BpfLog, EventRing, Hooks, Readable},
+    probe::{BpfLog, EventRing, Readable},
 };
 
-use super::{log_source::LogSource, observer::Observer};
+use super::{
+    log_source::LogSource,
+    observer::{Observer, Told},
+};
 
 /// In transition: the kernel itself tries once a second.
 const IN_TRANSITION: Duration = Duration::from_secs(1);
@@ -101,12 +104,12 @@ enum Woken {
 /// [`Error`] if sysfs cannot be read or the runtime does not take the files.
 pub fn follow(
     mut observer: Observer,
-    hooks: Option<Hooks>,
+    told: Option<Told>,
     thresholds: Thresholds,
 ) -> Result<(Follower, Followed), Error> {
     observer.refresh()?;
-    let hooked = hooks.as_ref().is_some_and(Hooks::follow_transitions);
-    let (ring, log) = hooks.map_or((None, None), |hooks| (Some(hooks.ring), hooks.log));
+    let hooked = told.as_ref().is_some_and(|told| told.follows);
+    let (ring, log) = told.map_or((None, None), |told| (Some(told.ring), told.log));
     let kernel_log = observer.log.take();
     if !hooked && kernel_log.is_none() {
         observer.note(
@@ -137,7 +140,10 @@ impl Follower {
     pub async fn run(mut self) -> Result<(), Error> {
         loop {
             match self.wait().await? {
-                Woken::Ring | Woken::Timer => self.update(false)?,
+                Woken::Ring => self.update(false)?,
+                Woken::Timer if self.changes() => self.update(false)?,
+                // All that is new are numbers of calls.
+                Woken::Timer => self.observer.count(),
                 Woken::KernelLog => {
                     if self.read_kernel_log() {
                         self.update(false)?;
@@ -183,9 +189,25 @@ impl Follower {
         }
     }
 
+    /// Whether the state may change without an event.
+    fn changes(&self) -> bool {
+        let model = self.observer.model();
+        model.is_settling() || model.in_transition().is_some() || !self.is_told()
+    }
+
+    fn is_told(&self) -> bool {
+        self.hooked || self.kernel_log.is_some()
+    }
+
     /// For how long nothing but an event needs doing.
     fn pause(&self) -> Option<Duration> {
-        let told = self.hooked || self.kernel_log.is_some();
+        let for_state = self.pause_for_state();
+        let for_counts = self.observer.count_after();
+        for_state.into_iter().chain(for_counts).min()
+    }
+
+    fn pause_for_state(&self) -> Option<Duration> {
+        let told = self.is_told();
         let model = self.observer.model();
         if model.is_settling() {
             Some(SETTLING)

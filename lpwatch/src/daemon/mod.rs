@@ -5,6 +5,7 @@
 //! [`client`] asks a daemon.
 
 mod api;
+mod call_source;
 pub mod client;
 pub mod follow;
 mod instance;

@@ -1,6 +1,9 @@
 //! Kernel, probes and model put together: one host, looked at.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use crate::{
     engine,
@@ -12,18 +15,39 @@ use crate::{
     },
     model::{
         Event, EventKind, HostFacts, Model, Moment, Snapshot, SystemView, Thresholds,
-        evidence::Traits, snapshot::Probe,
+        calls::FunctionId, evidence::Traits, snapshot::Probe,
     },
-    probe::{Hooks, LoadOptions, ProbeError, TaskIterator, load_hooks, load_task_iterator},
+    probe::{
+        BpfLog, EventRing, Hooks, LoadOptions, ProbeError, TaskIterator, load_hooks,
+        load_task_iterator,
+    },
 };
 
-use super::{log_source::LogSource, task_source::TaskSource};
+use super::{call_source::CallSource, log_source::LogSource, task_source::TaskSource};
 
 /// The kernel's tries are a second apart, rounded to whole seconds.
 const VERDICTS_WITHIN: Duration = Duration::from_millis(2100);
 
 /// From then on a transition is looked into task by task.
 const STAYING: Duration = Duration::from_secs(2);
+
+/// From then on counters are attached in a transition: most are over before,
+/// and need their CPUs.
+const COUNTED_AFTER: Duration = Duration::from_secs(1);
+
+/// How often counters are read.
+const COUNT_EVERY: Duration = Duration::from_secs(1);
+
+/// Between two goes at attaching counters, for events to be heard.
+const BETWEEN_ATTACHING: Duration = Duration::from_millis(5);
+
+/// What tells of events.
+pub struct Told {
+    pub ring: EventRing,
+    pub log: Option<BpfLog>,
+    /// Whether beginnings and ends of transitions are told.
+    pub follows: bool,
+}
 
 /// How to look.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +61,8 @@ pub struct ObserverOptions {
     /// Follow without hooks, by the kernel log and sysfs: for a command that
     /// is to end at once, as taking hooks off takes the kernel up to a second.
     pub no_hooks: bool,
+    /// Functions to count besides those of the patches.
+    pub watch: BTreeSet<FunctionId>,
 }
 
 /// One host, looked at.
@@ -45,6 +71,7 @@ pub struct Observer {
     tasks: TaskSource,
     pub(super) log: Option<LogSource>,
     model: Model,
+    calls: Option<CallSource>,
     /// Sentences that hold as long as lpwatch runs.
     lasting_notes: Vec<String>,
 }
@@ -88,14 +115,15 @@ impl Observer {
     ///
     /// # Errors
     /// [`Error::NoLivepatch`] where there is nothing to follow.
-    pub fn following(options: &ObserverOptions) -> Result<(Self, Option<Hooks>), Error> {
+    pub fn following(options: &ObserverOptions) -> Result<(Self, Option<Told>), Error> {
         ensure_livepatch(&options.roots)?;
         let loaded = bpf_or_why_not(options, || {
             if options.no_hooks {
                 let (iterator, _) = load_task_iterator(&options.roots, false)?;
                 return Ok((iterator, None));
             }
-            let (iterator, hooks) = load_hooks(&options.roots, &options.load)?;
+            let in_transition = is_in_transition(&options.roots);
+            let (iterator, hooks) = load_hooks(&options.roots, &options.load, in_transition)?;
             Ok((iterator, Some(hooks)))
         });
         let (iterator, hooks, note) = match loaded {
@@ -110,7 +138,8 @@ impl Observer {
         let since = hooked.then(|| Clocks::now().boot);
         let mut observer = Self::new(options, iterator, probes, note, since);
         observer.read_history();
-        Ok((observer, hooks))
+        let told = hooks.map(|hooks| observer.take_counters(hooks, options));
+        Ok((observer, told))
     }
 
     fn new(
@@ -147,7 +176,30 @@ impl Observer {
             tasks,
             log,
             model: Model::new(facts, hooks_since),
+            calls: None,
             lasting_notes: notes,
+        }
+    }
+
+    /// Keeps the counters; gives what tells of events.
+    fn take_counters(&mut self, hooks: Hooks, options: &ObserverOptions) -> Told {
+        let followed = hooks.follow_transitions();
+        let Hooks {
+            ring,
+            log,
+            counters,
+            shares_functions,
+            ..
+        } = hooks;
+        // Without the turns of livepatch it cannot be told what a call ran.
+        if followed && options.daemon {
+            let watch = options.watch.clone();
+            self.calls = Some(CallSource::new(counters, shares_functions, watch));
+        }
+        Told {
+            ring,
+            log,
+            follows: followed,
         }
     }
 
@@ -167,6 +219,11 @@ impl Observer {
         let now = now();
         for event in events {
             tracing::debug!(?event, "event");
+            if let (EventKind::ModuleChanged { module, .. }, Some(calls)) =
+                (&event.kind, &mut self.calls)
+            {
+                calls.module_changed(module);
+            }
             self.model.apply(event, &now);
         }
         self.model.note_lost(lost);
@@ -228,6 +285,34 @@ impl Observer {
             self.tasks.forget_symbols();
         }
         self.model.facts.notes = notes;
+        self.count();
+    }
+
+    /// Reads the counters, having attached what is to be counted.
+    pub(super) fn count(&mut self) {
+        let (Some(calls), Some(iterator)) = (&mut self.calls, self.tasks.iterator()) else {
+            return;
+        };
+        let young = self.model.in_transition().is_some()
+            && self.model.known_for(Clocks::now().boot) < COUNTED_AFTER;
+        if !young && !self.model.is_settling() {
+            calls.plan(iterator, &self.roots, self.model.patches());
+            calls.attach_some(iterator);
+        }
+        if let Some(reading) = calls.read() {
+            tracing::trace!(?reading, "calls");
+            self.model.count(reading);
+        }
+    }
+
+    /// How soon the counters are to be read again, if anything is counted.
+    pub(super) fn count_after(&self) -> Option<Duration> {
+        let calls = self.calls.as_ref()?;
+        if calls.is_attaching() {
+            return Some(BETWEEN_ATTACHING);
+        }
+        let every = calls.is_counting().then_some(COUNT_EVERY)?;
+        Some(self.model.recount().map_or(every, |soon| soon.min(every)))
     }
 
     /// What the model knows.
@@ -241,6 +326,10 @@ impl Observer {
     pub fn snapshot(&self, thresholds: &Thresholds) -> Snapshot {
         self.model.snapshot(&now(), thresholds)
     }
+}
+
+fn is_in_transition(roots: &Roots) -> bool {
+    read_patches(roots).is_ok_and(|view| view.in_transition().is_some())
 }
 
 fn read_patches(roots: &Roots) -> Result<SystemView, Error> {

@@ -49,6 +49,11 @@ impl TaskSource {
         }
     }
 
+    /// The BPF side, where there is one.
+    pub fn iterator(&mut self) -> Option<&mut TaskIterator> {
+        self.iterator.as_deref_mut()
+    }
+
     pub fn source(&self) -> Source {
         if self.iterator.is_some() {
             Source::Bpf

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 pub mod bpf_owners;
 pub mod btf;
+pub mod functions;
 pub mod host;
 pub mod kallsyms;
 pub mod kmsg;

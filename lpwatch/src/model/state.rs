@@ -407,6 +407,12 @@ impl Model {
         }
     }
 
+    /// The patches as last read.
+    #[must_use]
+    pub fn patches(&self) -> &[PatchView] {
+        &self.patches
+    }
+
     /// Takes in a reading of the counters.
     pub fn count(&mut self, reading: CallsReading) {
         self.calls.read(reading);

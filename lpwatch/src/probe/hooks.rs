@@ -11,7 +11,7 @@ use lpwatch_common::transition::TransitionRecord;
 
 use crate::model::{Event, snapshot::Probe};
 
-use super::{ProbeError, policy, records};
+use super::{CallCounters, ProbeError, policy, records};
 
 /// The programs' own diagnostics, handed to the log.
 pub type BpfLog = EbpfLogger<&'static dyn log::Log>;
@@ -22,10 +22,19 @@ pub struct Hooks {
     pub probes: Vec<Probe>,
     pub ring: EventRing,
     pub log: Option<BpfLog>,
+    pub counters: CallCounters,
+    /// Whether this kernel lets fentry and livepatch share a function.
+    pub shares_functions: bool,
 }
 
 impl Hooks {
-    pub(super) fn new(bpf: &mut Ebpf, probes: Vec<Probe>, log: bool) -> Result<Self, ProbeError> {
+    pub(super) fn new(
+        bpf: &mut Ebpf,
+        probes: Vec<Probe>,
+        counters: CallCounters,
+        shares_functions: bool,
+        log: bool,
+    ) -> Result<Self, ProbeError> {
         let fail =
             |error: &(dyn std::error::Error + 'static)| ProbeError::new("open the BPF maps", error);
         let log = log
@@ -42,7 +51,13 @@ impl Hooks {
             ring: RingBuf::try_from(ring).map_err(|error| fail(&error))?,
             lost: PerCpuArray::try_from(lost).map_err(|error| fail(&error))?,
         };
-        Ok(Self { probes, ring, log })
+        Ok(Self {
+            probes,
+            ring,
+            log,
+            counters,
+            shares_functions,
+        })
     }
 
     /// Whether beginnings and ends of transitions are hooked.

@@ -3,7 +3,7 @@
 
 use crate::kernel::{Roots, btf::KernelBtf, kallsyms};
 
-use super::{ProbeError, programs};
+use super::{ProbeError, patch_walk, programs};
 
 /// Offset of a member this kernel does not have.
 const ABSENT: u32 = u32::MAX;
@@ -13,6 +13,8 @@ const ABSENT: u32 = u32::MAX;
 pub(super) struct Layout {
     pub offsets: Vec<(&'static str, u32)>,
     pub addresses: Vec<(&'static str, u64)>,
+    /// Whether the kernel's own list of patches can be walked.
+    pub walks_patches: bool,
 }
 
 /// Constant, structure, members in order of preference.
@@ -35,11 +37,15 @@ const PATCH_OFFSETS: [OffsetSource; 3] = [
     ("OFF_MODULE_NAME", "module", &["name"]),
 ];
 
+/// The list of patches.
+const PATCHES: &str = "ADDR_PATCHES";
+
 /// Without these the programs work, with less detail.
-const ADDRESSES: [(&str, &str); 3] = [
+const ADDRESSES: [(&str, &str); 4] = [
     ("ADDR_TRANSITION_PATCH", "klp_transition_patch"),
     ("ADDR_TARGET_STATE", "klp_target_state"),
     ("ADDR_SIGNALS_COUNT", "klp_signals_cnt"),
+    (PATCHES, "klp_patches"),
 ];
 
 impl Layout {
@@ -59,6 +65,7 @@ impl Layout {
         Ok(Self {
             offsets,
             addresses: Vec::new(),
+            walks_patches: false,
         })
     }
 
@@ -69,6 +76,10 @@ impl Layout {
         });
         self.offsets.extend(patch);
         self.addresses = addresses(roots);
+        let walk = patch_walk::offsets(btf);
+        let listed = self.addresses.iter().any(|(name, _)| *name == PATCHES);
+        self.walks_patches = walk.is_some() && listed;
+        self.offsets.extend(walk.into_iter().flatten());
         self
     }
 }

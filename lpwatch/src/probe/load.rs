@@ -12,11 +12,11 @@ use crate::{
 };
 
 use super::{
-    Hooks, ProbeError, TaskIterator,
+    CallCounters, Hooks, ProbeError, TaskIterator,
     error::is_no_btf,
     layout::Layout,
-    object,
-    policy::{self, Fact, HookKind},
+    object, patch_walk,
+    policy::{self, Fact, HookKind, Tracepoint},
     programs,
     verdicts::Verdicts,
 };
@@ -75,21 +75,30 @@ fn watched_verdicts(bpf: &mut Ebpf, probes: &[Probe]) -> Result<Option<Verdicts>
 pub fn load_hooks(
     roots: &Roots,
     options: &LoadOptions,
+    in_transition: bool,
 ) -> Result<(TaskIterator, Hooks), ProbeError> {
     let types = kernel_types(roots)?;
     let layout = Layout::of_tasks(&types.for_layout)?.with_hooks(&types.for_layout, roots);
     let mut bpf = load_object(&types.for_loading, &layout, options)?;
     task_iterator(&mut bpf, &types.for_loading)?;
+    patch_walk::load(&mut bpf, &types.for_loading);
+    // The epoch is set before any hook can move it.
+    let counters = CallCounters::new(&mut bpf, in_transition)?;
     let mut probes = Vec::new();
     for fact in &policy::FACTS {
         probes.push(attach(&mut bpf, fact, &types));
     }
-    probes.push(attach_refused(&mut bpf));
+    for tracepoint in &policy::TRACEPOINTS {
+        probes.push(attach_tracepoint(&mut bpf, tracepoint));
+    }
     probes.push(attach_verdicts(&mut bpf, &types));
     let verdicts = watched_verdicts(&mut bpf, &probes)?;
-    let hooks = Hooks::new(&mut bpf, probes, options.bpf_log)?;
+    let shares = types.for_layout.has_function(policy::SHARING_MARKER);
+    let hooks = Hooks::new(&mut bpf, probes, counters, shares, options.bpf_log)?;
     let watches_ways = hooks.has("switched");
-    Ok((TaskIterator::new(bpf, verdicts, watches_ways)?, hooks))
+    let mut iterator = TaskIterator::new(bpf, verdicts, watches_ways)?;
+    iterator.walks_patches = layout.walks_patches;
+    Ok((iterator, hooks))
 }
 
 fn kernel_types(roots: &Roots) -> Result<KernelTypes, ProbeError> {
@@ -196,28 +205,21 @@ fn attach_kprobe(bpf: &mut Ebpf, fact: &Fact) -> Result<(), ProbeError> {
         .map_err(|error| ProbeError::new("attach a kprobe", &error))
 }
 
-fn attach_refused(bpf: &mut Ebpf) -> Probe {
-    let attached = program::<RawTracePoint>(bpf, "init_finished").and_then(|program| {
-        let attached = program
-            .load()
-            .and_then(|()| program.attach(policy::REFUSED_TRACEPOINT));
+fn attach_tracepoint(bpf: &mut Ebpf, tracepoint: &Tracepoint) -> Probe {
+    let Tracepoint {
+        fact,
+        name,
+        program: ours,
+    } = tracepoint;
+    let attached = program::<RawTracePoint>(bpf, ours).and_then(|program| {
+        let attached = program.load().and_then(|()| program.attach(name));
         attached
             .map(drop)
             .map_err(|error| ProbeError::new("attach the tracepoint", &error))
     });
-    let notes: Vec<String> = attached
-        .as_ref()
-        .err()
-        .map(ToString::to_string)
-        .into_iter()
-        .collect();
-    probe(
-        "refused",
-        "raw_tracepoint",
-        policy::REFUSED_TRACEPOINT,
-        attached.is_ok(),
-        &notes,
-    )
+    let error = attached.as_ref().err().map(ToString::to_string);
+    let notes: Vec<String> = error.into_iter().collect();
+    probe(fact, "raw_tracepoint", name, attached.is_ok(), &notes)
 }
 
 /// The entry and the return of the kernel's check, or neither.
@@ -255,7 +257,7 @@ fn attach_verdicts(bpf: &mut Ebpf, types: &KernelTypes) -> Probe {
     )
 }
 
-fn program<'a, T>(bpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut T, ProbeError>
+pub(super) fn program<'a, T>(bpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut T, ProbeError>
 where
     &'a mut T: TryFrom<&'a mut aya::programs::Program, Error = ProgramError>,
 {

@@ -2,12 +2,14 @@
 //!
 //! Nothing here knows what the facts mean; [`crate::model`] does.
 
+mod calls;
 mod culprits;
 mod error;
 mod hooks;
 mod layout;
 mod load;
 mod object;
+mod patch_walk;
 mod policy;
 mod programs;
 mod readable;
@@ -15,10 +17,12 @@ mod records;
 mod tasks;
 mod verdicts;
 
+pub use calls::{CallCounter, CallCounters, CountAt, CountKind};
 pub use culprits::CulpritFinder;
 pub use error::ProbeError;
 pub use hooks::{BpfLog, EventRing, Hooks};
 pub use load::{LoadOptions, load_hooks, load_task_iterator};
+pub use patch_walk::PatchedFunction;
 pub use programs::{ForeignProgram, Programs};
 pub use readable::Readable;
 pub use tasks::{Look, SeenTask, TaskIterator, state_letter};

@@ -51,8 +51,38 @@ pub(super) const FACTS: [Fact; 8] = facts! {
 /// Without these two no transition can be followed by hooks.
 pub(super) const ESSENTIAL: [&str; 2] = ["begun", "complete"];
 
-/// The tracepoint that gives the return value of a module's init function.
-pub(super) const REFUSED_TRACEPOINT: &str = "initcall_finish";
+/// A fact that a tracepoint tells of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Tracepoint {
+    pub fact: &'static str,
+    pub name: &'static str,
+    pub program: &'static str,
+}
+
+/// The return value of a module's init function, and modules that come and go
+/// (include/trace/events/{initcall,module}.h).
+pub(super) const TRACEPOINTS: [Tracepoint; 3] = [
+    Tracepoint {
+        fact: "refused",
+        name: "initcall_finish",
+        program: "init_finished",
+    },
+    Tracepoint {
+        fact: "module_loaded",
+        name: "module_load",
+        program: "module_loaded",
+    },
+    Tracepoint {
+        fact: "module_freed",
+        name: "module_free",
+        program: "module_freed",
+    },
+];
+
+/// The function by which BPF trampolines and livepatch share a function; since
+/// 6.0 (00963a2e75a8). Without it, an fentry on a function keeps its livepatch
+/// from loading.
+pub(super) const SHARING_MARKER: &str = "bpf_tramp_ftrace_ops_func";
 
 /// The function whose return is the kernel's verdict on a task.
 pub(super) const VERDICT_FUNCTION: &str = "klp_check_and_switch_task";

@@ -28,6 +28,8 @@ pub struct TaskIterator {
     verdicts: Option<Verdicts>,
     /// Whether every way to switch is watched.
     watches_ways: bool,
+    /// Whether the kernel's own list of patches can be walked.
+    pub(super) walks_patches: bool,
 }
 
 /// One pass over all tasks.
@@ -72,6 +74,7 @@ impl TaskIterator {
             target,
             verdicts,
             watches_ways,
+            walks_patches: false,
         })
     }
 

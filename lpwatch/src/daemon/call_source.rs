@@ -1,0 +1,458 @@
+//! Which functions are counted, and the counters' readings.
+//!
+//! Every function of a loaded patch is counted, and every function asked for.
+//! Beside each original the function that a patch puts in its place is counted
+//! at its own entry: only that shows that the new code runs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aya::Btf;
+
+use crate::{
+    kernel::{
+        Roots,
+        functions::{self, Functions, Symbol, VMLINUX},
+        host::Clocks,
+    },
+    model::{
+        PatchView,
+        calls::{CallsReading, Counter, Entries, FunctionId, FunctionReading},
+    },
+    probe::{
+        CallCounter, CallCounters, CountAt, CountKind, PatchedFunction, ProbeError, TaskIterator,
+    },
+};
+
+/// Counters attached in one go: the kernel rewrites its code for each, and
+/// events must not wait meanwhile.
+const AT_ONCE: usize = 8;
+
+/// Tries to read the counters while the epoch changes.
+const READINGS: usize = 3;
+
+/// A counter, or why there is none.
+type Held = Result<CallCounter, String>;
+
+/// The function that a patch puts in the place of another.
+type NewFunction = (String, FunctionId);
+
+/// What is counted.
+pub(super) struct CallSource {
+    counters: CallCounters,
+    /// Whether fentry and livepatch share functions on this kernel.
+    shares: bool,
+    asked: BTreeSet<FunctionId>,
+    originals: BTreeMap<FunctionId, Held>,
+    new: BTreeMap<NewFunction, (String, Held)>,
+    /// What is still to be attached.
+    pending: Vec<Pending>,
+    /// The patches for which all this was made up.
+    made_for: Option<Vec<PatchKey>>,
+    /// For loading fentry programs, while there are some to load.
+    btf: Option<Btf>,
+}
+
+/// What about a patch decides which counters it needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct PatchKey {
+    name: String,
+    settled: bool,
+    functions: BTreeSet<FunctionId>,
+    unpatched: Vec<String>,
+}
+
+/// A counter still to be attached.
+#[derive(Debug)]
+enum Pending {
+    Original(FunctionId, CountAt),
+    New(NewFunction, CountAt),
+}
+
+impl CallSource {
+    pub fn new(counters: CallCounters, shares: bool, asked: BTreeSet<FunctionId>) -> Self {
+        Self {
+            counters,
+            shares,
+            asked,
+            originals: BTreeMap::new(),
+            new: BTreeMap::new(),
+            pending: Vec::new(),
+            made_for: None,
+            btf: None,
+        }
+    }
+
+    /// Watches these functions besides those of the patches.
+    pub fn ask(&mut self, asked: BTreeSet<FunctionId>) {
+        if self.asked != asked {
+            self.asked = asked;
+            self.made_for = None;
+        }
+    }
+
+    /// A module came or went: what was counted in it is void.
+    pub fn module_changed(&mut self, module: &str) {
+        let Self {
+            counters,
+            originals,
+            new,
+            ..
+        } = self;
+        let void: Vec<FunctionId> = originals
+            .keys()
+            .filter(|id| id.object == module)
+            .cloned()
+            .collect();
+        for id in void {
+            drop_counter(counters, originals.remove(&id));
+        }
+        let void: Vec<NewFunction> = new
+            .keys()
+            .filter(|(patch, id)| patch == module || id.object == module)
+            .cloned()
+            .collect();
+        for key in void {
+            drop_counter(counters, new.remove(&key).map(|(_, held)| held));
+        }
+        self.made_for = None;
+    }
+
+    /// Whether anything is counted.
+    pub fn is_counting(&self) -> bool {
+        self.originals.values().any(Result::is_ok)
+    }
+
+    /// Whether [`Self::attach_some`] has work left.
+    pub fn is_attaching(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Makes up what is to be counted, if the patches are others than before.
+    pub fn plan(&mut self, iterator: &mut TaskIterator, roots: &Roots, patches: &[PatchView]) {
+        let keys: Vec<PatchKey> = patches.iter().map(PatchKey::of).collect();
+        if self.made_for.as_ref() == Some(&keys) {
+            return;
+        }
+        let patched = walk(iterator, &keys);
+        let wanted: BTreeSet<FunctionId> = keys
+            .iter()
+            .flat_map(|key| key.functions.iter())
+            .chain(&self.asked)
+            .cloned()
+            .collect();
+        self.forget_unwanted(&wanted, &patched);
+        let missing: Vec<&FunctionId> = wanted
+            .iter()
+            .filter(|id| !matches!(self.originals.get(*id), Some(Ok(_))))
+            .collect();
+        let addresses = self.uncounted(&patched);
+        let found = look_up(roots, &missing, &addresses);
+        let mut pending = Vec::new();
+        for id in missing {
+            match self.original_at(id, &patched, &found, &keys) {
+                Ok(at) => pending.push(Pending::Original(id.clone(), at)),
+                Err(why) => {
+                    self.originals.insert(id.clone(), Err(why));
+                }
+            }
+        }
+        pending.extend(self.new_at(&patched, &found));
+        self.pending = pending;
+        self.made_for = Some(keys);
+    }
+
+    /// Attaches some of what is to be counted.
+    pub fn attach_some(&mut self, iterator: &mut TaskIterator) {
+        for _ in 0..AT_ONCE {
+            let Some(next) = self.pending.pop() else {
+                break;
+            };
+            let (Pending::Original(_, at) | Pending::New(_, at)) = &next;
+            let held = self.attach(iterator, at).map_err(|error| error.to_string());
+            match next {
+                Pending::Original(id, _) => {
+                    if let Err(why) = &held {
+                        tracing::info!(function = id.name, object = id.object, why, "not counted");
+                    }
+                    self.originals.insert(id, held);
+                }
+                Pending::New(key, at) => {
+                    self.new.insert(key, (at.symbol, held));
+                }
+            }
+        }
+        if self.pending.is_empty() {
+            self.btf = None;
+        }
+    }
+
+    /// Attaches by the kind chosen, or else by kprobe.
+    fn attach(
+        &mut self,
+        iterator: &mut TaskIterator,
+        at: &CountAt,
+    ) -> Result<CallCounter, ProbeError> {
+        let now = Clocks::now().boot;
+        if at.kind == CountKind::Fentry {
+            if self.btf.is_none() {
+                self.btf = Btf::from_sys_fs().ok();
+            }
+            let attached = self.counters.attach(iterator, at, self.btf.as_ref(), now);
+            match attached {
+                Ok(counter) => return Ok(counter),
+                Err(error) => tracing::debug!(%error, symbol = at.symbol, "no fentry"),
+            }
+        }
+        let at = CountAt {
+            kind: CountKind::Kprobe,
+            ..at.clone()
+        };
+        self.counters.attach(iterator, &at, None, now)
+    }
+
+    /// Ends what is counted for patches that are gone.
+    fn forget_unwanted(&mut self, wanted: &BTreeSet<FunctionId>, patched: &[PatchedFunction]) {
+        let Self {
+            counters,
+            originals,
+            new,
+            ..
+        } = self;
+        let void: Vec<FunctionId> = originals
+            .keys()
+            .filter(|id| !wanted.contains(id))
+            .cloned()
+            .collect();
+        for id in void {
+            drop_counter(counters, originals.remove(&id));
+        }
+        let there: BTreeSet<(&str, &FunctionId)> = patched
+            .iter()
+            .filter(|function| function.new_address.is_some())
+            .map(|function| (function.patch.as_str(), &function.id))
+            .collect();
+        let void: Vec<NewFunction> = new
+            .keys()
+            .filter(|(patch, id)| !there.contains(&(patch.as_str(), id)))
+            .cloned()
+            .collect();
+        for key in void {
+            drop_counter(counters, new.remove(&key).map(|(_, held)| held));
+        }
+    }
+
+    fn original_at(
+        &self,
+        id: &FunctionId,
+        patched: &[PatchedFunction],
+        found: &Functions,
+        keys: &[PatchKey],
+    ) -> Result<CountAt, String> {
+        let symbol = Symbol {
+            object: id.object.clone(),
+            name: id.name.clone(),
+        };
+        let addresses = found.addresses.get(&symbol).map_or(&[][..], Vec::as_slice);
+        let told = patched
+            .iter()
+            .find(|function| function.id == *id)
+            .and_then(|function| function.old_address);
+        let address = match addresses {
+            [] if found.hidden && told.is_none() => {
+                return Err("the kernel hides its symbols (kptr_restrict)".to_owned());
+            }
+            [] if told.is_none() => return Err(absent(id)),
+            [_, _, ..] => {
+                let count = addresses.len();
+                return Err(format!(
+                    "{count} functions have this name, and hooks go by name"
+                ));
+            }
+            [only] => told.unwrap_or(*only),
+            [] => told.unwrap_or_default(),
+        };
+        Ok(CountAt {
+            address,
+            symbol: spelled(&symbol),
+            kind: self.kind(id, keys),
+        })
+    }
+
+    /// fentry where the function is patched, for good and in the kernel itself;
+    /// on a module's function it would hold the module.
+    fn kind(&self, id: &FunctionId, keys: &[PatchKey]) -> CountKind {
+        let settled = keys.iter().all(|key| key.settled);
+        let patched = keys.iter().any(|key| key.functions.contains(id));
+        if self.shares && settled && patched && id.object == VMLINUX {
+            CountKind::Fentry
+        } else {
+            CountKind::Kprobe
+        }
+    }
+
+    /// Where the new functions begin that are not counted yet.
+    fn uncounted(&self, patched: &[PatchedFunction]) -> Vec<u64> {
+        let missing = patched.iter().filter(|function| {
+            let key = (function.patch.clone(), function.id.clone());
+            !matches!(self.new.get(&key), Some((_, Ok(_))))
+        });
+        missing
+            .filter_map(|function| function.new_address)
+            .collect()
+    }
+
+    fn new_at(&self, patched: &[PatchedFunction], found: &Functions) -> Vec<Pending> {
+        let missing = patched.iter().filter_map(|function| {
+            let address = function.new_address?;
+            let key = (function.patch.clone(), function.id.clone());
+            if matches!(self.new.get(&key), Some((_, Ok(_)))) {
+                return None;
+            }
+            let symbol = spelled(found.symbols.get(&address)?);
+            let kind = CountKind::Kprobe;
+            let at = CountAt {
+                address,
+                symbol,
+                kind,
+            };
+            Some(Pending::New(key, at))
+        });
+        missing.collect()
+    }
+
+    /// A reading of all counters within one epoch; `None` while it changes, or
+    /// if the counters cannot be read.
+    pub fn read(&self) -> Option<CallsReading> {
+        for _ in 0..READINGS {
+            let epoch = self.counters.epoch().ok()?;
+            let at = Clocks::now().boot;
+            let functions = self.originals.iter().map(|(id, held)| FunctionReading {
+                id: id.clone(),
+                asked: self.asked.contains(id),
+                counter: self.counter(held),
+                entries: self.entries(id),
+            });
+            let functions = functions.collect();
+            if self.counters.epoch().ok()? == epoch {
+                return Some(CallsReading {
+                    at,
+                    epoch,
+                    functions,
+                });
+            }
+        }
+        None
+    }
+
+    fn entries(&self, id: &FunctionId) -> Vec<Entries> {
+        let of = self.new.iter().filter(|((_, of), _)| of == id);
+        of.map(|((patch, _), (function, held))| Entries {
+            patch: patch.clone(),
+            function: function.clone(),
+            counter: self.counter(held),
+        })
+        .collect()
+    }
+
+    fn counter(&self, held: &Held) -> Counter {
+        let counter = match held {
+            Ok(counter) => counter,
+            Err(why) => return Counter::Missing(why.clone()),
+        };
+        match self.counters.read(counter) {
+            Ok(calls) => Counter::Counting {
+                kind: counter.kind.name(),
+                since: counter.since,
+                calls,
+            },
+            Err(error) => Counter::Missing(error.to_string()),
+        }
+    }
+}
+
+impl PatchKey {
+    fn of(patch: &PatchView) -> Self {
+        let functions = patch.objects.iter().flat_map(|object| {
+            object.functions.iter().map(|(name, sympos)| FunctionId {
+                object: object.name.clone(),
+                name: name.clone(),
+                sympos: *sympos,
+            })
+        });
+        let unpatched = patch
+            .objects
+            .iter()
+            .filter(|object| object.patched == Some(false));
+        Self {
+            name: patch.name.clone(),
+            settled: patch.enabled && !patch.in_transition,
+            functions: functions.collect(),
+            unpatched: unpatched.map(|object| object.name.clone()).collect(),
+        }
+    }
+}
+
+fn drop_counter(counters: &mut CallCounters, held: Option<Held>) {
+    if let Some(Ok(counter)) = held {
+        counters.detach(counter);
+    }
+}
+
+/// The kernel's own list of patches; empty where there are none or it cannot
+/// be walked.
+fn walk(iterator: &mut TaskIterator, keys: &[PatchKey]) -> Vec<PatchedFunction> {
+    if keys.is_empty() {
+        return Vec::new();
+    }
+    match iterator.patched_functions() {
+        Ok(mut functions) => {
+            functions.retain(|function| keys.iter().any(|key| key.name == function.patch));
+            functions
+        }
+        Err(error) => {
+            tracing::info!(%error, "entries of new functions are not counted");
+            Vec::new()
+        }
+    }
+}
+
+fn look_up(roots: &Roots, missing: &[&FunctionId], addresses: &[u64]) -> Functions {
+    let names: Vec<Symbol> = missing
+        .iter()
+        .map(|id| Symbol {
+            object: id.object.clone(),
+            name: id.name.clone(),
+        })
+        .collect();
+    if names.is_empty() && addresses.is_empty() {
+        return Functions::default();
+    }
+    functions::find(roots, &names, addresses).unwrap_or_else(|error| {
+        tracing::info!(%error, "functions are not found");
+        Functions {
+            hidden: true,
+            ..Functions::default()
+        }
+    })
+}
+
+/// As a kprobe wants it.
+fn spelled(symbol: &Symbol) -> String {
+    let Symbol { object, name } = symbol;
+    if object == VMLINUX {
+        name.clone()
+    } else {
+        format!("{object}:{name}")
+    }
+}
+
+fn absent(id: &FunctionId) -> String {
+    if id.object == VMLINUX {
+        "this kernel has no such function (it may be inlined everywhere)".to_owned()
+    } else {
+        format!(
+            "the module {} is not loaded, or has no such function",
+            id.object
+        )
+    }
+}

@@ -1,0 +1,166 @@
+//! Reads the kernel's own list of patches: where the new code lies.
+
+use std::io::Read as _;
+
+use aya::{
+    Btf, Ebpf,
+    maps::{Array, MapData},
+    programs::Iter,
+};
+use lpwatch_common::patch::{FUNCTION_NOP, FUNCTION_RECORD_LEN, FunctionRecord};
+
+use crate::{
+    kernel::{btf::KernelBtf, functions::VMLINUX},
+    model::calls::FunctionId,
+};
+
+use super::{ProbeError, TaskIterator, load::program, records::text};
+
+const ACTION: &str = "walk through the kernel's patches";
+const PROGRAM: &str = "patch_functions";
+
+/// A pass makes 64 steps for each BPF program of the host; 2,000 functions take
+/// two passes or three.
+const PASSES: usize = 64;
+
+/// As the BPF side keeps it: five places in lists, and the stage.
+type Cursor = [u64; 6];
+const STAGE: usize = 5;
+const DONE: u64 = 2;
+
+/// Constant, structure, member.
+const OFFSETS: [(&str, &str, &str); 12] = [
+    ("OFF_PATCH_LIST", "klp_patch", "list"),
+    ("OFF_PATCH_OBJECTS", "klp_patch", "obj_list"),
+    ("OFF_OBJECT_NAME", "klp_object", "name"),
+    ("OFF_OBJECT_NODE", "klp_object", "node"),
+    ("OFF_OBJECT_FUNCTIONS", "klp_object", "func_list"),
+    ("OFF_FUNCTION_NODE", "klp_func", "node"),
+    ("OFF_FUNCTION_OLD_NAME", "klp_func", "old_name"),
+    ("OFF_FUNCTION_OLD", "klp_func", "old_func"),
+    ("OFF_FUNCTION_NEW", "klp_func", "new_func"),
+    ("OFF_FUNCTION_SYMPOS", "klp_func", "old_sympos"),
+    ("OFF_FUNCTION_NOP", "klp_func", "nop"),
+    ("OFF_FUNCTION_PATCHED", "klp_func", "patched"),
+];
+
+/// A function of a loaded patch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PatchedFunction {
+    pub patch: String,
+    pub id: FunctionId,
+    /// Where the original begins; `None` while its object is not loaded.
+    pub old_address: Option<u64>,
+    /// Where the new one begins; `None` where the patch only takes back what
+    /// an earlier one changed.
+    pub new_address: Option<u64>,
+}
+
+/// Values for the constants of the walk; `None` where this kernel lacks one,
+/// as without all of them there is no walk.
+pub(super) fn offsets(btf: &KernelBtf) -> Option<Vec<(&'static str, u32)>> {
+    OFFSETS
+        .iter()
+        .map(|(constant, structure, member)| {
+            Some((*constant, btf.member_offset(structure, member)?))
+        })
+        .collect()
+}
+
+/// Loads the iterator. A kernel that lacks it shows when it is read.
+pub(super) fn load(bpf: &mut Ebpf, btf: &Btf) {
+    let loaded = program::<Iter>(bpf, PROGRAM).and_then(|program| {
+        let loaded = program.load("bpf_prog", btf);
+        loaded.map_err(|error| ProbeError::new(ACTION, &error))
+    });
+    if let Err(error) = loaded {
+        tracing::debug!(%error, "no walk through the patches");
+    }
+}
+
+impl TaskIterator {
+    /// Every function of every loaded patch. It takes no lock: a function of a
+    /// patch that comes or goes meanwhile may be missing or told twice.
+    ///
+    /// # Errors
+    /// [`ProbeError`] if this kernel has no such iterator or does not tell
+    /// where its list of patches is.
+    pub fn patched_functions(&mut self) -> Result<Vec<PatchedFunction>, ProbeError> {
+        if !self.walks_patches {
+            return Err(failed(
+                "this kernel does not tell where its patches are (BTF, kallsyms)",
+            ));
+        }
+        let map = self
+            .bpf
+            .map_mut("PATCH_WALK")
+            .ok_or_else(|| failed("the object has no `PATCH_WALK`"))?;
+        let mut cursor: Array<&mut MapData, Cursor> =
+            Array::try_from(map).map_err(|error| fail(&error))?;
+        cursor.set(0, [0; 6], 0).map_err(|error| fail(&error))?;
+        let mut records = Vec::new();
+        for _ in 0..PASSES {
+            self.pass(&mut records)?;
+            if self.is_done()? {
+                return Ok(records.iter().map(function).collect());
+            }
+        }
+        Err(failed("the list has no end"))
+    }
+
+    fn is_done(&self) -> Result<bool, ProbeError> {
+        let map = self
+            .bpf
+            .map("PATCH_WALK")
+            .ok_or_else(|| failed("the object has no `PATCH_WALK`"))?;
+        let cursor: Array<&MapData, Cursor> = Array::try_from(map).map_err(|error| fail(&error))?;
+        let cursor = cursor.get(&0, 0).map_err(|error| fail(&error))?;
+        Ok(cursor[STAGE] == DONE)
+    }
+
+    fn pass(&mut self, records: &mut Vec<FunctionRecord>) -> Result<(), ProbeError> {
+        let program: &mut Iter = program(&mut self.bpf, PROGRAM)?;
+        let link = program.attach().map_err(|error| fail(&error))?;
+        let link = program.take_link(link).map_err(|error| fail(&error))?;
+        let mut bytes = Vec::new();
+        let mut file = link.into_file().map_err(|error| fail(&error))?;
+        file.read_to_end(&mut bytes).map_err(|error| fail(&error))?;
+        let found = bytes
+            .chunks_exact(FUNCTION_RECORD_LEN)
+            .filter_map(FunctionRecord::from_bytes);
+        records.extend(found);
+        Ok(())
+    }
+}
+
+fn function(record: &FunctionRecord) -> PatchedFunction {
+    let object = text(&record.object);
+    let address = |address: u64| (address != 0).then_some(address);
+    let is_nop = record.flags & FUNCTION_NOP != 0;
+    PatchedFunction {
+        patch: text(&record.patch),
+        id: FunctionId {
+            object: if object.is_empty() {
+                VMLINUX.to_owned()
+            } else {
+                object
+            },
+            name: text(&record.name),
+            // As sysfs shows it.
+            sympos: u32::try_from(record.sympos).unwrap_or(u32::MAX).max(1),
+        },
+        old_address: address(record.old_address),
+        new_address: address(record.new_address).filter(|_| !is_nop),
+    }
+}
+
+fn failed(reason: &str) -> ProbeError {
+    ProbeError::Failed {
+        action: ACTION,
+        reason: reason.to_owned(),
+    }
+}
+
+fn fail(error: &(dyn std::error::Error + 'static)) -> ProbeError {
+    ProbeError::new(ACTION, error)
+}
