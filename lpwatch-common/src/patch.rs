@@ -12,8 +12,9 @@ pub const FUNCTION_NOP: u32 = 1;
 /// `flags`: calls are redirected (`klp_func.patched`).
 pub const FUNCTION_PATCHED: u32 = 2;
 
-/// Functions visited in one step of the walk.
-pub const STEPS: u32 = 64;
+/// Steps of the walk at each program the kernel shows; the verifier follows
+/// each of them.
+pub const STEPS: u32 = 8;
 
 /// One function of a patch as the kernel holds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,11 +30,11 @@ pub struct FunctionRecord {
     /// `FUNCTION_*`.
     pub flags: u32,
     pub padding: u32,
-    /// `klp_patch.mod->name`, NUL padded.
+    /// `klp_patch.mod->name`, up to its NUL, as are the names below.
     pub patch: [u8; PATCH_NAME_LEN],
-    /// `klp_object.name`, NUL padded; empty for the kernel itself.
+    /// `klp_object.name`; empty for the kernel itself.
     pub object: [u8; PATCH_NAME_LEN],
-    /// `klp_func.old_name`, NUL padded.
+    /// `klp_func.old_name`.
     pub name: [u8; NAME_LEN],
 }
 

@@ -11,13 +11,10 @@ use aya_ebpf::{
     macros::map,
     maps::{Array, PerCpuArray},
 };
-use lpwatch_common::{
-    PATCH_NAME_LEN,
-    patch::{FUNCTION_NOP, FUNCTION_PATCHED, FunctionRecord, NAME_LEN, STEPS},
-};
+use lpwatch_common::patch::{FUNCTION_NOP, FUNCTION_PATCHED, FunctionRecord, STEPS};
 
 use crate::{
-    kernel::{ABSENT_OFFSET, constants, patch_name, read_member},
+    kernel::{ABSENT_OFFSET, OFF_MODULE_NAME, OFF_PATCH_MOD, constants, read_member},
     programs::{IterObject, parts},
 };
 
@@ -135,15 +132,14 @@ fn write(seq: *mut seq_file, cursor: &Cursor) -> bool {
     record.flags = flag(function, &OFF_FUNCTION_NOP, FUNCTION_NOP)
         | flag(function, &OFF_FUNCTION_PATCHED, FUNCTION_PATCHED);
     record.padding = 0;
-    record.patch = patch_name(cursor.patch as *const u8);
-    record.object = [0; PATCH_NAME_LEN];
-    read_string(
+    let module = read_member::<u64>(cursor.patch as *const u8, &OFF_PATCH_MOD).unwrap_or(0);
+    read_string(at(module, &OFF_MODULE_NAME), &mut record.patch);
+    read_name(
         cursor.object as *const u8,
         &OFF_OBJECT_NAME,
         &mut record.object,
     );
-    record.name = [0; NAME_LEN];
-    read_string(function, &OFF_FUNCTION_OLD_NAME, &mut record.name);
+    read_name(function, &OFF_FUNCTION_OLD_NAME, &mut record.name);
     let bytes: *const FunctionRecord = record;
     // SAFETY: `record` is initialised, has no padding and is as long as given.
     unsafe { bpf_seq_write(seq, bytes.cast(), size_of::<FunctionRecord>() as u32) == 0 }
@@ -157,14 +153,22 @@ fn flag(function: *const u8, offset: &Global<u32>, flag: u32) -> u32 {
     }
 }
 
+/// Reads the string that the member at `offset` points to.
 #[inline(always)]
-fn read_string(base: *const u8, offset: &Global<u32>, name: &mut [u8]) {
-    if let Some(text) = read_member::<u64>(base, offset)
-        && text != 0
+fn read_name(base: *const u8, offset: &Global<u32>, name: &mut [u8]) {
+    read_string(read_member::<u64>(base, offset).unwrap_or(0), name);
+}
+
+/// What stood behind the string's end stays: clearing it would take the
+/// verifier a step for each byte.
+#[inline(always)]
+fn read_string(text: u64, name: &mut [u8]) {
+    // SAFETY: the helper checks the address and fails rather than faults.
+    let read = unsafe { bpf_probe_read_kernel_str_bytes(text as *const u8, name) };
+    if read.is_err()
+        && let Some(first) = name.first_mut()
     {
-        // A failed read leaves the name empty.
-        // SAFETY: the helper checks the address and fails rather than faults.
-        let _ = unsafe { bpf_probe_read_kernel_str_bytes(text as *const u8, name) };
+        *first = 0;
     }
 }
 

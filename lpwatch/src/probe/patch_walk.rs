@@ -19,9 +19,9 @@ use super::{ProbeError, TaskIterator, load::program, records::text};
 const ACTION: &str = "walk through the kernel's patches";
 const PROGRAM: &str = "patch_functions";
 
-/// A pass makes 64 steps for each BPF program of the host; 2,000 functions take
-/// two passes or three.
-const PASSES: usize = 64;
+/// A pass makes a few steps for each BPF program of the host, of which more
+/// than a dozen are our own; 2,000 functions take some forty passes.
+const PASSES: usize = 1024;
 
 /// As the BPF side keeps it: five places in lists, and the stage.
 type Cursor = [u64; 6];
