@@ -84,11 +84,10 @@ pub fn count_fentry(ctx: FEntryContext) -> u32 {
     // SAFETY: the context is the kernel's.
     let address = unsafe { bpf_get_func_ip(ctx.as_ptr()) };
     // SAFETY: the helper has no preconditions.
-    let task: *const u8 = unsafe { bpf_get_current_task_btf() }.cast_const().cast();
+    let task: *const i32 = unsafe { bpf_get_current_task_btf() }.cast_const().cast();
     // SAFETY: the offset is that of `patch_state`, and the pointer is typed.
     let state = unsafe {
-        task.add(kernel::OFF_TASK_PATCH_STATE.load() as usize)
-            .cast::<i32>()
+        task.byte_add(kernel::OFF_TASK_PATCH_STATE.load() as usize)
             .read_volatile()
     };
     count(address, state);

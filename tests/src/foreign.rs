@@ -1,4 +1,4 @@
-//! Somebody else's tracing: an fexit program in a process of its own, or a
+//! Somebody else's tracing: BPF programs, each in a process of its own, and a
 //! return probe of the kernel's.
 
 use std::fs::{self, OpenOptions};
@@ -7,7 +7,8 @@ use std::path::Path;
 use std::thread;
 
 use anyhow::{Context, Result, ensure};
-use aya::programs::FExit;
+use aya::maps::{MapData, PerCpuArray};
+use aya::programs::{FEntry, FExit, KProbe, Program, ProgramError};
 use aya::{Btf, Ebpf};
 use nix::mount::{MsFlags, mount};
 
@@ -20,6 +21,10 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/fo
 pub const FUNCTION: &str = "hrtimer_nanosleep";
 pub const PROGRAM: &str = "foreign_exit";
 
+const EMPTY_ENTRY: &str = "empty_entry";
+
+const NO_PROGRAMS: &str = "built without BPF programs: run `cargo xtask setup`";
+
 const TRACEFS: &str = "/sys/kernel/tracing";
 pub const PROBE: &str = "lpwatch_foreign";
 
@@ -28,15 +33,87 @@ const ACTIVE: usize = 64;
 
 /// What the process that holds the program does.
 pub fn hold() -> Result<()> {
-    let mut bpf = Ebpf::load(OBJECT)?;
-    let program = bpf.program_mut(PROGRAM).context("no program")?;
-    let program: &mut FExit = program.try_into()?;
+    let mut bpf = load()?;
+    let program: &mut FExit = program(&mut bpf, PROGRAM)?;
     program.load(FUNCTION, &Btf::from_sys_fs()?)?;
     program.attach()?;
     println!("ready {}", program.info()?.id());
     loop {
         thread::park();
     }
+}
+
+/// An fentry program that does nothing, attached for as long as this lives.
+pub struct EmptyEntry {
+    _bpf: Ebpf,
+}
+
+impl EmptyEntry {
+    pub fn place(function: &str) -> Result<Self> {
+        let mut bpf = load()?;
+        let program: &mut FEntry = program(&mut bpf, EMPTY_ENTRY)?;
+        program.load(function, &Btf::from_sys_fs()?)?;
+        program.attach()?;
+        Ok(Self { _bpf: bpf })
+    }
+}
+
+/// Finds out which functions fentry can be placed at: the verifier knows.
+pub struct Attachable {
+    bpf: Ebpf,
+    btf: Btf,
+}
+
+impl Attachable {
+    pub fn new() -> Result<Self> {
+        let (bpf, btf) = (load()?, Btf::from_sys_fs()?);
+        Ok(Self { bpf, btf })
+    }
+
+    /// Loads a program for that function, and does not attach it.
+    pub fn is(&mut self, function: &str) -> Result<bool> {
+        let program: &mut FEntry = program(&mut self.bpf, EMPTY_ENTRY)?;
+        if program.load(function, &self.btf).is_err() {
+            return Ok(false);
+        }
+        program.unload()?;
+        Ok(true)
+    }
+}
+
+/// A kprobe program that counts, attached for as long as this lives.
+pub struct ProbeCounter {
+    bpf: Ebpf,
+}
+
+impl ProbeCounter {
+    pub fn place(function: &str) -> Result<Self> {
+        let mut bpf = load()?;
+        let program: &mut KProbe = program(&mut bpf, "kprobe_counter")?;
+        program.load()?;
+        program.attach(function, 0)?;
+        Ok(Self { bpf })
+    }
+
+    /// The calls so far, of all CPUs.
+    pub fn called(&self) -> Result<u64> {
+        let map = self.bpf.map("CALLED").context("no map")?;
+        let called: PerCpuArray<&MapData, u64> = map.try_into()?;
+        Ok(called.get(&0, 0)?.iter().sum())
+    }
+}
+
+fn load() -> Result<Ebpf> {
+    ensure!(!OBJECT.is_empty(), "{NO_PROGRAMS}");
+    Ok(Ebpf::load(OBJECT)?)
+}
+
+fn program<'bpf, P>(bpf: &'bpf mut Ebpf, name: &str) -> Result<&'bpf mut P>
+where
+    &'bpf mut P: TryFrom<&'bpf mut Program, Error = ProgramError>,
+{
+    let program = bpf.program_mut(name).context("no program")?;
+    Ok(program.try_into()?)
 }
 
 /// A process that holds the program, attached.
@@ -48,8 +125,7 @@ pub struct Holder {
 impl Holder {
     pub fn start() -> Result<Self> {
         if OBJECT.is_empty() {
-            let why = "built without BPF programs: run `cargo xtask setup`";
-            return Err(Skipped(why.to_owned()).into());
+            return Err(Skipped(NO_PROGRAMS.to_owned()).into());
         }
         let actor = Actor::start(&["foreign"])?;
         let id = actor.first_words.strip_prefix("ready ");

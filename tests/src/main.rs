@@ -5,6 +5,7 @@
 //! /modules. It must never run on a machine that matters: it loads livepatches.
 
 mod actor;
+mod bench;
 mod blockers;
 mod contract;
 mod foreign;
@@ -45,6 +46,12 @@ enum Command {
         #[arg(long, value_name = "NAME")]
         only: Vec<String>,
     },
+    /// Measure what lpwatch costs; JSON lines on stdout, progress on stderr
+    #[command(hide = true)]
+    Bench {
+        #[command(subcommand)]
+        bench: bench::Bench,
+    },
     /// Sleep in pause(2) until killed, under a name given as hexadecimal bytes
     #[command(hide = true)]
     Pause {
@@ -69,6 +76,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Command::Run { only } => runner::run(&only),
+        Command::Bench { bench } => report(bench::run(&bench)),
         Command::Pause { comm } => report(sleeper::sleep_here(comm.as_deref())),
         Command::Act { part } => report(actor::play(&part)),
         Command::Restricted(options) => report(restricted::become_command(&options)),

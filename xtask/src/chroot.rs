@@ -48,6 +48,20 @@ impl Chroot {
         Ok(chroot)
     }
 
+    /// [`Self::for_modules`], with these packages in it.
+    pub fn with_packages(kernel: &Cached, packages: &[&str]) -> Result<Self> {
+        let chroot = Self::for_modules(kernel)?;
+        let base = kernel.manifest.base.as_str();
+        let _lock = Lock::acquire(&paths::target("chroots"), base)?;
+        let step = ui::Step::start(format!("adding {} to {base}", packages.join(", ")));
+        let suite = Suite::open(&Mirrors::of_this_machine()?, base)?;
+        let names: Vec<String> = packages.iter().map(|&name| name.to_owned()).collect();
+        let debs = suite.download_missing(&chroot.root, &names)?;
+        chroot.install(&debs)?;
+        step.done(format!("{} packages", debs.len()));
+        Ok(chroot)
+    }
+
     /// Where it is on this machine.
     pub fn path(&self) -> &Path {
         &self.root

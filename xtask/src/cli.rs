@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::bench::args::Bench;
 use crate::kernels::{Choice, Series};
 use crate::vm::qemu::Tcg;
 
@@ -50,6 +51,13 @@ pub enum Command {
     },
     /// Run the unit tests, then the scenarios in real kernels
     Test(TestArgs),
+    /// Measure what lpwatch costs, and prove that it does no harm
+    ///
+    /// The tables it prints are those in docs/cost.md.
+    Bench {
+        #[command(subcommand)]
+        bench: Bench,
+    },
     /// Boot a kernel with lpwatch in it, and run something there
     Vm(VmArgs),
 }

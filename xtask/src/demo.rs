@@ -37,6 +37,7 @@ pub fn run(series: Series) -> Result<ExitCode> {
             programs,
             modules,
             added: Vec::new(),
+            trees: Vec::new(),
         },
         limits: Limits {
             total: Some(Duration::from_mins(5)),

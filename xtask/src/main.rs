@@ -1,6 +1,7 @@
 //! `cargo xtask`: the one tool for building lpwatch and trying it out.
 
 mod archive;
+mod bench;
 mod build;
 mod chroot;
 mod cli;
@@ -38,6 +39,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
     match &cli.command {
         Command::Setup { again } => setup::run(*again),
         Command::Build => build::run(),
+        Command::Bench { bench } => bench::run(bench),
         Command::Demo { kernel } => demo::run(*kernel),
         Command::Test(args) => test::run(args),
         Command::Vm(args) => vm::run(args),

@@ -5,35 +5,21 @@
 //! own words say how many tries each took and which stacks it could not rely
 //! on. Durations are printed only.
 
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
 use crate::actor::Actor;
+use crate::bench::told::{self, HELD, STALLED, Told, middle};
 use crate::guest;
 use crate::lpwatch::{ALONE, Daemon, Running, code};
-use crate::oracle::{self, Oracle};
-use crate::patch::{self, Patch};
+use crate::oracle::Oracle;
+use crate::patch::Patch;
 use crate::tasks;
 use crate::trial::Trial;
 
 const TURNS: u64 = 6;
 const PATCH: &str = "lp_cmdline";
-
-/// The kernel signals tasks after fifteen tries: what needs that has stalled.
-const STALLED: usize = 10;
-
-/// A module that lpwatch does not hold is gone sooner, however slow the guest.
-const HELD: Duration = Duration::from_secs(10);
-
-/// One transition as the kernel tells it.
-#[derive(Debug)]
-struct Told {
-    tries: usize,
-    took: Duration,
-    unreliable: BTreeSet<i32>,
-}
 
 pub fn run(trial: &mut Trial) -> Result<()> {
     let mut oracle = Oracle::listen()?;
@@ -78,22 +64,8 @@ fn there_and_back(oracle: &mut Oracle, told: &mut Vec<Told>) -> Result<Duration>
     Ok(started.elapsed())
 }
 
-/// Begins a transition and follows it to its end.
 fn told_by<T>(oracle: &mut Oracle, begin: impl FnOnce() -> Result<T>) -> Result<(T, Told)> {
-    let mark = oracle.mark()?;
-    let started = Instant::now();
-    let begun = begin()?;
-    guest::wait_until("the transition ends", || {
-        Ok(patch::transition(PATCH)? != Some(true))
-    })?;
-    let took = started.elapsed();
-    let said = oracle.since(mark)?;
-    let told = Told {
-        tries: oracle::tries(said) + 1,
-        took,
-        unreliable: oracle::unreliable(said),
-    };
-    Ok((begun, told))
+    told::follow(oracle, PATCH, begin, |_| Ok(()))
 }
 
 fn compare(trial: &mut Trial, without: &[Told], with: &[Told]) -> Result<()> {
@@ -126,13 +98,6 @@ fn compare(trial: &mut Trial, without: &[Told], with: &[Told]) -> Result<()> {
     Ok(())
 }
 
-fn middle(mut numbers: Vec<usize>) -> usize {
-    numbers.sort_unstable();
-    numbers.get(numbers.len() / 2).copied().unwrap_or_default()
-}
-
 fn median(durations: &[Duration]) -> Duration {
-    let mut sorted = durations.to_vec();
-    sorted.sort_unstable();
-    sorted.get(sorted.len() / 2).copied().unwrap_or_default()
+    middle(durations.iter().copied())
 }

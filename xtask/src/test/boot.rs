@@ -56,6 +56,7 @@ pub fn run(job: &Job, common: &Common) -> Result<Vec<Report>> {
             programs: common.programs.clone(),
             modules: Some(job.modules.clone()),
             added: Vec::new(),
+            trees: Vec::new(),
         },
         limits: common.limits,
         log: log.clone(),

@@ -32,6 +32,8 @@ pub struct Contents {
     pub modules: Option<PathBuf>,
     /// Files and folders for /root.
     pub added: Vec<PathBuf>,
+    /// Folders whose contents go to the same places below /.
+    pub trees: Vec<PathBuf>,
 }
 
 impl Contents {
@@ -58,6 +60,9 @@ impl Contents {
                 .file_name()
                 .with_context(|| format!("{} has no name to give it", file.display()))?;
             archive.copy_all(&format!("root/{}", name.to_string_lossy()), file)?;
+        }
+        for tree in &self.trees {
+            archive.copy_contents("", tree)?;
         }
         archive.finish()?;
         Ok(())
@@ -146,6 +151,7 @@ mod tests {
             programs: vec![],
             modules: None,
             added: vec![],
+            trees: vec![],
         };
         String::from_utf8(contents.script().unwrap().unwrap()).unwrap()
     }

@@ -69,11 +69,17 @@ impl<W: Write> Initramfs<W> {
             let mode = std::os::unix::fs::PermissionsExt::mode(&about.permissions()) & 0o777;
             return self.copy(name, mode, from);
         }
-        let mut inside: Vec<_> = fs::read_dir(from)?.collect::<io::Result<_>>()?;
+        self.copy_contents(&format!("{name}/"), from)
+    }
+
+    /// Adds everything in a folder, each under its name behind `prefix`.
+    pub fn copy_contents(&mut self, prefix: &str, from: &Path) -> Result<()> {
+        let inside = fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()));
+        let mut inside: Vec<_> = inside?.collect::<io::Result<_>>()?;
         inside.sort_by_key(fs::DirEntry::file_name);
         for entry in inside {
-            let below = format!("{name}/{}", entry.file_name().to_string_lossy());
-            self.copy_all(&below, &entry.path())?;
+            let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+            self.copy_all(&name, &entry.path())?;
         }
         Ok(())
     }

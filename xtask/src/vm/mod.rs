@@ -3,7 +3,7 @@
 pub mod console;
 pub mod guest;
 mod initramfs;
-mod lines;
+pub mod lines;
 pub mod outcome;
 pub mod qemu;
 mod terminal;
@@ -117,6 +117,7 @@ fn guest_for(args: &VmArgs) -> Result<Guest> {
             programs,
             modules,
             added: args.add.clone(),
+            trees: Vec::new(),
         },
         limits: Limits {
             total: args.timeout.map(Duration::from_secs),

@@ -1,0 +1,13 @@
+//! The memory of a process.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+
+/// The most that a process had in memory at once, in KiB.
+pub fn peak_kib(pid: u32) -> Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let size = line.context("no VmHWM")?.trim().trim_end_matches(" kB");
+    Ok(size.trim().parse()?)
+}
