@@ -9,11 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aya::Btf;
 
 use crate::{
-    kernel::{
-        Roots,
-        functions::{self, Functions, Symbol, VMLINUX},
-        host::Clocks,
-    },
+    kernel::{Roots, functions::Functions, host::Clocks},
     model::{
         PatchView,
         calls::{CallsReading, Counter, Entries, FunctionId, FunctionReading},
@@ -21,6 +17,11 @@ use crate::{
     probe::{
         CallCounter, CallCounters, CountAt, CountKind, PatchedFunction, ProbeError, TaskIterator,
     },
+};
+
+use super::{
+    call_plan::{PatchKey, look_up, original_at, spelled, walk},
+    call_suspects::Suspects,
 };
 
 /// Counters attached in one go: the kernel rewrites its code for each, and
@@ -50,15 +51,6 @@ pub(super) struct CallSource {
     made_for: Option<Vec<PatchKey>>,
     /// For loading fentry programs, while there are some to load.
     btf: Option<Btf>,
-}
-
-/// What about a patch decides which counters it needs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct PatchKey {
-    name: String,
-    settled: bool,
-    functions: BTreeSet<FunctionId>,
-    unpatched: Vec<String>,
 }
 
 /// A counter still to be attached.
@@ -149,7 +141,7 @@ impl CallSource {
         let found = look_up(roots, &missing, &addresses);
         let mut pending = Vec::new();
         for id in missing {
-            match self.original_at(id, &patched, &found, &keys) {
+            match original_at(id, self.shares, &patched, &found, &keys) {
                 Ok(at) => pending.push(Pending::Original(id.clone(), at)),
                 Err(why) => {
                     self.originals.insert(id.clone(), Err(why));
@@ -241,55 +233,6 @@ impl CallSource {
         }
     }
 
-    fn original_at(
-        &self,
-        id: &FunctionId,
-        patched: &[PatchedFunction],
-        found: &Functions,
-        keys: &[PatchKey],
-    ) -> Result<CountAt, String> {
-        let symbol = Symbol {
-            object: id.object.clone(),
-            name: id.name.clone(),
-        };
-        let addresses = found.addresses.get(&symbol).map_or(&[][..], Vec::as_slice);
-        let told = patched
-            .iter()
-            .find(|function| function.id == *id)
-            .and_then(|function| function.old_address);
-        let address = match addresses {
-            [] if found.hidden && told.is_none() => {
-                return Err("the kernel hides its symbols (kptr_restrict)".to_owned());
-            }
-            [] if told.is_none() => return Err(absent(id)),
-            [_, _, ..] => {
-                let count = addresses.len();
-                return Err(format!(
-                    "{count} functions have this name, and hooks go by name"
-                ));
-            }
-            [only] => told.unwrap_or(*only),
-            [] => told.unwrap_or_default(),
-        };
-        Ok(CountAt {
-            address,
-            symbol: spelled(&symbol),
-            kind: self.kind(id, keys),
-        })
-    }
-
-    /// fentry where the function is patched, for good and in the kernel itself;
-    /// on a module's function it would hold the module.
-    fn kind(&self, id: &FunctionId, keys: &[PatchKey]) -> CountKind {
-        let settled = keys.iter().all(|key| key.settled);
-        let patched = keys.iter().any(|key| key.functions.contains(id));
-        if self.shares && settled && patched && id.object == VMLINUX {
-            CountKind::Fentry
-        } else {
-            CountKind::Kprobe
-        }
-    }
-
     /// Where the new functions begin that are not counted yet.
     fn uncounted(&self, patched: &[PatchedFunction]) -> Vec<u64> {
         let missing = patched.iter().filter(|function| {
@@ -322,7 +265,10 @@ impl CallSource {
 
     /// A reading of all counters within one epoch; `None` while it changes, or
     /// if the counters cannot be read.
-    pub fn read(&self) -> Option<CallsReading> {
+    ///
+    /// What else hooks a function is looked for where `doubted`.
+    pub fn read(&self, roots: &Roots, doubted: &BTreeSet<FunctionId>) -> Option<CallsReading> {
+        let suspects = Suspects::look(roots, !doubted.is_empty());
         for _ in 0..READINGS {
             let epoch = self.counters.epoch().ok()?;
             let at = Clocks::now().boot;
@@ -331,6 +277,10 @@ impl CallSource {
                 asked: self.asked.contains(id),
                 counter: self.counter(held),
                 entries: self.entries(id),
+                suspects: match held {
+                    Ok(counter) if doubted.contains(id) => suspects.of(id, counter),
+                    Ok(_) | Err(_) => Vec::new(),
+                },
             });
             let functions = functions.collect();
             if self.counters.epoch().ok()? == epoch {
@@ -338,6 +288,7 @@ impl CallSource {
                     at,
                     epoch,
                     functions,
+                    ftrace_off: suspects.ftrace_off,
                 });
             }
         }
@@ -370,89 +321,8 @@ impl CallSource {
     }
 }
 
-impl PatchKey {
-    fn of(patch: &PatchView) -> Self {
-        let functions = patch.objects.iter().flat_map(|object| {
-            object.functions.iter().map(|(name, sympos)| FunctionId {
-                object: object.name.clone(),
-                name: name.clone(),
-                sympos: *sympos,
-            })
-        });
-        let unpatched = patch
-            .objects
-            .iter()
-            .filter(|object| object.patched == Some(false));
-        Self {
-            name: patch.name.clone(),
-            settled: patch.enabled && !patch.in_transition,
-            functions: functions.collect(),
-            unpatched: unpatched.map(|object| object.name.clone()).collect(),
-        }
-    }
-}
-
 fn drop_counter(counters: &mut CallCounters, held: Option<Held>) {
     if let Some(Ok(counter)) = held {
         counters.detach(counter);
-    }
-}
-
-/// The kernel's own list of patches; empty where there are none or it cannot
-/// be walked.
-fn walk(iterator: &mut TaskIterator, keys: &[PatchKey]) -> Vec<PatchedFunction> {
-    if keys.is_empty() {
-        return Vec::new();
-    }
-    match iterator.patched_functions() {
-        Ok(mut functions) => {
-            functions.retain(|function| keys.iter().any(|key| key.name == function.patch));
-            functions
-        }
-        Err(error) => {
-            tracing::info!(%error, "entries of new functions are not counted");
-            Vec::new()
-        }
-    }
-}
-
-fn look_up(roots: &Roots, missing: &[&FunctionId], addresses: &[u64]) -> Functions {
-    let names: Vec<Symbol> = missing
-        .iter()
-        .map(|id| Symbol {
-            object: id.object.clone(),
-            name: id.name.clone(),
-        })
-        .collect();
-    if names.is_empty() && addresses.is_empty() {
-        return Functions::default();
-    }
-    functions::find(roots, &names, addresses).unwrap_or_else(|error| {
-        tracing::info!(%error, "functions are not found");
-        Functions {
-            hidden: true,
-            ..Functions::default()
-        }
-    })
-}
-
-/// As a kprobe wants it.
-fn spelled(symbol: &Symbol) -> String {
-    let Symbol { object, name } = symbol;
-    if object == VMLINUX {
-        name.clone()
-    } else {
-        format!("{object}:{name}")
-    }
-}
-
-fn absent(id: &FunctionId) -> String {
-    if id.object == VMLINUX {
-        "this kernel has no such function (it may be inlined everywhere)".to_owned()
-    } else {
-        format!(
-            "the module {} is not loaded, or has no such function",
-            id.object
-        )
     }
 }

@@ -192,7 +192,10 @@ impl Follower {
     /// Whether the state may change without an event.
     fn changes(&self) -> bool {
         let model = self.observer.model();
-        model.is_settling() || model.in_transition().is_some() || !self.is_told()
+        model.is_settling()
+            || model.in_transition().is_some()
+            || model.awaits_turn()
+            || !self.is_told()
     }
 
     fn is_told(&self) -> bool {

@@ -5,7 +5,9 @@
 //! [`client`] asks a daemon.
 
 mod api;
+mod call_plan;
 mod call_source;
+mod call_suspects;
 pub mod client;
 pub mod follow;
 mod instance;

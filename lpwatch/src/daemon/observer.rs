@@ -299,7 +299,8 @@ impl Observer {
             calls.plan(iterator, &self.roots, self.model.patches());
             calls.attach_some(iterator);
         }
-        if let Some(reading) = calls.read() {
+        let doubted = self.model.doubted_functions();
+        if let Some(reading) = calls.read(&self.roots, &doubted) {
             tracing::trace!(?reading, "calls");
             self.model.count(reading);
         }

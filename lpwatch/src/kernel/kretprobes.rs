@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{ReadError, Roots};
+use super::{ReadError, Roots, kprobes::Line};
 
 const REMEDY: &str = "debugfs and tracefs are open to root alone; run as root";
 
@@ -37,19 +37,12 @@ pub fn read(roots: &Roots) -> Result<Vec<Kretprobe>, ReadError> {
     }
 }
 
-/// How many return probes are armed on each function. A line is `address  r
-/// function+0x0  [module] [DISABLED][FTRACE]`.
+/// How many return probes are armed on each function.
 fn armed(list: &str) -> BTreeMap<&str, usize> {
     let mut armed = BTreeMap::new();
-    for line in list.lines() {
-        let mut fields = line.split_whitespace().skip(1);
-        let (Some("r"), Some(place)) = (fields.next(), fields.next()) else {
-            continue;
-        };
-        if fields.any(|field| field.contains("[DISABLED]") || field.contains("[GONE]")) {
-            continue;
-        }
-        *armed.entry(symbol(place)).or_default() += 1;
+    let lines = list.lines().filter_map(Line::parse);
+    for line in lines.filter(|line| line.kind == "r" && line.is_armed) {
+        *armed.entry(line.function).or_default() += 1;
     }
     armed
 }

@@ -10,10 +10,12 @@ use std::path::{Path, PathBuf};
 
 pub mod bpf_owners;
 pub mod btf;
+pub mod ftrace;
 pub mod functions;
 pub mod host;
 pub mod kallsyms;
 pub mod kmsg;
+pub mod kprobes;
 pub mod kretprobes;
 pub mod livepatch;
 pub mod modules;

@@ -6,7 +6,7 @@
 //! wherever they are newer.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     time::Duration,
 };
 
@@ -422,6 +422,19 @@ impl Model {
     #[must_use]
     pub fn recount(&self) -> Option<Duration> {
         self.calls.recheck()
+    }
+
+    /// Whether numbers of calls wait for an event that may have been lost:
+    /// another reading of sysfs settles it.
+    #[must_use]
+    pub fn awaits_turn(&self) -> bool {
+        self.calls.is_waiting()
+    }
+
+    /// The functions whose new code is not entered as it should be.
+    #[must_use]
+    pub fn doubted_functions(&self) -> BTreeSet<FunctionId> {
+        self.calls.doubted()
     }
 
     /// All that is known at `now`.

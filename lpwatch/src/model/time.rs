@@ -49,6 +49,6 @@ pub(super) fn milliseconds(duration: Duration) -> f64 {
 }
 
 /// Three digits behind the point: what the clocks are good for.
-fn three_digits(value: f64) -> f64 {
+pub(in crate::model) fn three_digits(value: f64) -> f64 {
     (value * 1e3).round() / 1e3
 }

@@ -62,7 +62,8 @@ impl CountKind {
 #[derive(Debug)]
 pub struct CallCounter {
     slot: u32,
-    address: u64,
+    /// Where the function begins.
+    pub address: u64,
     pub kind: CountKind,
     /// When it began, since boot.
     pub since: Duration,

@@ -35,8 +35,14 @@ pub struct Calls {
     /// how many calls of new code there were in that time; `null` where its
     /// entries cannot be counted.
     pub entered: Option<Entered>,
+    /// Why entries of the new function are not counted, where that is known.
+    #[serde(default)]
+    pub not_entered: Option<String>,
     /// Whether the new function was found to run: `null` where not known.
     pub effective: Option<bool>,
+    /// Calls that ran the code of a patch above this one: in neither sum.
+    #[serde(default)]
+    pub above: u64,
     /// Counts that could not be told apart by epoch, e.g. after lost events.
     pub uncertain: u64,
     pub findings: Vec<Finding>,
@@ -86,9 +92,9 @@ pub struct Finding {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FindingKind {
-    /// The original is called and the new function is never entered.
+    /// The original is called and the new function is not entered.
     NotEffective,
-    /// Fewer entries of the new function than calls that should lead there.
+    /// Some calls did not reach the new function.
     OldCodeCalled,
     /// Not called at all since it was patched.
     NeverCalled,

@@ -25,6 +25,8 @@ pub struct CallsReading {
     /// The epoch before and after the reading: it did not change meanwhile.
     pub epoch: u32,
     pub functions: Vec<FunctionReading>,
+    /// `kernel.ftrace_enabled` is 0: nothing is redirected, nothing counted.
+    pub ftrace_off: bool,
 }
 
 /// One function that is watched.
@@ -36,6 +38,9 @@ pub struct FunctionReading {
     pub counter: Counter,
     /// What its new code does, for each patch that has one for it.
     pub entries: Vec<Entries>,
+    /// What may keep the new code from being entered, a sentence each; looked
+    /// for only where there is a doubt.
+    pub suspects: Vec<String>,
 }
 
 /// The counter at a function's own entry.

@@ -1,0 +1,152 @@
+//! Where the functions are that are to be counted, and by which kind of hook.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    kernel::{
+        Roots,
+        functions::{self, Functions, Symbol, VMLINUX},
+    },
+    model::{PatchView, calls::FunctionId},
+    probe::{CountAt, CountKind, PatchedFunction, TaskIterator},
+};
+
+/// What about a patch decides which counters it needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct PatchKey {
+    pub name: String,
+    settled: bool,
+    pub functions: BTreeSet<FunctionId>,
+    unpatched: Vec<String>,
+}
+
+impl PatchKey {
+    pub fn of(patch: &PatchView) -> Self {
+        let functions = patch.objects.iter().flat_map(|object| {
+            object.functions.iter().map(|(name, sympos)| FunctionId {
+                object: object.name.clone(),
+                name: name.clone(),
+                sympos: *sympos,
+            })
+        });
+        let unpatched = patch
+            .objects
+            .iter()
+            .filter(|object| object.patched == Some(false));
+        Self {
+            name: patch.name.clone(),
+            settled: patch.enabled && !patch.in_transition,
+            functions: functions.collect(),
+            unpatched: unpatched.map(|object| object.name.clone()).collect(),
+        }
+    }
+}
+
+/// Where an original is to be counted, or why it cannot be.
+pub(super) fn original_at(
+    id: &FunctionId,
+    shares: bool,
+    patched: &[PatchedFunction],
+    found: &Functions,
+    keys: &[PatchKey],
+) -> Result<CountAt, String> {
+    let symbol = Symbol {
+        object: id.object.clone(),
+        name: id.name.clone(),
+    };
+    let addresses = found.addresses.get(&symbol).map_or(&[][..], Vec::as_slice);
+    let told = patched
+        .iter()
+        .find(|function| function.id == *id)
+        .and_then(|function| function.old_address);
+    let address = match addresses {
+        [] if found.hidden && told.is_none() => {
+            return Err("the kernel hides its symbols (kptr_restrict)".to_owned());
+        }
+        [] if told.is_none() => return Err(absent(id)),
+        [_, _, ..] => {
+            let count = addresses.len();
+            return Err(format!(
+                "{count} functions have this name, and hooks go by name"
+            ));
+        }
+        [only] => told.unwrap_or(*only),
+        [] => told.unwrap_or_default(),
+    };
+    Ok(CountAt {
+        address,
+        symbol: spelled(&symbol),
+        kind: kind(id, shares, keys),
+    })
+}
+
+/// fentry where the function is patched, for good and in the kernel itself;
+/// on a module's function it would hold the module.
+fn kind(id: &FunctionId, shares: bool, keys: &[PatchKey]) -> CountKind {
+    let settled = keys.iter().all(|key| key.settled);
+    let patched = keys.iter().any(|key| key.functions.contains(id));
+    if shares && settled && patched && id.object == VMLINUX {
+        CountKind::Fentry
+    } else {
+        CountKind::Kprobe
+    }
+}
+
+/// The kernel's own list of patches; empty where there are none or it cannot
+/// be walked.
+pub(super) fn walk(iterator: &mut TaskIterator, keys: &[PatchKey]) -> Vec<PatchedFunction> {
+    if keys.is_empty() {
+        return Vec::new();
+    }
+    match iterator.patched_functions() {
+        Ok(mut functions) => {
+            functions.retain(|function| keys.iter().any(|key| key.name == function.patch));
+            functions
+        }
+        Err(error) => {
+            tracing::info!(%error, "entries of new functions are not counted");
+            Vec::new()
+        }
+    }
+}
+
+pub(super) fn look_up(roots: &Roots, missing: &[&FunctionId], addresses: &[u64]) -> Functions {
+    let names: Vec<Symbol> = missing
+        .iter()
+        .map(|id| Symbol {
+            object: id.object.clone(),
+            name: id.name.clone(),
+        })
+        .collect();
+    if names.is_empty() && addresses.is_empty() {
+        return Functions::default();
+    }
+    functions::find(roots, &names, addresses).unwrap_or_else(|error| {
+        tracing::info!(%error, "functions are not found");
+        Functions {
+            hidden: true,
+            ..Functions::default()
+        }
+    })
+}
+
+/// As a kprobe wants it.
+pub(super) fn spelled(symbol: &Symbol) -> String {
+    let Symbol { object, name } = symbol;
+    if object == VMLINUX {
+        name.clone()
+    } else {
+        format!("{object}:{name}")
+    }
+}
+
+fn absent(id: &FunctionId) -> String {
+    if id.object == VMLINUX {
+        "this kernel has no such function (it may be inlined everywhere)".to_owned()
+    } else {
+        format!(
+            "the module {} is not loaded, or has no such function",
+            id.object
+        )
+    }
+}

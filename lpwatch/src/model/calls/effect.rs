@@ -1,0 +1,227 @@
+//! Whether a patch's code runs: entries of the new function held against the
+//! calls that should lead there.
+//!
+//! Both are counted by hooks, and read one after the other. A call can be on
+//! its way from the one to the other, or come between the two readings; so a
+//! difference counts only if it stays.
+
+use std::time::Duration;
+
+use super::figures::Entered;
+
+/// How long calls may be on their way.
+pub(super) const CONFIRMED_AFTER: Duration = Duration::from_millis(500);
+
+/// Entries missing out of a thousand calls that may be put down to hooks: one
+/// that hits while another runs on the same CPU is not counted.
+const TOLERATED_PER_MILLE: u64 = 10;
+const TOLERATED: u64 = 3;
+
+/// The two numbers at one time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Pair {
+    at: Duration,
+    expected: u64,
+    entries: u64,
+}
+
+/// What is known of one new function.
+#[derive(Clone, Debug)]
+pub(super) struct Effect {
+    function: String,
+    /// The counter of the entries.
+    since: Duration,
+    /// Where counting both began.
+    first: Pair,
+    /// Where the judgement under way began.
+    base: Pair,
+    last: Pair,
+    /// Since when entries are missing, and how few at the least.
+    doubt: Option<(Duration, u64)>,
+    pub effective: Option<bool>,
+    /// Calls that should have led to the new function, and did not.
+    pub missing: u64,
+}
+
+impl Effect {
+    pub fn new(function: &str, since: Duration, at: Duration, expected: u64, entries: u64) -> Self {
+        let first = Pair {
+            at,
+            expected,
+            entries,
+        };
+        Self {
+            function: function.to_owned(),
+            since,
+            first,
+            base: first,
+            last: first,
+            doubt: None,
+            effective: None,
+            missing: 0,
+        }
+    }
+
+    /// Whether it goes on from this counter.
+    pub fn is_of(&self, function: &str, since: Duration) -> bool {
+        self.function == function && self.since == since
+    }
+
+    /// Takes in both numbers; both only grow.
+    pub fn take(&mut self, at: Duration, expected: u64, entries: u64) {
+        self.last = Pair {
+            at,
+            expected,
+            entries,
+        };
+        let (calls, entered) = self.grown();
+        let missing = calls.saturating_sub(entered);
+        if missing == 0 {
+            if calls > 0 {
+                self.effective = Some(true);
+            }
+            self.judge_anew(entered - calls);
+            return;
+        }
+        let (since, least) = self.doubt.unwrap_or((at, missing));
+        let least = least.min(missing);
+        self.doubt = Some((since, least));
+        if at.saturating_sub(since) < CONFIRMED_AFTER {
+            return;
+        }
+        let tolerated = TOLERATED.max(calls / 1000 * TOLERATED_PER_MILLE);
+        let effective = entered > 0 && least <= tolerated;
+        self.effective = Some(effective);
+        if !effective {
+            self.missing += least;
+        }
+        self.judge_anew(0);
+    }
+
+    /// Calls and entries since the judgement under way began.
+    fn grown(&self) -> (u64, u64) {
+        (
+            self.last.expected.saturating_sub(self.base.expected),
+            self.last.entries.saturating_sub(self.base.entries),
+        )
+    }
+
+    /// Begins anew from here. Entries that are ahead may belong to calls that
+    /// the next reading shows.
+    fn judge_anew(&mut self, ahead: u64) {
+        self.base = self.last;
+        self.base.entries = self.base.entries.saturating_sub(ahead.min(TOLERATED));
+        self.doubt = None;
+    }
+
+    /// Whether entries are missing, and for how long is not known yet.
+    pub fn is_doubtful(&self) -> bool {
+        self.doubt.is_some()
+    }
+
+    /// The numbers since both are counted.
+    pub fn entered(&self) -> Entered {
+        Entered {
+            function: self.function.clone(),
+            entries: self.last.entries.saturating_sub(self.first.entries),
+            expected: self.last.expected.saturating_sub(self.first.expected),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(milliseconds: u64) -> Duration {
+        Duration::from_millis(milliseconds)
+    }
+
+    fn effect() -> Effect {
+        Effect::new("new", at(0), at(0), 100, 7)
+    }
+
+    #[test]
+    fn nothing_is_said_without_a_call() {
+        let mut effect = effect();
+        effect.take(at(1000), 100, 7);
+        assert_eq!(effect.effective, None);
+        effect.take(at(2000), 100, 9);
+        assert_eq!(effect.effective, None, "called from elsewhere");
+    }
+
+    #[test]
+    fn entries_show_the_effect() {
+        let mut effect = effect();
+        effect.take(at(1000), 150, 57);
+        assert_eq!(effect.effective, Some(true));
+        let entered = effect.entered();
+        assert_eq!((entered.entries, entered.expected), (50, 50));
+    }
+
+    #[test]
+    fn a_call_on_its_way_is_no_proof() {
+        let mut effect = effect();
+        effect.take(at(1000), 101, 7);
+        assert!(effect.is_doubtful());
+        assert_eq!(effect.effective, None);
+        effect.take(at(1100), 101, 8);
+        assert_eq!(effect.effective, Some(true));
+        assert_eq!(effect.missing, 0);
+    }
+
+    #[test]
+    fn one_call_that_never_arrives_is_enough() {
+        let mut effect = effect();
+        effect.take(at(1000), 101, 7);
+        effect.take(at(1500), 101, 7);
+        assert_eq!((effect.effective, effect.missing), (Some(false), 1));
+        // And it is not counted twice.
+        effect.take(at(2500), 101, 7);
+        assert_eq!((effect.effective, effect.missing), (Some(false), 1));
+        effect.take(at(3500), 111, 17);
+        assert_eq!((effect.effective, effect.missing), (Some(true), 1));
+    }
+
+    #[test]
+    fn a_share_of_the_calls_is_found_out() {
+        let mut effect = effect();
+        for second in 1..=3 {
+            effect.take(at(second * 1000), 100 + second * 1000, 7 + second * 900);
+        }
+        assert_eq!(effect.effective, Some(false));
+        assert_eq!(effect.missing, 100);
+    }
+
+    #[test]
+    fn a_few_uncounted_entries_are_no_proof() {
+        let mut effect = effect();
+        for second in 1..=30 {
+            effect.take(at(second * 1000), 100 + second * 1000, 7 + second * 999);
+        }
+        assert_eq!((effect.effective, effect.missing), (Some(true), 0));
+        assert_eq!(effect.entered().entries, 30 * 999);
+    }
+
+    #[test]
+    fn a_call_between_the_two_readings_is_no_proof() {
+        let mut effect = effect();
+        effect.take(at(1000), 110, 18);
+        for half in 3..10 {
+            effect.take(at(half * 500), 111, 18);
+        }
+        assert_eq!((effect.effective, effect.missing), (Some(true), 0));
+    }
+
+    #[test]
+    fn what_was_long_ago_hides_nothing() {
+        let mut effect = effect();
+        for second in 1..=100 {
+            effect.take(at(second * 1000), 100 + second * 50, 7 + second * 50);
+        }
+        for second in 101..=102 {
+            effect.take(at(second * 1000), 100 + second * 50, 7 + 100 * 50);
+        }
+        assert_eq!(effect.effective, Some(false), "{effect:?}");
+    }
+}

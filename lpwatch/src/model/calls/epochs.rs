@@ -1,0 +1,368 @@
+//! The patches of each epoch, and so which code a call ran.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    time::Duration,
+};
+
+use crate::model::{Direction, Moment, SystemView};
+
+use super::{FunctionId, Turn, stack::Stack};
+use lpwatch_common::calls::{EPOCHS, STATE_PATCHED, STATE_UNPATCHED};
+
+/// Epochs remembered: as many as counters keep apart, and some more for
+/// readings that come late.
+const REMEMBERED: usize = 2 * EPOCHS;
+
+/// Which code a call ran.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Code<'a> {
+    /// The kernel's, or its module's, own.
+    Original,
+    /// That of this patch.
+    Patch(&'a str),
+    Unknown,
+}
+
+/// The time between two turns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Epoch {
+    pub number: u32,
+    /// Since boot.
+    pub began: Duration,
+    pub state: State,
+}
+
+/// What patches there are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    Rest(Stack),
+    Transition {
+        patch: String,
+        direction: Direction,
+        /// As it was when the transition began.
+        stack: Stack,
+        replace: Option<bool>,
+    },
+    /// A turn was lost.
+    Unknown,
+}
+
+/// All epochs that still matter, the oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Timeline {
+    epochs: VecDeque<Epoch>,
+    /// What each patch changes.
+    functions: BTreeMap<String, BTreeSet<FunctionId>>,
+    /// A reading of sysfs that contradicts the turns; believed if the next one
+    /// says the same.
+    contradiction: Option<State>,
+    /// A reading of the counters in an epoch that was not told yet.
+    untold: Option<(u32, Duration)>,
+}
+
+impl Timeline {
+    /// Takes in a turn at `at`.
+    pub fn turn(&mut self, turn: Turn, at: Moment) {
+        self.contradiction = None;
+        let (number, state) = match turn {
+            Turn::Begun {
+                epoch,
+                patch,
+                direction,
+                replace,
+            } => (epoch, self.begun(patch, direction, replace)),
+            Turn::Ended { epoch, direction } => (epoch, self.ended(direction)),
+        };
+        self.push(number, at.boot, state);
+    }
+
+    fn begun(&self, patch: String, direction: Direction, replace: Option<bool>) -> State {
+        let stack = match self.epochs.back().map(|epoch| &epoch.state) {
+            Some(State::Rest(stack)) => stack.clone(),
+            Some(State::Transition {
+                patch: same, stack, ..
+            }) if *same == patch => stack.clone(),
+            Some(State::Transition { .. } | State::Unknown) | None => return State::Unknown,
+        };
+        State::Transition {
+            patch,
+            direction,
+            stack,
+            replace,
+        }
+    }
+
+    fn ended(&self, told: Option<Direction>) -> State {
+        let Some(State::Transition {
+            patch,
+            direction,
+            stack,
+            replace,
+        }) = self.epochs.back().map(|epoch| &epoch.state)
+        else {
+            return State::Unknown;
+        };
+        State::Rest(match told.unwrap_or(*direction) {
+            Direction::Patching if *replace == Some(true) => Stack::of_one(patch),
+            Direction::Patching => stack.with(patch),
+            Direction::Unpatching => stack.without(patch),
+        })
+    }
+
+    fn push(&mut self, number: u32, began: Duration, state: State) {
+        if let Some(last) = self.epochs.back_mut() {
+            if last.number == number {
+                // Found in sysfs before it was told.
+                last.state = state;
+                return;
+            }
+            for lost in missing(last.number, number) {
+                let state = State::Unknown;
+                self.epochs.push_back(Epoch {
+                    number: lost,
+                    began,
+                    state,
+                });
+            }
+        }
+        self.epochs.push_back(Epoch {
+            number,
+            began,
+            state,
+        });
+        while self.epochs.len() > REMEMBERED {
+            self.epochs.pop_front();
+        }
+    }
+
+    /// Takes in a reading of sysfs that was made after all turns so far.
+    pub fn observe(&mut self, view: &SystemView) {
+        self.learn_functions(view);
+        if let Some((number, at)) = self.untold
+            && view.read_at > at
+        {
+            self.untold = None;
+            if self.is_ahead(number) {
+                // Its turn would have been told by now.
+                self.push(number, at, State::Unknown);
+            }
+        }
+        let seen = self.seen_in(view);
+        let Some(last) = self.epochs.back_mut() else {
+            let number = u32::from(view.in_transition().is_some());
+            // Counters begin with the first epoch, so it began before them.
+            self.push(number, Duration::ZERO, seen);
+            return;
+        };
+        if last.state == State::Unknown {
+            last.state = seen;
+        } else if last.state.contradicts(&seen) {
+            if self.contradiction.as_ref() == Some(&seen) {
+                last.state = seen;
+                self.contradiction = None;
+            } else {
+                self.contradiction = Some(seen);
+            }
+        } else {
+            self.contradiction = None;
+        }
+    }
+
+    fn learn_functions(&mut self, view: &SystemView) {
+        for patch in &view.patches {
+            let functions = patch.objects.iter().flat_map(|object| {
+                object.functions.iter().map(|(name, sympos)| FunctionId {
+                    object: object.name.clone(),
+                    name: name.clone(),
+                    sympos: *sympos,
+                })
+            });
+            self.functions
+                .insert(patch.name.clone(), functions.collect());
+        }
+        let Self {
+            functions, epochs, ..
+        } = self;
+        functions.retain(|patch, _| {
+            view.patch(patch).is_some() || epochs.iter().any(|epoch| epoch.state.knows(patch))
+        });
+    }
+
+    /// What sysfs shows, in the terms of an epoch.
+    fn seen_in(&self, view: &SystemView) -> State {
+        let known = match self.epochs.back().map(|epoch| &epoch.state) {
+            Some(State::Rest(stack) | State::Transition { stack, .. }) => stack.clone(),
+            Some(State::Unknown) | None => Stack::default(),
+        };
+        let stack = known.as_seen(view);
+        match view.in_transition() {
+            None => State::Rest(stack),
+            Some(patch) => {
+                let direction = Direction::of_enabled(patch.enabled);
+                State::Transition {
+                    patch: patch.name.clone(),
+                    direction,
+                    stack: match direction {
+                        Direction::Patching => stack.without(&patch.name),
+                        Direction::Unpatching => stack.with(&patch.name),
+                    },
+                    replace: patch.replace,
+                }
+            }
+        }
+    }
+
+    /// The epochs from this one to that, both included; `None` if one of them
+    /// was not told yet. A number from before all that is remembered stands for
+    /// the oldest.
+    pub fn between(&mut self, from: u32, to: u32, at: Duration) -> Option<Vec<Epoch>> {
+        if self.is_ahead(to) {
+            if self.untold.is_none_or(|(number, _)| number != to) {
+                self.untold = Some((to, at));
+            }
+            return None;
+        }
+        self.untold = None;
+        let within = |epoch: &&Epoch| !after(from, epoch.number) && !after(epoch.number, to);
+        Some(self.epochs.iter().filter(within).cloned().collect())
+    }
+
+    /// Whether this epoch comes after all that were told.
+    fn is_ahead(&self, number: u32) -> bool {
+        let last = self.epochs.back();
+        last.is_none_or(|last| after(number, last.number))
+    }
+
+    /// The epoch at a time since boot; the oldest for times before all.
+    pub fn number_at(&self, at: Duration) -> Option<u32> {
+        let then = self.epochs.iter().rev().find(|epoch| epoch.began <= at);
+        let epoch = then.or(self.epochs.front())?;
+        Some(epoch.number)
+    }
+
+    /// The state of the latest epoch.
+    pub fn now(&self) -> Option<&State> {
+        self.epochs.back().map(|epoch| &epoch.state)
+    }
+
+    /// Whether a reading waits for a turn to be told.
+    pub fn is_waiting(&self) -> bool {
+        self.untold.is_some()
+    }
+
+    /// Whether a patch changes a function; `None` where that is not known.
+    pub fn changes(&self, patch: &str, function: &FunctionId) -> Option<bool> {
+        self.functions
+            .get(patch)
+            .map(|functions| functions.contains(function))
+    }
+
+    /// The code that a call ran: of this function, in this epoch, by a task in
+    /// this state (`lpwatch_common::calls::STATE_…`).
+    pub fn code<'a>(&self, function: &FunctionId, epoch: &'a Epoch, state: usize) -> Code<'a> {
+        match &epoch.state {
+            // Tasks may be in the transition's states for a moment longer.
+            State::Rest(stack) => self.top(stack, function, None),
+            State::Transition {
+                patch,
+                stack,
+                replace,
+                ..
+            } => match state {
+                STATE_UNPATCHED => self.top(stack, function, Some(patch)),
+                STATE_PATCHED => match (self.changes(patch, function), replace) {
+                    (None, _) => Code::Unknown,
+                    (Some(true), _) => Code::Patch(patch),
+                    (Some(false), Some(true)) => Code::Original,
+                    (Some(false), Some(false) | None) => self.top(stack, function, None),
+                },
+                // The kernel has not come to this task yet.
+                _ => self.top(stack, function, None),
+            },
+            State::Unknown => Code::Unknown,
+        }
+    }
+
+    /// The topmost patch of a stack that changes this function.
+    fn top<'a>(&self, stack: &'a Stack, function: &FunctionId, without: Option<&str>) -> Code<'a> {
+        let mut candidates = Vec::new();
+        for patch in stack.from_the_top().filter(|patch| Some(*patch) != without) {
+            match self.changes(patch, function) {
+                Some(true) => candidates.push(patch),
+                Some(false) => {}
+                None => return Code::Unknown,
+            }
+        }
+        match candidates.as_slice() {
+            [] => Code::Original,
+            [top, below @ ..] => {
+                let unsure = stack.has_no_place(top) && !below.is_empty();
+                if unsure {
+                    Code::Unknown
+                } else {
+                    Code::Patch(top)
+                }
+            }
+        }
+    }
+}
+
+impl State {
+    /// The patches, the lowest first, as far as they matter for which code lies
+    /// above which.
+    pub fn position(&self, patch: &str) -> Option<usize> {
+        match self {
+            Self::Rest(stack) => stack.position(patch),
+            Self::Transition {
+                patch: turning,
+                stack,
+                ..
+            } => {
+                let place = stack.position(patch);
+                place.or_else(|| (turning == patch).then_some(usize::MAX))
+            }
+            Self::Unknown => None,
+        }
+    }
+
+    /// The patch in transition.
+    pub fn turning(&self) -> Option<(&str, Direction)> {
+        match self {
+            Self::Transition {
+                patch, direction, ..
+            } => Some((patch, *direction)),
+            Self::Rest(_) | Self::Unknown => None,
+        }
+    }
+
+    fn knows(&self, patch: &str) -> bool {
+        self.position(patch).is_some()
+    }
+
+    /// Whether sysfs cannot look so in this state, at rest. In a transition it
+    /// lags behind the turns.
+    fn contradicts(&self, seen: &Self) -> bool {
+        match (self, seen) {
+            (Self::Rest(is), Self::Rest(seen)) => is != seen,
+            (Self::Transition { .. }, Self::Rest(_)) => true,
+            (_, Self::Transition { .. } | Self::Unknown) | (Self::Unknown, _) => false,
+        }
+    }
+}
+
+/// Whether epoch `one` comes after `other`; numbers may wrap.
+pub(super) fn after(one: u32, other: u32) -> bool {
+    one != other && one.wrapping_sub(other) < u32::MAX / 2
+}
+
+/// The numbers between two epochs, at most as many as are remembered.
+fn missing(last: u32, next: u32) -> Vec<u32> {
+    let between = next.wrapping_sub(last).wrapping_sub(1);
+    if between as usize > REMEMBERED {
+        return Vec::new();
+    }
+    (1..=between)
+        .map(|ahead| last.wrapping_add(ahead))
+        .collect()
+}

@@ -1,0 +1,222 @@
+//! One function that is counted: from its raw counts to calls by code.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use lpwatch_common::calls::{EPOCHS, STATES};
+
+use super::{
+    FunctionId,
+    epochs::{Code, Epoch, State, Timeline},
+    reading::{Buckets, Entries},
+    record::{Phase, Record, Stage, applies, bucket_of},
+    series::{Series, Split, Stretches},
+};
+
+/// A function that is counted.
+#[derive(Clone, Debug)]
+pub(super) struct Function {
+    pub kind: &'static str,
+    /// When the counter began, since boot.
+    pub since: Duration,
+    pub asked: bool,
+    last: Buckets,
+    last_at: Duration,
+    last_epoch: u32,
+    /// Calls of the kernel's own code, and of any patch's.
+    pub calls: Split,
+    /// Calls since counting began, or since a patch of it was last taken away.
+    pub base: Phase,
+    /// Calls of which it is not known what they ran.
+    pub uncertain: u64,
+    pub series: Series,
+    pub rates: Stretches,
+    pub records: BTreeMap<String, Record>,
+    /// What may keep new code from being entered.
+    pub suspects: Vec<String>,
+}
+
+/// The part of a reading that concerns one function.
+pub(super) struct Reading<'a> {
+    pub at: Duration,
+    pub epoch: u32,
+    pub calls: &'a Buckets,
+    pub entries: &'a [Entries],
+}
+
+impl Function {
+    pub fn new(kind: &'static str, since: Duration, first_epoch: u32) -> Self {
+        Self {
+            kind,
+            since,
+            asked: false,
+            last: Buckets::default(),
+            last_at: since,
+            last_epoch: first_epoch,
+            calls: Split::default(),
+            base: Phase::default(),
+            uncertain: 0,
+            series: Series::default(),
+            rates: Stretches::default(),
+            records: BTreeMap::new(),
+            suspects: Vec::new(),
+        }
+    }
+
+    /// Takes in a reading; `false` if it has to wait for a turn.
+    pub fn take(
+        &mut self,
+        id: &FunctionId,
+        reading: &Reading<'_>,
+        timeline: &mut Timeline,
+    ) -> bool {
+        let Some(epochs) = timeline.between(self.last_epoch, reading.epoch, reading.at) else {
+            return false;
+        };
+        let affected = epochs
+            .iter()
+            .any(|epoch| touches(id, &epoch.state, timeline));
+        for (index, epoch) in epochs.iter().enumerate() {
+            let next = epochs.get(index + 1);
+            let end = next.map_or(reading.at, |next| next.began.min(reading.at));
+            let time = end.saturating_sub(epoch.began.max(self.last_at));
+            let is_ambiguous = is_ambiguous(epoch, &epochs);
+            self.enter(id, epoch, timeline);
+            for state in 0..STATES {
+                let bucket = bucket_of(epoch, state);
+                let (now, last) = (reading.calls.get(bucket), self.last.get_mut(bucket));
+                let (Some(now), Some(last)) = (now, last) else {
+                    continue;
+                };
+                let calls = now.wrapping_sub(*last);
+                *last = *now;
+                let code = if is_ambiguous {
+                    Code::Unknown
+                } else {
+                    timeline.code(id, epoch, state)
+                };
+                self.add(epoch, state, code, calls);
+            }
+            self.base.time += time;
+            for (patch, record) in &mut self.records {
+                record.add_time(patch, epoch, time);
+            }
+        }
+        self.last_at = reading.at;
+        self.last_epoch = reading.epoch;
+        self.close(reading, affected);
+        true
+    }
+
+    /// An epoch begins, or goes on: makes a record for each patch that changes
+    /// this function in it.
+    fn enter(&mut self, id: &FunctionId, epoch: &Epoch, timeline: &Timeline) {
+        let is_new = epoch.began > self.last_at;
+        let patches: Vec<String> = match &epoch.state {
+            State::Rest(stack) => stack.from_the_top().map(str::to_owned).collect(),
+            State::Transition { patch, stack, .. } => {
+                let below = stack.from_the_top().map(str::to_owned);
+                below.chain([patch.clone()]).collect()
+            }
+            State::Unknown => return,
+        };
+        for patch in patches {
+            if timeline.changes(&patch, id) != Some(true) {
+                continue;
+            }
+            let counted_before = applies(&patch, &epoch.state) && self.base.time > Duration::ZERO;
+            let (base, rates) = (self.base, &self.rates);
+            let record = self.records.entry(patch.clone()).or_insert_with(|| Record {
+                before: counted_before.then_some(Phase {
+                    calls: Split {
+                        old: base.calls.all(),
+                        new: 0,
+                    },
+                    time: base.time,
+                }),
+                before_rates: if counted_before {
+                    rates.clone()
+                } else {
+                    Stretches::default()
+                },
+                ..Record::default()
+            });
+            if is_new && Stage::of(&patch, &epoch.state) == Stage::During {
+                record.begin_transition();
+            }
+        }
+    }
+
+    fn add(&mut self, epoch: &Epoch, state: usize, code: Code<'_>, calls: u64) {
+        if calls == 0 {
+            return;
+        }
+        match code {
+            Code::Unknown => {
+                self.uncertain = self.uncertain.wrapping_add(calls);
+                return;
+            }
+            Code::Original => self.calls.add(false, calls),
+            Code::Patch(_) => self.calls.add(true, calls),
+        }
+        self.base.calls.add(code != Code::Original, calls);
+        for (patch, record) in &mut self.records {
+            record.add(patch, epoch, state, code, calls);
+        }
+    }
+
+    fn close(&mut self, reading: &Reading<'_>, affected: bool) {
+        let Reading { at, entries, .. } = *reading;
+        self.series.push(at, self.calls);
+        if affected {
+            self.rates.restart();
+        } else {
+            self.rates.push(at, self.calls.all());
+        }
+        for (patch, record) in &mut self.records {
+            record.close(at, entries.iter().find(|entries| entries.patch == *patch));
+        }
+    }
+
+    /// Forgets the patches that are gone: what comes is before the next one.
+    pub fn retain(&mut self, is_there: impl Fn(&str) -> bool) {
+        let records = self.records.len();
+        self.records.retain(|patch, _| is_there(patch));
+        if self.records.len() < records {
+            self.base = Phase::default();
+            self.rates.restart();
+        }
+    }
+
+    /// Whether it should be read again soon.
+    pub fn is_doubtful(&self) -> bool {
+        self.records.values().any(|record| {
+            let effect = record.effect.as_ref();
+            effect.is_some_and(super::effect::Effect::is_doubtful)
+        })
+    }
+
+    /// Whether new code that should run was found not to.
+    pub fn is_ineffective(&self) -> bool {
+        self.records.values().any(|record| {
+            let effect = record.effect.as_ref();
+            effect.is_some_and(|effect| effect.effective == Some(false))
+        })
+    }
+}
+
+/// Whether the transition under way in this state changes which code of the
+/// function runs.
+fn touches(id: &FunctionId, state: &State, timeline: &Timeline) -> bool {
+    state
+        .turning()
+        .is_some_and(|(patch, _)| timeline.changes(patch, id) != Some(false))
+}
+
+/// Whether another epoch's calls are in the same buckets.
+fn is_ambiguous(epoch: &Epoch, epochs: &[Epoch]) -> bool {
+    let shares = |other: &&Epoch| {
+        other.number != epoch.number
+            && other.number as usize % EPOCHS == epoch.number as usize % EPOCHS
+    };
+    epochs.iter().any(|other| shares(&other))
+}

@@ -1,0 +1,192 @@
+//! The calls of one function as one patch divides them.
+
+use std::time::Duration;
+
+use super::{
+    effect::Effect,
+    epochs::{Code, Epoch, State},
+    reading::{Counter, Entries},
+    series::{Series, Split, Stretches},
+};
+use crate::model::Direction;
+use lpwatch_common::calls::{STATE_NONE, bucket};
+
+/// Calls over a time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Phase {
+    pub calls: Split,
+    pub time: Duration,
+}
+
+/// The three phases of a patch's life; each is none as long as nothing was
+/// counted in it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Record {
+    pub before: Option<Phase>,
+    pub during: Option<Phase>,
+    pub after: Option<Phase>,
+    /// In the transition under way, or the last one.
+    pub this_transition: Split,
+    /// Calls of the code of patches above this one.
+    pub above: u64,
+    pub series: Series,
+    /// How it was called before.
+    pub before_rates: Stretches,
+    pub effect: Option<Effect>,
+    /// Why entries of the new function are not counted.
+    pub no_entries: Option<String>,
+}
+
+/// Where a patch stands in an epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    During,
+    After,
+    /// Neither enabled nor in transition.
+    Outside,
+}
+
+impl Stage {
+    pub fn of(patch: &str, state: &State) -> Self {
+        match (state.turning(), state.position(patch)) {
+            (Some((turning, _)), _) if turning == patch => Self::During,
+            (_, Some(_)) => Self::After,
+            (_, None) => Self::Outside,
+        }
+    }
+}
+
+impl Record {
+    /// Adds calls of this code by tasks in this state.
+    pub fn add(&mut self, patch: &str, epoch: &Epoch, state: usize, code: Code<'_>, calls: u64) {
+        let own = epoch.state.position(patch);
+        let is_new = match code {
+            Code::Unknown => return,
+            Code::Original => false,
+            Code::Patch(of) if of == patch => true,
+            Code::Patch(of) => {
+                if own.is_some() && epoch.state.position(of) > own {
+                    self.above += calls;
+                    return;
+                }
+                false
+            }
+        };
+        let stage = Stage::of(patch, &epoch.state);
+        if stage == Stage::During && state != STATE_NONE {
+            self.this_transition.add(is_new, calls);
+        }
+        let is_early = stage == Stage::During && state == STATE_NONE && !is_new;
+        let phase = match (stage, &mut self.before) {
+            // The transition has not come to that task yet.
+            (Stage::During, Some(before)) if is_early => before,
+            (Stage::During, _) => self.during.get_or_insert_default(),
+            (Stage::After, _) => self.after.get_or_insert_default(),
+            (Stage::Outside, _) => return,
+        };
+        phase.calls.add(is_new, calls);
+    }
+
+    /// Adds time that was counted in this epoch.
+    pub fn add_time(&mut self, patch: &str, epoch: &Epoch, time: Duration) {
+        let phase = match Stage::of(patch, &epoch.state) {
+            Stage::During => self.during.get_or_insert_default(),
+            Stage::After => self.after.get_or_insert_default(),
+            Stage::Outside => return,
+        };
+        phase.time += time;
+    }
+
+    /// A transition of this patch begins.
+    pub fn begin_transition(&mut self) {
+        self.this_transition = Split::default();
+    }
+
+    /// All calls so far, by what the patches of each epoch say.
+    fn inferred(&self) -> Split {
+        let mut sum = Split::default();
+        for phase in [&self.before, &self.during, &self.after]
+            .into_iter()
+            .flatten()
+        {
+            sum.old += phase.calls.old;
+            sum.new += phase.calls.new;
+        }
+        sum
+    }
+
+    /// All calls so far. Calls that should have led to the new function and
+    /// did not are none of new code.
+    pub fn sum(&self) -> Split {
+        self.inferred().moved(self.missing())
+    }
+
+    /// After the transition, with what is known of the effect.
+    pub fn after(&self) -> Option<Phase> {
+        self.after.map(|phase| Phase {
+            calls: phase.calls.moved(self.missing()),
+            time: phase.time,
+        })
+    }
+
+    fn missing(&self) -> u64 {
+        self.effect.as_ref().map_or(0, |effect| effect.missing)
+    }
+
+    /// Takes in the entries of the new function, counted right after all calls
+    /// were, and notes how the calls stand.
+    pub fn close(&mut self, at: Duration, entries: Option<&Entries>) {
+        let expected = self.inferred().new;
+        match entries.map(|entries| (&entries.function, &entries.counter)) {
+            Some((function, Counter::Counting { since, calls, .. })) => {
+                let entered = calls
+                    .iter()
+                    .fold(0_u64, |sum, calls| sum.wrapping_add(*calls));
+                match &mut self.effect {
+                    Some(effect) if effect.is_of(function, *since) => {
+                        effect.take(at, expected, entered);
+                    }
+                    _ => self.effect = Some(Effect::new(function, *since, at, expected, entered)),
+                }
+                self.no_entries = None;
+            }
+            Some((_, Counter::Missing(why))) => self.lose_effect(Some(why.clone())),
+            None => self.lose_effect(None),
+        }
+        self.series.push(at, self.sum());
+    }
+
+    /// What was found out stays; that it is still so is not known.
+    fn lose_effect(&mut self, why: Option<String>) {
+        self.no_entries = why;
+        if let Some(effect) = &mut self.effect {
+            effect.effective = None;
+        }
+    }
+}
+
+impl Split {
+    pub fn add(&mut self, is_new: bool, calls: u64) {
+        let counted = if is_new { &mut self.new } else { &mut self.old };
+        *counted = counted.wrapping_add(calls);
+    }
+
+    /// With so many calls taken from the new and given to the old.
+    fn moved(self, calls: u64) -> Self {
+        let calls = calls.min(self.new);
+        Self {
+            old: self.old + calls,
+            new: self.new - calls,
+        }
+    }
+}
+
+/// Whether an epoch begins a transition of this patch that applies it.
+pub(super) fn applies(patch: &str, state: &State) -> bool {
+    state.turning() == Some((patch, Direction::Patching))
+}
+
+/// The bucket of an epoch and state.
+pub(super) fn bucket_of(epoch: &Epoch, state: usize) -> usize {
+    bucket(epoch.number, state)
+}
