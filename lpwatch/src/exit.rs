@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-/// How `status`, `wait` and `check` end.
+/// How a command ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
@@ -17,6 +17,10 @@ pub enum Exit {
     Stalled = 11,
     /// Reversed or failed.
     Failed = 12,
+    /// A danger was found.
+    Danger = 13,
+    /// Nothing worse than a warning was found, and that was asked for.
+    Warning = 14,
     TimedOut = 124,
 }
 

@@ -93,6 +93,7 @@ impl Globals {
             load: LoadOptions::default(),
             daemon: false,
             no_hooks: false,
+            count: false,
             watch: BTreeSet::new(),
         }
     }

@@ -37,6 +37,7 @@ pub struct Args {
 pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     let observer = ObserverOptions {
         daemon: true,
+        count: true,
         load: LoadOptions {
             ring_buffer_bytes: args.ring_buffer,
             bpf_log: args.bpf_log,

@@ -1,7 +1,9 @@
 //! The command line: one file per subcommand.
 
 mod args;
+mod calls;
 mod completions;
+mod counted;
 mod daemon;
 mod explain;
 mod man;
@@ -9,6 +11,7 @@ mod output;
 mod snapshots;
 mod status;
 mod tasks;
+mod verify;
 mod wait;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -40,10 +43,13 @@ Examples:
   lpwatch tasks                       which tasks are left, and why
   lpwatch explain 139                 why this one has not switched
   lpwatch wait --timeout 5m           return the moment the transition ends
+  lpwatch calls                       how often old and new code is called
+  lpwatch verify                      whether the new code really runs
 
-Exit codes of status, tasks, explain and wait:
+Exit codes:
   0 all well   10 in transition   11 stalled   12 reversed or failed   124 timed out
-  1 error       2 usage            3 no permission    4 this kernel cannot";
+  1 error       2 usage            3 no permission    4 this kernel cannot
+  13 a danger was found (calls, verify)   14 only a warning (with --strict)";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -51,6 +57,8 @@ enum Command {
     Tasks(tasks::Args),
     Explain(explain::Args),
     Wait(wait::Args),
+    Calls(calls::Args),
+    Verify(verify::Args),
     Daemon(daemon::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -81,6 +89,8 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Tasks(args) => block_on(tasks::run(&globals, &args)),
         Command::Explain(args) => block_on(explain::run(&globals, &args)),
         Command::Wait(args) => block_on(wait::run(&globals, &args)),
+        Command::Calls(args) => block_on(calls::run(&globals, &args)),
+        Command::Verify(args) => block_on(verify::run(&globals, &args)),
         Command::Daemon(args) => block_on(daemon::run(&globals, &args)),
         Command::Completions(args) => completions::run(&args, Cli::command()),
         Command::Man(args) => man::run(&args, Cli::command()),

@@ -76,11 +76,17 @@ impl Output {
 
     /// Writes one snapshot in place of the last one.
     pub fn next_snapshot(&self, snapshot: &Snapshot, only: Option<&str>) -> anyhow::Result<()> {
+        self.clear()?;
+        self.snapshot(snapshot, only)
+    }
+
+    /// Makes room for what comes in place of what stands there.
+    pub fn clear(&self) -> anyhow::Result<()> {
         if self.is_terminal && !self.is_json() {
             // Home, and clear to the end: what stood there is gone.
             write!(io::stdout(), "\x1b[H\x1b[2J")?;
         }
-        self.snapshot(snapshot, only)
+        Ok(())
     }
 
     /// Writes a value as JSON in the form asked for.

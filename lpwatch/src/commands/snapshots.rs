@@ -8,7 +8,7 @@ use tokio::{sync::watch, task::JoinHandle};
 use crate::{
     daemon::{
         client::{Absent, Client, Snapshots},
-        follow::follow,
+        follow::{Followed, follow},
         observer::{Observer, ObserverOptions},
     },
     error::Error,
@@ -19,22 +19,29 @@ use super::args::Globals;
 
 /// The state now.
 pub async fn now(globals: &Globals) -> Result<Snapshot, Error> {
-    let (answer, note) = match ask(globals).await {
-        Ok(client) => match client_status(client).await {
-            Ok(snapshot) => (Some(snapshot), None),
-            Err(error) => (None, Some(format!("No daemon was asked: {error}."))),
-        },
-        Err(note) => (None, note),
+    let note = match ask_status(globals).await {
+        Ok(snapshot) => return Ok(snapshot),
+        Err(note) => note,
     };
-    if let Some(mut snapshot) = answer {
-        if let Some(thresholds) = globals.thresholds.given() {
-            snapshot.judge(&thresholds);
-        }
-        return Ok(snapshot);
-    }
     let observer = Observer::single_look(&globals.observer_options())?;
     let mut snapshot = observer.snapshot(&globals.thresholds.thresholds());
     snapshot.notes.extend(note);
+    Ok(snapshot)
+}
+
+/// The state as a daemon knows it, where one runs.
+pub async fn of_daemon(globals: &Globals) -> Option<Snapshot> {
+    ask_status(globals).await.ok()
+}
+
+/// The daemon's answer, or what to say about there being none.
+async fn ask_status(globals: &Globals) -> Result<Snapshot, Option<String>> {
+    let mut snapshot = client_status(ask(globals).await?)
+        .await
+        .map_err(|error| Some(format!("No daemon was asked: {error}.")))?;
+    if let Some(thresholds) = globals.thresholds.given() {
+        snapshot.judge(&thresholds);
+    }
     Ok(snapshot)
 }
 
@@ -61,6 +68,8 @@ async fn ask(globals: &Globals) -> Result<Client, Option<String>> {
 /// The states from now on.
 pub struct Stream<'a> {
     globals: &'a Globals,
+    /// Whether calls are counted where we look for ourselves.
+    count: bool,
     source: Source,
 }
 
@@ -72,6 +81,7 @@ enum Source {
 /// Our own loop, for as long as nobody else runs one.
 struct Own {
     snapshots: watch::Receiver<Arc<Snapshot>>,
+    followed: Followed,
     first: bool,
     task: JoinHandle<Result<(), Error>>,
 }
@@ -84,11 +94,21 @@ impl Drop for Own {
 
 impl<'a> Stream<'a> {
     pub async fn open(globals: &'a Globals) -> Result<Self, Error> {
+        Self::new(globals, false).await
+    }
+
+    /// The same with numbers of calls.
+    pub async fn counting(globals: &'a Globals) -> Result<Self, Error> {
+        Self::new(globals, true).await
+    }
+
+    async fn new(globals: &'a Globals, count: bool) -> Result<Self, Error> {
         if let Ok(client) = ask(globals).await {
             match client.stream().await {
                 Ok(snapshots) => {
                     return Ok(Self {
                         globals,
+                        count,
                         source: Source::Daemon(snapshots),
                     });
                 }
@@ -97,7 +117,8 @@ impl<'a> Stream<'a> {
         }
         Ok(Self {
             globals,
-            source: Source::Own(Own::start(globals)?),
+            count,
+            source: Source::Own(Own::start(globals, count)?),
         })
     }
 
@@ -115,7 +136,7 @@ impl<'a> Stream<'a> {
                 Ok(None) => tracing::warn!("the daemon has ended; following without it"),
                 Err(error) => tracing::warn!(%error, "following without the daemon"),
             }
-            self.source = Source::Own(Own::start(self.globals)?);
+            self.source = Source::Own(Own::start(self.globals, self.count)?);
         }
         match &mut self.source {
             Source::Own(own) => own.next().await,
@@ -125,24 +146,31 @@ impl<'a> Stream<'a> {
             }),
         }
     }
+
+    /// A state made now, or the daemon's next one.
+    pub async fn ask(&mut self) -> Result<Arc<Snapshot>, Error> {
+        match &mut self.source {
+            Source::Own(own) => Ok(own.followed.ask().await),
+            Source::Daemon(_) => self.next().await,
+        }
+    }
 }
 
 impl Own {
-    fn start(globals: &Globals) -> Result<Self, Error> {
+    fn start(globals: &Globals, count: bool) -> Result<Self, Error> {
         let options = ObserverOptions {
-            no_hooks: true,
+            no_hooks: !count,
+            count,
             ..globals.observer_options()
         };
         let (observer, hooks) = Observer::following(&options)?;
         let (follower, handle) = follow(observer, hooks, globals.thresholds.thresholds())?;
         let snapshots = handle.snapshots.clone();
-        let task = tokio::spawn(async move {
-            // The loop ends when the last handle goes.
-            let _handle = handle;
-            follower.run().await
-        });
+        let task = tokio::spawn(follower.run());
         Ok(Self {
             snapshots,
+            // The loop ends when the last handle goes.
+            followed: handle,
             first: true,
             task,
         })

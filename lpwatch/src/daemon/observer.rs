@@ -9,7 +9,7 @@ use crate::{
     engine,
     error::Error,
     kernel::{
-        Roots,
+        Roots, ftrace,
         host::{Clocks, Host, livepatch_config},
         kallsyms,
     },
@@ -41,6 +41,11 @@ const COUNT_EVERY: Duration = Duration::from_secs(1);
 /// Between two goes at attaching counters, for events to be heard.
 const BETWEEN_ATTACHING: Duration = Duration::from_millis(5);
 
+/// What is said while no call can be redirected.
+const FTRACE_OFF: &str = "DANGER: ftrace is switched off (kernel.ftrace_enabled=0): no call is \
+    redirected to new code, no live patch can be loaded, and calls are not counted. Switch it on: \
+    sysctl kernel.ftrace_enabled=1";
+
 /// What tells of events.
 pub struct Told {
     pub ring: EventRing,
@@ -61,6 +66,8 @@ pub struct ObserverOptions {
     /// Follow without hooks, by the kernel log and sysfs: for a command that
     /// is to end at once, as taking hooks off takes the kernel up to a second.
     pub no_hooks: bool,
+    /// Count calls; takes hooks.
+    pub count: bool,
     /// Functions to count besides those of the patches.
     pub watch: BTreeSet<FunctionId>,
 }
@@ -192,7 +199,7 @@ impl Observer {
             ..
         } = hooks;
         // Without the turns of livepatch it cannot be told what a call ran.
-        if followed && options.daemon {
+        if followed && options.count {
             let watch = options.watch.clone();
             self.calls = Some(CallSource::new(counters, shares_functions, watch));
         }
@@ -283,6 +290,9 @@ impl Observer {
             notes.extend(look.notes);
         } else {
             self.tasks.forget_symbols();
+        }
+        if ftrace::is_enabled(&self.roots) == Some(false) {
+            notes.push(FTRACE_OFF.to_owned());
         }
         self.model.facts.notes = notes;
         self.count();

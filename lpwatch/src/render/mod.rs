@@ -4,6 +4,7 @@
 //! out. Names of tasks, patches and the like come from elsewhere and may be
 //! hostile: they pass through [`style::Style::text`] before they are shown.
 
+pub mod calls;
 pub mod explain;
 pub mod json;
 pub mod outcome;
@@ -11,6 +12,7 @@ pub mod style;
 pub mod table;
 pub mod tasks;
 
+mod columns;
 mod page;
 mod stack;
 mod sums;

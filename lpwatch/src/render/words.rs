@@ -61,6 +61,38 @@ pub(super) fn counted(number: impl TryInto<u64> + Copy, one: &str) -> String {
     format!("{number}{GLUE}{one}{plural}")
 }
 
+/// A count with its thousands set apart: `1,234,567`.
+pub(super) fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// A number per second with three digits or so: `0`, `0.04`, `7.5`, `1,250`.
+pub(super) fn rate(per_second: f64) -> String {
+    if per_second >= 100.0 {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it is positive, and a float beyond 2^64 saturates"
+        )]
+        return count(per_second.round() as u64);
+    }
+    if per_second >= 10.0 {
+        format!("{per_second:.1}")
+    } else if per_second > 0.0 {
+        format!("{:.2}", per_second.max(0.01))
+    } else {
+        "0".to_owned()
+    }
+}
+
 /// `once`, `2 times`.
 pub(super) fn times(number: u32) -> String {
     if number == 1 {
@@ -198,6 +230,27 @@ mod tests {
         let earlier: Timestamp = "2026-03-01T23:55:01Z".parse().unwrap();
         assert_eq!(clock(now, now), "00:05:00");
         assert_eq!(clock(earlier, now).replace(GLUE, " "), "2026-03-01 23:55");
+    }
+
+    #[test]
+    fn numbers_can_be_read() {
+        for (number, words) in [
+            (0, "0"),
+            (999, "999"),
+            (1000, "1,000"),
+            (1_234_567, "1,234,567"),
+        ] {
+            assert_eq!(count(number), words);
+        }
+        for (number, words) in [
+            (0.0, "0"),
+            (0.001, "0.01"),
+            (7.5, "7.50"),
+            (99.94, "99.9"),
+            (1250.4, "1,250"),
+        ] {
+            assert_eq!(rate(number), words);
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod function;
 mod ledger;
 mod reading;
 mod record;
+pub mod report;
 mod series;
 mod show;
 mod stack;

@@ -2,9 +2,9 @@
 
 use super::{padded, transition};
 use crate::model::Direction;
-use crate::model::snapshot::{Object, Patch};
+use crate::model::snapshot::{Object, Patch, Severity};
 use crate::render::page::{Page, Paint, Span, painted, plain};
-use crate::render::{text, words};
+use crate::render::{calls, text, words};
 
 /// Patches that are not in transition, one line each, in columns.
 pub(super) fn calm(page: &mut Page<'_>, patches: &[&Patch]) {
@@ -24,6 +24,7 @@ pub(super) fn calm(page: &mut Page<'_>, patches: &[&Patch]) {
         if patch.enabled {
             not_patched(page, patch);
         }
+        dangers(page, patch);
     }
 }
 
@@ -92,7 +93,18 @@ pub(super) fn moving(page: &mut Page<'_>, patch: &Patch) {
     if transition.direction == Direction::Patching {
         not_patched(page, patch);
     }
+    dangers(page, patch);
     transition::left(page, transition);
+}
+
+/// What its calls show that somebody has to see; `lpwatch calls` shows the rest.
+fn dangers(page: &mut Page<'_>, patch: &Patch) {
+    let functions = patch.objects.iter().flat_map(|object| &object.functions);
+    let findings = functions.filter_map(|function| function.calls.as_ref());
+    let findings = findings.flat_map(|calls| &calls.findings);
+    for finding in findings.filter(|finding| finding.severity == Severity::Danger) {
+        calls::finding(page, finding);
+    }
 }
 
 /// A shape at the start of the line, for the eye that runs down the page.

@@ -1,0 +1,206 @@
+//! What `lpwatch calls` and `lpwatch verify` give: functions, cut out of a
+//! snapshot.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::figures::{Calls, FindingKind, Severity};
+use crate::model::{
+    Direction, Snapshot,
+    snapshot::{Function, Object, Patch, SCHEMA_VERSION},
+};
+
+/// The calls of functions on one host at one moment. The JSON form is a
+/// contract, as that of the [`Snapshot`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CallsReport {
+    pub schema_version: u32,
+    pub host: String,
+    pub kernel: String,
+    pub taken_at: Timestamp,
+    /// Whether a daemon, which has counted for longer, gave this.
+    pub daemon: bool,
+    pub notes: Vec<String>,
+    pub functions: Vec<CountedFunction>,
+}
+
+/// A function of a patch, or one that is watched without one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CountedFunction {
+    /// `null` for a function that is watched without a patch.
+    pub patch: Option<String>,
+    pub enabled: Option<bool>,
+    /// The direction of the patch's transition, if one is under way.
+    pub transition: Option<Direction>,
+    pub object: String,
+    pub object_patched: Option<bool>,
+    pub name: String,
+    pub sympos: u32,
+    pub calls: Option<Calls>,
+    pub not_counted: Option<String>,
+    /// Whether the new code runs.
+    pub effect: Effect,
+}
+
+/// Whether a function's new code runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verdict", rename_all = "snake_case")]
+pub enum Effect {
+    /// Calls reach it.
+    Effective,
+    /// Calls should reach it and do not.
+    NotEffective,
+    /// Not known: why.
+    NotKnown { why: String },
+    /// No patch changes the function, or it is disabled.
+    NotPatched,
+}
+
+impl CallsReport {
+    /// All functions of a snapshot's patches, then those watched without one;
+    /// `only` leaves those of one patch.
+    #[must_use]
+    pub fn of(snapshot: &Snapshot, only: Option<&str>) -> Self {
+        let patches = snapshot.patches.iter();
+        let patched = patches
+            .filter(|patch| only.is_none_or(|only| patch.name == only))
+            .flat_map(|patch| {
+                patch.objects.iter().flat_map(move |object| {
+                    let functions = object.functions.iter();
+                    functions.map(move |function| CountedFunction::of(patch, object, function))
+                })
+            });
+        let watched = snapshot.watched.iter().filter(|_| only.is_none());
+        let watched = watched.map(|watched| CountedFunction {
+            patch: None,
+            enabled: None,
+            transition: None,
+            object: watched.object.clone(),
+            object_patched: None,
+            name: watched.name.clone(),
+            sympos: watched.sympos,
+            calls: watched.calls.clone(),
+            not_counted: watched.not_counted.clone(),
+            effect: Effect::NotPatched,
+        });
+        Self {
+            schema_version: SCHEMA_VERSION,
+            host: snapshot.host.clone(),
+            kernel: snapshot.kernel.clone(),
+            taken_at: snapshot.taken_at,
+            daemon: snapshot.daemon,
+            notes: snapshot.notes.clone(),
+            functions: patched.chain(watched).collect(),
+        }
+    }
+
+    /// Whether anything found is a danger.
+    #[must_use]
+    pub fn is_danger(&self) -> bool {
+        self.functions.iter().any(|function| {
+            function.effect == Effect::NotEffective || function.worst() == Some(Severity::Danger)
+        })
+    }
+
+    /// Whether of some patched function it is not known that its new code runs.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        let mut effects = self.functions.iter().map(|function| &function.effect);
+        effects.any(|effect| matches!(effect, Effect::NotKnown { .. }))
+    }
+
+    /// Whether a function is short of entries, and another reading will tell
+    /// whether they are missing.
+    #[must_use]
+    pub fn is_doubtful(&self) -> bool {
+        let mut counted = self
+            .functions
+            .iter()
+            .filter_map(|function| function.calls.as_ref());
+        counted.any(|calls| {
+            let entered = calls.entered.as_ref();
+            calls.effective != Some(false)
+                && entered.is_some_and(|entered| entered.entries < entered.expected)
+        })
+    }
+}
+
+impl CountedFunction {
+    fn of(patch: &Patch, object: &Object, function: &Function) -> Self {
+        Self {
+            patch: Some(patch.name.clone()),
+            enabled: Some(patch.enabled),
+            transition: patch
+                .transition
+                .as_ref()
+                .map(|transition| transition.direction),
+            object: object.name.clone(),
+            object_patched: object.patched,
+            name: function.name.clone(),
+            sympos: function.sympos,
+            calls: function.calls.clone(),
+            not_counted: function.not_counted.clone(),
+            effect: Effect::of(patch, object, function),
+        }
+    }
+
+    /// How bad the worst is that was found.
+    #[must_use]
+    pub fn worst(&self) -> Option<Severity> {
+        let findings = self.calls.iter().flat_map(|calls| &calls.findings);
+        findings.map(|finding| finding.severity).max()
+    }
+}
+
+impl Effect {
+    fn of(patch: &Patch, object: &Object, function: &Function) -> Self {
+        if !patch.enabled && patch.transition.is_none() {
+            return Self::NotPatched;
+        }
+        let not_known = |why: &str| Self::NotKnown {
+            why: why.to_owned(),
+        };
+        if object.patched == Some(false) {
+            return if object.name == "vmlinux" {
+                Self::NotEffective
+            } else {
+                not_known("its module is not loaded")
+            };
+        }
+        let Some(calls) = &function.calls else {
+            return not_known(match &function.not_counted {
+                Some(why) => why,
+                None => "its calls are not counted",
+            });
+        };
+        let ftrace_off = |kind| kind == FindingKind::FtraceDisabled;
+        match calls.effective {
+            Some(true) => Self::Effective,
+            Some(false) => Self::NotEffective,
+            None if calls
+                .findings
+                .iter()
+                .any(|finding| ftrace_off(finding.kind)) =>
+            {
+                Self::NotEffective
+            }
+            None => not_known(&why_open(patch, calls)),
+        }
+    }
+}
+
+fn why_open(patch: &Patch, calls: &Calls) -> String {
+    if let Some(why) = &calls.not_entered {
+        return format!("entries of the new code are not counted: {why}");
+    }
+    if calls.entered.is_none() {
+        return "entries of the new code are not counted".to_owned();
+    }
+    if calls.above > 0 {
+        return "a patch above this one has its place".to_owned();
+    }
+    if patch.transition.is_some() {
+        return "no task that has switched has called it".to_owned();
+    }
+    "it was not called since its entries are counted".to_owned()
+}

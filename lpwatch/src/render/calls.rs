@@ -1,0 +1,235 @@
+//! `lpwatch calls` and `lpwatch verify`: which code of which function runs.
+
+#[cfg(test)]
+mod tests;
+
+use super::columns::{Side, Title, columns};
+use super::page::{Page, Paint, Span, painted, plain};
+use super::style::Style;
+use super::words;
+use crate::model::calls::{
+    figures::{Calls, Finding, PhaseCalls, Severity},
+    report::{CallsReport, CountedFunction, Effect},
+};
+
+const CALLS: [Title; 8] = [
+    ("FUNCTION", Side::Left),
+    ("BEFORE/S", Side::Right),
+    ("DURING/S", Side::Right),
+    ("NOW/S", Side::Right),
+    ("OLD", Side::Right),
+    ("NEW", Side::Right),
+    ("NEW %", Side::Right),
+    ("NEW CODE", Side::Left),
+];
+
+const VERIFY: [Title; 4] = [
+    ("FUNCTION", Side::Left),
+    ("ENTERED", Side::Right),
+    ("EXPECTED", Side::Right),
+    ("NEW CODE", Side::Left),
+];
+
+/// The table of `lpwatch calls`.
+#[must_use]
+pub fn calls(report: &CallsReport, style: &Style) -> String {
+    draw(report, style, &CALLS, |function, style| {
+        let calls = function.calls.as_ref();
+        let phase = |of: fn(&Calls) -> Option<&PhaseCalls>| {
+            let phase = calls.and_then(of);
+            plain(phase.and_then(per_second).unwrap_or_default())
+        };
+        let count = |of: fn(&Calls) -> u64| {
+            plain(calls.map_or(String::new(), |calls| words::count(of(calls))))
+        };
+        vec![
+            plain(name(function, style)),
+            phase(|calls| calls.before.as_ref()),
+            phase(|calls| calls.during.as_ref()),
+            plain(calls.and_then(now).unwrap_or_default()),
+            count(|calls| calls.old),
+            count(|calls| calls.new),
+            plain(calls.and_then(share).unwrap_or_default()),
+            effect(&function.effect),
+        ]
+    })
+}
+
+/// The table of `lpwatch verify`.
+#[must_use]
+pub fn verify(report: &CallsReport, style: &Style) -> String {
+    draw(report, style, &VERIFY, |function, style| {
+        let entered = function
+            .calls
+            .as_ref()
+            .and_then(|calls| calls.entered.as_ref());
+        let number = |number: Option<u64>| plain(number.map(words::count).unwrap_or_default());
+        vec![
+            plain(name(function, style)),
+            number(entered.map(|entered| entered.entries)),
+            number(entered.map(|entered| entered.expected)),
+            effect(&function.effect),
+        ]
+    })
+}
+
+fn draw(
+    report: &CallsReport,
+    style: &Style,
+    titles: &[Title],
+    row: impl Fn(&CountedFunction, &Style) -> Vec<Span>,
+) -> String {
+    let mut page = Page::new(style);
+    if report.functions.is_empty() {
+        page.paragraph(
+            0,
+            &[plain(
+                "No live patch is loaded, and no function is watched.",
+            )],
+        );
+    }
+    let mut rest = report.functions.as_slice();
+    while let Some(first) = rest.first() {
+        let end = rest
+            .iter()
+            .position(|function| function.patch != first.patch)
+            .unwrap_or(rest.len());
+        let (section, after) = rest.split_at(end);
+        rest = after;
+        page.blank();
+        headline(&mut page, first);
+        let rows: Vec<Vec<Span>> = section
+            .iter()
+            .map(|function| row(function, style))
+            .collect();
+        columns(&mut page, 2, titles, &rows);
+        for function in section {
+            remarks(&mut page, function);
+        }
+    }
+    for note in &report.notes {
+        page.blank();
+        page.line(
+            &[painted(Paint::Yellow, "Note: ")],
+            &[plain(style.text(note))],
+        );
+    }
+    page.finish()
+}
+
+fn headline(page: &mut Page<'_>, function: &CountedFunction) {
+    let style = page.style;
+    let Some(patch) = &function.patch else {
+        page.paragraph(0, &[painted(Paint::Bold, "Watched, not patched")]);
+        return;
+    };
+    let state = match (function.transition, function.enabled) {
+        (Some(direction), _) => format!("in transition ({})", words::direction(direction)),
+        (None, Some(false)) => "disabled".to_owned(),
+        (None, Some(true) | None) => "enabled".to_owned(),
+    };
+    let name = painted(Paint::Bold, format!("{}  ", style.text(patch)));
+    page.headline(&[name], &[plain(state)]);
+}
+
+/// `function`, or `module:function`; with its place where there are several.
+fn name(function: &CountedFunction, style: &Style) -> String {
+    let CountedFunction {
+        object,
+        name,
+        sympos,
+        ..
+    } = function;
+    let object = if object == "vmlinux" {
+        String::new()
+    } else {
+        format!("{object}:")
+    };
+    let place = if *sympos > 1 {
+        format!(",{sympos}")
+    } else {
+        String::new()
+    };
+    style.text(&format!("{object}{name}{place}"))
+}
+
+fn per_second(phase: &PhaseCalls) -> Option<String> {
+    let rate = phase.old_per_second? + phase.new_per_second?;
+    Some(words::rate(rate))
+}
+
+/// Over the last ten seconds; since it is counted, where that is shorter.
+fn now(calls: &Calls) -> Option<String> {
+    match (calls.old_per_second, calls.new_per_second) {
+        (Some(old), Some(new)) => Some(words::rate(old + new)),
+        _ => calls.after.as_ref().and_then(per_second),
+    }
+}
+
+fn share(calls: &Calls) -> Option<String> {
+    let share = calls.new_share?;
+    Some(format!("{:.0}", share * 100.0))
+}
+
+fn effect(effect: &Effect) -> Span {
+    match effect {
+        Effect::Effective => painted(Paint::Green, "runs"),
+        Effect::NotEffective => painted(Paint::Alarm, "DOES NOT RUN"),
+        Effect::NotKnown { .. } => painted(Paint::Yellow, "not known"),
+        Effect::NotPatched => plain(""),
+    }
+}
+
+/// What was found of a function, and what is not known of it.
+fn remarks(page: &mut Page<'_>, function: &CountedFunction) {
+    let style = page.style;
+    let name = name(function, style);
+    if let Effect::NotKnown { why } = &function.effect {
+        let words = format!(
+            "{name}: not known whether its new code runs: {}.",
+            style.text(why)
+        );
+        page.item(4, &[plain(words)]);
+    } else if let Some(why) = &function.not_counted {
+        page.item(
+            4,
+            &[plain(format!(
+                "{name} is not counted: {}.",
+                style.text(why)
+            ))],
+        );
+    }
+    let Some(calls) = &function.calls else {
+        return;
+    };
+    if function.patch.is_some() && calls.before.is_none() && calls.during.is_none() {
+        let words =
+            format!("{name}: counting began when it was patched already, so there is no before.");
+        page.item(4, &[painted(Paint::Dim, words)]);
+    }
+    if calls.uncertain > 0 {
+        let words = format!(
+            "{name}: of {} calls it is not known which code they ran.",
+            words::count(calls.uncertain)
+        );
+        page.item(4, &[plain(words)]);
+    }
+    for finding in &calls.findings {
+        self::finding(page, finding);
+    }
+}
+
+/// A finding and what to do.
+pub(super) fn finding(page: &mut Page<'_>, finding: &Finding) {
+    let style = page.style;
+    let (word, paint) = match finding.severity {
+        Severity::Danger => ("DANGER: ", Paint::Alarm),
+        Severity::Warning => ("Warning: ", Paint::Yellow),
+        Severity::Note => ("Note: ", Paint::Dim),
+    };
+    page.item(4, &[painted(paint, word), plain(style.text(&finding.text))]);
+    for advice in &finding.advice {
+        let arrow = plain(format!("      {} ", style.arrow()));
+        page.line(&[arrow], &[plain(style.text(advice))]);
+    }
+}

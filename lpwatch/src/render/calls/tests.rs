@@ -1,0 +1,150 @@
+//! What the tables of calls look like.
+
+use super::*;
+use crate::model::calls::figures::{Entered, FindingKind, Rate};
+use crate::model::snapshot::{Function, Snapshot, Watched};
+use crate::render::table::samples;
+
+fn phase(old: u64, new: u64, seconds: f64) -> PhaseCalls {
+    let rate = |calls: u64| Some(f64::from(u32::try_from(calls).unwrap()) / seconds);
+    PhaseCalls {
+        old,
+        new,
+        seconds,
+        old_per_second: rate(old),
+        new_per_second: rate(new),
+    }
+}
+
+fn sample() -> Calls {
+    Calls {
+        old: 120_040,
+        new: 36_000,
+        old_per_second: Some(0.0),
+        new_per_second: Some(1200.0),
+        rates: vec![Rate {
+            seconds: 10,
+            old_per_second: 0.0,
+            new_per_second: 1200.0,
+        }],
+        counter: "kprobe".to_owned(),
+        since: samples::now(),
+        before: Some(phase(120_000, 0, 100.0)),
+        during: Some(phase(40, 0, 2.0)),
+        after: Some(phase(0, 36_000, 30.0)),
+        new_share: Some(1.0),
+        entered: Some(Entered {
+            function: "lp_gcd".to_owned(),
+            entries: 36_000,
+            expected: 36_000,
+        }),
+        not_entered: None,
+        effective: Some(true),
+        above: 0,
+        uncertain: 0,
+        findings: Vec::new(),
+    }
+}
+
+fn snapshot(functions: Vec<(&str, Option<Calls>)>) -> Snapshot {
+    let mut patch = samples::patch("lp_calls");
+    patch.objects[0].functions = functions
+        .into_iter()
+        .map(|(name, calls)| Function {
+            name: name.to_owned(),
+            sympos: 1,
+            not_counted: calls.is_none().then(|| "it is notrace".to_owned()),
+            calls,
+        })
+        .collect();
+    samples::snapshot(vec![patch])
+}
+
+fn ineffective() -> Calls {
+    let mut calls = sample();
+    calls.effective = Some(false);
+    calls.findings.push(Finding {
+        kind: FindingKind::NotEffective,
+        severity: Severity::Danger,
+        text: "Patched but not effective.".to_owned(),
+        advice: vec!["Look.".to_owned()],
+    });
+    calls
+}
+
+#[test]
+fn phases_stand_side_by_side() {
+    let mut snapshot = snapshot(vec![("gcd", Some(sample())), ("hidden", None)]);
+    snapshot.watched.push(Watched {
+        object: "nfs".to_owned(),
+        name: "nfs_read".to_owned(),
+        sympos: 2,
+        calls: None,
+        not_counted: Some("the module nfs is not loaded".to_owned()),
+    });
+    let text = calls(&CallsReport::of(&snapshot, None), &Style::default());
+    let expected = "\
+lp_calls  enabled
+  FUNCTION  BEFORE/S  DURING/S  NOW/S      OLD     NEW  NEW %  NEW CODE
+  gcd          1,200      20.0  1,200  120,040  36,000    100  runs
+  hidden                                                       not known
+    hidden: not known whether its new code runs: it is notrace.
+
+Watched, not patched
+  FUNCTION
+  nfs:nfs_read,2
+    nfs:nfs_read,2 is not counted: the module nfs is not loaded.
+";
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn what_does_not_run_is_loud() {
+    let report = CallsReport::of(&snapshot(vec![("gcd", Some(ineffective()))]), None);
+    assert!(report.is_danger());
+    let text = verify(&report, &Style::default());
+    let expected = "\
+lp_calls  enabled
+  FUNCTION  ENTERED  EXPECTED  NEW CODE
+  gcd        36,000    36,000  DOES NOT RUN
+    DANGER: Patched but not effective.
+      -> Look.
+";
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn nothing_is_said_to_be_nothing() {
+    let text = calls(
+        &CallsReport::of(&samples::snapshot(Vec::new()), None),
+        &Style::default(),
+    );
+    assert_eq!(
+        text,
+        "No live patch is loaded, and no function is watched.\n"
+    );
+}
+
+#[test]
+fn an_odd_name_does_not_reach_the_terminal() {
+    let report = CallsReport::of(&snapshot(vec![("g\u{1b}[2Jcd", Some(sample()))]), None);
+    for text in [
+        calls(&report, &Style::default()),
+        verify(&report, &Style::default()),
+    ] {
+        assert!(!text.contains('\u{1b}'), "{text}");
+    }
+}
+
+#[test]
+fn only_enabled_patches_are_judged() {
+    let mut snapshot = snapshot(vec![("gcd", Some(ineffective()))]);
+    snapshot.patches[0].enabled = false;
+    let report = CallsReport::of(&snapshot, Some("lp_calls"));
+    assert_eq!(report.functions[0].effect, Effect::NotPatched);
+    assert!(
+        CallsReport::of(&snapshot, Some("other"))
+            .functions
+            .is_empty()
+    );
+}
