@@ -19,6 +19,7 @@ pub mod kprobes;
 pub mod kretprobes;
 pub mod livepatch;
 pub mod modules;
+pub mod patch_file;
 pub mod symbols;
 pub mod task_detail;
 pub mod tasks;

@@ -1,0 +1,201 @@
+//! A module file as ELF: its header checked, its sections and symbols found.
+//!
+//! All that the kernel's `elf_validity_check` (kernel/module/main.c) asks of
+//! offsets is asked here, too, so that what is read afterwards lies within the
+//! file. Names are looked at up to a bound: string tables may have no end.
+
+use object::Endianness;
+use object::elf;
+use object::read::elf::{FileHeader, SectionHeader, SectionTable, Sym, SymbolTable};
+use object::{SectionIndex, SymbolIndex};
+
+use super::error::Problem;
+use super::header::{Header, damaged, machine, read_header, section_headers, within};
+use super::machine::Machine;
+
+/// The most a section's or symbol's name may have. The kernel's own limit of
+/// symbols is 512 (`KSYM_NAME_LEN`); `.klp.sym.` names hold two of them.
+const NAME_MAX: usize = 2048;
+
+/// Marks `.klp.rela.` sections, which the kernel applies when their object is
+/// loaded (`SHF_RELA_LIVEPATCH`, include/uapi/linux/elf.h).
+const SHF_RELA_LIVEPATCH: u64 = 0x0010_0000;
+
+/// An ELF module, borrowed from the file's bytes.
+pub(super) struct Elf<'data> {
+    pub machine: Machine,
+    pub endian: Endianness,
+    pub data: &'data [u8],
+    pub sections: Vec<Section<'data>>,
+    headers: SectionTable<'data, Header>,
+    symbols: SymbolTable<'data, Header>,
+    symbol_names: &'data [u8],
+}
+
+/// One section; its place in [`Elf::sections`] is its index in the file.
+pub(super) struct Section<'data> {
+    /// Empty where the name cannot be read.
+    pub name: &'data [u8],
+    /// `None` for a section that takes no room in the file: all zero.
+    pub bytes: Option<&'data [u8]>,
+    pub size: u64,
+    pub kind: u32,
+    flags: u64,
+}
+
+impl Section<'_> {
+    /// The kernel loads it.
+    pub fn is_loaded(&self) -> bool {
+        self.flags & u64::from(elf::SHF_ALLOC) != 0
+    }
+
+    /// Holds code. `.opd` holds what a function's address is on big-endian
+    /// ppc64.
+    pub fn is_code(&self) -> bool {
+        self.flags & u64::from(elf::SHF_EXECINSTR) != 0 || self.name == b".opd"
+    }
+
+    /// Loaded, and not code.
+    pub fn is_data(&self) -> bool {
+        self.is_loaded() && !self.is_code()
+    }
+
+    pub fn is_livepatch_relocations(&self) -> bool {
+        self.flags & SHF_RELA_LIVEPATCH != 0
+    }
+}
+
+/// One symbol.
+#[derive(Clone, Copy)]
+pub(super) struct Symbol<'data> {
+    /// Empty where the name cannot be read.
+    pub name: &'data [u8],
+    pub value: u64,
+    pub size: u64,
+    pub kind: u8,
+    /// Index of the section it lies in.
+    pub section: Option<usize>,
+    pub undefined: bool,
+}
+
+impl<'data> Elf<'data> {
+    pub fn parse(data: &'data [u8]) -> Result<Self, Problem> {
+        let header = read_header(data)?;
+        let endian = header.endian().map_err(damaged)?;
+        let machine = machine(header, endian)?;
+        let headers = section_headers(header, endian, data)?;
+        let names = headers_names(header, &headers, endian, data)?;
+        let mut sections = Vec::with_capacity(headers.len());
+        for section in headers.iter() {
+            sections.push(read_section(section, names, endian, data)?);
+        }
+        let symbols = headers
+            .symbols(endian, data, elf::SHT_SYMTAB)
+            .map_err(damaged)?;
+        if symbols.is_empty() {
+            return Err(Problem::NoSymbols);
+        }
+        let symbol_names = sections
+            .get(symbols.string_section().0)
+            .and_then(|section| section.bytes)
+            .unwrap_or_default();
+        Ok(Self {
+            machine,
+            endian,
+            data,
+            sections,
+            headers,
+            symbols,
+            symbol_names,
+        })
+    }
+
+    /// The first section of this name.
+    pub fn section_named(&self, name: &[u8]) -> Option<usize> {
+        self.sections
+            .iter()
+            .position(|section| section.name == name)
+    }
+
+    /// The section headers, beside [`Self::sections`].
+    pub fn headers(&self) -> &SectionTable<'data, Header> {
+        &self.headers
+    }
+
+    pub fn symbol_count(&self) -> usize {
+        self.symbols.len()
+    }
+
+    /// The symbol of this index; `None` for the null symbol and beyond the
+    /// table.
+    pub fn symbol(&self, index: usize) -> Option<Symbol<'data>> {
+        let index = SymbolIndex(index);
+        let symbol = self.symbols.symbol(index).ok()?;
+        let section = self.symbols.symbol_section(self.endian, symbol, index);
+        Some(Symbol {
+            name: string_at(self.symbol_names, symbol.st_name(self.endian)),
+            value: symbol.st_value(self.endian),
+            size: symbol.st_size(self.endian),
+            kind: symbol.st_type(),
+            section: section.ok().flatten().map(|SectionIndex(index)| index),
+            undefined: symbol.st_shndx(self.endian) == elf::SHN_UNDEF,
+        })
+    }
+
+    /// Every symbol's name, kind and place.
+    pub fn symbols(&self) -> impl Iterator<Item = Symbol<'data>> {
+        (1..self.symbol_count()).filter_map(|index| self.symbol(index))
+    }
+}
+
+/// The sections' names, as one block.
+fn headers_names<'data>(
+    header: &Header,
+    headers: &SectionTable<'data, Header>,
+    endian: Endianness,
+    data: &'data [u8],
+) -> Result<&'data [u8], Problem> {
+    let index = SectionIndex(usize::from(header.e_shstrndx(endian)));
+    let section = headers.section(index).map_err(damaged)?;
+    Ok(read_section(section, &[], endian, data)?
+        .bytes
+        .unwrap_or_default())
+}
+
+fn read_section<'data>(
+    section: &elf::SectionHeader64<Endianness>,
+    names: &'data [u8],
+    endian: Endianness,
+    data: &'data [u8],
+) -> Result<Section<'data>, Problem> {
+    let kind = section.sh_type(endian);
+    let size = section.sh_size(endian);
+    let bytes = match kind {
+        elf::SHT_NULL => Some(&data[..0]),
+        elf::SHT_NOBITS => None,
+        _ => {
+            within("a section", section.sh_offset(endian), size, data)?;
+            Some(section.data(endian, data).map_err(damaged)?)
+        }
+    };
+    Ok(Section {
+        name: string_at(names, section.sh_name(endian)),
+        bytes,
+        size: if kind == elf::SHT_NULL { 0 } else { size },
+        kind,
+        flags: section.sh_flags(endian),
+    })
+}
+
+/// The string at `offset`, or nothing where it is too long or has no end.
+fn string_at(strings: &[u8], offset: u32) -> &[u8] {
+    let rest = usize::try_from(offset)
+        .ok()
+        .and_then(|offset| strings.get(offset..))
+        .unwrap_or_default();
+    let rest = &rest[..rest.len().min(NAME_MAX)];
+    match rest.iter().position(|byte| *byte == 0) {
+        Some(end) => &rest[..end],
+        None => &[],
+    }
+}

@@ -1,0 +1,222 @@
+//! Livepatch module files (`.ko`): what a patch will change, before it is
+//! loaded.
+//!
+//! A module comes from anywhere, so nothing here trusts a length or an offset of
+//! it: bad input gives a [`Problem`], and what cannot be read within a sound
+//! module is told in [`PatchFile::unread`].
+
+mod array;
+mod elf;
+mod error;
+mod file;
+mod header;
+mod image;
+mod index;
+mod klp;
+mod klp_lists;
+mod machine;
+mod modinfo;
+mod packing;
+#[cfg(test)]
+mod tests;
+mod text;
+mod unread;
+
+use std::path::Path;
+
+pub use error::{Packing, PatchFileError, Problem};
+pub use machine::Machine;
+pub use modinfo::Modinfo;
+
+use elf::Elf;
+use image::Image;
+use klp::Patch;
+use modinfo::Release;
+use unread::Unread;
+
+/// The most functions and objects that are read of one module.
+pub const FUNCTIONS_MAX: usize = 16_384;
+pub const OBJECTS_MAX: usize = 1024;
+
+/// The most bytes that are read of a file, and that it may unpack to: 256 MiB.
+pub const SIZE_MAX: u64 = 256 << 20;
+
+/// A module file. Of a module that is no livepatch only the general part is
+/// filled: `made_by` is `None` and `objects` is empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PatchFile {
+    /// The name the module has once loaded, and so the patch's in sysfs.
+    pub name: String,
+    pub modinfo: Modinfo,
+    pub machine: Machine,
+    /// In hexadecimal.
+    pub build_id: Option<String>,
+    /// A signature is appended; whether it is a good one the kernel knows.
+    pub signed: bool,
+    /// How the patch is described; `None` where no patch was found.
+    pub made_by: Option<MadeBy>,
+    /// Takes the place of all patches before it. `None` where the file does not
+    /// say: with kpatch-build and klp-build the module's code sets it.
+    pub replace: Option<bool>,
+    /// What it patches, in the module's order.
+    pub objects: Vec<PatchObject>,
+    /// Versions of changes that outlive a patch (`klp_state`).
+    pub states: Vec<PatchState>,
+    /// Uses shadow variables (`klp_shadow_alloc` and its like), data that is
+    /// attached to the kernel's own and may outlive the patch.
+    pub shadow_variables: bool,
+    /// What could not be read, one sentence each. Where this is not empty, the
+    /// rest may be incomplete.
+    pub unread: Vec<String>,
+}
+
+/// What built a patch module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MadeBy {
+    /// `klp_patch` structures in C, as in the kernel's samples.
+    HandWritten,
+    /// kpatch-build of the kpatch project.
+    KpatchBuild,
+    /// scripts/livepatch/klp-build of the kernel (6.19).
+    KlpBuild,
+}
+
+/// What a patch changes in `vmlinux` or a module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PatchObject {
+    pub name: String,
+    /// In the module's order.
+    pub functions: Vec<PatchedFunction>,
+    /// The callbacks it sets, in the order they are called.
+    pub callbacks: Vec<Callback>,
+}
+
+/// One function that is replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PatchedFunction {
+    pub name: String,
+    /// As written: 0 says that the name is unique in its object, else which of
+    /// those of this name it is, from 1. sysfs shows 0 as 1.
+    pub sympos: u32,
+    /// The symbol of the new function, where the module has one.
+    pub new_function: Option<String>,
+}
+
+/// A callback of a patched object (`klp_callbacks`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Callback {
+    PrePatch,
+    PostPatch,
+    PreUnpatch,
+    PostUnpatch,
+}
+
+/// A change that outlives the patch that made it (`klp_state`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PatchState {
+    pub id: u64,
+    pub version: u32,
+}
+
+impl PatchFile {
+    /// Reads a module file, packed (gzip, xz, zstd) or not. Blocks on no pipe or
+    /// device: they are refused.
+    ///
+    /// # Errors
+    /// The file cannot be read or is too large, or is not a kernel module that
+    /// lpwatch knows: see [`Problem`].
+    pub fn read(path: &Path) -> Result<Self, PatchFileError> {
+        let failed = |problem| PatchFileError {
+            file: path.display().to_string(),
+            problem,
+        };
+        let bytes = file::read(path).map_err(failed)?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        parse(&bytes, &name).map_err(failed)
+    }
+
+    /// Reads a module from a file's bytes; `file_name` is only for a module that
+    /// does not name itself, and for errors.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn parse(bytes: &[u8], file_name: &str) -> Result<Self, PatchFileError> {
+        parse(bytes, file_name).map_err(|problem| PatchFileError {
+            file: file_name.to_owned(),
+            problem,
+        })
+    }
+}
+
+fn parse(bytes: &[u8], file_name: &str) -> Result<PatchFile, Problem> {
+    let bytes = packing::unpack(bytes)?;
+    let bytes = &bytes[..];
+    let elf = Elf::parse(bytes)?;
+    let mut unread = Unread::default();
+    let modinfo = Modinfo::read(&elf, &mut unread);
+    let name = module_name(&modinfo, file_name);
+    if name.is_empty() {
+        unread.add("the module's name: neither the module nor its file's name says it");
+    }
+    let image = Image::new(&elf, &mut unread);
+    let release = modinfo.kernel_release().and_then(Release::parse);
+    let found = klp::read(&image, release, &mut unread).map(|patch| (MadeBy::HandWritten, patch));
+    let uses = Uses::of(&elf);
+    if found.is_none() && (modinfo.livepatch || uses.enable) {
+        unread.add("what it patches: no klp_patch was found in its data; its code may build it when it is loaded");
+    }
+    let made_by = found.as_ref().map(|(made_by, _)| *made_by);
+    let (_, patch) = found.unwrap_or((MadeBy::HandWritten, Patch::default()));
+    let Patch {
+        objects,
+        replace,
+        states,
+    } = patch;
+    Ok(PatchFile {
+        name,
+        machine: elf.machine,
+        build_id: modinfo::build_id(&elf),
+        signed: modinfo::is_signed(bytes),
+        modinfo,
+        made_by,
+        replace,
+        objects,
+        states,
+        shadow_variables: uses.shadow,
+        unread: unread.into_sentences(),
+    })
+}
+
+/// As the kernel will name it: the name built into the module, else what
+/// `kmod` makes of the file's name.
+fn module_name(modinfo: &Modinfo, file_name: &str) -> String {
+    if let Some(name) = modinfo.name.as_deref().filter(|name| !name.is_empty()) {
+        return name.to_owned();
+    }
+    let stem = [".gz", ".xz", ".zst"]
+        .iter()
+        .find_map(|packed| file_name.strip_suffix(packed))
+        .unwrap_or(file_name);
+    let stem = stem.strip_suffix(".ko").unwrap_or(stem);
+    stem.replace('-', "_")
+}
+
+/// Which functions of the livepatch core the module uses.
+struct Uses {
+    enable: bool,
+    shadow: bool,
+}
+
+impl Uses {
+    fn of(elf: &Elf<'_>) -> Self {
+        let mut uses = Self {
+            enable: false,
+            shadow: false,
+        };
+        for symbol in elf.symbols().filter(|symbol| symbol.undefined) {
+            uses.enable |= symbol.name == b"klp_enable_patch";
+            uses.shadow |= symbol.name.starts_with(b"klp_shadow_");
+        }
+        uses
+    }
+}
