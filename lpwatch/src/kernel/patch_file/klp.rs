@@ -6,12 +6,12 @@
 //! `klp_object {name, funcs, callbacks}`, `klp_func {old_name, new_func,
 //! old_sympos}`, `klp_state {id, version, data}`.
 
-use super::array::Steps;
+use super::PatchState;
 use super::image::{Image, Place, Target};
 use super::klp_lists::is_object;
 use super::modinfo::Release;
+use super::reader::{Patch, Reader};
 use super::unread::Unread;
-use super::{PatchObject, PatchState};
 
 /// Of `klp_patch`, from its beginning, which is `mod`.
 const OBJECTS: u64 = 8;
@@ -28,26 +28,13 @@ const STATES_MAX: u64 = 1024;
 /// The most patches of one module that are read; there should be one.
 const PATCHES_MAX: usize = 16;
 
-/// What was found of the patch.
-#[derive(Default)]
-pub(super) struct Patch {
-    pub objects: Vec<PatchObject>,
-    pub replace: Option<bool>,
-    pub states: Vec<PatchState>,
-}
-
 /// Reads the module's patch; `None` where its data holds none.
 pub(super) fn read(
     image: &Image<'_, '_>,
     release: Option<Release>,
     unread: &mut Unread,
 ) -> Option<Patch> {
-    let mut reader = Reader {
-        image,
-        unread,
-        steps: Steps::new(),
-        functions: 0,
-    };
+    let mut reader = Reader::new(image, unread);
     let places = reader.patches();
     if places.len() > 1 {
         reader.unread.add(format!(
@@ -76,14 +63,6 @@ fn merge(mut first: Patch, second: Patch) -> Patch {
     first.states.extend(second.states);
     first.replace = first.replace.filter(|_| first.replace == second.replace);
     first
-}
-
-pub(super) struct Reader<'reader, 'elf, 'data> {
-    pub image: &'reader Image<'elf, 'data>,
-    pub unread: &'reader mut Unread,
-    pub steps: Steps,
-    /// Read so far, of all objects.
-    pub functions: usize,
 }
 
 impl Reader<'_, '_, '_> {

@@ -9,14 +9,18 @@ mod array;
 mod elf;
 mod error;
 mod file;
+mod find;
 mod header;
 mod image;
 mod index;
 mod klp;
+mod klp_build;
 mod klp_lists;
+mod kpatch_build;
 mod machine;
 mod modinfo;
 mod packing;
+mod reader;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -25,13 +29,14 @@ mod unread;
 use std::path::Path;
 
 pub use error::{Packing, PatchFileError, Problem};
+pub use find::{Found, find_in};
 pub use machine::Machine;
 pub use modinfo::Modinfo;
 
 use elf::Elf;
 use image::Image;
-use klp::Patch;
 use modinfo::Release;
+use reader::Patch;
 use unread::Unread;
 
 /// The most functions and objects that are read of one module.
@@ -111,6 +116,15 @@ pub enum Callback {
     PostUnpatch,
 }
 
+impl Callback {
+    const ALL: [Self; 4] = [
+        Self::PrePatch,
+        Self::PostPatch,
+        Self::PreUnpatch,
+        Self::PostUnpatch,
+    ];
+}
+
 /// A change that outlives the patch that made it (`klp_state`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PatchState {
@@ -149,7 +163,7 @@ impl PatchFile {
 }
 
 fn parse(bytes: &[u8], file_name: &str) -> Result<PatchFile, Problem> {
-    let bytes = packing::unpack(bytes)?;
+    let bytes = packing::unpack(bytes, SIZE_MAX)?;
     let bytes = &bytes[..];
     let elf = Elf::parse(bytes)?;
     let mut unread = Unread::default();
@@ -159,19 +173,17 @@ fn parse(bytes: &[u8], file_name: &str) -> Result<PatchFile, Problem> {
         unread.add("the module's name: neither the module nor its file's name says it");
     }
     let image = Image::new(&elf, &mut unread);
-    let release = modinfo.kernel_release().and_then(Release::parse);
-    let found = klp::read(&image, release, &mut unread).map(|patch| (MadeBy::HandWritten, patch));
     let uses = Uses::of(&elf);
+    let found = find(&image, &modinfo, &mut unread);
     if found.is_none() && (modinfo.livepatch || uses.enable) {
         unread.add("what it patches: no klp_patch was found in its data; its code may build it when it is loaded");
     }
-    let made_by = found.as_ref().map(|(made_by, _)| *made_by);
-    let (_, patch) = found.unwrap_or((MadeBy::HandWritten, Patch::default()));
+    let (made_by, patch) = found.unzip();
     let Patch {
         objects,
         replace,
         states,
-    } = patch;
+    } = patch.unwrap_or_default();
     Ok(PatchFile {
         name,
         machine: elf.machine,
@@ -185,6 +197,20 @@ fn parse(bytes: &[u8], file_name: &str) -> Result<PatchFile, Problem> {
         shadow_variables: uses.shadow,
         unread: unread.into_sentences(),
     })
+}
+
+/// The patch, looked for in each way it may be described. The tools' ways come
+/// first: their sections are certain.
+fn find(image: &Image<'_, '_>, modinfo: &Modinfo, unread: &mut Unread) -> Option<(MadeBy, Patch)> {
+    if let Some(patch) = kpatch_build::read(image, unread) {
+        return Some((MadeBy::KpatchBuild, patch));
+    }
+    if let Some(patch) = klp_build::read(image, unread) {
+        return Some((MadeBy::KlpBuild, patch));
+    }
+    let release = modinfo.kernel_release().and_then(Release::parse);
+    let patch = klp::read(image, release, unread)?;
+    Some((MadeBy::HandWritten, patch))
 }
 
 /// As the kernel will name it: the name built into the module, else what

@@ -2,8 +2,8 @@
 //! the kernel and kmod do.
 //!
 //! The decoders are written in Rust, as lpwatch is linked statically. All are
-//! read as streams up to [`SIZE_MAX`], and those that ask for memory up front
-//! are given a bound of it.
+//! read as streams up to a limit, and those that ask for memory up front are
+//! given a bound of it.
 
 use std::borrow::Cow;
 use std::io::{self, Read};
@@ -12,20 +12,19 @@ use flate2::read::MultiGzDecoder;
 use lzma_rust2::XzReader;
 use ruzstd::decoding::StreamingDecoder;
 
-use super::SIZE_MAX;
 use super::error::{Packing, Problem};
 
 /// The most memory a decoder may ask for: the kernel's own decoders take up to
 /// 128 MiB of window for zstd, and 64 MiB is the dictionary of `xz -9`.
 const WINDOW_MAX: u64 = 128 << 20;
 
-/// The bytes of a module, unpacked where they are packed.
-pub(super) fn unpack(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Problem> {
+/// The bytes of a module, unpacked up to `limit` bytes where they are packed.
+pub(super) fn unpack(bytes: &[u8], limit: u64) -> Result<Cow<'_, [u8]>, Problem> {
     let Some(packing) = Packing::of(bytes) else {
         return Ok(Cow::Borrowed(bytes));
     };
     let mut unpacked = Vec::new();
-    let room = SIZE_MAX + 1;
+    let room = limit.saturating_add(1);
     let done = match packing {
         Packing::Gzip => drain(MultiGzDecoder::new(bytes), room, &mut unpacked),
         Packing::Xz => {
@@ -36,11 +35,8 @@ pub(super) fn unpack(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Problem> {
         Packing::Zstd => unpack_zstd(bytes, room, &mut unpacked),
     };
     done.map_err(|source| Problem::Unpack { packing, source })?;
-    if u64::try_from(unpacked.len()).unwrap_or(u64::MAX) > SIZE_MAX {
-        return Err(Problem::UnpacksTooLarge {
-            packing,
-            limit: SIZE_MAX,
-        });
+    if u64::try_from(unpacked.len()).unwrap_or(u64::MAX) > limit {
+        return Err(Problem::UnpacksTooLarge { packing, limit });
     }
     Ok(Cow::Owned(unpacked))
 }

@@ -23,6 +23,10 @@ impl Unread {
         }
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.sentences.is_empty()
+    }
+
     pub fn into_sentences(self) -> Vec<String> {
         let Self {
             mut sentences,

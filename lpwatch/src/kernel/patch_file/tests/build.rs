@@ -149,7 +149,11 @@ impl Module {
     }
 
     pub fn this_module(&mut self) -> At {
-        let section = self.sections[".gnu.linkonce.this_module"];
+        self.start_of(".gnu.linkonce.this_module")
+    }
+
+    pub fn start_of(&mut self, section: &str) -> At {
+        let section = self.sections[section];
         self.at(section, 0)
     }
 

@@ -3,8 +3,11 @@
 use super::*;
 
 mod build;
+mod damaged;
+mod files;
 mod hand_written;
 mod patch;
+mod tools;
 
 fn read(module: &[u8]) -> PatchFile {
     PatchFile::parse(module, "file-name.ko").unwrap()

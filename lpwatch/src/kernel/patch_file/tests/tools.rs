@@ -1,0 +1,178 @@
+//! Modules as kpatch-build and klp-build make them.
+
+use object::SectionKind;
+
+use super::build::{At, Module};
+use super::{functions, read};
+use crate::kernel::patch_file::{Callback, MadeBy, PatchFile};
+
+/// Adds one `kpatch_patch_func`.
+fn kpatch_func(module: &mut Module, object: &str, name: &str, sympos: u64) {
+    let mut bytes = [0; 56];
+    bytes[8..16].copy_from_slice(&module.number(16));
+    bytes[32..40].copy_from_slice(&module.number(sympos));
+    let place = module.append(".kpatch.funcs", SectionKind::Data, &bytes, 8);
+    let code = module.function(&format!("new_{name}"));
+    let name = kpatch_string(module, name);
+    let object = kpatch_string(module, object);
+    module.point(place, code);
+    module.point(place.plus(40), name);
+    module.point(place.plus(48), object);
+}
+
+fn kpatch_string(module: &mut Module, text: &str) -> At {
+    let text: Vec<u8> = text.bytes().chain([0]).collect();
+    module.append(".kpatch.strings", SectionKind::ReadOnlyData, &text, 1)
+}
+
+fn kpatch_callback(module: &mut Module, section: &'static str, object: &str) {
+    let place = module.append(section, SectionKind::Data, &[0; 16], 8);
+    let code = module.function("callback");
+    let object = kpatch_string(module, object);
+    module.point(place, code);
+    module.point(place.plus(8), object);
+}
+
+fn names(file: &PatchFile) -> Vec<&str> {
+    let objects = file.objects.iter();
+    objects.map(|object| object.name.as_str()).collect()
+}
+
+#[test]
+fn a_module_of_kpatch_build_is_read() {
+    let mut module = Module::livepatch();
+    kpatch_func(&mut module, "vmlinux", "cmdline_proc_show", 1);
+    kpatch_func(&mut module, "ext4", "ext4_statfs", 0);
+    kpatch_func(&mut module, "vmlinux", "meminfo_proc_show", 2);
+    kpatch_callback(&mut module, ".kpatch.callbacks.pre_patch", "ext4");
+    kpatch_callback(&mut module, ".kpatch.callbacks.post_unpatch", "ext4");
+    kpatch_callback(&mut module, ".kpatch.callbacks.post_patch", "xfs");
+    // What the linker script adds to keep a section that is empty.
+    for section in [
+        ".kpatch.callbacks.pre_unpatch",
+        ".kpatch.callbacks.pre_patch",
+    ] {
+        module.append(section, SectionKind::Data, &[0; 8], 1);
+    }
+    let file = read(&module.finish());
+    assert_eq!(file.made_by, Some(MadeBy::KpatchBuild));
+    assert_eq!(names(&file), ["vmlinux", "ext4", "xfs"]);
+    assert_eq!(
+        functions(&file.objects[0]),
+        [
+            "cmdline_proc_show,1 -> new_cmdline_proc_show",
+            "meminfo_proc_show,2 -> new_meminfo_proc_show"
+        ]
+    );
+    assert_eq!(
+        functions(&file.objects[1]),
+        ["ext4_statfs,0 -> new_ext4_statfs"]
+    );
+    let callbacks: Vec<_> = file.objects.iter().map(|o| &o.callbacks[..]).collect();
+    assert_eq!(callbacks[0], []);
+    assert_eq!(callbacks[1], [Callback::PrePatch, Callback::PostUnpatch]);
+    assert_eq!(callbacks[2], [Callback::PostPatch]);
+    // Its code says it when it is loaded.
+    assert_eq!(file.replace, None);
+    assert_eq!(file.unread, [""; 0]);
+}
+
+#[test]
+fn functions_of_another_kpatch_build_are_told() {
+    let mut module = Module::livepatch();
+    module.append(".kpatch.funcs", SectionKind::Data, &[0; 48], 8);
+    let file = read(&module.finish());
+    assert_eq!(file.made_by, Some(MadeBy::KpatchBuild));
+    assert!(file.unread[0].contains("48 bytes"), "{:?}", file.unread);
+
+    // Without its relocations.
+    let mut module = Module::livepatch();
+    module.append(".kpatch.funcs", SectionKind::Data, &[0; 56], 8);
+    let file = read(&module.finish());
+    assert_eq!(file.objects, []);
+    assert!(
+        file.unread[0].contains("name does not lie"),
+        "{:?}",
+        file.unread
+    );
+}
+
+/// Adds a `klp_object_ext` and its `klp_func_ext`s.
+fn klp_object(
+    module: &mut Module,
+    [objects, functions]: [&'static str; 2],
+    object: Option<&str>,
+    list: &[(&str, u64)],
+) -> At {
+    let start = module.append(functions, SectionKind::Data, &[], 8);
+    for (name, sympos) in list {
+        let mut bytes = [0; 24];
+        bytes[16..].copy_from_slice(&module.number(*sympos));
+        let place = module.append(functions, SectionKind::Data, &bytes, 8);
+        let code = module.function(name);
+        let name = module.string(name.as_bytes());
+        module.point(place, name);
+        module.point(place.plus(8), code);
+    }
+    let count = u32::try_from(list.len()).unwrap();
+    let mut bytes = [0; 64];
+    bytes[56..60].copy_from_slice(&count.to_le_bytes());
+    let place = module.append(objects, SectionKind::Data, &bytes, 8);
+    module.point(place.plus(8), start);
+    if let Some(name) = object {
+        let name = module.string(name.as_bytes());
+        module.point(place, name);
+    }
+    place
+}
+
+#[test]
+fn a_module_of_klp_build_is_read() {
+    for sections in [
+        [".init.klp_objects", ".init.klp_funcs"],
+        ["__klp_objects", "__klp_funcs"],
+    ] {
+        let mut module = Module::livepatch();
+        let list = [("cmdline_proc_show", 0), ("meminfo_proc_show", 2)];
+        klp_object(&mut module, sections, None, &list);
+        let ext4 = klp_object(&mut module, sections, Some("ext4"), &[("ext4_statfs", 1)]);
+        let callback = module.function("callback");
+        module.point(ext4.plus(24), callback);
+        let file = read(&module.finish());
+        assert_eq!(file.made_by, Some(MadeBy::KlpBuild));
+        assert_eq!(names(&file), ["vmlinux", "ext4"]);
+        assert_eq!(
+            functions(&file.objects[0]),
+            [
+                "cmdline_proc_show,0 -> cmdline_proc_show",
+                "meminfo_proc_show,2 -> meminfo_proc_show"
+            ]
+        );
+        assert_eq!(
+            functions(&file.objects[1]),
+            ["ext4_statfs,1 -> ext4_statfs"]
+        );
+        assert_eq!(file.objects[1].callbacks, [Callback::PostPatch]);
+        assert_eq!(file.replace, None);
+        assert_eq!(file.unread, [""; 0]);
+    }
+}
+
+#[test]
+fn klp_build_counts_that_do_not_fit_are_told() {
+    let sections = [".init.klp_objects", ".init.klp_funcs"];
+    let mut module = Module::livepatch();
+    klp_object(&mut module, sections, None, &[("f", 0)]);
+    let section = module
+        .append(sections[0], SectionKind::Data, &[], 1)
+        .section;
+    module.object.section_mut(section).data_mut()[56] = 200;
+    let file = read(&module.finish());
+    assert_eq!(functions(&file.objects[0]), [""; 0]);
+    assert!(file.unread[0].contains("vmlinux"), "{:?}", file.unread);
+
+    module.append(sections[0], SectionKind::Data, &[0; 8], 1);
+    let file = read(&module.finish());
+    assert_eq!(file.objects, []);
+    assert!(file.unread[0].contains("72 bytes"), "{:?}", file.unread);
+}
