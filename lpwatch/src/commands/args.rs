@@ -1,12 +1,16 @@
 //! Flags shared by the subcommands.
 
-use std::{collections::BTreeSet, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use clap::{ArgAction, ValueEnum};
 use jiff::SignedDuration;
 
 use crate::{
-    daemon::{DEFAULT_SOCKET, observer::ObserverOptions},
+    daemon::{
+        DEFAULT_SOCKET,
+        observer::{Hooking, ObserverOptions},
+        watch_list::WatchList,
+    },
     kernel::Roots,
     model::Thresholds,
     probe::LoadOptions,
@@ -92,9 +96,8 @@ impl Globals {
             no_bpf: self.no_bpf,
             load: LoadOptions::default(),
             daemon: false,
-            no_hooks: false,
-            count: false,
-            watch: BTreeSet::new(),
+            hooks: Hooking::Nothing,
+            watch: WatchList::default(),
         }
     }
 }

@@ -1,10 +1,13 @@
 //! `lpwatch daemon`: follow transitions and answer questions about them.
 
 use crate::{
-    daemon::{self, DaemonOptions, observer::ObserverOptions},
+    daemon::{
+        self, DaemonOptions,
+        observer::{Hooking, ObserverOptions},
+        watch_list::{Watch, WatchList},
+    },
     exit::Exit,
-    kernel::functions::VMLINUX,
-    model::calls::FunctionId,
+    kernel::host::Host,
     probe::LoadOptions,
 };
 
@@ -26,24 +29,27 @@ pub struct Args {
     #[arg(long)]
     bpf_log: bool,
 
-    /// Count the calls of this function from now on, so that there is a
-    /// *before* when it is patched: `NAME` for one of the kernel,
-    /// `MODULE:NAME` for a module's. Functions of loaded patches are counted
-    /// anyway.
-    #[arg(long, value_name = "FUNCTION")]
-    watch: Vec<String>,
+    /// Count calls from now on, so that there is a *before* when they are
+    /// patched: of a function (`NAME` for one of the kernel, `MODULE:NAME` for a
+    /// module's), of all functions of a patch (`FILE.ko`), or of all patches in
+    /// a folder, which is read again when it changes. Default: the patches that
+    /// kpatch has installed for this kernel (/var/lib/kpatch/RELEASE).
+    /// Functions of loaded patches are counted anyway.
+    #[arg(long, value_name = "FUNCTION|FILE|DIR")]
+    watch: Vec<Watch>,
 }
 
 pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
+    let options = globals.observer_options();
     let observer = ObserverOptions {
         daemon: true,
-        count: true,
+        hooks: Hooking::Calls,
         load: LoadOptions {
             ring_buffer_bytes: args.ring_buffer,
             bpf_log: args.bpf_log,
         },
-        watch: args.watch.iter().map(|name| function(name)).collect(),
-        ..globals.observer_options()
+        watch: WatchList::or_installed(args.watch.clone(), &Host::of(&options.roots).release),
+        ..options
     };
     daemon::run(DaemonOptions {
         observer,
@@ -60,15 +66,5 @@ fn ring_size(text: &str) -> Result<u32, String> {
         Ok(size)
     } else {
         Err("must be a power of two of at least 4096".to_owned())
-    }
-}
-
-/// `NAME` or `MODULE:NAME`.
-fn function(text: &str) -> FunctionId {
-    let (object, name) = text.split_once(':').unwrap_or((VMLINUX, text));
-    FunctionId {
-        object: object.to_owned(),
-        name: name.to_owned(),
-        sympos: 1,
     }
 }

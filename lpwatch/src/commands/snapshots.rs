@@ -9,7 +9,7 @@ use crate::{
     daemon::{
         client::{Absent, Client, Snapshots},
         follow::{Followed, follow},
-        observer::{Observer, ObserverOptions},
+        observer::{Hooking, Observer, ObserverOptions},
     },
     error::Error,
     model::Snapshot,
@@ -68,8 +68,8 @@ async fn ask(globals: &Globals) -> Result<Client, Option<String>> {
 /// The states from now on.
 pub struct Stream<'a> {
     globals: &'a Globals,
-    /// Whether calls are counted where we look for ourselves.
-    count: bool,
+    /// Where we look for ourselves.
+    hooks: Hooking,
     source: Source,
 }
 
@@ -94,21 +94,21 @@ impl Drop for Own {
 
 impl<'a> Stream<'a> {
     pub async fn open(globals: &'a Globals) -> Result<Self, Error> {
-        Self::new(globals, false).await
+        Self::new(globals, Hooking::Nothing).await
     }
 
     /// The same with numbers of calls.
     pub async fn counting(globals: &'a Globals) -> Result<Self, Error> {
-        Self::new(globals, true).await
+        Self::new(globals, Hooking::Calls).await
     }
 
-    async fn new(globals: &'a Globals, count: bool) -> Result<Self, Error> {
+    async fn new(globals: &'a Globals, hooks: Hooking) -> Result<Self, Error> {
         if let Ok(client) = ask(globals).await {
             match client.stream().await {
                 Ok(snapshots) => {
                     return Ok(Self {
                         globals,
-                        count,
+                        hooks,
                         source: Source::Daemon(snapshots),
                     });
                 }
@@ -117,8 +117,8 @@ impl<'a> Stream<'a> {
         }
         Ok(Self {
             globals,
-            count,
-            source: Source::Own(Own::start(globals, count)?),
+            hooks,
+            source: Source::Own(Own::start(globals, hooks)?),
         })
     }
 
@@ -136,7 +136,7 @@ impl<'a> Stream<'a> {
                 Ok(None) => tracing::warn!("the daemon has ended; following without it"),
                 Err(error) => tracing::warn!(%error, "following without the daemon"),
             }
-            self.source = Source::Own(Own::start(self.globals, self.count)?);
+            self.source = Source::Own(Own::start(self.globals, self.hooks)?);
         }
         match &mut self.source {
             Source::Own(own) => own.next().await,
@@ -157,10 +157,9 @@ impl<'a> Stream<'a> {
 }
 
 impl Own {
-    fn start(globals: &Globals, count: bool) -> Result<Self, Error> {
+    fn start(globals: &Globals, hooks: Hooking) -> Result<Self, Error> {
         let options = ObserverOptions {
-            no_hooks: !count,
-            count,
+            hooks,
             ..globals.observer_options()
         };
         let (observer, hooks) = Observer::following(&options)?;

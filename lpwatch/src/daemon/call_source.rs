@@ -61,11 +61,11 @@ enum Pending {
 }
 
 impl CallSource {
-    pub fn new(counters: CallCounters, shares: bool, asked: BTreeSet<FunctionId>) -> Self {
+    pub fn new(counters: CallCounters, shares: bool) -> Self {
         Self {
             counters,
             shares,
-            asked,
+            asked: BTreeSet::new(),
             originals: BTreeMap::new(),
             new: BTreeMap::new(),
             pending: Vec::new(),

@@ -19,6 +19,7 @@ use crate::{
 };
 
 use super::{
+    folder_watch::FolderWatch,
     log_source::LogSource,
     observer::{Observer, Told},
 };
@@ -63,6 +64,7 @@ pub struct Follower {
     ring: Option<Waking<EventRing>>,
     bpf_log: Option<Waking<BpfLog>>,
     kernel_log: Option<Waking<LogSource>>,
+    watched_files: Option<Waking<FolderWatch>>,
     hooked: bool,
     publish: watch::Sender<Arc<Snapshot>>,
     asked: mpsc::Receiver<oneshot::Sender<Arc<Snapshot>>>,
@@ -93,6 +95,7 @@ enum Woken {
     Ring,
     KernelLog,
     BpfLog,
+    WatchedFiles,
     Timer,
     Asked(oneshot::Sender<Arc<Snapshot>>),
     NobodyLeft,
@@ -119,12 +122,14 @@ pub fn follow(
     let snapshot = Arc::new(observer.snapshot(&thresholds));
     let (publish, snapshots) = watch::channel(snapshot);
     let (asks, asked) = mpsc::channel(16);
+    let watched_files = observer.watch_files();
     let follower = Follower {
         observer,
         thresholds,
         ring: ring.map(Waking::new).transpose()?,
         bpf_log: log.map(Waking::new).transpose()?,
         kernel_log: kernel_log.map(Waking::new).transpose()?,
+        watched_files: watched_files.map(Waking::new).transpose()?,
         hooked,
         publish,
         asked,
@@ -155,6 +160,7 @@ impl Follower {
                     }
                     continue;
                 }
+                Woken::WatchedFiles => self.read_watched_files(),
                 Woken::Asked(answer) => {
                     // Events may wait unread: what was asked for is now.
                     self.update(true)?;
@@ -175,6 +181,7 @@ impl Follower {
             ring,
             bpf_log,
             kernel_log,
+            watched_files,
             asked,
             ..
         } = self;
@@ -182,6 +189,7 @@ impl Follower {
             woken = ready(ring.as_ref()) => woken.map(|()| Woken::Ring),
             woken = ready(kernel_log.as_ref()) => woken.map(|()| Woken::KernelLog),
             woken = ready(bpf_log.as_ref()) => woken.map(|()| Woken::BpfLog),
+            woken = ready(watched_files.as_ref()) => woken.map(|()| Woken::WatchedFiles),
             () = sleep_until(timer.unwrap_or_else(Instant::now)), if timer.is_some() => {
                 Ok(Woken::Timer)
             }
@@ -270,6 +278,22 @@ impl Follower {
                 self.kernel_log = None;
                 false
             }
+        }
+    }
+
+    /// The patches that lie ready are others: so may be what is counted.
+    fn read_watched_files(&mut self) {
+        let Self {
+            observer,
+            watched_files,
+            ..
+        } = self;
+        if let Some(files) = watched_files
+            && files.file.drain()
+        {
+            observer.rewatch_files(&files.file);
+            observer.rewatch();
+            observer.count();
         }
     }
 

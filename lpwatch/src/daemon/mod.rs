@@ -9,12 +9,14 @@ mod call_plan;
 mod call_source;
 mod call_suspects;
 pub mod client;
+mod folder_watch;
 pub mod follow;
 mod instance;
 mod log_source;
 pub mod observer;
 mod serve;
 mod task_source;
+pub mod watch_list;
 
 pub use serve::{DaemonOptions, run};
 

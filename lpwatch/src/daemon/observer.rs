@@ -1,9 +1,6 @@
 //! Kernel, probes and model put together: one host, looked at.
 
-use std::{
-    collections::BTreeSet,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use crate::{
     engine,
@@ -15,7 +12,7 @@ use crate::{
     },
     model::{
         Event, EventKind, HostFacts, Model, Moment, Snapshot, SystemView, Thresholds,
-        calls::FunctionId, evidence::Traits, snapshot::Probe,
+        evidence::Traits, snapshot::Probe,
     },
     probe::{
         BpfLog, EventRing, Hooks, LoadOptions, ProbeError, TaskIterator, load_hooks,
@@ -23,7 +20,13 @@ use crate::{
     },
 };
 
-use super::{call_source::CallSource, log_source::LogSource, task_source::TaskSource};
+use super::{
+    call_source::CallSource,
+    folder_watch::FolderWatch,
+    log_source::LogSource,
+    task_source::TaskSource,
+    watch_list::{Resolved, WatchList},
+};
 
 /// The kernel's tries are a second apart, rounded to whole seconds.
 const VERDICTS_WITHIN: Duration = Duration::from_millis(2100);
@@ -54,6 +57,17 @@ pub struct Told {
     pub follows: bool,
 }
 
+/// What the kernel's functions are hooked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Hooking {
+    /// Nothing: the kernel log and sysfs tell of transitions. For a command that
+    /// is to end at once, as taking hooks off takes the kernel up to a second.
+    #[default]
+    Nothing,
+    /// Transitions, and calls.
+    Calls,
+}
+
 /// How to look.
 #[derive(Clone, Debug, Default)]
 pub struct ObserverOptions {
@@ -63,13 +77,9 @@ pub struct ObserverOptions {
     pub load: LoadOptions,
     /// Whether a daemon asks.
     pub daemon: bool,
-    /// Follow without hooks, by the kernel log and sysfs: for a command that
-    /// is to end at once, as taking hooks off takes the kernel up to a second.
-    pub no_hooks: bool,
-    /// Count calls; takes hooks.
-    pub count: bool,
+    pub hooks: Hooking,
     /// Functions to count besides those of the patches.
-    pub watch: BTreeSet<FunctionId>,
+    pub watch: WatchList,
 }
 
 /// One host, looked at.
@@ -79,6 +89,9 @@ pub struct Observer {
     pub(super) log: Option<LogSource>,
     model: Model,
     calls: Option<CallSource>,
+    watch: WatchList,
+    /// What `watch` names that cannot be read.
+    watch_notes: Vec<String>,
     /// Sentences that hold as long as lpwatch runs.
     lasting_notes: Vec<String>,
 }
@@ -125,7 +138,7 @@ impl Observer {
     pub fn following(options: &ObserverOptions) -> Result<(Self, Option<Told>), Error> {
         ensure_livepatch(&options.roots)?;
         let loaded = bpf_or_why_not(options, || {
-            if options.no_hooks {
+            if options.hooks == Hooking::Nothing {
                 let (iterator, _) = load_task_iterator(&options.roots, false)?;
                 return Ok((iterator, None));
             }
@@ -145,7 +158,7 @@ impl Observer {
         let since = hooked.then(|| Clocks::now().boot);
         let mut observer = Self::new(options, iterator, probes, note, since);
         observer.read_history();
-        let told = hooks.map(|hooks| observer.take_counters(hooks, options));
+        let told = hooks.map(|hooks| observer.take_counters(hooks));
         Ok((observer, told))
     }
 
@@ -184,12 +197,14 @@ impl Observer {
             log,
             model: Model::new(facts, hooks_since),
             calls: None,
+            watch: options.watch.clone(),
+            watch_notes: Vec::new(),
             lasting_notes: notes,
         }
     }
 
     /// Keeps the counters; gives what tells of events.
-    fn take_counters(&mut self, hooks: Hooks, options: &ObserverOptions) -> Told {
+    fn take_counters(&mut self, hooks: Hooks) -> Told {
         let followed = hooks.follow_transitions();
         let Hooks {
             ring,
@@ -199,15 +214,45 @@ impl Observer {
             ..
         } = hooks;
         // Without the turns of livepatch it cannot be told what a call ran.
-        if followed && options.count {
-            let watch = options.watch.clone();
-            self.calls = Some(CallSource::new(counters, shares_functions, watch));
+        if followed {
+            self.calls = Some(CallSource::new(counters, shares_functions));
+            self.rewatch();
         }
         Told {
             ring,
             log,
             follows: followed,
         }
+    }
+
+    /// Reads what is to be watched: files may have changed.
+    pub(super) fn rewatch(&mut self) {
+        let Some(calls) = &mut self.calls else {
+            return;
+        };
+        let Resolved { functions, notes } = self.watch.resolve();
+        for note in notes.iter().filter(|note| !self.watch_notes.contains(note)) {
+            tracing::warn!("{note}");
+        }
+        calls.ask(functions);
+        self.watch_notes = notes;
+    }
+
+    /// Tells when what is to be watched changes; `None` if no file is.
+    pub(super) fn watch_files(&self) -> Option<FolderWatch> {
+        let paths = self.watch.paths();
+        if self.calls.is_none() || paths.is_empty() {
+            return None;
+        }
+        let watch = FolderWatch::new(&paths);
+        watch
+            .inspect_err(|error| tracing::warn!(%error, "changes of watched files are not seen"))
+            .ok()
+    }
+
+    /// Watches the folders as they are now.
+    pub(super) fn rewatch_files(&self, folders: &FolderWatch) {
+        folders.look(&self.watch.paths());
     }
 
     /// Takes in what the kernel log still says of the time before.
@@ -280,6 +325,7 @@ impl Observer {
     pub(super) fn mend(&mut self, view: SystemView, into: bool) {
         self.model.observe(view, &now());
         let mut notes = self.lasting_notes.clone();
+        notes.extend(self.watch_notes.iter().cloned());
         if let Some(direction) = self.model.in_transition() {
             let at = Clocks::now().boot;
             let into = into || self.model.known_for(at) >= STAYING;

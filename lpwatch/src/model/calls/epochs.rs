@@ -287,7 +287,7 @@ impl Timeline {
     /// The topmost patch of a stack that changes this function.
     fn top<'a>(&self, stack: &'a Stack, function: &FunctionId, without: Option<&str>) -> Code<'a> {
         let mut candidates = Vec::new();
-        for patch in stack.from_the_top().filter(|patch| Some(*patch) != without) {
+        for patch in stack.downwards().filter(|patch| Some(*patch) != without) {
             match self.changes(patch, function) {
                 Some(true) => candidates.push(patch),
                 Some(false) => {}

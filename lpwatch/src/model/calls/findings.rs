@@ -11,7 +11,7 @@ use super::{
 use crate::model::Direction;
 
 /// A function not called for this long since it was patched is worth a word.
-const QUIET_FOR: Duration = Duration::from_secs(60);
+const QUIET_FOR: Duration = Duration::from_mins(1);
 
 /// Calls that were to be expected before silence is a surprise: by chance it
 /// happens once in twenty thousand times (e to the minus 10th).

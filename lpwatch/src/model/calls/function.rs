@@ -112,9 +112,9 @@ impl Function {
     fn enter(&mut self, id: &FunctionId, epoch: &Epoch, timeline: &Timeline) {
         let is_new = epoch.began > self.last_at;
         let patches: Vec<String> = match &epoch.state {
-            State::Rest(stack) => stack.from_the_top().map(str::to_owned).collect(),
+            State::Rest(stack) => stack.downwards().map(str::to_owned).collect(),
             State::Transition { patch, stack, .. } => {
-                let below = stack.from_the_top().map(str::to_owned);
+                let below = stack.downwards().map(str::to_owned);
                 below.chain([patch.clone()]).collect()
             }
             State::Unknown => return,

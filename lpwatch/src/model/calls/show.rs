@@ -33,7 +33,7 @@ impl Shown<'_> {
         calls.above = record.above;
         calls.entered = record.effect.as_ref().map(super::effect::Effect::entered);
         calls.effective = record.effect.as_ref().and_then(|effect| effect.effective);
-        calls.not_entered = record.no_entries.clone();
+        calls.not_entered.clone_from(&record.no_entries);
         calls.findings = findings::of(&Evidence {
             name: self.name,
             patch: self.patch,

@@ -79,7 +79,7 @@ impl Stack {
         self.patches.iter().position(|other| other == patch)
     }
 
-    pub fn from_the_top(&self) -> impl Iterator<Item = &str> {
+    pub fn downwards(&self) -> impl Iterator<Item = &str> {
         self.patches.iter().rev().map(String::as_str)
     }
 
