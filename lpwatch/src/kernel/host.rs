@@ -1,14 +1,11 @@
 //! Which host and kernel this is, and how its clocks relate.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
-use super::Roots;
+use super::{Roots, config::KernelConfig};
 
 /// Names of the running host and kernel, as of `uname(2)`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,35 +43,9 @@ impl Host {
 
 /// Whether the kernel was built with `CONFIG_LIVEPATCH`; `None` where no
 /// configuration can be read.
-///
-/// Looks at `<procfs>/config` (for recorded trees) and, when the roots are the
-/// running kernel's, at `/boot/config-<release>` and
-/// `/lib/modules/<release>/config`. `/proc/config.gz` is not read: it would take
-/// a decompressor for one answer that the presence of
-/// `/sys/kernel/livepatch` gives as well.
 #[must_use]
 pub fn livepatch_config(roots: &Roots, release: &str) -> Option<bool> {
-    let mut files = vec![roots.procfs.join("config")];
-    if roots.is_live() && !release.contains('/') {
-        files.push(PathBuf::from(format!("/boot/config-{release}")));
-        files.push(PathBuf::from(format!("/lib/modules/{release}/config")));
-    }
-    files.iter().find_map(|file| config_has_livepatch(file))
-}
-
-/// `None` where the file cannot be read or is no kernel configuration.
-fn config_has_livepatch(file: &Path) -> Option<bool> {
-    let mut is_configuration = false;
-    for line in BufReader::new(File::open(file).ok()?).split(b'\n') {
-        let line = line.ok()?;
-        match line.trim_ascii_end() {
-            b"CONFIG_LIVEPATCH=y" => return Some(true),
-            b"# CONFIG_LIVEPATCH is not set" => return Some(false),
-            other => is_configuration |= other.starts_with(b"CONFIG_"),
-        }
-    }
-    // Where the processor has no livepatching, the option is not even mentioned.
-    is_configuration.then_some(false)
+    KernelConfig::read(roots, release).map(|config| config.has("LIVEPATCH"))
 }
 
 /// The clocks of one moment, to turn one clock's time into another's.
@@ -132,6 +103,8 @@ fn since_boot(time: Timespec) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
     fn config(text: &str) -> Option<bool> {

@@ -10,6 +10,7 @@ pub mod calls;
 mod classify;
 #[cfg(test)]
 mod classify_tests;
+pub mod doctor;
 mod event;
 pub mod evidence;
 mod next_steps;

@@ -30,12 +30,12 @@ pub struct LoadOptions {
     pub bpf_log: bool,
 }
 
-const VERDICT_FACT: &str = "verdict";
+pub(super) const VERDICT_FACT: &str = "verdict";
 
 /// The kernel's BTF in both readers' forms.
-struct KernelTypes {
-    for_loading: Btf,
-    for_layout: KernelBtf,
+pub(super) struct KernelTypes {
+    pub for_loading: Btf,
+    pub for_layout: KernelBtf,
 }
 
 /// Loads what a single look needs: the task iterator and, if `verdicts` are
@@ -93,7 +93,8 @@ pub fn load_hooks(
     }
     probes.push(attach_verdicts(&mut bpf, &types));
     let verdicts = watched_verdicts(&mut bpf, &probes)?;
-    let shares = types.for_layout.has_function(policy::SHARING_MARKER);
+    let marked = types.for_layout.has_function(policy::SHARING_MARKER);
+    let shares = policy::sharing(marked, std::env::consts::ARCH).is_ok();
     let hooks = Hooks::new(&mut bpf, probes, counters, shares, options.bpf_log)?;
     let watches_ways = hooks.has("switched");
     let mut iterator = TaskIterator::new(bpf, verdicts, watches_ways)?;
@@ -101,7 +102,7 @@ pub fn load_hooks(
     Ok((iterator, hooks))
 }
 
-fn kernel_types(roots: &Roots) -> Result<KernelTypes, ProbeError> {
+pub(super) fn kernel_types(roots: &Roots) -> Result<KernelTypes, ProbeError> {
     let for_loading = Btf::from_sys_fs().map_err(|error| {
         if is_no_btf(&error) {
             ProbeError::NoBtf
@@ -118,7 +119,11 @@ fn kernel_types(roots: &Roots) -> Result<KernelTypes, ProbeError> {
     })
 }
 
-fn load_object(btf: &Btf, layout: &Layout, options: &LoadOptions) -> Result<Ebpf, ProbeError> {
+pub(super) fn load_object(
+    btf: &Btf,
+    layout: &Layout,
+    options: &LoadOptions,
+) -> Result<Ebpf, ProbeError> {
     let object = object::bytes().ok_or(ProbeError::NotBuilt)?;
     raise_memlock();
     let mut loader = EbpfLoader::new();
@@ -151,7 +156,7 @@ fn raise_memlock() {
     }
 }
 
-fn task_iterator(bpf: &mut Ebpf, btf: &Btf) -> Result<(), ProbeError> {
+pub(super) fn task_iterator(bpf: &mut Ebpf, btf: &Btf) -> Result<(), ProbeError> {
     programs::load(bpf, btf);
     let program: &mut Iter = program(bpf, "tasks")?;
     program
@@ -271,7 +276,13 @@ where
         .map_err(|error| ProbeError::new("find a BPF program", &error))
 }
 
-fn probe(fact: &str, kind: &str, target: &str, attached: bool, notes: &[String]) -> Probe {
+pub(super) fn probe(
+    fact: &str,
+    kind: &str,
+    target: &str,
+    attached: bool,
+    notes: &[String],
+) -> Probe {
     Probe {
         fact: fact.to_owned(),
         kind: kind.to_owned(),

@@ -3,6 +3,7 @@
 //! Nothing here knows what the facts mean; [`crate::model`] does.
 
 mod calls;
+mod counters_alone;
 mod culprits;
 mod error;
 mod hooks;
@@ -10,6 +11,7 @@ mod layout;
 mod load;
 mod object;
 mod patch_walk;
+mod plan;
 mod policy;
 mod programs;
 mod readable;
@@ -18,11 +20,13 @@ mod tasks;
 mod verdicts;
 
 pub use calls::{CallCounter, CallCounters, CountAt, CountKind};
+pub use counters_alone::{CountersAlone, ProgramIds, program_ids};
 pub use culprits::CulpritFinder;
 pub use error::ProbeError;
 pub use hooks::{BpfLog, EventRing, Hooks};
 pub use load::{LoadOptions, load_hooks, load_task_iterator};
 pub use patch_walk::PatchedFunction;
+pub use plan::{SHARING_MARKER, hooked_functions, is_built, planned, sharing};
 pub use programs::{ForeignProgram, Programs};
 pub use readable::Readable;
 pub use tasks::{Look, SeenTask, TaskIterator, state_letter};

@@ -104,6 +104,29 @@ pub(super) fn verdicts(exists: bool, processor: &str) -> Result<(), &'static str
     }
 }
 
+/// Whether an fentry may stand on a function that is patched, or why not;
+/// `marked`: the kernel has [`SHARING_MARKER`].
+///
+/// Found by experiment: on x86-64 and arm64 the patch stays effective and every
+/// call is seen. On s390x the original runs again while the hook is there, and
+/// on powerpc the hook never fires.
+pub(super) fn sharing(marked: bool, processor: &str) -> Result<(), &'static str> {
+    if !marked {
+        return Err(
+            "this kernel does not let an fentry and a live patch share a function (that came with \
+             6.0): with the hook in place the live patch would fail to load",
+        );
+    }
+    match processor {
+        "x86_64" | "aarch64" => Ok(()),
+        "s390x" => Err("on this processor an fentry on a patched function switches its patch off"),
+        "powerpc64" => Err("on this processor an fentry on a patched function never fires"),
+        _ => Err(
+            "whether an fentry on a patched function is harmless on this processor is not known",
+        ),
+    }
+}
+
 /// The kinds to try for a function, best first.
 pub(super) fn choices(in_btf: bool) -> &'static [HookKind] {
     if in_btf {
@@ -129,6 +152,16 @@ mod tests {
         assert!(verdicts(false, "x86_64").is_err());
         assert!(verdicts(true, "powerpc64").is_err());
         assert!(verdicts(true, "riscv64").is_err());
+    }
+
+    #[test]
+    fn fentry_on_patched_functions_only_where_found_harmless() {
+        assert_eq!(sharing(true, "x86_64"), Ok(()));
+        assert_eq!(sharing(true, "aarch64"), Ok(()));
+        assert!(sharing(false, "x86_64").is_err());
+        for processor in ["s390x", "powerpc64", "riscv64"] {
+            assert!(sharing(true, processor).is_err(), "{processor}");
+        }
     }
 
     #[test]

@@ -1,0 +1,103 @@
+//! The counters by themselves, without the hooks on livepatch: to try them out.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use aya::{Btf, programs::loaded_programs};
+
+use crate::kernel::Roots;
+
+use super::{
+    CallCounters, CountAt, ProbeError, TaskIterator,
+    layout::Layout,
+    load::{LoadOptions, kernel_types, load_object, task_iterator},
+};
+
+/// How the names of the counters' programs begin.
+const COUNTERS: &str = "count_";
+
+/// The counters, loaded and not attached to anything. All goes when it is
+/// dropped.
+pub struct CountersAlone {
+    counters: CallCounters,
+    iterator: TaskIterator,
+    btf: Btf,
+}
+
+impl CountersAlone {
+    /// Loads them. No hook is attached.
+    ///
+    /// # Errors
+    /// [`ProbeError`] says what is missing on this host.
+    pub fn load(roots: &Roots) -> Result<Self, ProbeError> {
+        let types = kernel_types(roots)?;
+        let layout = Layout::of_tasks(&types.for_layout)?;
+        let mut bpf = load_object(&types.for_loading, &layout, &LoadOptions::default())?;
+        task_iterator(&mut bpf, &types.for_loading)?;
+        let counters = CallCounters::new(&mut bpf, false)?;
+        Ok(Self {
+            counters,
+            iterator: TaskIterator::new(bpf, None, false)?,
+            btf: types.for_loading,
+        })
+    }
+
+    /// Counts the calls of a function while `during` runs: gives what that gave,
+    /// and the calls of whoever made them.
+    ///
+    /// # Errors
+    /// [`ProbeError`] if the counter cannot be attached or read. It is taken off
+    /// in any case.
+    pub fn count<T>(
+        &mut self,
+        at: &CountAt,
+        during: impl FnOnce() -> T,
+    ) -> Result<(T, u64), ProbeError> {
+        let Self {
+            counters,
+            iterator,
+            btf,
+        } = self;
+        let counter = counters.attach(iterator, at, Some(btf), Duration::ZERO)?;
+        let done = during();
+        let calls = counters.read(&counter);
+        counters.detach(counter);
+        Ok((done, calls?.iter().sum()))
+    }
+}
+
+/// Ids of BPF programs.
+pub type ProgramIds = BTreeSet<u32>;
+
+/// The counters' programs that are in the kernel now, whoever loaded them;
+/// `None` where they cannot be listed (that takes `CAP_SYS_ADMIN`).
+#[must_use]
+pub fn program_ids() -> Option<ProgramIds> {
+    let mut ids = ProgramIds::new();
+    for program in loaded_programs() {
+        let program = match program {
+            Ok(program) => program,
+            // One may go between its listing and its opening.
+            Err(error) if is_gone(&error) => continue,
+            Err(error) => {
+                tracing::debug!(%error, "programs cannot be listed");
+                return None;
+            }
+        };
+        if program
+            .name_as_str()
+            .is_some_and(|name| name.starts_with(COUNTERS))
+        {
+            ids.insert(program.id());
+        }
+    }
+    Some(ids)
+}
+
+fn is_gone(error: &aya::programs::ProgramError) -> bool {
+    match error {
+        aya::programs::ProgramError::SyscallError(error) => {
+            error.io_error.kind() == std::io::ErrorKind::NotFound
+        }
+        _ => false,
+    }
+}
