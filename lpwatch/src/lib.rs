@@ -3,10 +3,11 @@
 //! The kernel is read by [`kernel`] (as files) and [`probe`] (by BPF);
 //! [`engine`] puts each patching system into the terms of [`model`], whose
 //! `Snapshot` is the one value that [`daemon`], [`commands`] and [`render`]
-//! show.
+//! show. [`doctor`] tells what a host offers and what is chosen for it.
 
 pub mod commands;
 pub mod daemon;
+pub mod doctor;
 pub mod engine;
 mod error;
 mod exit;

@@ -77,7 +77,7 @@ pub struct Globals {
 }
 
 impl Globals {
-    fn roots(&self) -> Roots {
+    pub fn roots(&self) -> Roots {
         Roots {
             sysfs: self.sysfs_root.clone(),
             procfs: self.procfs_root.clone(),

@@ -27,7 +27,7 @@ pub struct CountArgs {
 impl CountArgs {
     /// A snapshot with numbers of calls.
     pub async fn snapshot(&self, globals: &Globals) -> Result<Snapshot, Error> {
-        if let Some(snapshot) = snapshots::of_daemon(globals).await {
+        if let Ok(snapshot) = snapshots::of_daemon(globals).await {
             return Ok(snapshot);
         }
         let time = self.time.unwrap_or(DEFAULT);

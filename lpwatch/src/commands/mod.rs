@@ -5,6 +5,7 @@ mod calls;
 mod completions;
 mod counted;
 mod daemon;
+mod doctor;
 mod explain;
 mod man;
 mod output;
@@ -45,6 +46,7 @@ Examples:
   lpwatch wait --timeout 5m           return the moment the transition ends
   lpwatch calls                       how often old and new code is called
   lpwatch verify                      whether the new code really runs
+  lpwatch doctor                      what this host offers, and what it lacks
 
 Exit codes:
   0 all well   10 in transition   11 stalled   12 reversed or failed   124 timed out
@@ -60,6 +62,7 @@ enum Command {
     Calls(calls::Args),
     Verify(verify::Args),
     Daemon(daemon::Args),
+    Doctor(doctor::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -92,6 +95,7 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Calls(args) => block_on(calls::run(&globals, &args)),
         Command::Verify(args) => block_on(verify::run(&globals, &args)),
         Command::Daemon(args) => block_on(daemon::run(&globals, &args)),
+        Command::Doctor(args) => block_on(doctor::run(&globals, &args)),
         Command::Completions(args) => completions::run(&args, Cli::command()),
         Command::Man(args) => man::run(&args, Cli::command()),
     }

@@ -19,7 +19,7 @@ use super::args::Globals;
 
 /// The state now.
 pub async fn now(globals: &Globals) -> Result<Snapshot, Error> {
-    let note = match ask_status(globals).await {
+    let note = match of_daemon(globals).await {
         Ok(snapshot) => return Ok(snapshot),
         Err(note) => note,
     };
@@ -29,13 +29,8 @@ pub async fn now(globals: &Globals) -> Result<Snapshot, Error> {
     Ok(snapshot)
 }
 
-/// The state as a daemon knows it, where one runs.
-pub async fn of_daemon(globals: &Globals) -> Option<Snapshot> {
-    ask_status(globals).await.ok()
-}
-
-/// The daemon's answer, or what to say about there being none.
-async fn ask_status(globals: &Globals) -> Result<Snapshot, Option<String>> {
+/// The state as a daemon knows it, or what to say about there being none.
+pub async fn of_daemon(globals: &Globals) -> Result<Snapshot, Option<String>> {
     let mut snapshot = client_status(ask(globals).await?)
         .await
         .map_err(|error| Some(format!("No daemon was asked: {error}.")))?;

@@ -83,7 +83,7 @@ async fn confirmed(
     while latest.daemon && latest.is_doubtful() && waited < CONFIRM {
         tokio::time::sleep(AGAIN).await;
         waited += AGAIN;
-        if let Some(snapshot) = snapshots::of_daemon(globals).await {
+        if let Ok(snapshot) = snapshots::of_daemon(globals).await {
             latest = report_of_patches(&snapshot, args)?;
         }
     }

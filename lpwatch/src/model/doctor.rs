@@ -102,6 +102,8 @@ pub struct ChosenHook {
     pub target: Option<String>,
     /// Whether it works; `null` where that was not tried.
     pub works: Option<bool>,
+    /// Whether this is the fallback already.
+    pub fallen_back: bool,
     /// Why this kind, or why it is missing.
     pub why: String,
     /// What serves where it does not.
@@ -228,6 +230,24 @@ impl Counted {
             std::cmp::Ordering::Greater => Self::WithOthers,
             std::cmp::Ordering::Less => Self::TooFew,
         }
+    }
+
+    /// Whether this is as it should be.
+    #[must_use]
+    pub fn is_good(self) -> bool {
+        match self {
+            Self::Exactly | Self::WithOthers | Self::NotTried => true,
+            Self::TooFew | Self::Failed => false,
+        }
+    }
+}
+
+impl Calibration {
+    /// Whether every counter that was tried counts, and nothing stays behind.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        self.trials.iter().all(|trial| trial.outcome.is_good())
+            && self.left_behind.is_none_or(|left| left == 0)
     }
 }
 

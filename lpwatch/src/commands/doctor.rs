@@ -1,0 +1,154 @@
+//! `lpwatch doctor`: what this host offers, and what was chosen for it.
+
+use crate::{
+    doctor::{Options, examine},
+    exit::Exit,
+    model::doctor::{Report, Standing},
+    render,
+};
+
+use super::{args::Globals, output::Output, snapshots};
+
+/// Show what this host offers to lpwatch, what was chosen for each fact and
+/// why, what is lost by each missing piece, and the remedy.
+///
+/// A fact is something lpwatch knows of a transition, such as that it begins, or
+/// which tasks are left. Each has the hook that harms least and tells most on
+/// this kernel, and mostly a fallback. To find out, doctor attaches the hooks a
+/// daemon would attach, which takes a moment, and takes them off again. Where a
+/// daemon runs it asks that one instead; in a transition it attaches nothing.
+///
+/// The first line says what it all comes to.
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct Args {
+    /// Prove the counters on this kernel: count 1000 calls of getppid(2) at the
+    /// entry of the function it enters, by each kind of counter in use here.
+    #[arg(long)]
+    calibrate: bool,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  lpwatch doctor                      before the first patch, on each kernel
+  lpwatch doctor --calibrate          and that the counters do count there
+  lpwatch doctor --no-bpf             what would be left without BPF
+  lpwatch doctor -o json | jq '.offers[] | select(.state == \"missing\")'
+
+Exit codes:
+  0 every fact has a hook or a fallback        3 a fact has neither, for want of a privilege
+  4 a fact has neither on this kernel, or it cannot be live-patched at all
+  13 danger: ftrace is switched off            1 error, or the calibration has failed";
+
+pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
+    let output = Output::new(globals);
+    let (daemon, note) = match snapshots::of_daemon(globals).await {
+        Ok(snapshot) => (Some(snapshot), None),
+        Err(note) => (None, note),
+    };
+    let options = Options {
+        roots: globals.roots(),
+        no_bpf: globals.no_bpf,
+        calibrate: args.calibrate,
+    };
+    let mut report = examine(&options, daemon.as_ref())?;
+    report.notes.extend(note);
+    if output.is_json() {
+        output.json(&report)?;
+    } else {
+        Output::text(&render::doctor::doctor(&report, &output.style))?;
+    }
+    Ok(exit_of(&report))
+}
+
+fn exit_of(report: &Report) -> Exit {
+    let failed = report
+        .calibration
+        .as_ref()
+        .is_some_and(|calibration| !calibration.is_good());
+    match report.standing {
+        Standing::Danger => Exit::Danger,
+        Standing::NoLivepatch => Exit::CannotHere,
+        _ if failed => Exit::Error,
+        Standing::Lacking => Exit::CannotHere,
+        Standing::NoPermission => Exit::NoPermission,
+        Standing::Well => Exit::Well,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        doctor::Options,
+        kernel::Roots,
+        model::doctor::{Calibration, Counted, CounterTrial, HookKind},
+    };
+
+    fn report(standing: Standing) -> Report {
+        let empty = tempfile::tempdir().unwrap();
+        let roots = Roots {
+            sysfs: empty.path().to_owned(),
+            procfs: empty.path().to_owned(),
+        };
+        let options = Options {
+            roots,
+            ..Options::default()
+        };
+        Report {
+            standing,
+            ..examine(&options, None).unwrap()
+        }
+    }
+
+    #[test]
+    fn an_empty_tree_gives_a_report_and_not_an_error() {
+        let empty = report(Standing::Well);
+        assert!(empty.facts.iter().all(|fact| fact.kind == HookKind::None));
+        assert!(empty.summary.contains("cannot be live-patched"));
+    }
+
+    #[test]
+    fn each_standing_has_its_exit_code() {
+        for (standing, exit) in [
+            (Standing::Well, Exit::Well),
+            (Standing::NoPermission, Exit::NoPermission),
+            (Standing::Lacking, Exit::CannotHere),
+            (Standing::NoLivepatch, Exit::CannotHere),
+            (Standing::Danger, Exit::Danger),
+        ] {
+            assert_eq!(exit_of(&report(standing)), exit);
+        }
+    }
+
+    #[test]
+    fn a_failed_calibration_is_an_error() {
+        let mut report = report(Standing::Well);
+        let trial = |outcome| CounterTrial {
+            kind: HookKind::Kprobe,
+            outcome,
+            calls: 1000,
+            counted: Some(999),
+            plain_ns: None,
+            counted_ns: None,
+            why: None,
+        };
+        let calibration = |outcome, left_behind| Calibration {
+            function: None,
+            call: "getppid".to_owned(),
+            trials: vec![trial(outcome)],
+            left_behind,
+            not_tried: None,
+        };
+        for (outcome, left, exit) in [
+            (Counted::Exactly, Some(0), Exit::Well),
+            (Counted::WithOthers, None, Exit::Well),
+            (Counted::TooFew, Some(0), Exit::Error),
+            (Counted::Failed, Some(0), Exit::Error),
+            (Counted::Exactly, Some(1), Exit::Error),
+        ] {
+            report.calibration = Some(calibration(outcome, left));
+            assert_eq!(exit_of(&report), exit);
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! What a host offers to lpwatch, and what it makes of it: `lpwatch doctor`.
+//!
+//! [`examine`] reads what there is, attaches the hooks of the daemon and takes
+//! them off again, and puts the outcome in words. During a transition nothing
+//! is attached: a watcher must not add to what the kernel has to do then.
+
+mod calibrate;
+mod facts;
+mod hooks;
+mod notes;
+mod offers;
+mod standing;
+
+use std::env::consts::ARCH;
+
+use crate::{
+    engine,
+    error::Error,
+    kernel::{Roots, btf::KernelBtf, offers::Offers},
+    model::{
+        PatchView, Snapshot,
+        doctor::{Report, SCHEMA_VERSION},
+    },
+    probe::{self, SHARING_MARKER},
+};
+
+use facts::Known;
+use hooks::Looked;
+use standing::Grounds;
+
+/// How to examine.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    pub roots: Roots,
+    /// BPF is ruled out.
+    pub no_bpf: bool,
+    /// Try the counters on a function of the kernel's own.
+    pub calibrate: bool,
+}
+
+/// Examines the host; `daemon` is what a daemon that runs here has told.
+///
+/// # Errors
+/// Sysfs is there and its patches cannot be read.
+pub fn examine(options: &Options, daemon: Option<&Snapshot>) -> Result<Report, Error> {
+    let roots = &options.roots;
+    let host = Offers::read(roots, &offers::symbols());
+    let patches = engine::read_all(roots)?.unwrap_or_default();
+    let btf = KernelBtf::open(roots).ok().flatten();
+    let looked = hooks::look(options, &host, btf.as_ref(), &patches, daemon);
+    let known = known(&host, btf.as_ref(), &looked);
+    let mut chosen = facts::choose(&known);
+    let calibration = options
+        .calibrate
+        .then(|| calibrate::calibrate(options, &host, &patches));
+    if let Some(calibration) = &calibration {
+        let counts = calibration
+            .trials
+            .iter()
+            .all(|trial| trial.outcome.is_good());
+        let tried = calibration
+            .trials
+            .iter()
+            .any(|trial| trial.counted.is_some());
+        for fact in chosen
+            .iter_mut()
+            .filter(|fact| fact.fact == "calls" && tried)
+        {
+            fact.works = Some(counts);
+        }
+    }
+    let offers = offers::all(&host, probe::is_built(), ARCH);
+    let (standing, summary) = standing::judge(&Grounds {
+        host: &host,
+        offers: &offers,
+        facts: &chosen,
+        by: looked.by,
+        no_bpf: options.no_bpf,
+    });
+    let Looked {
+        by, seconds, notes, ..
+    } = looked;
+    Ok(Report {
+        schema_version: SCHEMA_VERSION,
+        host: host.host.node,
+        kernel: host.host.release,
+        arch: ARCH.to_owned(),
+        standing,
+        summary,
+        chosen_by: by,
+        attach_seconds: seconds,
+        offers,
+        facts: chosen,
+        notes: notes.into_iter().chain(notes::of_processor(ARCH)).collect(),
+        calibration,
+    })
+}
+
+fn known(host: &Offers, btf: Option<&KernelBtf>, looked: &Looked) -> Known {
+    let Looked {
+        by,
+        hooks,
+        tasks,
+        programs,
+        new_code,
+        ..
+    } = looked;
+    let marked = btf.map_or_else(
+        || host.has_symbol(SHARING_MARKER) == Some(true),
+        |btf| btf.has_function(SHARING_MARKER),
+    );
+    let armed = host.kprobes_armed.found().is_none_or(|armed| armed != "0");
+    let shown = host.symbols.found().is_some_and(|symbols| !symbols.hidden);
+    Known {
+        livepatch: host.livepatch,
+        by: *by,
+        hooks: hooks.clone(),
+        sharing: probe::sharing(marked).map_err(str::to_owned),
+        kprobes: host.kprobe_events && armed,
+        addresses: shown,
+        tasks: tasks.clone(),
+        programs: programs.clone(),
+        new_code: new_code.clone(),
+        log: hooks::unread(&host.log, "/dev/kmsg"),
+        patch_state: hooks::unread(&host.patch_state, "/proc/1/patch_state"),
+    }
+}
+
+/// The patch in transition, if there is one.
+fn in_transition(patches: &[PatchView]) -> Option<&str> {
+    let patch = patches.iter().find(|patch| patch.in_transition)?;
+    Some(&patch.name)
+}

@@ -1,0 +1,228 @@
+//! The counters, tried on a function of the kernel's own that does nothing but
+//! read a number: the one getppid(2) enters.
+
+use std::time::{Duration, Instant};
+
+use rustix::process::getppid;
+
+use crate::{
+    kernel::{
+        Roots,
+        btf::KernelBtf,
+        functions::{self, Symbol, VMLINUX},
+        offers::Offers,
+    },
+    model::{
+        PatchView,
+        doctor::{Calibration, Counted, CounterTrial, HookKind},
+    },
+    probe::{self, CountAt, CountKind, CountersAlone, ProgramIds, SHARING_MARKER, program_ids},
+};
+
+use super::{Options, in_transition, standing::is_ftrace_off};
+
+/// How the function is called, processor by processor.
+const NAMES: [&str; 6] = [
+    "__do_sys_getppid",
+    "__x64_sys_getppid",
+    "__arm64_sys_getppid",
+    "__s390x_sys_getppid",
+    "__se_sys_getppid",
+    "sys_getppid",
+];
+
+const CALLS: u64 = 1000;
+
+/// Calls of other processes may fall into a trial; one without is looked for.
+const TRIES: usize = 3;
+
+/// The kernel frees programs a little later than they are let go of.
+const FREED_WITHIN: Duration = Duration::from_secs(5);
+
+/// Tries each kind of counter that the policy uses here.
+pub(super) fn calibrate(options: &Options, host: &Offers, patches: &[PatchView]) -> Calibration {
+    let tried =
+        not_to_try(options, host, patches).map_or_else(|| try_all(&options.roots, patches), Err);
+    tried.unwrap_or_else(|why| Calibration {
+        function: None,
+        call: "getppid".to_owned(),
+        trials: Vec::new(),
+        left_behind: None,
+        not_tried: Some(why),
+    })
+}
+
+fn not_to_try(options: &Options, host: &Offers, patches: &[PatchView]) -> Option<String> {
+    let patch = in_transition(patches);
+    let why = match () {
+        () if !options.roots.is_live() => "a recorded tree is read",
+        () if options.no_bpf => "BPF is ruled out (--no-bpf)",
+        () if !host.livepatch => {
+            "this kernel has no live patches, so its tasks have no state that calls are counted by"
+        }
+        () if is_ftrace_off(host) => "ftrace is switched off",
+        () => {
+            return patch
+                .map(|patch| format!("{patch} is in transition: try again when that has ended"));
+        }
+    };
+    Some(why.to_owned())
+}
+
+fn try_all(roots: &Roots, patches: &[PatchView]) -> Result<Calibration, String> {
+    let types = KernelBtf::open(roots).ok().flatten();
+    let types = types.ok_or("the kernel has no BTF, without which there is no BPF")?;
+    let (function, address) = function(roots, &types, patches)?;
+    let before = program_ids();
+    let mut counters = CountersAlone::load(roots).map_err(|error| error.to_string())?;
+    // What is called for the first time takes longer.
+    let _ = per_call();
+    let plain_ns = per_call();
+    let mut during = before.clone();
+    let mut trial = |kind| {
+        let at = CountAt {
+            address,
+            symbol: function.clone(),
+            kind,
+        };
+        try_one(&mut counters, &at, plain_ns, &mut during)
+    };
+    let kprobe = trial(CountKind::Kprobe);
+    let fentry = match probe::sharing(types.has_function(SHARING_MARKER)) {
+        Ok(()) => trial(CountKind::Fentry),
+        Err(why) => CounterTrial {
+            why: Some(format!("not used here: {why}")),
+            ..unjudged(CountKind::Fentry, Counted::NotTried)
+        },
+    };
+    drop(counters);
+    Ok(Calibration {
+        function: Some(function),
+        call: "getppid".to_owned(),
+        trials: vec![kprobe, fentry],
+        left_behind: left_behind(before, during),
+        not_tried: None,
+    })
+}
+
+/// The function, and where it begins.
+fn function(
+    roots: &Roots,
+    types: &KernelBtf,
+    patches: &[PatchView],
+) -> Result<(String, u64), String> {
+    let names = NAMES.map(|name| Symbol {
+        object: VMLINUX.to_owned(),
+        name: name.to_owned(),
+    });
+    let found = functions::find(roots, &names, &[]).map_err(|error| error.to_string())?;
+    if found.hidden {
+        return Err("the kernel hides its symbols' addresses (kptr_restrict)".to_owned());
+    }
+    let mut known: Vec<(&str, u64)> = names
+        .iter()
+        .filter_map(|symbol| match found.addresses.get(symbol)?[..] {
+            [address] => Some((symbol.name.as_str(), address)),
+            _ => None,
+        })
+        .collect();
+    // fentry goes by the name in the BTF, kprobes by any.
+    known.sort_by_key(|(name, _)| !types.has_function(name));
+    let (name, address) = *known
+        .first()
+        .ok_or("none of the functions that getppid(2) may enter was found")?;
+    let patched = patches
+        .iter()
+        .flat_map(|patch| &patch.objects)
+        .any(|object| {
+            let mut functions = object.functions.iter();
+            functions.any(|(function, _)| known.iter().any(|(name, _)| function == name))
+        });
+    if patched {
+        return Err(format!(
+            "a live patch changes {name}, the function to try on"
+        ));
+    }
+    Ok((name.to_owned(), address))
+}
+
+/// Counts some calls, again if others' calls fall between. The programs that
+/// are there meanwhile are added to `programs`.
+fn try_one(
+    counters: &mut CountersAlone,
+    at: &CountAt,
+    plain_ns: f64,
+    programs: &mut Option<ProgramIds>,
+) -> CounterTrial {
+    let mut best: Option<CounterTrial> = None;
+    for _ in 0..TRIES {
+        let counted = counters.count(at, || {
+            let nanoseconds = per_call();
+            if let Some(programs) = programs {
+                programs.extend(program_ids().unwrap_or_default());
+            }
+            nanoseconds
+        });
+        let trial = match counted {
+            Ok((counted_ns, counted)) => CounterTrial {
+                counted: Some(counted),
+                plain_ns: Some(plain_ns),
+                counted_ns: Some(counted_ns),
+                ..unjudged(at.kind, Counted::of(CALLS, counted))
+            },
+            Err(error) => CounterTrial {
+                why: Some(error.to_string()),
+                ..unjudged(at.kind, Counted::Failed)
+            },
+        };
+        let again = trial.outcome == Counted::WithOthers;
+        if best
+            .as_ref()
+            .is_none_or(|best| trial.counted < best.counted)
+        {
+            best = Some(trial);
+        }
+        if !again {
+            break;
+        }
+    }
+    best.unwrap_or_else(|| unjudged(at.kind, Counted::NotTried))
+}
+
+fn unjudged(kind: CountKind, outcome: Counted) -> CounterTrial {
+    CounterTrial {
+        kind: match kind {
+            CountKind::Fentry => HookKind::Fentry,
+            CountKind::Kprobe => HookKind::Kprobe,
+        },
+        outcome,
+        calls: CALLS,
+        counted: None,
+        plain_ns: None,
+        counted_ns: None,
+        why: None,
+    }
+}
+
+/// Makes the calls; the nanoseconds for one.
+fn per_call() -> f64 {
+    let started = Instant::now();
+    for _ in 0..CALLS {
+        std::hint::black_box(getppid());
+    }
+    started.elapsed().as_secs_f64() * 1e9 / CALLS as f64
+}
+
+/// How many of our programs are still there; `None` where that is not known.
+fn left_behind(before: Option<ProgramIds>, during: Option<ProgramIds>) -> Option<u32> {
+    let before = before?;
+    let ours: ProgramIds = during?.difference(&before).copied().collect();
+    let deadline = Instant::now() + FREED_WITHIN;
+    loop {
+        let left = program_ids()?.intersection(&ours).count();
+        if left == 0 || Instant::now() > deadline {
+            return u32::try_from(left).ok();
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

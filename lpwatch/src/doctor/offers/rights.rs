@@ -1,0 +1,226 @@
+//! What this user may do and read, and what the kernel keeps back from anyone.
+
+use crate::{
+    kernel::offers::{Capability, Offers, Reading},
+    model::doctor::Offer,
+};
+
+use super::Draft;
+
+pub(super) fn all(host: &Offers) -> Vec<Offer> {
+    let mut offers = vec![
+        capabilities(host),
+        addresses(host),
+        lockdown(host),
+        perf_events(host),
+        unprivileged(host),
+        kernel_log(host),
+    ];
+    if host.livepatch {
+        offers.push(patch_state(host));
+    }
+    offers.push(tracefs(host));
+    offers
+}
+
+fn capabilities(host: &Offers) -> Offer {
+    let draft = Draft {
+        id: "capabilities",
+        name: "capabilities",
+        why: "CAP_BPF and CAP_PERFMON load BPF programs; CAP_SYS_ADMIN counts for both.",
+    };
+    let Some(rights) = &host.rights else {
+        return draft.unread::<()>("capabilities", &Reading::NotRecorded);
+    };
+    let (Some(held), Some(may_trace)) = (&rights.capabilities, rights.may_trace()) else {
+        return draft.unread::<()>("capget(2)", &Reading::Absent);
+    };
+    let names = |wanted: bool| {
+        let all = Capability::ALL.into_iter();
+        let chosen = all.filter(|one| held.contains(one) == wanted);
+        chosen.map(Capability::name).collect::<Vec<_>>().join(", ")
+    };
+    if !may_trace {
+        let value = if held.is_empty() {
+            "none of those that matter".to_owned()
+        } else {
+            format!("{} only", names(true))
+        };
+        return draft.missing(
+            value,
+            "All of BPF: tasks are read from /proc, transitions followed by sysfs and the kernel \
+             log; calls are not counted.",
+            "Run as root, or give lpwatch CAP_BPF, CAP_PERFMON and CAP_SYSLOG.",
+        );
+    }
+    if held.len() == Capability::ALL.len() {
+        return draft.available("all that matter");
+    }
+    draft.available(format!("{}; not {}", names(true), names(false)))
+}
+
+fn addresses(host: &Offers) -> Offer {
+    let draft = Draft {
+        id: "symbol_addresses",
+        name: "symbols' addresses",
+        why: "Counters are told apart, and stacks read, by the addresses in /proc/kallsyms.",
+    };
+    let restrict = host.settings.kptr_restrict.found().map(String::as_str);
+    let setting =
+        restrict.map_or_else(String::new, |value| format!("kernel.kptr_restrict={value}"));
+    match &host.symbols {
+        Reading::Found(symbols) if !symbols.hidden => draft.available(if setting.is_empty() {
+            "shown".to_owned()
+        } else {
+            format!("shown ({setting})")
+        }),
+        Reading::Found(_) => draft.missing(
+            format!("hidden ({setting})"),
+            "Calls are not counted, events do not name their patch, and stacks are read from \
+             /proc, of the first tasks only.",
+            match restrict {
+                Some("2") => "sysctl -w kernel.kptr_restrict=1, and CAP_SYSLOG (root has it)",
+                _ => "CAP_SYSLOG (root has it)",
+            },
+        ),
+        Reading::Absent => draft.missing(
+            "there is no /proc/kallsyms",
+            "Calls are not counted, events do not name their patch, and what this kernel can do \
+             is not known.",
+            "Boot a kernel built with CONFIG_KALLSYMS=y, and mount procfs on /proc.",
+        ),
+        other => draft.unread("/proc/kallsyms", other),
+    }
+}
+
+fn lockdown(host: &Offers) -> Offer {
+    let draft = Draft {
+        id: "lockdown",
+        name: "lockdown",
+        why: "It keeps even root from changing (integrity) or reading (confidentiality) the kernel.",
+    };
+    match &host.settings.lockdown {
+        Reading::Found(level) if level == "confidentiality" => draft.missing(
+            "confidentiality",
+            "The kernel refuses kprobes, and BPF programs that read its memory.",
+            "Boot with lockdown=integrity, or without.",
+        ),
+        Reading::Found(level) if level == "integrity" => {
+            draft.available("integrity: BPF works, patches must be signed")
+        }
+        Reading::Found(level) => draft.available(level.clone()),
+        Reading::Absent if host.is_configured("SECURITY_LOCKDOWN_LSM") == Some(false) => {
+            draft.available("none: not built in")
+        }
+        Reading::Absent => draft.unknown(
+            "/sys/kernel/security/lockdown does not exist",
+            "mount -t securityfs securityfs /sys/kernel/security",
+        ),
+        other => draft.unread("/sys/kernel/security/lockdown", other),
+    }
+}
+
+fn perf_events(host: &Offers) -> Offer {
+    let draft = Draft {
+        id: "perf_events",
+        name: "perf events",
+        why: "Kprobes are placed through them; with CAP_PERFMON the setting does not matter.",
+    };
+    match &host.settings.perf_event_paranoid {
+        Reading::Found(value) => draft.available(format!("kernel.perf_event_paranoid={value}")),
+        Reading::Absent => draft.missing(
+            "there is no kernel.perf_event_paranoid",
+            "Kprobes cannot be placed.",
+            "Boot a kernel built with CONFIG_PERF_EVENTS=y.",
+        ),
+        other => draft.unread("kernel.perf_event_paranoid", other),
+    }
+}
+
+fn unprivileged(host: &Offers) -> Offer {
+    let draft = Draft {
+        id: "unprivileged_bpf",
+        name: "unprivileged BPF",
+        why: "It does not matter to lpwatch, which needs CAP_BPF whatever it says.",
+    };
+    match &host.settings.unprivileged_bpf_disabled {
+        Reading::Found(value) => {
+            draft.available(format!("kernel.unprivileged_bpf_disabled={value}"))
+        }
+        Reading::Absent => draft.missing(
+            "there is no kernel.unprivileged_bpf_disabled",
+            "Perhaps all of BPF: kernels with the bpf(2) system call have this setting.",
+            "Boot a kernel built with CONFIG_BPF_SYSCALL=y.",
+        ),
+        other => draft.unread("kernel.unprivileged_bpf_disabled", other),
+    }
+}
+
+fn kernel_log(host: &Offers) -> Offer {
+    let draft = Draft {
+        id: "kernel_log",
+        name: "kernel log",
+        why: "It tells what happened before lpwatch started, and why a patch was refused.",
+    };
+    let lost = "What happened before lpwatch started, and the kernel's reasons for a refusal.";
+    match &host.log {
+        Reading::Found(()) => draft.available("/dev/kmsg"),
+        Reading::Forbidden => draft.missing(
+            match host.settings.dmesg_restrict.found().map(String::as_str) {
+                Some("1") => "no permission (kernel.dmesg_restrict=1)",
+                _ => "no permission",
+            },
+            lost,
+            "CAP_SYSLOG (root has it)",
+        ),
+        Reading::Absent | Reading::Failed(_) => draft.missing(
+            "/dev/kmsg cannot be opened",
+            lost,
+            "Run on the host itself: containers have no /dev/kmsg.",
+        ),
+        Reading::NotRecorded => draft.unread("/dev/kmsg", &host.log),
+    }
+}
+
+fn patch_state(host: &Offers) -> Offer {
+    let draft = Draft {
+        id: "patch_state",
+        name: "tasks' patch state",
+        why: "/proc/<pid>/task/<tid>/patch_state tells who has switched where BPF is not used.",
+    };
+    let lost = "Without BPF, which tasks are left is not known.";
+    match &host.patch_state {
+        Reading::Found(_) => draft.available("/proc/<pid>/patch_state can be read"),
+        Reading::Forbidden => draft.missing(
+            "no permission",
+            lost,
+            "Run as root, or give lpwatch CAP_DAC_READ_SEARCH.",
+        ),
+        Reading::Absent => draft.missing(
+            "/proc/1/patch_state does not exist",
+            lost,
+            "Linux 4.12 or newer, with procfs mounted on /proc and without hidepid.",
+        ),
+        other => draft.unread("/proc/1/patch_state", other),
+    }
+}
+
+fn tracefs(host: &Offers) -> Offer {
+    let draft = Draft {
+        id: "tracefs",
+        name: "tracefs",
+        why: "It names return probes of other tools that hold a transition up.",
+    };
+    let lost = "Return probes of other tools on a task's stack are told without their names.";
+    match &host.tracefs {
+        Reading::Found(_) => draft.available("kprobe_events can be read"),
+        Reading::Forbidden => draft.missing("no permission", lost, "Run as root."),
+        Reading::Absent => draft.missing(
+            "no kprobe_events in /sys/kernel/tracing",
+            lost,
+            "mount -t tracefs tracefs /sys/kernel/tracing (the kernel needs \
+             CONFIG_KPROBE_EVENTS=y)",
+        ),
+        other => draft.unread("/sys/kernel/tracing/kprobe_events", other),
+    }
+}

@@ -1,0 +1,183 @@
+//! The report of `lpwatch doctor`, for people: what it comes to first, then
+//! what is missing beside what is there.
+
+mod calibration;
+#[cfg(test)]
+mod samples;
+#[cfg(test)]
+mod tests;
+
+use super::page::{Page, Paint, Span, painted, plain};
+use super::style::Style;
+use super::text;
+use super::words;
+use crate::model::doctor::{Availability, ChosenBy, ChosenHook, HookKind, Offer, Report, Standing};
+
+/// The report, each line ended with a newline, none wider than the style
+/// allows.
+#[must_use]
+pub fn doctor(report: &Report, style: &Style) -> String {
+    let mut page = Page::new(style);
+    headline(&mut page, report);
+    offers(&mut page, &report.offers);
+    if report.standing != Standing::NoLivepatch {
+        facts(&mut page, report);
+    }
+    if let Some(calibration) = &report.calibration {
+        calibration::section(&mut page, calibration);
+    }
+    remarks(&mut page, &report.notes);
+    page.finish()
+}
+
+fn headline(page: &mut Page<'_>, report: &Report) {
+    let paint = match report.standing {
+        Standing::Well => Paint::Green,
+        Standing::Lacking | Standing::NoPermission | Standing::NoLivepatch => Paint::Yellow,
+        Standing::Danger => Paint::Alarm,
+    };
+    let style = page.style;
+    page.paragraph(0, &[painted(paint, style.text(&report.summary))]);
+    let host = [&report.host, &report.kernel, &report.arch];
+    let parts: Vec<String> = host
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .map(|part| words::glued(&style.text(part)))
+        .collect();
+    let separator = format!(" {} ", style.separator());
+    page.paragraph(0, &[painted(Paint::Dim, parts.join(&separator))]);
+}
+
+fn offers(page: &mut Page<'_>, offers: &[Offer]) {
+    page.blank();
+    page.paragraph(0, &[painted(Paint::Bold, "What this host offers")]);
+    let widest = offers.iter().map(|offer| text::cells(&offer.name)).max();
+    let width = widest.unwrap_or(0).min(page.style.width / 3);
+    for offer in offers {
+        one_offer(page, offer, width);
+    }
+}
+
+fn one_offer(page: &mut Page<'_>, offer: &Offer, width: usize) {
+    let style = page.style;
+    let (mark, paint) = match offer.state {
+        Availability::Available => ("yes", Paint::Green),
+        Availability::Missing => ("no ", Paint::Red),
+        Availability::Unknown => ("?  ", Paint::Yellow),
+    };
+    let name = text::truncate(&style.text(&offer.name), width, style.ellipsis());
+    let prefix = [
+        plain("  "),
+        painted(paint, mark),
+        plain(format!("  {}  ", padded(&name, width))),
+    ];
+    let value = offer.value.as_deref().unwrap_or_default();
+    page.line(&prefix, &[painted(Paint::Dim, style.text(value))]);
+    if offer.state == Availability::Available {
+        return;
+    }
+    if let Some(lost) = &offer.lost {
+        detail(page, "lost: ", Paint::Yellow, lost);
+    }
+    if let Some(remedy) = &offer.remedy {
+        let arrow = format!("{} ", style.arrow());
+        detail(page, &arrow, Paint::Plain, remedy);
+    }
+}
+
+fn detail(page: &mut Page<'_>, mark: &str, paint: Paint, words: &str) {
+    let words = plain(page.style.text(words));
+    page.line(&[plain("       "), painted(paint, mark)], &[words]);
+}
+
+/// Facts that follow each other in the same way, for the same reason, share a
+/// heading.
+fn facts(page: &mut Page<'_>, report: &Report) {
+    page.blank();
+    let title = match report.chosen_by {
+        ChosenBy::Attaching => "What was chosen for each fact, attached and taken off again",
+        ChosenBy::Daemon => "What the daemon has chosen for each fact",
+        ChosenBy::Policy => "What would be chosen for each fact",
+    };
+    let mut spans = vec![painted(Paint::Bold, title)];
+    if let Some(seconds) = report.attach_seconds.and_then(words::duration) {
+        spans.push(painted(Paint::Dim, format!(" ({seconds})")));
+    }
+    page.paragraph(0, &spans);
+    for group in grouped(&report.facts) {
+        heading(page, group[0]);
+        for fact in &group {
+            one_fact(page, fact);
+        }
+    }
+}
+
+/// The facts by kind and reason, in the order of the first of each.
+fn grouped(facts: &[ChosenHook]) -> Vec<Vec<&ChosenHook>> {
+    let mut groups: Vec<Vec<&ChosenHook>> = Vec::new();
+    for fact in facts {
+        let alike =
+            |group: &&mut Vec<&ChosenHook>| group[0].kind == fact.kind && group[0].why == fact.why;
+        match groups.iter_mut().find(alike) {
+            Some(group) => group.push(fact),
+            None => groups.push(vec![fact]),
+        }
+    }
+    groups
+}
+
+fn heading(page: &mut Page<'_>, first: &ChosenHook) {
+    let (kind, paint) = match first.kind {
+        HookKind::None => ("no hook", Paint::Yellow),
+        kind => (kind.name(), Paint::Bold),
+    };
+    let why = format!(": {}", page.style.text(&first.why));
+    page.item(2, &[painted(paint, kind), plain(why)]);
+}
+
+const FACT_WIDTH: usize = 14;
+
+fn one_fact(page: &mut Page<'_>, fact: &ChosenHook) {
+    let style = page.style;
+    let prefix = [plain(format!(
+        "    {}  ",
+        padded(&style.text(&fact.fact), FACT_WIDTH)
+    ))];
+    let mut spans: Vec<Span> = vec![plain(style.text(&fact.what))];
+    if let Some(target) = &fact.target {
+        spans.push(painted(Paint::Dim, format!(" ({})", style.text(target))));
+    }
+    if fact.works == Some(false) {
+        spans.push(painted(Paint::Red, " does not work"));
+    }
+    page.line(&prefix, &spans);
+    let otherwise = match (&fact.fallback, fact.fallen_back, fact.kind) {
+        (Some(fallback), true, _) => format!("instead: {fallback}"),
+        (None, _, HookKind::None) => "instead: nothing, it is not known".to_owned(),
+        (Some(fallback), false, HookKind::Fentry) if fact.fact == "calls" => {
+            format!("elsewhere: {fallback}")
+        }
+        _ => return,
+    };
+    let indent = 4 + FACT_WIDTH + 2;
+    page.line(
+        &[plain(" ".repeat(indent))],
+        &[painted(Paint::Yellow, style.text(&otherwise))],
+    );
+}
+
+fn remarks(page: &mut Page<'_>, notes: &[String]) {
+    for (nth, note) in notes.iter().enumerate() {
+        if nth == 0 {
+            page.blank();
+        }
+        let note = plain(page.style.text(note));
+        page.line(&[painted(Paint::Yellow, "Note: ")], &[note]);
+    }
+}
+
+/// `text` filled up with spaces to `width` cells.
+fn padded(text: &str, width: usize) -> String {
+    let missing = width.saturating_sub(text::cells(text));
+    format!("{text}{}", " ".repeat(missing))
+}
