@@ -8,6 +8,7 @@ mod actor;
 mod bench;
 mod blockers;
 mod contract;
+mod diagnosis;
 mod foreign;
 mod guest;
 mod lpwatch;

@@ -31,7 +31,7 @@ const NAMES: [&str; 6] = [
     "sys_getppid",
 ];
 
-const CALLS: u64 = 1000;
+const CALLS: u32 = 1000;
 
 /// Calls of other processes may fall into a trial; one without is looked for.
 const TRIES: usize = 3;
@@ -168,7 +168,7 @@ fn try_one(
                 counted: Some(counted),
                 plain_ns: Some(plain_ns),
                 counted_ns: Some(counted_ns),
-                ..unjudged(at.kind, Counted::of(CALLS, counted))
+                ..unjudged(at.kind, Counted::of(CALLS.into(), counted))
             },
             Err(error) => CounterTrial {
                 why: Some(error.to_string()),
@@ -196,7 +196,7 @@ fn unjudged(kind: CountKind, outcome: Counted) -> CounterTrial {
             CountKind::Kprobe => HookKind::Kprobe,
         },
         outcome,
-        calls: CALLS,
+        calls: CALLS.into(),
         counted: None,
         plain_ns: None,
         counted_ns: None,
@@ -210,7 +210,7 @@ fn per_call() -> f64 {
     for _ in 0..CALLS {
         std::hint::black_box(getppid());
     }
-    started.elapsed().as_secs_f64() * 1e9 / CALLS as f64
+    started.elapsed().as_secs_f64() * 1e9 / f64::from(CALLS)
 }
 
 /// How many of our programs are still there; `None` where that is not known.

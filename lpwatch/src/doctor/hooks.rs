@@ -6,7 +6,7 @@ use crate::{
     kernel::{
         btf::KernelBtf,
         host::Clocks,
-        offers::{Offers, Reading},
+        offers::{Offers, Reading, Rights},
     },
     model::{
         Direction, PatchView, Snapshot,
@@ -92,7 +92,7 @@ fn of_daemon(snapshot: &Snapshot) -> Looked {
 
 /// What the policy chooses where nothing stands against it.
 fn planned(host: &Offers, btf: Option<&KernelBtf>) -> Looked {
-    let may = host.rights.as_ref().and_then(|rights| rights.may_trace());
+    let may = host.rights.as_ref().and_then(Rights::may_trace);
     let why_not = match (btf, may) {
         (None, _) => Some(ProbeError::NoBtf.to_string()),
         (_, Some(false)) => Some("no permission to load BPF programs".to_owned()),
@@ -101,7 +101,10 @@ fn planned(host: &Offers, btf: Option<&KernelBtf>) -> Looked {
     };
     match (why_not, btf) {
         (None, Some(btf)) => Looked {
-            hooks: Ok(probe::planned(btf, |name| host.has_symbol(name))),
+            hooks: Ok(probe::planned(
+                |name| btf.has_function(name),
+                |name| host.has_symbol(name),
+            )),
             ..Looked::without("")
         },
         (why, _) => Looked::without(&why.unwrap_or_default()),
@@ -167,5 +170,57 @@ pub(super) fn unread<T>(reading: &Reading<T>, what: &str) -> Result<(), String> 
         Reading::Absent => Err(format!("{what} does not exist")),
         Reading::Forbidden => Err(format!("no permission to read {what}")),
         Reading::Failed(error) => Err(format!("{what} cannot be read: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::offers::samples::whole;
+    use crate::render::table::samples::stalled;
+
+    #[test]
+    fn a_daemon_is_asked_and_nothing_is_attached() {
+        let mut snapshot = stalled();
+        snapshot.source = Source::Bpf;
+        snapshot.notes = vec!["The kernel log is not read.".to_owned()];
+        let looked = look(&Options::default(), &whole(), None, &[], Some(&snapshot));
+        assert_eq!(looked.by, ChosenBy::Daemon);
+        assert_eq!(looked.hooks, Ok(snapshot.probes.clone()));
+        assert_eq!(looked.notes.len(), 2);
+        snapshot.source = Source::Procfs;
+        let looked = look(&Options::default(), &whole(), None, &[], Some(&snapshot));
+        assert!(looked.hooks.unwrap_err().contains("daemon"));
+    }
+
+    #[test]
+    fn nothing_is_attached_in_a_transition() {
+        let patch = PatchView {
+            name: "lp_stall".to_owned(),
+            engine: crate::model::EngineKind::Livepatch,
+            enabled: true,
+            in_transition: true,
+            replace: None,
+            stack_order: None,
+            objects: Vec::new(),
+        };
+        let looked = look(&Options::default(), &whole(), None, &[patch], None);
+        assert_eq!((looked.by, looked.seconds), (ChosenBy::Policy, None));
+        assert!(looked.notes[0].contains("lp_stall is in transition"));
+    }
+
+    #[test]
+    fn nothing_is_attached_where_ftrace_is_off_or_bpf_is_ruled_out() {
+        let mut host = whole();
+        host.settings.ftrace_enabled = Reading::Found("0".to_owned());
+        let looked = look(&Options::default(), &host, None, &[], None);
+        assert!(looked.notes[0].contains("ftrace is switched off"));
+        let options = Options {
+            no_bpf: true,
+            ..Options::default()
+        };
+        let looked = look(&options, &whole(), None, &[], None);
+        assert_eq!(looked.by, ChosenBy::Policy);
+        assert!(looked.hooks.unwrap_err().contains("--no-bpf"));
     }
 }

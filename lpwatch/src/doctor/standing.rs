@@ -1,7 +1,7 @@
 //! What it all comes to.
 
 use crate::{
-    kernel::offers::{Offers, Reading},
+    kernel::offers::{Offers, Reading, Rights},
     model::doctor::{ChosenBy, ChosenHook, Offer, Standing},
 };
 
@@ -89,7 +89,82 @@ fn well(facts: &[ChosenHook]) -> String {
 /// Whether this user lacks a right that matters.
 fn wants_rights(host: &Offers) -> bool {
     let rights = host.rights.as_ref();
-    rights.and_then(|rights| rights.may_trace()) == Some(false)
+    rights.and_then(Rights::may_trace) == Some(false)
         || host.log == Reading::Forbidden
         || host.patch_state == Reading::Forbidden
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::offers::{self, samples};
+    use crate::model::doctor::HookKind;
+
+    fn fact(name: &str, kind: HookKind, fallback: Option<&str>) -> ChosenHook {
+        ChosenHook {
+            fact: name.to_owned(),
+            what: String::new(),
+            kind,
+            target: None,
+            works: None,
+            fallen_back: kind == HookKind::None,
+            why: String::new(),
+            fallback: fallback.map(str::to_owned),
+        }
+    }
+
+    fn judged(host: &Offers, facts: &[ChosenHook], no_bpf: bool) -> (Standing, String) {
+        let offers = offers::all(host, true, "x86_64");
+        judge(&Grounds {
+            host,
+            offers: &offers,
+            facts,
+            by: ChosenBy::Attaching,
+            no_bpf,
+        })
+    }
+
+    #[test]
+    fn all_is_well_where_every_fact_has_something() {
+        let host = samples::whole();
+        let hooked = [fact("begun", HookKind::Fentry, None)];
+        let (standing, summary) = judged(&host, &hooked, false);
+        assert_eq!(standing, Standing::Well);
+        assert!(summary.contains("every fact has its hook"), "{summary}");
+        let makes_do = [fact("verdict", HookKind::None, Some("stacks"))];
+        let (standing, summary) = judged(&host, &makes_do, false);
+        assert_eq!(standing, Standing::Well);
+        assert!(summary.ends_with("no hook: verdict."), "{summary}");
+    }
+
+    #[test]
+    fn a_lost_fact_is_the_kernels_or_the_users_or_was_asked_for() {
+        let lost = [fact("calls", HookKind::None, None)];
+        let standing = |host: &Offers, no_bpf| judged(host, &lost, no_bpf).0;
+        assert_eq!(standing(&samples::whole(), false), Standing::Lacking);
+        assert_eq!(standing(&samples::whole(), true), Standing::Well);
+        assert_eq!(
+            standing(&samples::unprivileged(), false),
+            Standing::NoPermission
+        );
+        assert!(judged(&samples::whole(), &lost, false).1.contains("calls"));
+    }
+
+    #[test]
+    fn no_livepatch_comes_before_all_else() {
+        let mut host = samples::no_livepatch("CONFIG_X86=y\n");
+        host.settings.ftrace_enabled = Reading::Found("0".to_owned());
+        let (standing, summary) = judged(&host, &[], false);
+        assert_eq!(standing, Standing::NoLivepatch);
+        assert!(summary.contains("CONFIG_LIVEPATCH is not set"), "{summary}");
+    }
+
+    #[test]
+    fn ftrace_switched_off_is_a_danger_said_loudly() {
+        let mut host = samples::whole();
+        host.settings.ftrace_enabled = Reading::Found("0".to_owned());
+        let (standing, summary) = judged(&host, &[], false);
+        assert_eq!(standing, Standing::Danger);
+        assert!(summary.starts_with("DANGER"), "{summary}");
+    }
 }

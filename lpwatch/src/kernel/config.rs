@@ -40,8 +40,9 @@ impl KernelConfig {
             .find_map(|path| Self::parse(&text(&path).ok()?, path))
     }
 
-    /// `None` if `text` is no kernel configuration.
-    fn parse(text: &[u8], path: PathBuf) -> Option<Self> {
+    /// `None` if `text`, read from `path`, is no kernel configuration.
+    #[must_use]
+    pub fn parse(text: &[u8], path: PathBuf) -> Option<Self> {
         let mut is_configuration = false;
         let mut set = HashMap::new();
         for line in text.split(|byte| *byte == b'\n') {

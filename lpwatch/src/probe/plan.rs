@@ -1,6 +1,6 @@
 //! What the policy chooses on a kernel, told without attaching anything.
 
-use crate::{kernel::btf::KernelBtf, model::snapshot::Probe};
+use crate::model::snapshot::Probe;
 
 use super::{
     load::{VERDICT_FACT, probe},
@@ -34,16 +34,19 @@ pub fn sharing(marked: bool) -> Result<(), &'static str> {
     policy::sharing(marked, std::env::consts::ARCH)
 }
 
-/// The hooks that would be tried first on a kernel with these types and
-/// symbols, none of them attached; `is_symbol` is `None` where it is not known
-/// whether the kernel has a symbol.
-pub fn planned(btf: &KernelBtf, is_symbol: impl Fn(&str) -> Option<bool>) -> Vec<Probe> {
+/// The hooks that would be tried first, none of them attached. `in_btf` says
+/// whether the kernel's BTF has a function, `is_symbol` whether the kernel has
+/// a symbol; `None` where that is not known.
+pub fn planned(
+    in_btf: impl Fn(&str) -> bool,
+    is_symbol: impl Fn(&str) -> Option<bool>,
+) -> Vec<Probe> {
     let mut probes: Vec<Probe> = policy::FACTS
         .iter()
         .map(|fact| {
-            let in_btf = btf.has_function(fact.function);
-            let kind = policy::choices(in_btf).first().copied();
-            let absent = !in_btf && is_symbol(fact.function) == Some(false);
+            let typed = in_btf(fact.function);
+            let kind = policy::choices(typed).first().copied();
+            let absent = !typed && is_symbol(fact.function) == Some(false);
             let (kind, note) = match kind {
                 Some(_) if absent => ("none", Some("this kernel has no such function")),
                 Some(HookKind::Kprobe) => ("kprobe", Some("not in the BTF, so no fentry")),
@@ -58,7 +61,7 @@ pub fn planned(btf: &KernelBtf, is_symbol: impl Fn(&str) -> Option<bool>) -> Vec
             .iter()
             .map(|tracepoint| unattached(tracepoint.fact, "raw_tracepoint", tracepoint.name, None)),
     );
-    let exists = btf.has_function(policy::VERDICT_FUNCTION);
+    let exists = in_btf(policy::VERDICT_FUNCTION);
     let allowed = policy::verdicts(exists, std::env::consts::ARCH);
     let kind = if allowed.is_ok() { "kretprobe" } else { "none" };
     let target = policy::VERDICT_FUNCTION;
@@ -69,4 +72,40 @@ pub fn planned(btf: &KernelBtf, is_symbol: impl Fn(&str) -> Option<bool>) -> Vec
 fn unattached(fact: &str, kind: &str, target: &str, note: Option<&str>) -> Probe {
     let notes: Vec<String> = note.map(str::to_owned).into_iter().collect();
     probe(fact, kind, target, false, &notes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(probes: &[Probe], fact: &str) -> (String, Option<String>) {
+        let probe = probes.iter().find(|probe| probe.fact == fact).unwrap();
+        assert!(!probe.attached, "{probe:?}");
+        (probe.kind.clone(), probe.note.clone())
+    }
+
+    #[test]
+    fn a_kernel_with_everything_gets_fentry() {
+        let probes = planned(|_| true, |_| None);
+        assert_eq!(kind(&probes, "begun"), ("fentry".to_owned(), None));
+        assert_eq!(kind(&probes, "refused").0, "raw_tracepoint");
+        let verdict = policy::verdicts(true, std::env::consts::ARCH);
+        let expected = if verdict.is_ok() { "kretprobe" } else { "none" };
+        assert_eq!(kind(&probes, "verdict").0, expected);
+    }
+
+    #[test]
+    fn what_is_not_in_the_btf_gets_a_kprobe_or_nothing() {
+        let probes = planned(
+            |_| false,
+            |name| (name == "klp_force_transition").then_some(false),
+        );
+        let (hook, note) = kind(&probes, "begun");
+        assert_eq!(hook, "kprobe");
+        assert!(note.unwrap().contains("no fentry"));
+        assert_eq!(kind(&probes, "forced").0, "none");
+        let (hook, note) = kind(&probes, "verdict");
+        assert_eq!(hook, "none");
+        assert!(note.unwrap().contains("5.16"));
+    }
 }

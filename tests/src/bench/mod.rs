@@ -12,7 +12,7 @@ mod functions;
 mod harm;
 mod hold;
 mod hooks;
-mod kernel_objects;
+pub mod kernel_objects;
 mod memory;
 mod probes;
 mod story;

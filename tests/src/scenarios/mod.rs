@@ -3,6 +3,7 @@
 
 mod clean_end;
 mod degraded;
+mod doctor;
 mod easy;
 mod forced;
 mod harmless;
@@ -84,6 +85,7 @@ pub const ALL: &[Scenario] = &[
     scenario("reason_hidden_symbols", reason_restless::hidden_symbols),
     scenario("harmless", harmless::run),
     scenario("many_threads", many_threads::run),
+    scenario("doctor", doctor::run),
     Scenario {
         name: "forced",
         own_boot: true,

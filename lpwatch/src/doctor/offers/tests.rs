@@ -1,1 +1,206 @@
+//! What is said of whole hosts and of hosts that lack something.
 
+use std::collections::BTreeSet;
+
+use super::samples::{no_livepatch, unprivileged, whole, without_symbols};
+use super::*;
+
+const X86: &str = "x86_64";
+
+fn of(host: &Offers, id: &str) -> Offer {
+    on(host, X86, id)
+}
+
+fn on(host: &Offers, processor: &str, id: &str) -> Offer {
+    let offers = all(host, true, processor);
+    offers.into_iter().find(|offer| offer.id == id).unwrap()
+}
+
+#[track_caller]
+fn assert_missing(offer: &Offer, value: &str, remedy: &str) {
+    assert_eq!(offer.state, Availability::Missing, "{offer:?}");
+    let has = |text: &Option<String>, words: &str| text.as_deref().unwrap().contains(words);
+    assert!(has(&offer.value, value), "{offer:?}");
+    assert!(has(&offer.remedy, remedy), "{offer:?}");
+    assert!(offer.lost.is_some(), "{offer:?}");
+}
+
+#[test]
+fn a_whole_host_lacks_nothing() {
+    for offer in all(&whole(), true, X86) {
+        assert_eq!(offer.state, Availability::Available, "{offer:?}");
+        assert!(offer.lost.is_none() && offer.remedy.is_none(), "{offer:?}");
+        assert!(offer.value.is_some(), "{offer:?}");
+    }
+}
+
+#[test]
+fn every_offer_has_an_id_of_its_own_and_sentences() {
+    for host in [whole(), unprivileged(), no_livepatch("CONFIG_X86=y\n")] {
+        let offers = all(&host, false, "riscv64");
+        let ids: BTreeSet<&str> = offers.iter().map(|offer| offer.id.as_str()).collect();
+        assert_eq!(ids.len(), offers.len());
+        for offer in &offers {
+            assert!(offer.why.ends_with('.'), "{offer:?}");
+            match offer.state {
+                Availability::Available => assert_eq!(offer.lost, None, "{offer:?}"),
+                Availability::Missing => {
+                    assert!(offer.lost.as_deref().unwrap().ends_with('.'), "{offer:?}");
+                    assert!(offer.remedy.is_some(), "{offer:?}");
+                }
+                Availability::Unknown => assert!(offer.remedy.is_some(), "{offer:?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_kernel_without_livepatch_is_told_what_it_lacks() {
+    let host = no_livepatch(
+        "CONFIG_HAVE_LIVEPATCH=y\nCONFIG_SYSFS=y\nCONFIG_DYNAMIC_FTRACE_WITH_ARGS=y\n",
+    );
+    let offer = of(&host, "livepatch");
+    assert_missing(
+        &offer,
+        "CONFIG_LIVEPATCH is not set (/proc/config.gz)",
+        "MODULES",
+    );
+    let remedy = offer.remedy.unwrap();
+    assert!(
+        remedy.contains("CONFIG_MODULES, CONFIG_KALLSYMS_ALL."),
+        "{remedy}"
+    );
+    assert!(!remedy.contains("FTRACE"), "{remedy}");
+
+    let unmounted = no_livepatch("CONFIG_LIVEPATCH=y\n");
+    assert_missing(
+        &of(&unmounted, "livepatch"),
+        "no /sys/kernel/livepatch",
+        "mount",
+    );
+    let silent = no_livepatch("");
+    assert_missing(
+        &of(&silent, "livepatch"),
+        "does not exist",
+        "CONFIG_LIVEPATCH=y",
+    );
+    // Nothing is asked of what only a livepatch kernel has.
+    for id in ["livepatch_functions", "patch_state"] {
+        let offers = all(&silent, true, X86);
+        assert!(offers.iter().all(|offer| offer.id != id));
+    }
+}
+
+#[test]
+fn ftrace_switched_off_kills_patches_and_counters() {
+    let mut host = whole();
+    host.settings.ftrace_enabled = Reading::Found("0".to_owned());
+    let offer = of(&host, "ftrace");
+    assert_missing(&offer, "switched off", "sysctl -w kernel.ftrace_enabled=1");
+    assert!(offer.lost.unwrap().contains("both dead"));
+}
+
+#[test]
+fn reliable_stacks_are_told_by_configuration_or_symbols() {
+    let state = |host: &Offers, processor| on(host, processor, "reliable_stacks").state;
+    let [walks, before, orc] = [marker::RELIABLE, marker::RELIABLE_BEFORE, marker::ORC[0]];
+    let no_orc = without_symbols(&marker::ORC);
+    assert_eq!(
+        state(&without_symbols(&[before, orc]), X86),
+        Availability::Available
+    );
+    assert_eq!(state(&no_orc, X86), Availability::Unknown);
+    assert_eq!(state(&no_orc, "s390x"), Availability::Available);
+    assert_eq!(
+        state(&without_symbols(&[walks, before]), X86),
+        Availability::Missing
+    );
+    let guessing = no_livepatch("CONFIG_UNWINDER_GUESS=y\n");
+    assert_eq!(state(&guessing, X86), Availability::Missing);
+    let configured = no_livepatch("CONFIG_HAVE_RELIABLE_STACKTRACE=y\n");
+    assert_eq!(state(&configured, X86), Availability::Available);
+}
+
+#[test]
+fn before_sharing_and_before_the_verdict() {
+    let host = without_symbols(&[SHARING_MARKER, "klp_check_and_switch_task"]);
+    assert_missing(&of(&host, "ipmodify_sharing"), "no bpf_tramp", "Linux 6.0");
+    let functions = of(&host, "livepatch_functions");
+    assert_missing(&functions, "8 of 9; not klp_check_and_switch_task", "None");
+}
+
+#[test]
+fn bpf_frames_are_known_by_a_symbol_on_x86_alone() {
+    let host = without_symbols(&[marker::BPF_FRAMES]);
+    assert_missing(&of(&host, "bpf_frames"), "no bpf_has_frame_pointer", "6.19");
+    assert_eq!(
+        on(&host, "aarch64", "bpf_frames").state,
+        Availability::Unknown
+    );
+}
+
+#[test]
+fn memory_is_bound_where_maps_are_charged() {
+    let mut host = whole();
+    if let Reading::Found(symbols) = &mut host.symbols {
+        symbols.found.insert(marker::CHARGES_MAPS.to_owned());
+    }
+    assert_eq!(of(&host, "bpf_memory").state, Availability::Available);
+    if let Some(rights) = &mut host.rights {
+        rights.capabilities = Some(Vec::new());
+    }
+    assert_missing(&of(&host, "bpf_memory"), "8192 KB", "ulimit -l unlimited");
+}
+
+#[test]
+fn kprobes_can_be_absent_or_switched_off() {
+    let mut host = whole();
+    host.kprobes_armed = Reading::Found("0".to_owned());
+    assert_missing(&of(&host, "kprobes"), "switched off", "echo 1 >");
+    host.kprobe_events = false;
+    assert_missing(&of(&host, "kprobes"), "perf has no", "CONFIG_KPROBES=y");
+}
+
+#[test]
+fn an_ordinary_user_is_told_what_root_would_see() {
+    let host = unprivileged();
+    assert_missing(&of(&host, "capabilities"), "none", "CAP_BPF");
+    assert_missing(&of(&host, "symbol_addresses"), "hidden", "CAP_SYSLOG");
+    assert_missing(&of(&host, "kernel_log"), "dmesg_restrict=1", "CAP_SYSLOG");
+    assert_missing(&of(&host, "patch_state"), "no permission", "root");
+    assert_eq!(of(&host, "bpf_jit").state, Availability::Unknown);
+    // These need no right to be known.
+    assert_eq!(of(&host, "btf").state, Availability::Available);
+    assert_eq!(of(&host, "ipmodify_sharing").state, Availability::Available);
+}
+
+#[test]
+fn even_root_sees_no_addresses_where_they_are_hidden_from_all() {
+    let mut host = unprivileged();
+    host.settings.kptr_restrict = Reading::Found("2".to_owned());
+    assert_missing(&of(&host, "symbol_addresses"), "=2", "kptr_restrict=1");
+}
+
+#[test]
+fn lockdown_hurts_only_where_it_is_about_secrets() {
+    let mut host = whole();
+    let mut lockdown = |reading| {
+        host.settings.lockdown = reading;
+        of(&host, "lockdown")
+    };
+    let level = |level: &str| Reading::Found(level.to_owned());
+    assert_eq!(lockdown(level("integrity")).state, Availability::Available);
+    assert_missing(
+        &lockdown(level("confidentiality")),
+        "confidentiality",
+        "lockdown=integrity",
+    );
+    assert_eq!(lockdown(Reading::Absent).state, Availability::Unknown);
+}
+
+#[test]
+fn an_lpwatch_without_its_programs_says_so() {
+    let offers = all(&whole(), false, X86);
+    let offer = offers.iter().find(|offer| offer.id == "bpf_programs");
+    assert_missing(offer.unwrap(), "without them", "cargo xtask build");
+}
