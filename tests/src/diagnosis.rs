@@ -51,7 +51,8 @@ pub struct Offer {
 
 #[derive(Debug, Deserialize)]
 pub struct Fact {
-    pub fact: String,
+    #[serde(rename = "fact")]
+    pub name: String,
     pub what: String,
     pub kind: String,
     #[serde(deserialize_with = "nullable")]
@@ -140,7 +141,7 @@ impl Diagnosis {
     }
 
     pub fn fact(&self, name: &str) -> Result<&Fact> {
-        let found = self.facts.iter().find(|fact| fact.fact == name);
+        let found = self.facts.iter().find(|fact| fact.name == name);
         found.with_context(|| format!("no fact {name}: {self:?}"))
     }
 

@@ -33,6 +33,9 @@ const NAMES: [&str; 6] = [
 
 const CALLS: u32 = 1000;
 
+/// The first of them are not timed: what runs for the first time takes longer.
+const UNTIMED: u32 = 200;
+
 /// Calls of other processes may fall into a trial; one without is looked for.
 const TRIES: usize = 3;
 
@@ -75,8 +78,6 @@ fn try_all(roots: &Roots, patches: &[PatchView]) -> Result<Calibration, String> 
     let (function, address) = function(roots, &types, patches)?;
     let before = program_ids();
     let mut counters = CountersAlone::load(roots).map_err(|error| error.to_string())?;
-    // What is called for the first time takes longer.
-    let _ = per_call();
     let plain_ns = per_call();
     let mut during = before.clone();
     let mut trial = |kind| {
@@ -204,13 +205,18 @@ fn unjudged(kind: CountKind, outcome: Counted) -> CounterTrial {
     }
 }
 
-/// Makes the calls; the nanoseconds for one.
+/// Makes all calls; gives the nanoseconds that one took.
 fn per_call() -> f64 {
+    call(UNTIMED);
     let started = Instant::now();
-    for _ in 0..CALLS {
+    call(CALLS - UNTIMED);
+    started.elapsed().as_secs_f64() * 1e9 / f64::from(CALLS - UNTIMED)
+}
+
+fn call(times: u32) {
+    for _ in 0..times {
         std::hint::black_box(getppid());
     }
-    started.elapsed().as_secs_f64() * 1e9 / f64::from(CALLS)
 }
 
 /// How many of our programs are still there; `None` where that is not known.

@@ -20,7 +20,15 @@ pub fn doctor(report: &Report, style: &Style) -> String {
     let mut page = Page::new(style);
     headline(&mut page, report);
     offers(&mut page, &report.offers);
-    if report.standing != Standing::NoLivepatch {
+    if report.standing == Standing::NoLivepatch {
+        page.blank();
+        page.paragraph(
+            0,
+            &[plain(
+                "No hook is chosen for any fact: there is nothing to watch.",
+            )],
+        );
+    } else {
         facts(&mut page, report);
     }
     if let Some(calibration) = &report.calibration {

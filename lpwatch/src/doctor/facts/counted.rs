@@ -14,8 +14,8 @@ pub(super) fn calls(rule: &Rule, known: &Known) -> ChosenHook {
     match (&known.sharing, known.kprobes) {
         (Ok(()), kprobes) => {
             let elsewhere = if kprobes {
-                "kprobes: on functions of modules, which an fentry would hold, on functions not \
-                 patched yet, and where fentry is refused"
+                "kprobes on functions of modules, which an fentry would hold, on functions not \
+                 patched yet, and wherever fentry is refused"
             } else {
                 "none: functions of modules, and those not patched yet, are not counted"
             };
