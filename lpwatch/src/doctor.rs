@@ -19,7 +19,7 @@ use crate::{
     kernel::{Roots, btf::KernelBtf, offers::Offers},
     model::{
         PatchView, Snapshot,
-        doctor::{Report, SCHEMA_VERSION},
+        doctor::{Calibration, ChosenHook, Report, SCHEMA_VERSION},
     },
     probe::{self, SHARING_MARKER},
 };
@@ -54,20 +54,7 @@ pub fn examine(options: &Options, daemon: Option<&Snapshot>) -> Result<Report, E
         .calibrate
         .then(|| calibrate::calibrate(options, &host, &patches));
     if let Some(calibration) = &calibration {
-        let counts = calibration
-            .trials
-            .iter()
-            .all(|trial| trial.outcome.is_good());
-        let tried = calibration
-            .trials
-            .iter()
-            .any(|trial| trial.counted.is_some());
-        for fact in chosen
-            .iter_mut()
-            .filter(|fact| fact.fact == "calls" && tried)
-        {
-            fact.works = Some(counts);
-        }
+        prove(&mut chosen, calibration);
     }
     let offers = offers::all(&host, probe::is_built(), ARCH);
     let (standing, summary) = standing::judge(&Grounds {
@@ -96,6 +83,17 @@ pub fn examine(options: &Options, daemon: Option<&Snapshot>) -> Result<Report, E
     })
 }
 
+/// What a calibration says of the counters.
+fn prove(facts: &mut [ChosenHook], calibration: &Calibration) {
+    let trials = &calibration.trials;
+    if trials.iter().all(|trial| trial.counted.is_none()) {
+        return;
+    }
+    for fact in facts.iter_mut().filter(|fact| fact.fact == "calls") {
+        fact.works = Some(trials.iter().all(|trial| trial.outcome.is_good()));
+    }
+}
+
 fn known(host: &Offers, btf: Option<&KernelBtf>, looked: &Looked) -> Known {
     let Looked {
         by,
@@ -103,6 +101,7 @@ fn known(host: &Offers, btf: Option<&KernelBtf>, looked: &Looked) -> Known {
         tasks,
         programs,
         new_code,
+        daemon,
         ..
     } = looked;
     let marked = btf.map_or_else(
@@ -117,12 +116,19 @@ fn known(host: &Offers, btf: Option<&KernelBtf>, looked: &Looked) -> Known {
         hooks: hooks.clone(),
         sharing: probe::sharing(marked).map_err(str::to_owned),
         kprobes: host.kprobe_events && armed,
-        addresses: shown,
+        // A daemon may see more than whoever asks it.
+        addresses: shown || daemon.is_some(),
         tasks: tasks.clone(),
         programs: programs.clone(),
         new_code: new_code.clone(),
-        log: hooks::unread(&host.log, "/dev/kmsg"),
-        patch_state: hooks::unread(&host.patch_state, "/proc/1/patch_state"),
+        log: daemon.as_ref().map_or_else(
+            || hooks::unread(&host.log, "/dev/kmsg"),
+            |daemon| daemon.log.clone(),
+        ),
+        patch_state: match daemon {
+            Some(_) => Ok(()),
+            None => hooks::unread(&host.patch_state, "/proc/1/patch_state"),
+        },
     }
 }
 
@@ -130,4 +136,49 @@ fn known(host: &Offers, btf: Option<&KernelBtf>, looked: &Looked) -> Known {
 fn in_transition(patches: &[PatchView]) -> Option<&str> {
     let patch = patches.iter().find(|patch| patch.in_transition)?;
     Some(&patch.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::doctor::{ChosenBy, HookKind, Standing};
+
+    #[test]
+    fn a_recorded_tree_is_judged_without_touching_this_host() {
+        let folder = tempfile::tempdir().unwrap();
+        for (path, content) in [
+            ("sys/kernel/livepatch/lp/enabled", "1\n"),
+            ("sys/kernel/livepatch/lp/transition", "0\n"),
+            ("proc/sys/kernel/osrelease", "5.10.0-test\n"),
+            ("proc/sys/kernel/ftrace_enabled", "1\n"),
+            ("proc/1/patch_state", "-1\n"),
+            ("proc/kallsyms", "ffffffff81000000 T klp_init_transition\n"),
+        ] {
+            let path = folder.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, content).unwrap();
+        }
+        let options = Options {
+            roots: Roots {
+                sysfs: folder.path().join("sys"),
+                procfs: folder.path().join("proc"),
+            },
+            calibrate: true,
+            ..Options::default()
+        };
+        let report = examine(&options, None).unwrap();
+        assert_eq!(report.kernel, "5.10.0-test");
+        assert_eq!(report.chosen_by, ChosenBy::Policy);
+        assert!(report.notes[0].contains("a recorded tree is read"));
+        // There is no BTF in it.
+        assert_eq!(report.standing, Standing::Lacking);
+        let kind = |name: &str| {
+            let mut facts = report.facts.iter();
+            facts.find(|fact| fact.fact == name).unwrap().kind
+        };
+        assert_eq!(kind("tasks"), HookKind::Procfs);
+        assert_eq!(kind("calls"), HookKind::None);
+        let calibration = report.calibration.unwrap();
+        assert!(calibration.not_tried.unwrap().contains("recorded tree"));
+    }
 }

@@ -1,5 +1,7 @@
 //! `lpwatch doctor`: what this host offers, and what was chosen for it.
 
+use std::io::IsTerminal;
+
 use crate::{
     doctor::{Options, examine},
     exit::Exit,
@@ -51,6 +53,9 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
         no_bpf: globals.no_bpf,
         calibrate: args.calibrate,
     };
+    if !output.is_json() && std::io::stderr().is_terminal() {
+        eprintln!("Looking at what this host offers; attaching hooks takes a moment.");
+    }
     let mut report = examine(&options, daemon.as_ref())?;
     report.notes.extend(note);
     if output.is_json() {

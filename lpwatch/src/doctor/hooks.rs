@@ -28,7 +28,15 @@ pub(super) struct Looked {
     pub tasks: Result<(), String>,
     pub programs: Result<(), String>,
     pub new_code: Result<(), String>,
+    /// What a daemon can read, where one was asked.
+    pub daemon: Option<DaemonReads>,
     pub notes: Vec<String>,
+}
+
+/// What a daemon can read that whoever asks it may not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct DaemonReads {
+    pub log: Result<(), String>,
 }
 
 /// Finds out which hooks serve here, in the way that harms least.
@@ -79,14 +87,19 @@ fn of_daemon(snapshot: &Snapshot) -> Looked {
         Source::Bpf => Ok(snapshot.probes.clone()),
         Source::Procfs => Err("the daemon that runs uses no BPF".to_owned()),
     };
+    let mut probes = snapshot.probes.iter();
+    let log = probes.any(|probe| probe.fact == "log" && probe.attached);
+    let reads = DaemonReads {
+        log: log
+            .then_some(())
+            .ok_or_else(|| "the daemon cannot read the kernel log".to_owned()),
+    };
     Looked {
         by: ChosenBy::Daemon,
-        seconds: None,
         hooks,
-        tasks: Ok(()),
-        programs: Ok(()),
-        new_code: Ok(()),
+        daemon: Some(reads),
         notes,
+        ..Looked::without("")
     }
 }
 
@@ -135,7 +148,6 @@ fn tried(iterator: &mut TaskIterator, hooks: &Hooks) -> Looked {
     let now = Clocks::now().boot;
     Looked {
         by: ChosenBy::Attaching,
-        seconds: None,
         hooks: Ok(hooks.probes.clone()),
         tasks: iterator
             .look(Direction::Patching, now, false)
@@ -143,7 +155,7 @@ fn tried(iterator: &mut TaskIterator, hooks: &Hooks) -> Looked {
             .map_err(words),
         programs: iterator.programs().map(drop).map_err(words),
         new_code: iterator.patched_functions().map(drop).map_err(words),
-        notes: Vec::new(),
+        ..Looked::without("")
     }
 }
 
@@ -157,6 +169,7 @@ impl Looked {
             tasks: Ok(()),
             programs: Ok(()),
             new_code: Ok(()),
+            daemon: None,
             notes: Vec::new(),
         }
     }
@@ -188,6 +201,7 @@ mod tests {
         assert_eq!(looked.by, ChosenBy::Daemon);
         assert_eq!(looked.hooks, Ok(snapshot.probes.clone()));
         assert_eq!(looked.notes.len(), 2);
+        assert!(looked.daemon.unwrap().log.is_err());
         snapshot.source = Source::Procfs;
         let looked = look(&Options::default(), &whole(), None, &[], Some(&snapshot));
         assert!(looked.hooks.unwrap_err().contains("daemon"));
