@@ -3,8 +3,10 @@
 //! The kernel is read by [`kernel`] (as files) and [`probe`] (by BPF);
 //! [`engine`] puts each patching system into the terms of [`model`], whose
 //! `Snapshot` is the one value that [`daemon`], [`commands`] and [`render`]
-//! show. [`doctor`] tells what a host offers and what is chosen for it.
+//! show. [`doctor`] tells what a host offers and what is chosen for it; [`check`]
+//! whether a patch can be loaded safely.
 
+pub mod check;
 pub mod commands;
 pub mod daemon;
 pub mod doctor;

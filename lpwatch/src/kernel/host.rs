@@ -8,7 +8,7 @@ use rustix::time::{ClockId, Timespec, clock_gettime};
 use super::{Roots, config::KernelConfig};
 
 /// Names of the running host and kernel, as of `uname(2)`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Host {
     /// `uname -n`.
     pub node: String,

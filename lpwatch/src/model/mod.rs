@@ -7,6 +7,7 @@
 mod advice;
 mod blocker;
 pub mod calls;
+pub mod check;
 mod classify;
 #[cfg(test)]
 mod classify_tests;

@@ -1,0 +1,75 @@
+//! Another transition is under way.
+
+use crate::{
+    check::Ground,
+    model::{
+        check::{CheckFinding, Refusal},
+        snapshot::Severity,
+    },
+};
+
+use super::Rule;
+
+const EBUSY: u32 = 16;
+
+pub(super) const RULE: Rule = Rule {
+    id: "busy",
+    title: "no other transition is under way",
+    background: "\
+The kernel takes one transition at a time. While another patch is being applied or removed, \
+loading a patch fails with EBUSY, whatever the two patches change.",
+    sources: &["kernel/livepatch/core.c, __klp_enable_patch (5.10 to 7.3)"],
+    judge,
+};
+
+fn judge(ground: &Ground<'_>) -> Vec<CheckFinding> {
+    if ground.is_loaded {
+        return Vec::new();
+    }
+    let patches = ground.facts.patches.iter().flatten();
+    let busy = patches.filter(|patch| patch.in_transition);
+    let found = busy.map(|patch| CheckFinding {
+        rule: RULE.id.to_owned(),
+        severity: Severity::Danger,
+        text: format!(
+            "{} is in transition: the kernel would refuse this patch (EBUSY).",
+            patch.name
+        ),
+        evidence: vec![format!(
+            "/sys/kernel/livepatch/{}/transition is 1",
+            patch.name
+        )],
+        remedy: vec![
+            format!("Wait for its end: lpwatch wait {}", patch.name),
+            "If it is stuck: lpwatch tasks".to_owned(),
+        ],
+        refusal: Some(Refusal { errno: EBUSY }),
+    });
+    found.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{check::facts::Facts, check::rules::samples, model::PatchView};
+
+    fn judged(patches: Vec<PatchView>) -> Vec<CheckFinding> {
+        let facts = Facts {
+            patches: Some(patches),
+            ..Facts::default()
+        };
+        judge(&samples::ground(&samples::patch(&["f"]), &facts))
+    }
+
+    #[test]
+    fn only_a_transition_is_in_the_way() {
+        assert!(judged(Vec::new()).is_empty());
+        assert!(judged(vec![samples::loaded("p", &["f"])]).is_empty());
+        let mut moving = samples::loaded("p", &["f"]);
+        moving.in_transition = true;
+        let found = judged(vec![samples::loaded("q", &[]), moving]);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].refusal, Some(Refusal { errno: EBUSY }));
+        assert!(found[0].text.starts_with("p is"), "{}", found[0].text);
+    }
+}

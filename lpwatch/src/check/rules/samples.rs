@@ -1,0 +1,66 @@
+//! Plain values for the tests of the rules.
+
+use crate::{
+    check::{Ground, facts::Facts},
+    kernel::patch_file::{Machine, MadeBy, Modinfo, PatchFile, PatchObject, PatchedFunction},
+    model::{EngineKind, ObjectView, PatchView},
+};
+
+/// A patch file that changes these functions of vmlinux.
+pub(super) fn patch(functions: &[&str]) -> PatchFile {
+    PatchFile {
+        name: "fix".to_owned(),
+        modinfo: Modinfo {
+            livepatch: true,
+            ..Modinfo::default()
+        },
+        machine: Machine::X86_64,
+        build_id: None,
+        signed: false,
+        made_by: Some(MadeBy::HandWritten),
+        replace: Some(false),
+        objects: vec![PatchObject {
+            name: "vmlinux".to_owned(),
+            functions: functions
+                .iter()
+                .map(|name| PatchedFunction {
+                    name: (*name).to_owned(),
+                    sympos: 0,
+                    new_function: Some(format!("new_{name}")),
+                })
+                .collect(),
+            callbacks: Vec::new(),
+        }],
+        states: Vec::new(),
+        shadow_variables: false,
+        unread: Vec::new(),
+    }
+}
+
+pub(super) fn ground<'a>(patch: &'a PatchFile, facts: &'a Facts) -> Ground<'a> {
+    Ground {
+        patch,
+        facts,
+        is_loaded: false,
+    }
+}
+
+/// A loaded patch that changes these functions of vmlinux.
+pub(super) fn loaded(name: &str, functions: &[&str]) -> PatchView {
+    PatchView {
+        name: name.to_owned(),
+        engine: EngineKind::Livepatch,
+        enabled: true,
+        in_transition: false,
+        replace: Some(false),
+        stack_order: None,
+        objects: vec![ObjectView {
+            name: "vmlinux".to_owned(),
+            patched: Some(true),
+            functions: functions
+                .iter()
+                .map(|name| ((*name).to_owned(), 1))
+                .collect(),
+        }],
+    }
+}
