@@ -13,7 +13,7 @@ use aya_ebpf::{
 };
 use lpwatch_common::{
     COMM_LEN,
-    task::{MAX_FRAMES, RECORD_TASK, RECORD_TOTALS, TaskRecord},
+    task::{MAX_FRAMES, RECORD_TASK, RECORD_TOTALS, TARGET_ALL, TaskRecord},
     transition::{DIRECTION_PATCHING, DIRECTION_UNPATCHING},
 };
 
@@ -145,8 +145,8 @@ fn is_remaining(patch_state: i32) -> bool {
     let Some(&target) = TASK_TARGET.get(0) else {
         return false;
     };
-    (patch_state == DIRECTION_PATCHING || patch_state == DIRECTION_UNPATCHING)
-        && patch_state != target
+    let in_transition = patch_state == DIRECTION_PATCHING || patch_state == DIRECTION_UNPATCHING;
+    target == TARGET_ALL || (in_transition && patch_state != target)
 }
 
 fn totals(seen: u32, remaining: u32) -> TaskRecord {

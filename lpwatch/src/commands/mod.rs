@@ -2,6 +2,7 @@
 
 mod args;
 mod calls;
+mod check;
 mod completions;
 mod counted;
 mod daemon;
@@ -46,12 +47,13 @@ Examples:
   lpwatch wait --timeout 5m           return the moment the transition ends
   lpwatch calls                       how often old and new code is called
   lpwatch verify                      whether the new code really runs
+  lpwatch check fix.ko                whether it is safe to load this patch
   lpwatch doctor                      what this host offers, and what it lacks
 
 Exit codes:
   0 all well   10 in transition   11 stalled   12 reversed or failed   124 timed out
   1 error       2 usage            3 no permission    4 this kernel cannot
-  13 a danger was found (calls, verify)   14 only a warning (with --strict)";
+  13 a danger was found   14 only a warning (check, verify: with --strict)";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -61,6 +63,7 @@ enum Command {
     Wait(wait::Args),
     Calls(calls::Args),
     Verify(verify::Args),
+    Check(check::Args),
     Daemon(daemon::Args),
     Doctor(doctor::Args),
     Completions(completions::Args),
@@ -93,6 +96,7 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Explain(args) => block_on(explain::run(&globals, &args)),
         Command::Wait(args) => block_on(wait::run(&globals, &args)),
         Command::Calls(args) => block_on(calls::run(&globals, &args)),
+        Command::Check(args) => check::run(&globals, &args),
         Command::Verify(args) => block_on(verify::run(&globals, &args)),
         Command::Daemon(args) => block_on(daemon::run(&globals, &args)),
         Command::Doctor(args) => block_on(doctor::run(&globals, &args)),

@@ -24,7 +24,7 @@ use super::{
     call_source::CallSource,
     folder_watch::FolderWatch,
     log_source::LogSource,
-    task_source::TaskSource,
+    task_source::{Looked, TaskSource},
     watch_list::{Resolved, WatchList},
 };
 
@@ -115,6 +115,27 @@ impl Observer {
         observer.refresh()?;
         observer.await_verdicts()?;
         Ok(observer)
+    }
+
+    /// Gets ready for looks at all tasks, in no transition: no hooks, no log.
+    #[must_use]
+    pub fn for_looks(options: &ObserverOptions) -> Self {
+        let load = || load_task_iterator(&options.roots, false);
+        let (iterator, probes, note) = match bpf_or_why_not(options, load) {
+            Ok((iterator, probes)) => (Some(iterator), probes, None),
+            Err(note) => (None, Vec::new(), note),
+        };
+        Self::new(options, iterator, probes, note, None)
+    }
+
+    /// The BPF side, where there is one.
+    pub fn iterator(&mut self) -> Option<&mut TaskIterator> {
+        self.tasks.iterator()
+    }
+
+    /// Looks into every task there is.
+    pub fn look_at_all(&mut self) -> Looked {
+        self.tasks.look_at_all(&self.roots, Clocks::now().boot)
     }
 
     /// Gives the kernel, which looks at all tasks about once a second, the time

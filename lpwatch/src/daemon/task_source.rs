@@ -15,12 +15,15 @@ use crate::{
         evidence::{Evidence, ForeignFrame, Frame, Suspect},
         snapshot::{Probe, Source},
     },
-    probe::{CulpritFinder, SeenTask, TaskIterator, state_letter},
+    probe::{CulpritFinder, SeenTask, TaskIterator, Wanted, state_letter},
 };
 
 /// Tasks that /proc is asked about one by one; beyond it, only what the pass
 /// over all tasks gave is known.
 const ASKED: usize = 1024;
+
+/// The same where all tasks of the host are wanted, once.
+const ASKED_OF_ALL: usize = 65_536;
 
 /// Who holds a program is asked of every process in turn, so not every second.
 const KNOWN_FOR: Duration = Duration::from_secs(10);
@@ -35,7 +38,7 @@ pub(super) struct TaskSource {
 
 /// A look, and what was missing from it.
 #[derive(Debug, Default)]
-pub(super) struct Looked {
+pub struct Looked {
     pub sample: Option<TaskSample>,
     pub notes: Vec<String>,
 }
@@ -96,18 +99,31 @@ impl TaskSource {
         at: Duration,
         into: bool,
     ) -> Looked {
+        self.look_at(roots, Wanted::Left(direction), at, into)
+    }
+
+    /// Looks into every task, in a transition or not: the sample has all of
+    /// them, as if all were left by a patch that is being applied.
+    pub fn look_at_all(&mut self, roots: &Roots, at: Duration) -> Looked {
+        self.look_at(roots, Wanted::All, at, true)
+    }
+
+    fn look_at(&mut self, roots: &Roots, wanted: Wanted, at: Duration, into: bool) -> Looked {
+        let most = asked(wanted);
         let mut notes = Vec::new();
         if let Some(iterator) = &mut self.iterator {
-            match iterator.look(direction, at, into) {
+            match iterator.look(wanted, at, into) {
                 Ok(look) => {
                     let switched = iterator.switched();
-                    notes.extend(not_all(look.remaining.len(), into));
-                    let mut remaining = self.with_evidence(roots, look.remaining, into, &mut notes);
+                    notes.extend(not_all(look.remaining.len(), into, most));
+                    let asked = if into { most } else { 0 };
+                    let mut remaining =
+                        self.with_evidence(roots, look.remaining, asked, &mut notes);
                     self.name_suspects(roots, &mut remaining, at, &mut notes);
                     let total = look.total;
                     let sample = TaskSample {
                         at,
-                        direction,
+                        direction: direction_of(wanted),
                         total,
                         remaining,
                         switched,
@@ -120,10 +136,10 @@ impl TaskSource {
                 Err(error) => notes.push(format!("The tasks were read from /proc: {error}.")),
             }
         }
-        let (mut sample, note) = look_at_procfs(roots, direction, at, into);
+        let (mut sample, note) = look_at_procfs(roots, wanted, at, into);
         notes.extend(note);
         if let Some(sample) = &mut sample {
-            notes.extend(not_all(sample.remaining.len(), into));
+            notes.extend(not_all(sample.remaining.len(), into, most));
             self.name_suspects(roots, &mut sample.remaining, at, &mut notes);
         }
         Looked { sample, notes }
@@ -168,7 +184,7 @@ impl TaskSource {
         &mut self,
         roots: &Roots,
         tasks: Vec<SeenTask>,
-        into: bool,
+        most: usize,
         notes: &mut Vec<String>,
     ) -> Vec<TaskOnOldCode> {
         let addresses = tasks.iter().flat_map(|task| task.stack.iter().copied());
@@ -183,10 +199,10 @@ impl TaskSource {
         }
         let tasks = tasks.into_iter().enumerate();
         let tasks = tasks.map(|(index, task)| {
-            let mut task = self.task(roots, task, into && index < ASKED);
+            let mut task = self.task(roots, task, index < most);
             // Of the others nothing but the kernel's answer can be known.
-            let known = index < ASKED || task.evidence.answers.is_some();
-            task.evidence.looked = into && known;
+            let known = index < most || task.evidence.answers.is_some();
+            task.evidence.looked = most > 0 && known;
             task
         });
         tasks.collect()
@@ -228,10 +244,25 @@ impl TaskSource {
 }
 
 /// What to say of more tasks than are looked into one by one.
-fn not_all(left: usize, into: bool) -> Option<String> {
-    (into && left > ASKED).then(|| {
-        format!("Only the first {ASKED} of the {left} tasks left were looked into one by one.")
-    })
+fn not_all(left: usize, into: bool, most: usize) -> Option<String> {
+    (into && left > most)
+        .then(|| format!("Only the first {most} of {left} tasks were looked into one by one."))
+}
+
+/// How many tasks are asked about one by one.
+fn asked(wanted: Wanted) -> usize {
+    match wanted {
+        Wanted::Left(_) => ASKED,
+        Wanted::All => ASKED_OF_ALL,
+    }
+}
+
+/// The direction of a sample.
+fn direction_of(wanted: Wanted) -> Direction {
+    match wanted {
+        Wanted::Left(direction) => direction,
+        Wanted::All => Direction::Patching,
+    }
 }
 
 fn suspects(finder: &mut CulpritFinder, stack: &[Frame]) -> Vec<Suspect> {
@@ -281,11 +312,15 @@ fn namespaces(roots: &Roots, tgid: u32, tid: u32, skip: bool) -> Evidence {
 
 fn look_at_procfs(
     roots: &Roots,
-    direction: Direction,
+    wanted: Wanted,
     at: Duration,
     into: bool,
 ) -> (Option<TaskSample>, Option<String>) {
-    let listing = match read_tasks(roots, direction.target_state()) {
+    let target = match wanted {
+        Wanted::Left(direction) => Some(direction.target_state()),
+        Wanted::All => None,
+    };
+    let listing = match read_tasks(roots, target) {
         Ok(listing) => listing,
         Err(error) => return (None, Some(unread(&error))),
     };
@@ -297,12 +332,12 @@ fn look_at_procfs(
     });
     let remaining = listing.remaining.into_iter().enumerate();
     let remaining = remaining.map(|(index, task)| {
-        let ask = into && index < ASKED;
+        let ask = into && index < asked(wanted);
         procfs_task(roots, task, ask)
     });
     let sample = TaskSample {
         at,
-        direction,
+        direction: direction_of(wanted),
         total: listing.total,
         remaining: remaining.collect(),
         switched: None,

@@ -47,14 +47,14 @@ pub struct TaskListing {
 
 /// Walks all threads; `target` is the state the transition leads to: 1 when
 /// patching, 0 when unpatching. Remaining is who has the other of these two
-/// (-1 is "in no transition"). Under `hidepid` other users' threads are not
+/// (-1 is "in no transition"); without a target, every thread. Under `hidepid` other users' threads are not
 /// seen at all.
 ///
 /// # Errors
 /// procfs cannot be walked; every thread's state is closed to the caller
 /// ([`ReadError::NoPermission`]); or there is no such file at all
 /// ([`ReadError::NoPatchState`]). A thread that ends meanwhile is no error.
-pub fn read_tasks(roots: &Roots, target: i32) -> Result<TaskListing, ReadError> {
+pub fn read_tasks(roots: &Roots, target: Option<i32>) -> Result<TaskListing, ReadError> {
     let mut walk = Walk::new(&roots.procfs, target);
     let procfs = open_directory(CWD, &roots.procfs)
         .map_err(|error| ReadError::from_io(&roots.procfs, error.into(), REMEDY))?;
@@ -78,7 +78,8 @@ impl From<Errno> for Failure {
 
 struct Walk<'a> {
     procfs: &'a Path,
-    target: i32,
+    /// `None`: every thread is wanted.
+    target: Option<i32>,
     listing: TaskListing,
     /// Threads with no `patch_state`: ended meanwhile, or no such kernel.
     absent: u32,
@@ -90,7 +91,7 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn new(procfs: &'a Path, target: i32) -> Self {
+    fn new(procfs: &'a Path, target: Option<i32>) -> Self {
         Self {
             procfs,
             target,
@@ -135,7 +136,11 @@ impl<'a> Walk<'a> {
             }
             Err(errno) => return Err(errno.into()),
         };
-        if matches!(state, 0 | 1) && state != self.target {
+        let in_transition = matches!(state, 0 | 1);
+        if self
+            .target
+            .is_none_or(|target| in_transition && state != target)
+        {
             let stat = match self.read(threads, tid, "stat") {
                 Ok(text) => stat::parse(text),
                 Err(Errno::NOENT | Errno::SRCH) => return Ok(()),

@@ -14,6 +14,7 @@ mod classify_tests;
 pub mod doctor;
 mod event;
 pub mod evidence;
+pub mod foresee;
 mod next_steps;
 mod phase;
 mod remaining;

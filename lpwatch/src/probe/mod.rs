@@ -29,4 +29,4 @@ pub use patch_walk::PatchedFunction;
 pub use plan::{SHARING_MARKER, hooked_functions, is_built, planned, sharing};
 pub use programs::{ForeignProgram, Programs};
 pub use readable::Readable;
-pub use tasks::{Look, SeenTask, TaskIterator, state_letter};
+pub use tasks::{Look, SeenTask, TaskIterator, Wanted, state_letter};

@@ -12,7 +12,7 @@ use aya::{
     programs::Iter,
 };
 use lpwatch_common::task::{
-    MAX_FRAMES, MAX_STACKS, PF_KTHREAD, RECORD_TASK, RECORD_TOTALS, TaskRecord,
+    MAX_FRAMES, MAX_STACKS, PF_KTHREAD, RECORD_TASK, RECORD_TOTALS, TARGET_ALL, TaskRecord,
 };
 
 use crate::model::{Direction, evidence::Answers, snapshot::SwitchedBy};
@@ -32,12 +32,21 @@ pub struct TaskIterator {
     pub(super) walks_patches: bool,
 }
 
+/// Which tasks a look is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Those that a transition in this direction has left.
+    Left(Direction),
+    /// All there are.
+    All,
+}
+
 /// One pass over all tasks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Look {
     /// Tasks seen.
     pub total: u32,
-    /// Those still on old code.
+    /// Those that were wanted.
     pub remaining: Vec<SeenTask>,
 }
 
@@ -91,19 +100,22 @@ impl TaskIterator {
         Some(verdicts.switched())
     }
 
-    /// One pass over all tasks: who has not switched in this direction, and
-    /// with which stack.
+    /// One pass over all tasks: who of them is wanted, and with which stack.
     ///
     /// # Errors
     /// [`ProbeError`] if the kernel refuses the pass or breaks it off.
     pub fn look(
         &mut self,
-        direction: Direction,
+        wanted: Wanted,
         at: Duration,
         with_stacks: bool,
     ) -> Result<Look, ProbeError> {
-        let stacks = if with_stacks { MAX_STACKS } else { 0 };
-        for (index, value) in [(0, direction.target_state()), (1, stacks)] {
+        let (target, most) = match wanted {
+            Wanted::Left(direction) => (direction.target_state(), MAX_STACKS),
+            Wanted::All => (TARGET_ALL, i32::MAX),
+        };
+        let stacks = if with_stacks { most } else { 0 };
+        for (index, value) in [(0, target), (1, stacks)] {
             self.target
                 .set(index, value, 0)
                 .map_err(|error| fail(&error))?;

@@ -5,6 +5,7 @@
 //! hostile: they pass through [`style::Style::text`] before they are shown.
 
 pub mod calls;
+pub mod check;
 pub mod doctor;
 pub mod explain;
 pub mod json;

@@ -9,7 +9,13 @@ pub mod tasks;
 
 pub use gather::{How, gather};
 
-use crate::{kernel::host::Host, model::PatchView};
+use crate::{
+    kernel::{
+        host::Host,
+        patch_file::{Machine, Modinfo, PatchFile, PatchObject, PatchedFunction},
+    },
+    model::{EngineKind, ObjectView, PatchView},
+};
 
 /// All facts about a host that matter for one patch.
 #[derive(Clone, Debug, Default)]
@@ -23,4 +29,62 @@ pub struct Facts {
     pub tasks: tasks::TaskFacts,
     /// What could not be looked at, a sentence each.
     pub notes: Vec<String>,
+}
+
+/// The patch as sysfs would show it.
+#[must_use]
+pub fn as_view(patch: &PatchFile) -> PatchView {
+    let objects = patch.objects.iter().map(|object| ObjectView {
+        name: object.name.clone(),
+        patched: None,
+        functions: object
+            .functions
+            .iter()
+            .map(|function| (function.name.clone(), function.sympos.max(1)))
+            .collect(),
+    });
+    PatchView {
+        name: patch.name.clone(),
+        engine: EngineKind::Livepatch,
+        enabled: false,
+        in_transition: false,
+        replace: patch.replace,
+        stack_order: None,
+        objects: objects.collect(),
+    }
+}
+
+/// A loaded patch as far as sysfs shows what its file held.
+#[must_use]
+pub fn as_file(patch: &PatchView) -> PatchFile {
+    let objects = patch.objects.iter().map(|object| PatchObject {
+        name: object.name.clone(),
+        functions: object
+            .functions
+            .iter()
+            .map(|(name, sympos)| PatchedFunction {
+                name: name.clone(),
+                sympos: *sympos,
+                new_function: None,
+            })
+            .collect(),
+        callbacks: Vec::new(),
+    });
+    PatchFile {
+        name: patch.name.clone(),
+        modinfo: Modinfo {
+            livepatch: true,
+            ..Modinfo::default()
+        },
+        // The kernel has taken it, so this is not judged.
+        machine: Machine::of_this_host().unwrap_or(Machine::X86_64),
+        build_id: None,
+        signed: false,
+        made_by: None,
+        replace: patch.replace,
+        objects: objects.collect(),
+        states: Vec::new(),
+        shadow_variables: false,
+        unread: Vec::new(),
+    }
 }

@@ -1,5 +1,119 @@
 //! What all tasks do, in several looks.
 
+use std::collections::BTreeMap;
+
+use crate::model::{Culprit, check::Obstacle, foresee::Foreseen};
+
 /// Facts for the rules `will_block` and `wont_switch`.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct TaskFacts {}
+pub struct TaskFacts {
+    /// How often all tasks were looked at; 0 where they could not be.
+    pub looks: u32,
+    /// Tasks there were at the last look.
+    pub total: u32,
+    /// Seconds from the first look to the last.
+    pub seconds: f64,
+    /// Those that something was in the way of, in any look.
+    pub tasks: Vec<Observed>,
+    /// CPUs without a tick, as the kernel lists them (`nohz_full`).
+    pub nohz_full: Option<String>,
+    /// Calls per second of functions to be patched, where that was counted.
+    pub rates: BTreeMap<String, f64>,
+}
+
+/// A task that something was in the way of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Observed {
+    pub tid: u32,
+    pub tgid: u32,
+    pub comm: String,
+    pub kthread: bool,
+    pub obstacle: Obstacle,
+    pub function: Option<String>,
+    pub program: Option<Culprit>,
+    /// In how many looks this was so.
+    pub seen: u32,
+}
+
+impl TaskFacts {
+    /// Takes in what one look foresees.
+    pub fn add(&mut self, total: u32, foreseen: Vec<Foreseen>) {
+        self.looks += 1;
+        self.total = total;
+        for task in foreseen {
+            let known = self.tasks.iter_mut().find(|known| {
+                known.tid == task.tid
+                    && known.obstacle == task.obstacle
+                    && known.function == task.function
+            });
+            match known {
+                Some(known) => known.seen += 1,
+                None => self.tasks.push(Observed::of(task)),
+            }
+        }
+    }
+
+    /// Whether a task was found so in every look. One look alone shows nothing
+    /// that lasts.
+    #[must_use]
+    pub fn is_lasting(&self, task: &Observed) -> bool {
+        task.seen == self.looks && self.looks > 1
+    }
+}
+
+impl Observed {
+    fn of(task: Foreseen) -> Self {
+        let Foreseen {
+            tid,
+            tgid,
+            comm,
+            kthread,
+            state: _,
+            obstacle,
+            function,
+            program,
+        } = task;
+        Self {
+            tid,
+            tgid,
+            comm,
+            kthread,
+            obstacle,
+            function,
+            program,
+            seen: 1,
+        }
+    }
+
+    /// The task as people name it: `kthreadd (2)`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{} ({})", self.comm, self.tid)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_add_up() {
+        let task = |tid, function: &str| Foreseen {
+            tid,
+            tgid: tid,
+            comm: "t".to_owned(),
+            kthread: false,
+            state: Some('S'),
+            obstacle: Obstacle::AsleepIn,
+            function: Some(function.to_owned()),
+            program: None,
+        };
+        let mut facts = TaskFacts::default();
+        facts.add(10, vec![task(1, "f"), task(2, "f")]);
+        assert!(!facts.is_lasting(&facts.tasks[0]), "one look shows nothing");
+        facts.add(11, vec![task(1, "f"), task(2, "g")]);
+        let seen: Vec<u32> = facts.tasks.iter().map(|task| task.seen).collect();
+        assert_eq!((seen, facts.looks, facts.total), (vec![2, 1, 1], 2, 11));
+        assert!(facts.is_lasting(&facts.tasks[0]));
+    }
+}

@@ -1,13 +1,20 @@
 //! Plain values for the tests of the rules.
 
 use crate::{
-    check::{Ground, facts::Facts},
+    check::{
+        Ground,
+        facts::{Facts, tasks::Observed},
+    },
     kernel::patch_file::{Machine, MadeBy, Modinfo, PatchFile, PatchObject, PatchedFunction},
-    model::{EngineKind, ObjectView, PatchView},
+    model::{
+        EngineKind, ObjectView, PatchView,
+        check::{CheckFinding, Obstacle},
+        snapshot::Severity,
+    },
 };
 
 /// A patch file that changes these functions of vmlinux.
-pub(super) fn patch(functions: &[&str]) -> PatchFile {
+pub(in crate::check) fn patch(functions: &[&str]) -> PatchFile {
     PatchFile {
         name: "fix".to_owned(),
         modinfo: Modinfo {
@@ -37,7 +44,7 @@ pub(super) fn patch(functions: &[&str]) -> PatchFile {
     }
 }
 
-pub(super) fn ground<'a>(patch: &'a PatchFile, facts: &'a Facts) -> Ground<'a> {
+pub(in crate::check) fn ground<'a>(patch: &'a PatchFile, facts: &'a Facts) -> Ground<'a> {
     Ground {
         patch,
         facts,
@@ -46,7 +53,7 @@ pub(super) fn ground<'a>(patch: &'a PatchFile, facts: &'a Facts) -> Ground<'a> {
 }
 
 /// A loaded patch that changes these functions of vmlinux.
-pub(super) fn loaded(name: &str, functions: &[&str]) -> PatchView {
+pub(in crate::check) fn loaded(name: &str, functions: &[&str]) -> PatchView {
     PatchView {
         name: name.to_owned(),
         engine: EngineKind::Livepatch,
@@ -63,4 +70,23 @@ pub(super) fn loaded(name: &str, functions: &[&str]) -> PatchView {
                 .collect(),
         }],
     }
+}
+
+/// A user task, found so in that many looks.
+pub(in crate::check) fn observed(tid: u32, obstacle: Obstacle, seen: u32) -> Observed {
+    Observed {
+        tid,
+        tgid: tid,
+        comm: format!("t{tid}"),
+        kthread: false,
+        obstacle,
+        function: Some("f".to_owned()),
+        program: None,
+        seen,
+    }
+}
+
+/// A danger that says nothing.
+pub(in crate::check) fn finding() -> CheckFinding {
+    super::finding(&super::busy::RULE, Severity::Danger, "No.".to_owned())
 }

@@ -33,6 +33,23 @@ impl Machine {
         }
     }
 
+    /// The processor that this program was built for; `None` for one without
+    /// live patching.
+    #[must_use]
+    pub fn of_this_host() -> Option<Self> {
+        let little_endian = cfg!(target_endian = "little");
+        match (std::env::consts::ARCH, little_endian) {
+            ("x86_64", true) => Some(Self::X86_64),
+            ("aarch64", true) => Some(Self::Aarch64),
+            ("s390x", false) => Some(Self::S390x),
+            ("powerpc64", false) => Some(Self::Ppc64),
+            ("powerpc64", true) => Some(Self::Ppc64le),
+            ("riscv64", true) => Some(Self::Riscv64),
+            ("loongarch64", true) => Some(Self::Loongarch64),
+            _ => None,
+        }
+    }
+
     /// As `uname -m` says it.
     #[must_use]
     pub fn name(self) -> &'static str {

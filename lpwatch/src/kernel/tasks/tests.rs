@@ -33,7 +33,7 @@ impl Procfs {
     fn read(&self, target: i32) -> Result<TaskListing, ReadError> {
         let procfs = self.folder.path().to_owned();
         let sysfs = procfs.clone();
-        read_tasks(&Roots { sysfs, procfs }, target)
+        read_tasks(&Roots { sysfs, procfs }, Some(target))
     }
 }
 
@@ -132,7 +132,10 @@ fn a_root_that_is_not_there_is_an_error() {
         sysfs: "/nonexistent".into(),
         procfs: "/nonexistent".into(),
     };
-    assert!(matches!(read_tasks(&roots, 1), Err(ReadError::Io { .. })));
+    assert!(matches!(
+        read_tasks(&roots, Some(1)),
+        Err(ReadError::Io { .. })
+    ));
 }
 
 #[test]

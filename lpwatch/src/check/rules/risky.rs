@@ -1,0 +1,221 @@
+//! Functions that are dangerous to patch by their nature.
+
+use crate::{
+    check::Ground,
+    model::{check::CheckFinding, snapshot::Severity},
+};
+
+use super::{Rule, finding};
+
+pub(super) const RULE: Rule = Rule {
+    id: "risky",
+    title: "no function is dangerous to patch by its nature",
+    background: "\
+Some functions cannot be patched safely even if the kernel accepts it. do_exit and what it calls \
+do not return, so a task in them never leaves old code. Functions on the way of a fork run partly \
+in the parent and partly in the child. The scheduler is on the stack of every task that sleeps, so \
+no task can switch while it is being patched. Entry code and the handlers of exceptions and NMIs \
+run before or without the bookkeeping that livepatch needs. Livepatch's own path, ftrace and \
+stop_machine are what a patch is applied with.
+
+A very hot function pays the price of ftrace's redirection at each call: about 30 to 60 ns on \
+today's processors.",
+    sources: &[
+        "Documentation/livepatch/livepatch.rst, Limitations (5.10 to 7.3)",
+        "kpatch: doc/patch-author-guide.md",
+        "kernel/livepatch/transition.c, klp_check_stack",
+    ],
+    judge,
+};
+
+/// Calls a second from which on a function is hot: at some 50 ns a call that is
+/// half a percent of a CPU.
+const HOT: f64 = 100_000.0;
+
+/// A kind of function, and why it is risky.
+struct Kind {
+    severity: Severity,
+    why: &'static str,
+    names: &'static [&'static str],
+    beginnings: &'static [&'static str],
+}
+
+const KINDS: [Kind; 6] = [
+    Kind {
+        severity: Severity::Danger,
+        why: "is on the stack of every task that sleeps: no task could switch",
+        names: &[
+            "schedule",
+            "__schedule",
+            "context_switch",
+            "__switch_to",
+            "schedule_idle",
+            "preempt_schedule",
+            "preempt_schedule_irq",
+            "preempt_schedule_common",
+            "do_idle",
+            "cpu_startup_entry",
+            "schedule_timeout",
+            "kthread",
+            "ret_from_fork",
+            "worker_thread",
+        ],
+        beginnings: &[],
+    },
+    Kind {
+        severity: Severity::Danger,
+        why: "does not return: a task in it never leaves old code",
+        names: &[
+            "do_exit",
+            "do_group_exit",
+            "do_task_dead",
+            "make_task_dead",
+            "kthread_exit",
+        ],
+        beginnings: &[],
+    },
+    Kind {
+        severity: Severity::Danger,
+        why: "is part of what a patch is applied with",
+        names: &[
+            "arch_ftrace_ops_list_func",
+            "ftrace_ops_list_func",
+            "ftrace_caller",
+            "ftrace_regs_caller",
+            "stack_trace_save_tsk_reliable",
+            "arch_stack_walk_reliable",
+            "unwind_next_frame",
+            "multi_cpu_stop",
+        ],
+        beginnings: &[
+            "klp_",
+            "__klp_",
+            "ftrace_",
+            "stop_machine",
+            "text_poke",
+            "rcu_tasks_",
+        ],
+    },
+    Kind {
+        severity: Severity::Danger,
+        why: "runs on the way into or out of the kernel, where livepatch cannot follow",
+        names: &[
+            "do_syscall_64",
+            "do_int80_syscall_32",
+            "syscall_return_slowpath",
+        ],
+        beginnings: &[
+            "asm_",
+            "exc_",
+            "entry_",
+            "irqentry_",
+            "syscall_enter_",
+            "syscall_exit_",
+            "exit_to_user_",
+            "do_fast_syscall_",
+        ],
+    },
+    Kind {
+        severity: Severity::Danger,
+        why: "runs in an NMI, where livepatch cannot follow",
+        names: &["nmi_handle", "do_nmi"],
+        beginnings: &["default_do_nmi", "nmi_", "perf_event_nmi_"],
+    },
+    Kind {
+        severity: Severity::Warning,
+        why: "runs partly in a parent and partly in its child",
+        names: &[
+            "copy_process",
+            "kernel_clone",
+            "copy_thread",
+            "dup_task_struct",
+            "_do_fork",
+        ],
+        beginnings: &["copy_thread_"],
+    },
+];
+
+fn judge(ground: &Ground<'_>) -> Vec<CheckFinding> {
+    let vmlinux = ground
+        .patch
+        .objects
+        .iter()
+        .filter(|object| object.name == "vmlinux");
+    let functions = vmlinux.flat_map(|object| &object.functions);
+    let mut found: Vec<CheckFinding> = functions
+        .filter_map(|function| by_nature(&function.name))
+        .collect();
+    let rates = ground.facts.tasks.rates.iter();
+    found.extend(
+        rates
+            .filter(|(_, rate)| **rate >= HOT)
+            .map(|(function, rate)| {
+                let text = format!(
+                    "{function} is called {rate:.0} times a second: patched, each call costs more."
+                );
+                finding(&RULE, Severity::Warning, text).with_remedy(vec![
+                    "Measure the load on one host before rolling it out: lpwatch calls".to_owned(),
+                ])
+            }),
+    );
+    found
+}
+
+fn by_nature(function: &str) -> Option<CheckFinding> {
+    let kind = KINDS.iter().find(|kind| {
+        kind.names.contains(&function)
+            || kind
+                .beginnings
+                .iter()
+                .any(|start| function.starts_with(start))
+    })?;
+    let text = format!("{function} {}.", kind.why);
+    Some(finding(&RULE, kind.severity, text).with_remedy(vec![
+        "Patch what calls it, or what it calls, instead; or reboot into a fixed kernel.".to_owned(),
+    ]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::{facts::Facts, rules::samples};
+
+    fn judged(functions: &[&str], facts: &Facts) -> Vec<(Severity, String)> {
+        let patch = samples::patch(functions);
+        let found = judge(&samples::ground(&patch, facts));
+        found
+            .into_iter()
+            .map(|found| (found.severity, found.text))
+            .collect()
+    }
+
+    #[test]
+    fn dangerous_ones_are_told_from_harmless_ones() {
+        let facts = Facts::default();
+        let found = judged(
+            &[
+                "do_exit",
+                "cmdline_proc_show",
+                "copy_process",
+                "klp_find_ops",
+            ],
+            &facts,
+        );
+        let severities: Vec<Severity> = found.iter().map(|found| found.0).collect();
+        assert_eq!(
+            severities,
+            [Severity::Danger, Severity::Warning, Severity::Danger]
+        );
+        assert!(judged(&["schedule_work_on_nothing", "do_exit_not"], &facts).is_empty());
+    }
+
+    #[test]
+    fn a_hot_function_is_told_with_its_rate() {
+        let mut facts = Facts::default();
+        facts.tasks.rates.insert("vfs_read".to_owned(), 250_000.0);
+        facts.tasks.rates.insert("gcd".to_owned(), 12.0);
+        let found = judged(&["vfs_read", "gcd"], &facts);
+        assert_eq!(found.len(), 1);
+        assert!(found[0].1.contains("250000"), "{}", found[0].1);
+    }
+}

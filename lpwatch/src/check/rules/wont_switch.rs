@@ -1,0 +1,241 @@
+//! Tasks that would not switch whatever is patched.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    check::{
+        Ground,
+        facts::tasks::{Observed, TaskFacts},
+    },
+    model::{
+        check::{CheckFinding, Obstacle},
+        snapshot::Severity,
+    },
+};
+
+use super::{Rule, finding, names};
+
+pub(super) const RULE: Rule = Rule {
+    id: "wont_switch",
+    title: "no task is kept from switching by something else",
+    background: "\
+Before it looks for patched functions the kernel must be able to trust a task's stack. Up to 6.18 \
+its unwinder on x86 does not know the frames of BPF programs and trampolines: a task that sleeps \
+below an fexit or fmod_ret program, whatever that traces, has an unreliable stack. Return probes \
+do the same on kernels before 6.0 or so. Such a task cannot switch before it has left that \
+function; the kernel's signal frees a user task after 15 seconds, and kernel threads not at all.
+
+A task that is on a CPU cannot be looked at. User tasks switch when they next return to user \
+mode, which on a CPU without a tick (nohz_full) can take long. A kernel thread that never sleeps \
+switches only where the kernel lets it check itself (cond_resched, 6.4 on). Threads that run \
+virtual machines come back from them at the kernel's signal.",
+    sources: &[
+        "arch/x86/kernel/unwind_orc.c, orc_find; commits ca45c84afb8c and 01bc3b6db18d (6.19)",
+        "kernel/livepatch/transition.c, klp_check_and_switch_task and __klp_sched_try_switch",
+        "live-patching mailing list 2025: fentry/fexit trampolines stall transitions",
+    ],
+    judge,
+};
+
+fn judge(ground: &Ground<'_>) -> Vec<CheckFinding> {
+    if ground.is_loaded {
+        return Vec::new();
+    }
+    let facts = &ground.facts.tasks;
+    let mut found = unreliable(facts);
+    found.extend(running(facts));
+    found.extend(vcpus(facts));
+    found.extend(tickless(facts));
+    found
+}
+
+/// By whose program or probe, and on which function.
+fn unreliable(facts: &TaskFacts) -> Vec<CheckFinding> {
+    let mut groups: BTreeMap<String, Vec<&Observed>> = BTreeMap::new();
+    for task in of(facts, Obstacle::UnreliableStack) {
+        groups.entry(culprit(task)).or_default().push(task);
+    }
+    let found = groups.iter().map(|(culprit, tasks)| {
+        let lasting = tasks.iter().any(|task| facts.is_lasting(task));
+        let severity = if lasting {
+            Severity::Danger
+        } else {
+            Severity::Warning
+        };
+        let names = names(tasks.iter().map(|task| task.name()));
+        let text = format!(
+            "The stacks of tasks asleep below {culprit} cannot be trusted ({names}): they would \
+             keep the transition from completing."
+        );
+        let remedy = vec![
+            "Stop that tracing while the patch is applied: detach the program, or end its owner."
+                .to_owned(),
+        ];
+        finding(&RULE, severity, text)
+            .with_evidence(evidence(tasks, facts, "with an unreliable stack"))
+            .with_remedy(remedy)
+    });
+    found.collect()
+}
+
+/// Who makes the stack unreliable, as far as that is known.
+fn culprit(task: &Observed) -> String {
+    let function = task
+        .program
+        .as_ref()
+        .and_then(|program| program.attached_to.as_deref())
+        .or(task.function.as_deref());
+    let on = function.map_or_else(String::new, |function| format!(" on {function}"));
+    let Some(program) = &task.program else {
+        return format!("a BPF program or return probe{on}");
+    };
+    let name = program.name.as_deref().unwrap_or("without a name");
+    let kind = program.kind.as_deref().unwrap_or("program");
+    let owner = match (&program.owner_comm, program.owner_pid, &program.pinned) {
+        (Some(comm), Some(pid), _) => format!(" of {comm} ({pid})"),
+        (_, Some(pid), _) => format!(" of process {pid}"),
+        (_, None, Some(path)) => format!(" pinned at {path}"),
+        (_, None, None) => String::new(),
+    };
+    format!("the {kind} {name}{owner}{on}")
+}
+
+fn running(facts: &TaskFacts) -> Option<CheckFinding> {
+    let busy: Vec<&Observed> = of(facts, Obstacle::Running)
+        .filter(|task| task.kthread && facts.is_lasting(task))
+        .collect();
+    if busy.is_empty() {
+        return None;
+    }
+    let names = names(busy.iter().map(|task| task.name()));
+    let text = format!(
+        "Kernel threads were on a CPU in every look ({names}): they may switch late, or not \
+         before they rest."
+    );
+    Some(
+        finding(&RULE, Severity::Warning, text)
+            .with_evidence(evidence(&busy, facts, "on a CPU"))
+            .with_remedy(vec!["Load the patch when they have less to do.".to_owned()]),
+    )
+}
+
+fn vcpus(facts: &TaskFacts) -> Option<CheckFinding> {
+    let vcpus: Vec<&Observed> = of(facts, Obstacle::KvmVcpu).collect();
+    if vcpus.is_empty() {
+        return None;
+    }
+    let names = names(vcpus.iter().map(|task| task.name()));
+    let text = format!(
+        "Threads run virtual machines ({names}): they switch when they leave the guest, at the \
+         latest at the kernel's signal."
+    );
+    Some(finding(&RULE, Severity::Note, text).with_evidence(evidence(
+        &vcpus,
+        facts,
+        "inside a virtual machine",
+    )))
+}
+
+fn tickless(facts: &TaskFacts) -> Option<CheckFinding> {
+    let cpus = facts.nohz_full.as_deref()?;
+    let text = format!(
+        "CPUs {cpus} have no tick (nohz_full): a task that stays in user mode there switches only \
+         at the kernel's signal."
+    );
+    Some(
+        finding(&RULE, Severity::Note, text)
+            .with_evidence(vec![format!("/sys/devices/system/cpu/nohz_full: {cpus}")]),
+    )
+}
+
+fn of(facts: &TaskFacts, obstacle: Obstacle) -> impl Iterator<Item = &Observed> {
+    facts
+        .tasks
+        .iter()
+        .filter(move |task| task.obstacle == obstacle)
+}
+
+fn evidence(tasks: &[&Observed], facts: &TaskFacts, how: &str) -> Vec<String> {
+    const LINES: usize = 20;
+    let lines = tasks.iter().take(LINES).map(|task| {
+        let kind = if task.kthread {
+            "kernel thread"
+        } else {
+            "task"
+        };
+        let (name, seen, looks) = (task.name(), task.seen, facts.looks);
+        format!("{kind} {name}: {how} in {seen} of {looks} looks")
+    });
+    lines.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        check::{facts::Facts, rules::samples},
+        model::Culprit,
+    };
+
+    fn judged(facts: TaskFacts) -> Vec<CheckFinding> {
+        let facts = Facts {
+            tasks: facts,
+            ..Facts::default()
+        };
+        judge(&samples::ground(&samples::patch(&["f"]), &facts))
+    }
+
+    fn looked(tasks: Vec<Observed>) -> TaskFacts {
+        TaskFacts {
+            looks: 5,
+            total: 50,
+            seconds: 5.0,
+            tasks,
+            ..TaskFacts::default()
+        }
+    }
+
+    #[test]
+    fn the_owner_of_a_foreign_program_is_named() {
+        let mut task = samples::observed(9, Obstacle::UnreliableStack, 5);
+        task.program = Some(Culprit {
+            name: Some("foreign_exit".to_owned()),
+            attached_to: Some("hrtimer_nanosleep".to_owned()),
+            owner_pid: Some(77),
+            owner_comm: Some("tracer".to_owned()),
+            ..Culprit::default()
+        });
+        let found = judged(looked(vec![task]));
+        assert_eq!(found[0].severity, Severity::Danger);
+        let text = &found[0].text;
+        assert!(
+            text.contains("foreign_exit of tracer (77) on hrtimer_nanosleep"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn busy_threads_are_worth_a_warning() {
+        let mut task = samples::observed(9, Obstacle::Running, 5);
+        assert!(
+            judged(looked(vec![task.clone()])).is_empty(),
+            "user tasks come and go"
+        );
+        task.kthread = true;
+        assert_eq!(
+            judged(looked(vec![task.clone()]))[0].severity,
+            Severity::Warning
+        );
+        task.seen = 3;
+        assert!(judged(looked(vec![task])).is_empty(), "now and then");
+    }
+
+    #[test]
+    fn what_is_only_slow_is_a_note() {
+        let mut facts = looked(vec![samples::observed(9, Obstacle::KvmVcpu, 5)]);
+        facts.nohz_full = Some("2-7".to_owned());
+        let found = judged(facts);
+        assert_eq!(found.len(), 2);
+        assert!(found.iter().all(|found| found.severity == Severity::Note));
+    }
+}

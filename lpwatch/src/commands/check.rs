@@ -1,0 +1,257 @@
+//! `lpwatch check`: whether a patch can be loaded safely, here and now.
+
+use std::{
+    io::IsTerminal,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::{
+    check::{
+        Ground, check,
+        facts::{How, gather},
+        rules,
+    },
+    daemon::observer,
+    engine,
+    error::Error,
+    exit::Exit,
+    kernel::patch_file::{PatchFile, find_in},
+    model::check::{CheckReport, Verdict},
+    render,
+};
+
+use super::{
+    args::{Globals, duration},
+    output::Output,
+    status::no_such_patch,
+};
+
+/// Tell whether it is safe to load a patch here, now.
+///
+/// Reads the module file, and holds it against this host: whether the kernel
+/// would accept it, whether it would have an effect, and which tasks would keep
+/// its transition from completing, by name. The patch is not loaded, and
+/// nothing is changed.
+///
+/// The tasks are looked at for a few seconds (--sample), as they are now: check
+/// on the host and under the load that the patch is meant for, shortly before.
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct Args {
+    /// The patch: a module file (.ko, also .gz, .xz or .zst), or the name of one
+    /// that is loaded.
+    #[arg(required_unless_present_any = ["all", "explain", "rules"])]
+    patch: Option<PathBuf>,
+
+    /// Check every patch in this folder.
+    #[arg(long, value_name = "DIR", conflicts_with = "patch")]
+    all: Option<PathBuf>,
+
+    /// Look at the tasks for this long.
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "5s")]
+    sample: Duration,
+
+    /// Exit with 14 if there are warnings only.
+    #[arg(long)]
+    strict: bool,
+
+    /// Tell the background of a rule, with its sources.
+    #[arg(long, value_name = "RULE", exclusive = true)]
+    explain: Option<String>,
+
+    /// List the rules.
+    #[arg(long, exclusive = true)]
+    rules: bool,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  lpwatch check livepatch-fix.ko              before it is loaded
+  lpwatch check --all /var/lib/kpatch/$(uname -r)
+  lpwatch check --explain will_block          what a rule is about
+  lpwatch check fix.ko -o json | jq .forecast
+
+Exit codes:
+  0 safe, or warnings without --strict   13 danger   14 with --strict: warnings
+  1 the file cannot be read              4 this kernel cannot be live-patched";
+
+pub fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
+    let output = Output::new(globals);
+    if let Some(id) = &args.explain {
+        let rule = rules::by_id(id).ok_or_else(|| unknown_rule(id))?;
+        Output::text(&render::check::explain(rule, &output.style))?;
+        return Ok(Exit::Well);
+    }
+    if args.rules {
+        Output::text(&render::check::rules(rules::ALL, &output.style))?;
+        return Ok(Exit::Well);
+    }
+    let session = Session {
+        globals,
+        args,
+        output: &output,
+    };
+    match (&args.all, &args.patch) {
+        (Some(folder), _) => session.folder(folder),
+        (None, Some(patch)) => session.one(patch),
+        // clap has seen to it.
+        (None, None) => Ok(Exit::Usage),
+    }
+}
+
+fn unknown_rule(id: &str) -> anyhow::Error {
+    let known: Vec<&str> = rules::ALL.iter().map(|rule| rule.id).collect();
+    anyhow::anyhow!("there is no rule `{id}`; there are {}", known.join(", "))
+}
+
+struct Session<'a> {
+    globals: &'a Globals,
+    args: &'a Args,
+    output: &'a Output,
+}
+
+impl Session<'_> {
+    fn one(&self, patch: &Path) -> anyhow::Result<Exit> {
+        let report = if is_file(patch) {
+            let file = PatchFile::read(patch)?;
+            self.check(&file, Some(patch))?
+        } else {
+            let name = patch.to_string_lossy();
+            self.check(&self.loaded(&name)?, None)?
+        };
+        self.print(&report)?;
+        Ok(self.exit_of(&report))
+    }
+
+    /// Goes on where a file cannot be read; the worst counts.
+    fn folder(&self, folder: &Path) -> anyhow::Result<Exit> {
+        let found = find_in(folder)
+            .map_err(|error| anyhow::anyhow!("cannot list {}: {error}", folder.display()))?;
+        if found.files.is_empty() {
+            anyhow::bail!("there is no module file (.ko) in {}", folder.display());
+        }
+        for unread in &found.unread {
+            eprintln!("lpwatch: {unread}");
+        }
+        let mut worst = if found.unread.is_empty() {
+            Exit::Well
+        } else {
+            Exit::Error
+        };
+        for (nth, path) in found.files.iter().enumerate() {
+            let exit = match PatchFile::read(path) {
+                Ok(file) if file.modinfo.livepatch => {
+                    if nth > 0 && !self.output.is_json() {
+                        Output::text("")?;
+                    }
+                    let report = self.check(&file, Some(path))?;
+                    self.print(&report)?;
+                    self.exit_of(&report)
+                }
+                // Its targets may lie beside a patch.
+                Ok(_) => continue,
+                Err(error) => {
+                    eprintln!("lpwatch: {:#}", anyhow::Error::from(error));
+                    Exit::Error
+                }
+            };
+            worst = worse(worst, exit);
+        }
+        Ok(worst)
+    }
+
+    fn check(&self, patch: &PatchFile, path: Option<&Path>) -> anyhow::Result<CheckReport> {
+        let how = How {
+            observer: self.globals.observer_options(),
+            sample: self.args.sample,
+        };
+        let progress = progress(self.output);
+        let facts = gather(&how, patch, &mut |step| {
+            progress.set_message(format!("{}: {step}", patch.name));
+        });
+        progress.finish_and_clear();
+        let facts = facts?;
+        let file = path.map(|path| path.display().to_string());
+        let ground = Ground {
+            patch,
+            facts: &facts,
+            is_loaded: path.is_none(),
+        };
+        Ok(check(&ground, file.as_deref(), &observer::now()))
+    }
+
+    /// A patch that is loaded, as sysfs has it.
+    fn loaded(&self, name: &str) -> anyhow::Result<PatchFile> {
+        let roots = self.globals.roots();
+        let patches = engine::read_all(&roots)?.unwrap_or_default();
+        let spelled = name.replace('-', "_");
+        let patch = patches
+            .iter()
+            .find(|patch| patch.name == name || patch.name == spelled)
+            .ok_or_else(|| no_such_file_or_patch(name))?;
+        Ok(crate::check::facts::as_file(patch))
+    }
+
+    fn print(&self, report: &CheckReport) -> anyhow::Result<()> {
+        if self.output.is_json() {
+            self.output.json(report)
+        } else {
+            Output::text(&render::check::check(report, &self.output.style))
+        }
+    }
+
+    fn exit_of(&self, report: &CheckReport) -> Exit {
+        let roots = self.globals.roots();
+        if !roots.sysfs.join("kernel/livepatch").is_dir() {
+            return Exit::CannotHere;
+        }
+        match report.verdict {
+            Verdict::Danger => Exit::Danger,
+            Verdict::Warning if self.args.strict => Exit::Warning,
+            Verdict::Warning | Verdict::Safe => Exit::Well,
+        }
+    }
+}
+
+/// Whether a file is meant, and not the name of a loaded patch.
+fn is_file(patch: &Path) -> bool {
+    let text = patch.to_string_lossy();
+    text.contains('/') || text.contains(".ko") || patch.exists()
+}
+
+fn no_such_file_or_patch(name: &str) -> Error {
+    match no_such_patch(name) {
+        Error::NoSuchPatch { name, known } => Error::NoSuchPatch {
+            known: format!("{known}, and there is no file of that name"),
+            name,
+        },
+        error => error,
+    }
+}
+
+/// The one that must not be overlooked.
+fn worse(one: Exit, other: Exit) -> Exit {
+    let rank = |exit: Exit| match exit {
+        Exit::Danger => 5,
+        Exit::CannotHere => 4,
+        Exit::Error => 3,
+        Exit::Warning => 2,
+        _ => 0,
+    };
+    if rank(other) > rank(one) { other } else { one }
+}
+
+fn progress(output: &Output) -> ProgressBar {
+    if output.is_json() || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}

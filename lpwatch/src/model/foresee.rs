@@ -1,0 +1,179 @@
+//! What would keep each task from switching, if a patch were being applied: the
+//! classifier of real transitions, asked beforehand.
+
+use super::{
+    Culprit, Direction, PatchView, Reason, TaskOnOldCode, TaskSample,
+    check::Obstacle,
+    classify::{Ground, classify},
+    evidence::{Evidence, Frame, Traits},
+};
+
+/// A task in the way.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Foreseen {
+    pub tid: u32,
+    pub tgid: u32,
+    pub comm: String,
+    pub kthread: bool,
+    pub state: Option<char>,
+    pub obstacle: Obstacle,
+    /// The function in the way, where one is.
+    pub function: Option<String>,
+    /// Who makes its stack unreliable.
+    pub program: Option<Culprit>,
+}
+
+/// The tasks of a look at all tasks that would not switch at once; `patch` is
+/// the one to be applied, `loaded` those that are.
+#[must_use]
+pub fn foresee(
+    sample: &TaskSample,
+    patch: &PatchView,
+    loaded: &[PatchView],
+    traits: Traits,
+) -> Vec<Foreseen> {
+    let ground = Ground {
+        patch,
+        all: loaded,
+        direction: Direction::Patching,
+        traits,
+        signalled: false,
+    };
+    let tasks = sample.remaining.iter();
+    tasks.filter_map(|task| foreseen(task, &ground)).collect()
+}
+
+fn foreseen(task: &TaskOnOldCode, ground: &Ground<'_>) -> Option<Foreseen> {
+    let found = classify(task, ground);
+    let obstacle = match found.reason? {
+        Reason::SleepingOnFunction => Obstacle::AsleepIn,
+        Reason::Uninterruptible => Obstacle::Uninterruptible,
+        Reason::UnreliableStack => Obstacle::UnreliableStack,
+        Reason::Running => Obstacle::Running,
+        Reason::KvmVcpu => Obstacle::KvmVcpu,
+        // Nothing is in their way.
+        Reason::WaitingForSignal | Reason::Idle | Reason::Pending => return None,
+    };
+    let in_function = matches!(obstacle, Obstacle::AsleepIn | Obstacle::Uninterruptible);
+    let is_main = in_function
+        && task.kthread
+        && found.blocking_frame.is_some()
+        && found.blocking_frame == main_frame(&task.evidence);
+    Some(Foreseen {
+        tid: task.tid,
+        tgid: task.tgid,
+        comm: task.comm.clone(),
+        kthread: task.kthread,
+        state: task.evidence.state,
+        obstacle: if is_main {
+            Obstacle::MainFunction
+        } else {
+            obstacle
+        },
+        function: found.function,
+        program: found.program,
+    })
+}
+
+/// Where the main function of a kernel thread is on its stack: `kthread()`
+/// calls it (kernel/kthread.c).
+fn main_frame(evidence: &Evidence) -> Option<usize> {
+    let is_caller = |frame: &Frame| frame.symbol == "kthread" && frame.module.is_none();
+    evidence.stack.iter().rposition(is_caller)?.checked_sub(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::{EngineKind, ObjectView};
+
+    fn frame(symbol: &str, module: Option<&str>) -> Frame {
+        Frame {
+            symbol: symbol.to_owned(),
+            offset: 0x10,
+            module: module.map(str::to_owned),
+        }
+    }
+
+    fn task(tid: u32, kthread: bool, stack: &[&str]) -> TaskOnOldCode {
+        TaskOnOldCode {
+            tid,
+            tgid: tid,
+            comm: format!("task{tid}"),
+            kthread,
+            evidence: Evidence {
+                looked: true,
+                state: Some('S'),
+                on_cpu: Some(false),
+                stack: stack.iter().map(|symbol| frame(symbol, None)).collect(),
+                ..Evidence::default()
+            },
+        }
+    }
+
+    fn foretold(tasks: Vec<TaskOnOldCode>, reliable: bool) -> Vec<(u32, Obstacle)> {
+        let patch = PatchView {
+            name: "fix".to_owned(),
+            engine: EngineKind::Livepatch,
+            enabled: false,
+            in_transition: false,
+            replace: None,
+            stack_order: None,
+            objects: vec![ObjectView {
+                name: "vmlinux".to_owned(),
+                patched: None,
+                functions: vec![("worker".to_owned(), 1), ("__do_sys_pause".to_owned(), 1)],
+            }],
+        };
+        let sample = TaskSample {
+            at: Duration::ZERO,
+            direction: Direction::Patching,
+            total: 9,
+            remaining: tasks,
+            switched: None,
+        };
+        let traits = Traits {
+            bpf_frames_reliable: reliable,
+            verdicts: false,
+        };
+        let found = foresee(&sample, &patch, &[], traits);
+        found.iter().map(|task| (task.tid, task.obstacle)).collect()
+    }
+
+    #[test]
+    fn a_threads_main_function_is_told_from_what_it_calls() {
+        let tasks = vec![
+            task(1, true, &["schedule", "worker", "kthread", "ret_from_fork"]),
+            task(
+                2,
+                true,
+                &["schedule", "worker", "other", "kthread", "ret_from_fork"],
+            ),
+            task(3, true, &["schedule", "other", "kthread", "ret_from_fork"]),
+            task(4, false, &["schedule", "__x64_sys_pause", "do_syscall_64"]),
+        ];
+        let expected = [
+            (1, Obstacle::MainFunction),
+            (2, Obstacle::AsleepIn),
+            (4, Obstacle::AsleepIn),
+        ];
+        assert_eq!(foretold(tasks, true), expected);
+    }
+
+    #[test]
+    fn foreign_frames_count_where_the_unwinder_does_not_know_them() {
+        let mut sleeper = task(1, false, &["schedule"]);
+        sleeper
+            .evidence
+            .stack
+            .push(frame("bpf_trampoline_6442", Some("bpf")));
+        let tasks = vec![sleeper];
+        assert_eq!(
+            foretold(tasks.clone(), false),
+            [(1, Obstacle::UnreliableStack)]
+        );
+        assert_eq!(foretold(tasks, true), []);
+    }
+}
