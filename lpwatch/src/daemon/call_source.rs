@@ -51,6 +51,7 @@ pub(super) struct CallSource {
     made_for: Option<Vec<PatchKey>>,
     /// For loading fentry programs, while there are some to load.
     btf: Option<Btf>,
+    suspects: Suspects,
 }
 
 /// A counter still to be attached.
@@ -71,6 +72,7 @@ impl CallSource {
             pending: Vec::new(),
             made_for: None,
             btf: None,
+            suspects: Suspects::default(),
         }
     }
 
@@ -178,6 +180,40 @@ impl CallSource {
         }
     }
 
+    /// Looks what else hooks the functions, and puts our probes at patched ones
+    /// before all others: behind one that sends calls elsewhere they see none.
+    pub fn stay_in_front(&mut self, iterator: &mut TaskIterator, roots: &Roots) {
+        let Self {
+            suspects,
+            originals,
+            counters,
+            made_for,
+            ..
+        } = self;
+        suspects.look(roots);
+        let patched = |id: &FunctionId| {
+            let keys = made_for.iter().flatten();
+            keys.into_iter().any(|key| key.functions.contains(id))
+        };
+        for (id, held) in originals.iter_mut().filter(|(id, _)| patched(id)) {
+            let is_overtaken = held
+                .as_ref()
+                .is_ok_and(|counter| suspects.overtook(counter));
+            if !is_overtaken {
+                continue;
+            }
+            tracing::info!(
+                function = id.name,
+                "another probe came: ours goes before it"
+            );
+            let lost = Err("its counter is being moved".to_owned());
+            if let Ok(counter) = std::mem::replace(held, lost) {
+                let moved = counters.to_the_front(iterator, counter);
+                *held = moved.map_err(|error| error.to_string());
+            }
+        }
+    }
+
     /// Attaches by the kind chosen, or else by kprobe.
     fn attach(
         &mut self,
@@ -266,9 +302,9 @@ impl CallSource {
     /// A reading of all counters within one epoch; `None` while it changes, or
     /// if the counters cannot be read.
     ///
-    /// What else hooks a function is looked for where `doubted`.
-    pub fn read(&self, roots: &Roots, doubted: &BTreeSet<FunctionId>) -> Option<CallsReading> {
-        let suspects = Suspects::look(roots, !doubted.is_empty());
+    /// What else hooks a function is told where `doubted`.
+    pub fn read(&self, doubted: &BTreeSet<FunctionId>) -> Option<CallsReading> {
+        let suspects = &self.suspects;
         for _ in 0..READINGS {
             let epoch = self.counters.epoch().ok()?;
             let at = Clocks::now().boot;

@@ -375,9 +375,10 @@ impl Observer {
         if !young && !self.model.is_settling() {
             calls.plan(iterator, &self.roots, self.model.patches());
             calls.attach_some(iterator);
+            calls.stay_in_front(iterator, &self.roots);
         }
         let doubted = self.model.doubted_functions();
-        if let Some(reading) = calls.read(&self.roots, &doubted) {
+        if let Some(reading) = calls.read(&doubted) {
             tracing::trace!(?reading, "calls");
             self.model.count(reading);
         }
