@@ -10,7 +10,7 @@ use crate::{
         Roots,
         btf::KernelBtf,
         functions::{self, Symbol, VMLINUX},
-        offers::Offers,
+        offers::{Offers, Rights},
     },
     model::{
         PatchView,
@@ -64,6 +64,9 @@ fn not_to_try(options: &Options, host: &Offers, patches: &[PatchView]) -> Option
             "this kernel has no live patches, so its tasks have no state that calls are counted by"
         }
         () if is_ftrace_off(host) => "ftrace is switched off",
+        () if host.rights.as_ref().and_then(Rights::may_trace) == Some(false) => {
+            "no permission to load BPF programs; run as root"
+        }
         () => {
             return patch
                 .map(|patch| format!("{patch} is in transition: try again when that has ended"));
