@@ -59,7 +59,7 @@ pub(super) fn look(
     if let Some(why) = not_to_attach(options, host, patches) {
         let mut looked = planned(host, btf);
         looked.notes.push(format!(
-            "Nothing was attached: {why}. What follows is what would be."
+            "Nothing was attached: {why}. The hooks shown are those that would be."
         ));
         return looked;
     }

@@ -124,8 +124,11 @@ fn facts(page: &mut Page<'_>, report: &Report) {
 fn grouped(facts: &[ChosenHook]) -> Vec<Vec<&ChosenHook>> {
     let mut groups: Vec<Vec<&ChosenHook>> = Vec::new();
     for fact in facts {
-        let alike =
-            |group: &&mut Vec<&ChosenHook>| group[0].kind == fact.kind && group[0].why == fact.why;
+        let alike = |group: &&mut Vec<&ChosenHook>| {
+            let first = group[0];
+            (first.kind, first.fallen_back) == (fact.kind, fact.fallen_back)
+                && first.why == fact.why
+        };
         match groups.iter_mut().find(alike) {
             Some(group) => group.push(fact),
             None => groups.push(vec![fact]),
@@ -139,7 +142,12 @@ fn heading(page: &mut Page<'_>, first: &ChosenHook) {
         HookKind::None => ("no hook", Paint::Yellow),
         kind => (kind.name(), Paint::Bold),
     };
-    let why = format!(": {}", page.style.text(&first.why));
+    let instead = if first.fallen_back && first.kind != HookKind::None {
+        ", for want of a hook"
+    } else {
+        ""
+    };
+    let why = format!("{instead}: {}", page.style.text(&first.why));
     page.item(2, &[painted(paint, kind), plain(why)]);
 }
 
