@@ -7,6 +7,7 @@ mod damaged;
 mod files;
 mod hand_written;
 mod patch;
+mod properties;
 mod tools;
 
 fn read(module: &[u8]) -> PatchFile {

@@ -8,7 +8,7 @@ pub const OBJECT_SIZE: u64 = 168;
 const PATCH_SIZE: usize = 232;
 
 /// What the C source of a patch says.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Source {
     pub objects: Vec<Object>,
     pub replace: bool,
@@ -20,7 +20,7 @@ pub struct Source {
     pub end_marks: bool,
 }
 
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Object {
     /// `None` for vmlinux.
     pub name: Option<Vec<u8>>,

@@ -38,8 +38,8 @@ fn names(file: &PatchFile) -> Vec<&str> {
     objects.map(|object| object.name.as_str()).collect()
 }
 
-#[test]
-fn a_module_of_kpatch_build_is_read() {
+/// With functions and callbacks of several objects.
+pub fn kpatch_module() -> Vec<u8> {
     let mut module = Module::livepatch();
     kpatch_func(&mut module, "vmlinux", "cmdline_proc_show", 1);
     kpatch_func(&mut module, "ext4", "ext4_statfs", 0);
@@ -54,7 +54,12 @@ fn a_module_of_kpatch_build_is_read() {
     ] {
         module.append(section, SectionKind::Data, &[0; 8], 1);
     }
-    let file = read(&module.finish());
+    module.finish()
+}
+
+#[test]
+fn a_module_of_kpatch_build_is_read() {
+    let file = read(&kpatch_module());
     assert_eq!(file.made_by, Some(MadeBy::KpatchBuild));
     assert_eq!(names(&file), ["vmlinux", "ext4", "xfs"]);
     assert_eq!(
@@ -126,19 +131,28 @@ fn klp_object(
     place
 }
 
+fn klp_module_in(sections: [&'static str; 2]) -> Vec<u8> {
+    let mut module = Module::livepatch();
+    let list = [("cmdline_proc_show", 0), ("meminfo_proc_show", 2)];
+    klp_object(&mut module, sections, None, &list);
+    let ext4 = klp_object(&mut module, sections, Some("ext4"), &[("ext4_statfs", 1)]);
+    let callback = module.function("callback");
+    module.point(ext4.plus(24), callback);
+    module.finish()
+}
+
+/// With functions of two objects and a callback.
+pub fn klp_module() -> Vec<u8> {
+    klp_module_in([".init.klp_objects", ".init.klp_funcs"])
+}
+
 #[test]
 fn a_module_of_klp_build_is_read() {
     for sections in [
         [".init.klp_objects", ".init.klp_funcs"],
         ["__klp_objects", "__klp_funcs"],
     ] {
-        let mut module = Module::livepatch();
-        let list = [("cmdline_proc_show", 0), ("meminfo_proc_show", 2)];
-        klp_object(&mut module, sections, None, &list);
-        let ext4 = klp_object(&mut module, sections, Some("ext4"), &[("ext4_statfs", 1)]);
-        let callback = module.function("callback");
-        module.point(ext4.plus(24), callback);
-        let file = read(&module.finish());
+        let file = read(&klp_module_in(sections));
         assert_eq!(file.made_by, Some(MadeBy::KlpBuild));
         assert_eq!(names(&file), ["vmlinux", "ext4"]);
         assert_eq!(
