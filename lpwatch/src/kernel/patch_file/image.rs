@@ -64,7 +64,7 @@ impl<'elf, 'data> Image<'elf, 'data> {
         Some(self.resolve(&symbol, pointer.addend))
     }
 
-    fn resolve(&self, symbol: &Symbol<'data>, addend: i64) -> Target<'data> {
+    pub fn resolve(&self, symbol: &Symbol<'data>, addend: i64) -> Target<'data> {
         let Some(section) = symbol.section else {
             return if symbol.name.is_empty() {
                 Target::Nowhere
@@ -166,6 +166,23 @@ impl<'elf, 'data> Image<'elf, 'data> {
             .pointers_in(place.section, place.offset..end)
             .next()
             .is_none()
+    }
+
+    /// Whether the pointer at `place` is `THIS_MODULE`.
+    pub fn leads_to_this_module(&self, place: Place) -> bool {
+        match self.pointer(place) {
+            Some(Target::Inside(found)) => self.is_this_module(found),
+            Some(Target::External(name)) => name == b"__this_module",
+            Some(Target::Nowhere) | None => false,
+        }
+    }
+
+    /// Whether `place` is the module's own `struct module`, which modpost puts
+    /// into a section of its own.
+    pub fn is_this_module(&self, place: Place) -> bool {
+        let section = self.elf.sections.get(place.section);
+        place.offset == 0
+            && section.is_some_and(|section| section.name == b".gnu.linkonce.this_module")
     }
 
     /// Where in the module's data the pointer at `place` leads.

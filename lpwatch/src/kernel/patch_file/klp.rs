@@ -73,7 +73,7 @@ impl Reader<'_, '_, '_> {
         for section in self.image.sections_with_pointers() {
             for offset in self.image.pointers_in(section, 0..u64::MAX) {
                 let place = Place { section, offset };
-                if !is_this_module(self.image, place) {
+                if !self.image.leads_to_this_module(place) {
                     continue;
                 }
                 if !self.steps.take() || places.len() > PATCHES_MAX {
@@ -147,18 +147,5 @@ impl Reader<'_, '_, '_> {
         self.unread
             .add("the patch's states: their list has no end mark");
         states
-    }
-}
-
-/// `THIS_MODULE`, which modpost puts into a section of its own.
-fn is_this_module(image: &Image<'_, '_>, place: Place) -> bool {
-    match image.pointer(place) {
-        Some(Target::Inside(Place { section, offset: 0 })) => image
-            .elf
-            .sections
-            .get(section)
-            .is_some_and(|section| section.name == b".gnu.linkonce.this_module"),
-        Some(Target::External(name)) => name == b"__this_module",
-        Some(Target::Inside(_) | Target::Nowhere) | None => false,
     }
 }

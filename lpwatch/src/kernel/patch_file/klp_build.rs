@@ -5,6 +5,7 @@
 //! Source: `include/linux/livepatch_external.h` of 7.2, tools/objtool/klp-diff.c
 //! and scripts/livepatch/init.c.
 
+use super::code;
 use super::image::{Image, Place};
 use super::reader::{Fields, Patch, Reader, callbacks};
 use super::unread::Unread;
@@ -46,6 +47,7 @@ pub(super) fn read(image: &Image<'_, '_>, unread: &mut Unread) -> Option<Patch> 
         objects: objects
             .filter_map(|place| reader.object_ext(place))
             .collect(),
+        replace: code::replaces(image),
         ..Patch::default()
     })
 }

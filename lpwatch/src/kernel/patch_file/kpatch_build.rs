@@ -4,6 +4,7 @@
 //! Source: kpatch's kmod/patch/kpatch-patch.h, livepatch-patch-hook.c and
 //! kpatch.lds.S, 0.9. Its first two versions had no `sympos`.
 
+use super::code;
 use super::image::{Image, Place};
 use super::reader::{Fields, Patch, Reader};
 use super::unread::Unread;
@@ -55,6 +56,7 @@ pub(super) fn read(image: &Image<'_, '_>, unread: &mut Unread) -> Option<Patch> 
             .unread
             .add("what it patches: kpatch-build left nothing");
     }
+    patch.replace = code::replaces(image);
     Some(patch)
 }
 

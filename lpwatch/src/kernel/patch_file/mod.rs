@@ -6,6 +6,7 @@
 //! module is told in [`PatchFile::unread`].
 
 mod array;
+mod code;
 mod elf;
 mod error;
 mod file;
@@ -61,7 +62,8 @@ pub struct PatchFile {
     /// How the patch is described; `None` where no patch was found.
     pub made_by: Option<MadeBy>,
     /// Takes the place of all patches before it. `None` where the file does not
-    /// say: with kpatch-build and klp-build the module's code sets it.
+    /// say: with kpatch-build and klp-build the module's code sets it, which is
+    /// read for x86-64 only.
     pub replace: Option<bool>,
     /// What it patches, in the module's order.
     pub objects: Vec<PatchObject>,

@@ -137,6 +137,10 @@ impl Module {
             encoding: RelocationEncoding::Generic,
             size: 64,
         };
+        self.relocate(from, to, flags);
+    }
+
+    pub fn relocate(&mut self, from: At, to: At, flags: RelocationFlags) {
         let relocation = Relocation {
             offset: from.offset,
             symbol: to.symbol,

@@ -8,6 +8,7 @@ mod files;
 mod hand_written;
 mod patch;
 mod properties;
+mod recorded;
 mod tools;
 
 fn read(module: &[u8]) -> PatchFile {

@@ -1,6 +1,6 @@
 //! Modules as kpatch-build and klp-build make them.
 
-use object::SectionKind;
+use object::{Architecture, Endianness, RelocationFlags, SectionKind, elf};
 
 use super::build::{At, Module};
 use super::{functions, read};
@@ -189,4 +189,48 @@ fn klp_build_counts_that_do_not_fit_are_told() {
     let file = read(&module.finish());
     assert_eq!(file.objects, []);
     assert!(file.unread[0].contains("72 bytes"), "{:?}", file.unread);
+}
+
+/// `patch->objs = …; patch->replace = …; patch->mod = THIS_MODULE` with the patch
+/// at rax, as gcc 12 compiles kpatch's livepatch-patch-hook.c.
+fn init_code(module: &mut Module, replace: u8) {
+    let code = [
+        [0x4c, 0x89, 0x60, 0x08].as_slice(),
+        &[0xc6, 0x40, 0x18, replace],
+        &[0x48, 0xc7, 0x00, 0, 0, 0, 0],
+    ]
+    .concat();
+    let start = module.append(".init.text", SectionKind::Text, &code, 16);
+    let this = module.this_module();
+    let r_type = elf::R_X86_64_32S;
+    module.relocate(start.plus(11), this, RelocationFlags::Elf { r_type });
+}
+
+#[test]
+fn replace_is_read_from_code() {
+    let replace = |values: &[u8]| {
+        let mut module = Module::livepatch();
+        kpatch_func(&mut module, "vmlinux", "f", 0);
+        for value in values {
+            init_code(&mut module, *value);
+        }
+        let file = read(&module.finish());
+        assert_eq!(file.unread, [""; 0]);
+        file.replace
+    };
+    assert_eq!(replace(&[1]), Some(true));
+    assert_eq!(replace(&[0]), Some(false));
+    assert_eq!(replace(&[1, 1]), Some(true));
+    assert_eq!(replace(&[1, 0]), None);
+    assert_eq!(replace(&[2]), None);
+    assert_eq!(replace(&[]), None);
+}
+
+/// The same bytes mean something else on another processor.
+#[test]
+fn code_of_other_processors_is_not_read() {
+    let mut module = Module::livepatch_of(Architecture::Aarch64, Endianness::Little);
+    kpatch_func(&mut module, "vmlinux", "f", 0);
+    init_code(&mut module, 1);
+    assert_eq!(read(&module.finish()).replace, None);
 }
