@@ -34,7 +34,7 @@ struct caller {
 
 static struct caller callers[THREADS];
 static DECLARE_WAIT_QUEUE_HEAD(asked);
-static unsigned long sum;
+static unsigned long sum, twelve = 12;
 static unsigned int now, held;
 static bool leave;
 
@@ -43,11 +43,15 @@ static noinline void lpwatch_calls_work(void)
 	WRITE_ONCE(sum, READ_ONCE(sum) + 1);
 }
 
+/*
+ * gcd() is declared to depend on its arguments alone: READ_ONCE keeps the
+ * compiler from calling it once for all.
+ */
 static noinline void lpwatch_calls_make(unsigned int calls)
 {
 	while (calls--) {
 		lpwatch_calls_work();
-		WRITE_ONCE(sum, READ_ONCE(sum) + gcd(12, 18));
+		WRITE_ONCE(sum, READ_ONCE(sum) + gcd(READ_ONCE(twelve), 18));
 		cond_resched();
 	}
 }
