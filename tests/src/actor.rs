@@ -160,6 +160,19 @@ impl Actor {
         Ok(())
     }
 
+    /// Waits until a signal has stopped all its threads.
+    pub fn wait_stopped(&self) -> Result<()> {
+        for tid in self.tids() {
+            let path = format!("/proc/{}/task/{tid}/stat", self.child.id());
+            crate::guest::wait_until("the thread is stopped", || {
+                let stat = fs::read_to_string(&path).context("the thread is gone")?;
+                let (_, fields) = stat.rsplit_once(") ").context("no name in stat")?;
+                Ok(fields.starts_with('T'))
+            })?;
+        }
+        Ok(())
+    }
+
     pub fn signal(&self, signal: Signal) -> Result<()> {
         kill(Pid::from_raw(self.pid()?), signal).with_context(|| format!("sending {signal}"))
     }

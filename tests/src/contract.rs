@@ -4,8 +4,12 @@
 //! These are the scenarios' own types, not lpwatch's, so that a field renamed
 //! in lpwatch is noticed here.
 
+mod calls;
+
 use anyhow::{Context, Result};
 use serde::{Deserialize, Deserializer};
+
+pub use calls::{Calls, PhaseCalls, Watched};
 
 /// For fields that may be null and must be there: serde takes a missing
 /// `Option` for `None` unless it is given a function.
@@ -27,6 +31,7 @@ pub struct Document {
     pub events_lost: u64,
     pub probes: Vec<Probe>,
     pub patches: Vec<Patch>,
+    pub watched: Vec<Watched>,
     pub last_transitions: Vec<Past>,
 }
 
@@ -68,6 +73,10 @@ pub struct Object {
 pub struct Function {
     pub name: String,
     pub sympos: u64,
+    #[serde(deserialize_with = "nullable")]
+    pub calls: Option<Calls>,
+    #[serde(deserialize_with = "nullable")]
+    pub not_counted: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

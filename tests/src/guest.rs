@@ -1,6 +1,6 @@
 //! The guest itself: waiting, modules in and out, which kernel this is.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -56,9 +56,14 @@ fn module_file(name: &str) -> PathBuf {
 /// Loads a test module once. `insmod` of busybox would try a second time after
 /// a refusal, and what lpwatch says of one refusal could not be told.
 pub fn load(name: &str) -> Result<()> {
+    load_with(name, c"")
+}
+
+/// [`load`], with parameters as `insmod` takes them.
+pub fn load_with(name: &str, parameters: &CStr) -> Result<()> {
     let path = module_file(name);
     let file = File::open(&path).with_context(|| format!("opening {}", path.display()))?;
-    finit_module(&file, c"", ModuleInitFlags::empty())
+    finit_module(&file, parameters, ModuleInitFlags::empty())
         .with_context(|| format!("loading {name}"))?;
     Ok(())
 }
@@ -105,7 +110,11 @@ pub struct Module {
 
 impl Module {
     pub fn load(name: &'static str) -> Result<Self> {
-        load(name)?;
+        Self::load_with(name, c"")
+    }
+
+    pub fn load_with(name: &'static str, parameters: &CStr) -> Result<Self> {
+        load_with(name, parameters)?;
         Ok(Self { name })
     }
 

@@ -18,7 +18,7 @@ use crate::contract::Document;
 use crate::guest::{self, SOON};
 use crate::patch;
 
-/// Exit codes of `status` and `wait`.
+/// Exit codes of `status`, `wait`, `calls` and `verify`.
 pub mod code {
     pub const WELL: i32 = 0;
     pub const ERROR: i32 = 1;
@@ -27,6 +27,7 @@ pub mod code {
     pub const IN_TRANSITION: i32 = 10;
     pub const STALLED: i32 = 11;
     pub const REVERSED: i32 = 12;
+    pub const DANGER: i32 = 13;
     pub const TIMED_OUT: i32 = 124;
 }
 

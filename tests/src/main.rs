@@ -7,6 +7,7 @@
 mod actor;
 mod bench;
 mod blockers;
+mod calls;
 mod contract;
 mod diagnosis;
 mod foreign;

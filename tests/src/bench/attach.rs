@@ -4,6 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde::Serialize;
 
 use super::bpftrace::{Bpftrace, Kind};
@@ -53,6 +54,7 @@ struct Tools<'a> {
 }
 
 pub fn run(rounds: u32, numbers: &[usize]) -> Result<()> {
+    allow_files()?;
     let bpftrace = Bpftrace::find().map_err(|error| format!("{error:#}"));
     let bpftrace = bpftrace.as_ref().map_err(String::as_str);
     emit(&Tools {
@@ -93,6 +95,12 @@ pub fn run(rounds: u32, numbers: &[usize]) -> Result<()> {
         hookers.rotate_left(1);
     }
     Ok(())
+}
+
+/// A tool holds a file or two for each function, and inherits the limit.
+fn allow_files() -> Result<()> {
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).context("allowing more open files")
 }
 
 impl Hooker {

@@ -20,6 +20,10 @@ pub mod told;
 mod tool;
 mod work;
 
+pub use functions::rarely_called;
+pub use harm::play as play_harm;
+pub use story::Story;
+
 use std::io::Write;
 
 use anyhow::Result;

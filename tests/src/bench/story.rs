@@ -91,9 +91,11 @@ impl Sleepers {
         self.pausing.wait_in("_pause")
     }
 
-    /// Lets them leave the function and enter it again.
+    /// Lets them leave the function and enter it again: all of them, so the
+    /// second signal may not come before the first has reached each.
     fn wake(&self) -> Result<()> {
         self.pausing.signal(Signal::SIGSTOP)?;
+        self.pausing.wait_stopped()?;
         self.pausing.signal(Signal::SIGCONT)
     }
 }

@@ -1,11 +1,17 @@
 //! The scenarios, one file per concern. Each cleans up after itself through
 //! guards, also when it fails half-way.
 
+mod calls_effect;
+mod calls_exact;
+mod calls_faults;
+mod calls_lifecycle;
+mod calls_unwatched;
 mod clean_end;
 mod degraded;
 mod doctor;
 mod easy;
 mod forced;
+mod harm;
 mod harmless;
 mod idle;
 mod killed_daemon;
@@ -83,7 +89,23 @@ pub const ALL: &[Scenario] = &[
     scenario("reason_kretprobe", reason_foreign::kretprobe),
     scenario("reason_forking", reason_restless::forking),
     scenario("reason_hidden_symbols", reason_restless::hidden_symbols),
+    scenario("calls_exact", calls_exact::run),
+    scenario("calls_exact_turns", calls_exact::turns),
+    scenario("calls_unwatched", calls_unwatched::run),
+    scenario("calls_unloading", calls_lifecycle::unloading),
+    scenario("calls_target", calls_lifecycle::target),
+    scenario("calls_replace", calls_lifecycle::replace),
+    scenario("calls_on_top", calls_lifecycle::on_top),
+    scenario("calls_daemon", calls_lifecycle::daemon),
+    scenario("calls_redirected", calls_effect::redirected),
+    scenario("calls_redirected_watched", calls_effect::redirected_watched),
+    scenario("calls_post_handler", calls_effect::post_handler),
+    scenario("calls_ftrace", calls_effect::ftrace),
+    scenario("calls_names", calls_faults::names),
+    scenario("calls_foreign", calls_faults::foreign),
+    scenario("calls_many", calls_faults::many),
     scenario("harmless", harmless::run),
+    scenario("harm", harm::run),
     scenario("many_threads", many_threads::run),
     scenario("doctor", doctor::run),
     Scenario {

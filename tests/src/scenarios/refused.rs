@@ -55,7 +55,8 @@ pub fn run(trial: &mut Trial) -> Result<()> {
     Ok(())
 }
 
-fn last(patch: &str) -> Result<Past> {
+/// What the daemon says of the refusal of that patch.
+pub fn last(patch: &str) -> Result<Past> {
     guest::wait_for("the daemon tells of the refusal", || {
         let document = lpwatch::look(&[])?;
         let mut all = document.last_transitions.into_iter();

@@ -1,0 +1,191 @@
+//! A patch that is enabled and complete, and whose code does not run; and a
+//! patch that the kernel refuses, for whatever would keep its code from running.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use nix::errno::Errno;
+
+use super::refused::last;
+use crate::calls::{Caller, GCD, WATCH_BOTH, WORK};
+use crate::guest::{self, Module};
+use crate::lpwatch::{self, Daemon, PATIENT, code};
+use crate::patch::{self, Patch};
+use crate::trial::Trial;
+
+const PATCH: &str = "lp_calls";
+const PROBE: &str = "lpwatch_redirect";
+const FTRACE_ENABLED: &str = "/proc/sys/kernel/ftrace_enabled";
+
+/// How soon after a call it must be told that it ran old code.
+const TOLD: Duration = Duration::from_secs(2);
+
+/// A probe that sends calls elsewhere stands there before the patch is loaded,
+/// and before lpwatch looks.
+pub fn redirected(trial: &mut Trial) -> Result<()> {
+    let mut caller = Caller::load()?;
+    caller.leave()?;
+    let probe = Module::load(PROBE)?;
+    let _daemon = Daemon::start(PATIENT)?;
+    let patch = Patch::load_completely(PATCH)?;
+    ensure!(
+        patch::enabled(PATCH)? == Some(true),
+        "the kernel says that all is well"
+    );
+    GCD.wait_entered(PATCH)?;
+    not_effective(trial, &mut caller, "told_after_ms")?;
+
+    // The other function runs its new code: that must be told as well.
+    let work = WORK.counted(Some(PATCH))?;
+    ensure!(work.effective == Some(true), "{work:?}");
+
+    probe.unload()?;
+    caller.now(30)?;
+    let again = guest::wait_for("lpwatch sees that the new code runs", || {
+        let calls = GCD.counted(Some(PATCH))?;
+        Ok((calls.effective == Some(true)).then_some(calls))
+    })?;
+    ensure!(
+        again.finding("not_effective").is_none() && again.finding("old_code_called").is_some(),
+        "what happened before is told: {again:?}"
+    );
+    lpwatch::run(&[&["verify"]])?.expect(&[code::WELL])?;
+    patch.remove()?;
+    caller.unload()
+}
+
+/// lpwatch watched the function before that probe came, and so stands behind it.
+pub fn redirected_watched(trial: &mut Trial) -> Result<()> {
+    let mut caller = Caller::load()?;
+    caller.leave()?;
+    let _daemon = Daemon::start(&[PATIENT, WATCH_BOTH].concat())?;
+    GCD.wait_counted(None)?;
+    let probe = Module::load(PROBE)?;
+    let patch = Patch::load_completely(PATCH)?;
+    GCD.wait_entered(PATCH)?;
+    not_effective(trial, &mut caller, "told_after_ms")?;
+    probe.unload()?;
+    patch.remove()?;
+    caller.unload()
+}
+
+/// Makes some calls, of which it must be told in time that they ran old code.
+fn not_effective(trial: &mut Trial, caller: &mut Caller, figure: &str) -> Result<()> {
+    caller.now(5)?;
+    let called = Instant::now();
+    let verified = lpwatch::run(&[&["verify", PATCH]])?;
+    let took = called.elapsed();
+    verified.expect(&[code::DANGER])?;
+    trial.figure(figure, took.as_millis());
+    ensure!(took <= TOLD, "that was told {took:?} later only");
+    ensure!(
+        verified.text().contains(GCD.name),
+        "it is not told of what: {}",
+        verified.text()
+    );
+    let calls = GCD.counted(Some(PATCH))?;
+    let found = calls
+        .finding("not_effective")
+        .with_context(|| format!("{calls:?}"))?;
+    ensure!(
+        found.severity == "danger" && !found.advice.is_empty(),
+        "{found:?}"
+    );
+    trial.say(&found.text);
+    ensure!(calls.effective == Some(false), "{calls:?}");
+    lpwatch::run(&[&["calls", PATCH]])?.expect(&[code::DANGER])?;
+    Ok(())
+}
+
+/// A probe that holds the function by its post handler: the kernel refuses the
+/// patch, and lpwatch tells of it.
+pub fn post_handler(trial: &mut Trial) -> Result<()> {
+    let mut caller = Caller::load()?;
+    let probe = Module::load_with(PROBE, c"post=1")?;
+    let _daemon = Daemon::start(&[])?;
+    let errno = guest::load_refused(PATCH)?;
+    ensure!(errno == Errno::EBUSY, "the kernel said {errno}");
+    let refused = last(PATCH)?;
+    ensure!(
+        ["refused", "cancelled"].contains(&refused.outcome.as_str())
+            && refused.errno == Some(Errno::EBUSY as i32),
+        "{refused:?}"
+    );
+    trial.say(&refused.message.unwrap_or_default());
+
+    // And once it is gone, all goes its way.
+    probe.unload()?;
+    caller.leave()?;
+    Patch::load_completely(PATCH)?.remove()?;
+    caller.unload()
+}
+
+/// ftrace cannot be switched off while a patch is loaded. Off before, it keeps
+/// every patch out, and nothing is counted: lpwatch says so, loudly.
+pub fn ftrace(trial: &mut Trial) -> Result<()> {
+    let mut caller = Caller::load()?;
+    caller.leave()?;
+    let _daemon = Daemon::start(&[PATIENT, WATCH_BOTH].concat())?;
+    GCD.wait_counted(None)?;
+    let patch = Patch::load_completely(PATCH)?;
+    let refused = switch_ftrace("0")
+        .err()
+        .context("ftrace could be switched off")?;
+    let errno = refused.raw_os_error().map(Errno::from_raw);
+    ensure!(errno == Some(Errno::EBUSY), "the kernel said {refused}");
+    trial.say(&format!("with a patch loaded: {refused}"));
+    patch.remove()?;
+    caller.now(10)?;
+    GCD.expect_all(None, caller.made)?;
+
+    let off = Off::switch()?;
+    let calls = GCD.counted(None)?;
+    let found = calls
+        .finding("ftrace_disabled")
+        .with_context(|| format!("{calls:?}"))?;
+    ensure!(found.severity == "danger", "{found:?}");
+    trial.say(&found.text);
+    let told = lpwatch::run(&[&["calls"]])?;
+    told.expect(&[code::DANGER])?;
+    ensure!(told.text().contains("ftrace_enabled"), "{}", told.text());
+    let status = lpwatch::run(&[&["status"]])?;
+    ensure!(
+        status.text().contains("ftrace_enabled"),
+        "status does not say it: {}",
+        status.text()
+    );
+    let errno = guest::load_refused(PATCH)?;
+    ensure!(errno == Errno::EBUSY, "the kernel said {errno}");
+    let refused = last(PATCH)?;
+    ensure!(refused.errno == Some(Errno::EBUSY as i32), "{refused:?}");
+
+    drop(off);
+    caller.now(20)?;
+    let calls = GCD.expect_all(None, caller.made)?;
+    ensure!(calls.findings.is_empty(), "{calls:?}");
+    lpwatch::run(&[&["calls"]])?.expect(&[code::WELL])?;
+    caller.unload()
+}
+
+/// ftrace switched off, and on again in the end.
+struct Off;
+
+impl Off {
+    fn switch() -> Result<Self> {
+        switch_ftrace("0").context("switching ftrace off")?;
+        Ok(Self)
+    }
+}
+
+impl Drop for Off {
+    fn drop(&mut self) {
+        if let Err(error) = switch_ftrace("1") {
+            eprintln!("    left behind: ftrace switched off: {error:#}");
+        }
+    }
+}
+
+fn switch_ftrace(to: &str) -> std::io::Result<()> {
+    fs::write(FTRACE_ENABLED, to)
+}
