@@ -6,10 +6,8 @@
 
 #include <linux/gcd.h>
 #include <linux/kernel.h>
-#include <linux/kthread.h>
 #include <linux/livepatch.h>
 #include <linux/module.h>
-#include <linux/sched.h>
 
 static unsigned long work;
 
@@ -29,11 +27,9 @@ static unsigned long lp_calls_gcd(unsigned long a, unsigned long b)
 	return a;
 }
 
-/* Never entered: the threads leave the original for good. */
+/* Holds nobody: threads started once it is patched return at once. */
 static int lp_calls_main(void *unused)
 {
-	while (!kthread_should_stop())
-		schedule_timeout_interruptible(HZ / 5);
 	return 0;
 }
 

@@ -5,6 +5,7 @@ use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use nix::sched::{CpuSet, sched_setaffinity};
@@ -50,8 +51,11 @@ pub const HELD: usize = 3;
 /// Threads that call at once, on all processors in turn.
 pub const CALLERS: usize = 4;
 
-/// Calls that one of them makes before it looks whether to go on.
+/// Calls that one of them makes before it looks whether to go on, and how long
+/// it sleeps then: the kernel takes off hooks, those of a patch as well, only
+/// once every task has slept.
 const IN_ONE_GO: u64 = 50;
+const BETWEEN: Duration = Duration::from_millis(2);
 
 /// The module, and the number of calls it has made.
 pub struct Caller {
@@ -90,6 +94,7 @@ impl Caller {
                 while !stop.load(Ordering::Relaxed) {
                     write("now", IN_ONE_GO)?;
                     made += IN_ONE_GO;
+                    thread::sleep(BETWEEN);
                 }
                 Ok(made)
             })
