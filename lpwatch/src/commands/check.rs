@@ -26,6 +26,7 @@ use crate::{
 use super::{
     args::{Globals, duration},
     output::Output,
+    snapshots,
     status::no_such_patch,
 };
 
@@ -78,7 +79,7 @@ Exit codes:
   0 safe, or warnings without --strict   13 danger   14 with --strict: warnings
   1 the file cannot be read              4 this kernel cannot be live-patched";
 
-pub fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
+pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     let output = Output::new(globals);
     if let Some(id) = &args.explain {
         let rule = rules::by_id(id).ok_or_else(|| unknown_rule(id))?;
@@ -95,8 +96,8 @@ pub fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
         output: &output,
     };
     match (&args.all, &args.patch) {
-        (Some(folder), _) => session.folder(folder),
-        (None, Some(patch)) => session.one(patch),
+        (Some(folder), _) => session.folder(folder).await,
+        (None, Some(patch)) => session.one(patch).await,
         // clap has seen to it.
         (None, None) => Ok(Exit::Usage),
     }
@@ -114,20 +115,20 @@ struct Session<'a> {
 }
 
 impl Session<'_> {
-    fn one(&self, patch: &Path) -> anyhow::Result<Exit> {
+    async fn one(&self, patch: &Path) -> anyhow::Result<Exit> {
         let report = if is_file(patch) {
             let file = PatchFile::read(patch)?;
-            self.check(&file, Some(patch))?
+            self.check(&file, Some(patch)).await?
         } else {
             let name = patch.to_string_lossy();
-            self.check(&self.loaded(&name)?, None)?
+            self.check(&self.loaded(&name)?, None).await?
         };
         self.print(&report)?;
         Ok(self.exit_of(&report))
     }
 
     /// Goes on where a file cannot be read; the worst counts.
-    fn folder(&self, folder: &Path) -> anyhow::Result<Exit> {
+    async fn folder(&self, folder: &Path) -> anyhow::Result<Exit> {
         let found = find_in(folder)
             .map_err(|error| anyhow::anyhow!("cannot list {}: {error}", folder.display()))?;
         if found.files.is_empty() {
@@ -147,7 +148,7 @@ impl Session<'_> {
                     if nth > 0 && !self.output.is_json() {
                         Output::text("")?;
                     }
-                    let report = self.check(&file, Some(path))?;
+                    let report = self.check(&file, Some(path)).await?;
                     self.print(&report)?;
                     self.exit_of(&report)
                 }
@@ -163,7 +164,7 @@ impl Session<'_> {
         Ok(worst)
     }
 
-    fn check(&self, patch: &PatchFile, path: Option<&Path>) -> anyhow::Result<CheckReport> {
+    async fn check(&self, patch: &PatchFile, path: Option<&Path>) -> anyhow::Result<CheckReport> {
         let how = How {
             observer: self.globals.observer_options(),
             sample: self.args.sample,
@@ -180,7 +181,9 @@ impl Session<'_> {
             facts: &facts,
             is_loaded: path.is_none(),
         };
-        Ok(check(&ground, file.as_deref(), &observer::now()))
+        let report = check(&ground, file.as_deref(), &observer::now());
+        snapshots::hand_over(self.globals, &report).await;
+        Ok(report)
     }
 
     /// A patch that is loaded, as sysfs has it.

@@ -96,7 +96,7 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Explain(args) => block_on(explain::run(&globals, &args)),
         Command::Wait(args) => block_on(wait::run(&globals, &args)),
         Command::Calls(args) => block_on(calls::run(&globals, &args)),
-        Command::Check(args) => check::run(&globals, &args),
+        Command::Check(args) => block_on(check::run(&globals, &args)),
         Command::Verify(args) => block_on(verify::run(&globals, &args)),
         Command::Daemon(args) => block_on(daemon::run(&globals, &args)),
         Command::Doctor(args) => block_on(doctor::run(&globals, &args)),

@@ -12,7 +12,7 @@ use crate::{
         observer::{Hooking, Observer, ObserverOptions},
     },
     error::Error,
-    model::Snapshot,
+    model::{Snapshot, check::CheckReport},
 };
 
 use super::args::Globals;
@@ -38,6 +38,18 @@ pub async fn of_daemon(globals: &Globals) -> Result<Snapshot, Option<String>> {
         snapshot.judge(&thresholds);
     }
     Ok(snapshot)
+}
+
+/// Hands what came of checking a patch to the daemon, where one runs: it shows
+/// it beside the patch.
+pub async fn hand_over(globals: &Globals, report: &CheckReport) {
+    let handed = match ask(globals).await {
+        Ok(mut client) => client.note_check(report).await,
+        Err(_) => Ok(()),
+    };
+    if let Err(error) = handed {
+        tracing::warn!(%error, "the daemon does not show this check");
+    }
 }
 
 async fn client_status(mut client: Client) -> Result<Snapshot, Error> {

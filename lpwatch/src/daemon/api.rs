@@ -1,23 +1,25 @@
-//! The daemon's HTTP API, read only.
+//! The daemon's HTTP API.
 //!
 //! `GET /api/v1/status` gives the snapshot made now; `GET /api/v1/stream` gives
-//! each new one as a server-sent event.
+//! each new one as a server-sent event. `POST /api/v1/checks` takes what
+//! `lpwatch check` found of a patch, to be shown beside it.
 
 use std::convert::Infallible;
 
 use axum::{
     Json, Router,
     extract::State,
+    http::StatusCode,
     response::{
         Sse,
         sse::{Event, KeepAlive},
     },
-    routing::get,
+    routing::{get, post},
 };
 use futures_util::{Stream, StreamExt};
 use tokio_stream::wrappers::WatchStream;
 
-use crate::model::Snapshot;
+use crate::model::{Snapshot, check::CheckReport};
 
 use super::follow::Followed;
 
@@ -25,11 +27,20 @@ pub(super) fn router(followed: Followed) -> Router {
     Router::new()
         .route("/api/v1/status", get(status))
         .route("/api/v1/stream", get(stream))
+        .route("/api/v1/checks", post(note_check))
         .with_state(followed)
 }
 
 async fn status(State(followed): State<Followed>) -> Json<Snapshot> {
     Json(Snapshot::clone(&*followed.ask().await))
+}
+
+async fn note_check(
+    State(followed): State<Followed>,
+    Json(report): Json<CheckReport>,
+) -> StatusCode {
+    followed.note_check(report).await;
+    StatusCode::NO_CONTENT
 }
 
 async fn stream(

@@ -2,7 +2,7 @@
 
 use std::{io, path::Path, time::Duration};
 
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::{
     Request, Response, StatusCode,
     body::{Bytes, Incoming},
@@ -11,7 +11,10 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::{net::UnixStream, time::timeout};
 
-use crate::{error::Error, model::Snapshot};
+use crate::{
+    error::Error,
+    model::{Snapshot, check::CheckReport},
+};
 
 /// A daemon that is alive answers well within this.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -23,7 +26,7 @@ const LARGEST: usize = 256 << 20;
 #[derive(Debug)]
 pub struct Client {
     socket: std::path::PathBuf,
-    sender: http1::SendRequest<Empty<Bytes>>,
+    sender: http1::SendRequest<Full<Bytes>>,
 }
 
 /// Why no daemon is asked.
@@ -102,10 +105,29 @@ impl Client {
         })
     }
 
+    /// Hands over what came of checking a patch.
+    ///
+    /// # Errors
+    /// [`Error::Daemon`] if the daemon does not take it.
+    pub async fn note_check(&mut self, report: &CheckReport) -> Result<(), Error> {
+        let path = "/api/v1/checks";
+        let body = serde_json::to_vec(report).map_err(|error| bad(&self.socket, &error))?;
+        let request = Request::post(path)
+            .header("host", "lpwatch")
+            .header("content-type", "application/json")
+            .body(Full::from(body))
+            .map_err(|error| bad(&self.socket, &error))?;
+        let response = timed(&self.socket, self.sender.send_request(request)).await?;
+        match response.status() {
+            StatusCode::NO_CONTENT => Ok(()),
+            status => Err(bad(&self.socket, &format!("{path} gave {status}"))),
+        }
+    }
+
     async fn get(&mut self, path: &str) -> Result<Response<Incoming>, Error> {
         let request = Request::get(path)
             .header("host", "lpwatch")
-            .body(Empty::new())
+            .body(Full::default())
             .map_err(|error| bad(&self.socket, &error))?;
         let response = timed(&self.socket, self.sender.send_request(request)).await?;
         match response.status() {

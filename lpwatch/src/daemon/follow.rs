@@ -14,7 +14,7 @@ use tokio::{
 
 use crate::{
     error::Error,
-    model::{Snapshot, Thresholds},
+    model::{Snapshot, Thresholds, check::CheckReport},
     probe::{BpfLog, EventRing, Readable},
 };
 
@@ -41,19 +41,34 @@ const READINGS: usize = 16;
 pub struct Followed {
     /// The latest snapshot.
     pub snapshots: watch::Receiver<Arc<Snapshot>>,
-    asks: mpsc::Sender<oneshot::Sender<Arc<Snapshot>>>,
+    asks: mpsc::Sender<Ask>,
+}
+
+/// What others want of the loop.
+#[derive(Debug)]
+enum Ask {
+    /// A snapshot made now.
+    Snapshot(oneshot::Sender<Arc<Snapshot>>),
+    /// To keep what came of checking a patch.
+    Check(Box<CheckReport>),
 }
 
 impl Followed {
     /// A snapshot made now; the latest one if the loop has ended.
     pub async fn ask(&self) -> Arc<Snapshot> {
         let (answer, answered) = oneshot::channel();
-        if self.asks.send(answer).await.is_ok()
+        if self.asks.send(Ask::Snapshot(answer)).await.is_ok()
             && let Ok(snapshot) = answered.await
         {
             return snapshot;
         }
         self.snapshots.borrow().clone()
+    }
+
+    /// Hands over what came of checking a patch, to be shown beside it.
+    pub async fn note_check(&self, report: CheckReport) {
+        // A loop that has ended shows nothing any more.
+        let _ = self.asks.send(Ask::Check(Box::new(report))).await;
     }
 }
 
@@ -67,7 +82,7 @@ pub struct Follower {
     watched_files: Option<Waking<FolderWatch>>,
     hooked: bool,
     publish: watch::Sender<Arc<Snapshot>>,
-    asked: mpsc::Receiver<oneshot::Sender<Arc<Snapshot>>>,
+    asked: mpsc::Receiver<Ask>,
 }
 
 /// Something of the kernel's that wakes the loop.
@@ -97,7 +112,7 @@ enum Woken {
     BpfLog,
     WatchedFiles,
     Timer,
-    Asked(oneshot::Sender<Arc<Snapshot>>),
+    Asked(Ask),
     NobodyLeft,
 }
 
@@ -161,7 +176,8 @@ impl Follower {
                     continue;
                 }
                 Woken::WatchedFiles => self.read_watched_files(),
-                Woken::Asked(answer) => {
+                Woken::Asked(Ask::Check(report)) => self.observer.note_check(&report),
+                Woken::Asked(Ask::Snapshot(answer)) => {
                     // Events may wait unread: what was asked for is now.
                     self.update(true)?;
                     self.publish_snapshot();

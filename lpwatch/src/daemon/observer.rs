@@ -12,7 +12,7 @@ use crate::{
     },
     model::{
         Event, EventKind, HostFacts, Model, Moment, Snapshot, SystemView, Thresholds,
-        evidence::Traits, snapshot::Probe,
+        check::CheckReport, evidence::Traits, snapshot::Probe,
     },
     probe::{
         BpfLog, EventRing, Hooks, LoadOptions, ProbeError, TaskIterator, load_hooks,
@@ -392,6 +392,11 @@ impl Observer {
         }
         let every = calls.is_counting().then_some(COUNT_EVERY)?;
         Some(self.model.recount().map_or(every, |soon| soon.min(every)))
+    }
+
+    /// Keeps what came of checking a patch.
+    pub(super) fn note_check(&mut self, report: &CheckReport) {
+        self.model.note_check(report);
     }
 
     /// What the model knows.

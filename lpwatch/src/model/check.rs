@@ -1,6 +1,8 @@
 //! What came of checking a patch before it is loaded: part of the JSON contract,
 //! and shown beside the transition that follows.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -128,4 +130,54 @@ pub enum Obstacle {
     /// On its CPU all the time.
     Running,
     KvmVcpu,
+}
+
+/// A check in short, to stand beside the transition that follows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CheckSummary {
+    pub checked_at: Timestamp,
+    pub verdict: Verdict,
+    pub course: Course,
+    /// What was to be expected, in a sentence.
+    pub text: String,
+}
+
+/// The last check of each patch.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Checks {
+    by_patch: BTreeMap<String, CheckSummary>,
+}
+
+/// Patches whose check is remembered.
+const REMEMBERED: usize = 64;
+
+impl Checks {
+    /// Takes in a check; one of a patch without a name says nothing.
+    pub fn note(&mut self, report: &CheckReport) {
+        let Some(patch) = &report.patch else {
+            return;
+        };
+        let summary = CheckSummary {
+            checked_at: report.checked_at,
+            verdict: report.verdict,
+            course: report.forecast.course,
+            text: report.forecast.text.clone(),
+        };
+        self.by_patch.insert(patch.clone(), summary);
+        while self.by_patch.len() > REMEMBERED {
+            let oldest = self
+                .by_patch
+                .iter()
+                .min_by_key(|(_, check)| check.checked_at);
+            let Some(oldest) = oldest.map(|(patch, _)| patch.clone()) else {
+                break;
+            };
+            self.by_patch.remove(&oldest);
+        }
+    }
+
+    /// The last check of this patch.
+    pub fn of(&self, patch: &str) -> Option<&CheckSummary> {
+        self.by_patch.get(patch)
+    }
 }

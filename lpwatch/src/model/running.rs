@@ -264,6 +264,7 @@ impl Running {
             signals: self.signals,
             tasks_total: self.tasks_total,
             recorded_after_ms: recorded.map(milliseconds),
+            check: None,
         }
     }
 }

@@ -8,7 +8,10 @@ use serde::{Deserialize, Serialize};
 
 pub use super::calls::figures::{Calls, Finding, FindingKind, PhaseCalls, Rate, Severity, Watched};
 
-use super::{Blocker, Direction, EngineKind, Outcome, Phase, Thresholds, next_steps::next_steps};
+use super::{
+    Blocker, Direction, EngineKind, Outcome, Phase, Thresholds, check::CheckSummary,
+    next_steps::next_steps,
+};
 
 /// The version of the JSON form.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -77,6 +80,10 @@ pub struct Patch {
     pub stack_order: Option<u32>,
     pub objects: Vec<Object>,
     pub transition: Option<Transition>,
+    /// What the last check of it foretold; `null` where the daemon was told of
+    /// none.
+    #[serde(default)]
+    pub check: Option<CheckSummary>,
 }
 
 /// `vmlinux` or a module, as far as a patch changes it.
@@ -186,6 +193,9 @@ pub struct PastTransition {
     pub tasks_total: Option<u32>,
     /// From the kernel's hook to lpwatch's record, in milliseconds.
     pub recorded_after_ms: Option<f64>,
+    /// What the last check before it foretold.
+    #[serde(default)]
+    pub check: Option<CheckSummary>,
 }
 
 impl Snapshot {

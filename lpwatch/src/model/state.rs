@@ -5,6 +5,8 @@
 //! older than the last event. So events move the state, and readings mend it
 //! wherever they are newer.
 
+mod shown;
+
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
     time::Duration,
@@ -12,14 +14,11 @@ use std::{
 
 use super::{
     Direction, Event, EventKind, EventSource, Moment, Outcome, PatchView, SystemView, TaskSample,
-    Thresholds,
     calls::{CallsReading, FunctionId, Ledger, Turn},
+    check::{CheckReport, Checks},
     evidence::Traits,
     running::Running,
-    snapshot::{
-        Function, Object, PastTransition, Patch, Probe, SCHEMA_VERSION, Snapshot, Source,
-        SwitchedBy,
-    },
+    snapshot::{PastTransition, Probe, Source, SwitchedBy},
     time::milliseconds,
 };
 
@@ -67,6 +66,8 @@ pub struct Model {
     doubtful: bool,
     /// Which code runs.
     calls: Ledger,
+    /// What was foretold.
+    checks: Checks,
 }
 
 impl Model {
@@ -85,6 +86,7 @@ impl Model {
             switched: SwitchedBy::default(),
             doubtful: false,
             calls: Ledger::default(),
+            checks: Checks::default(),
         }
     }
 
@@ -272,7 +274,13 @@ impl Model {
         self.remember(past);
     }
 
-    fn remember(&mut self, past: PastTransition) {
+    fn remember(&mut self, mut past: PastTransition) {
+        let checks = &self.checks;
+        past.check = past
+            .patch
+            .as_deref()
+            .and_then(|patch| checks.of(patch))
+            .cloned();
         self.past.truncate(PAST_TRANSITIONS - 1);
         self.past.push_front(past);
     }
@@ -413,6 +421,11 @@ impl Model {
         &self.patches
     }
 
+    /// Takes in what came of checking a patch.
+    pub fn note_check(&mut self, report: &CheckReport) {
+        self.checks.note(report);
+    }
+
     /// Takes in a reading of the counters.
     pub fn count(&mut self, reading: CallsReading) {
         self.calls.read(reading);
@@ -435,87 +448,6 @@ impl Model {
     #[must_use]
     pub fn doubted_functions(&self) -> BTreeSet<FunctionId> {
         self.calls.doubted()
-    }
-
-    /// All that is known at `now`.
-    #[must_use]
-    pub fn snapshot(&self, now: &Moment, thresholds: &Thresholds) -> Snapshot {
-        let HostFacts {
-            host,
-            kernel,
-            source,
-            daemon,
-            probes,
-            notes,
-            traits: _,
-        } = self.facts.clone();
-        Snapshot {
-            schema_version: SCHEMA_VERSION,
-            host,
-            kernel,
-            taken_at: now.wall,
-            source,
-            daemon,
-            probes,
-            notes,
-            events_lost: self.events_lost,
-            patches: self
-                .patches
-                .iter()
-                .map(|patch| self.patch(patch, now, thresholds))
-                .collect(),
-            watched: self.calls.watched(now),
-            last_transitions: self.past.iter().cloned().collect(),
-        }
-    }
-
-    fn patch(&self, patch: &PatchView, now: &Moment, thresholds: &Thresholds) -> Patch {
-        let transition = self
-            .running
-            .as_ref()
-            .filter(|running| running.patch == patch.name)
-            .map(|running| {
-                running.snapshot(now, thresholds, patch, &self.patches, self.facts.traits)
-            });
-        Patch {
-            name: patch.name.clone(),
-            engine: patch.engine,
-            enabled: patch.enabled,
-            replace: patch
-                .replace
-                .or_else(|| self.known_replace.get(&patch.name).copied()),
-            stack_order: patch.stack_order,
-            objects: self.objects(patch, now),
-            transition,
-        }
-    }
-}
-
-impl Model {
-    fn objects(&self, patch: &PatchView, now: &Moment) -> Vec<Object> {
-        let object = |view: &super::ObjectView| Object {
-            name: view.name.clone(),
-            patched: view.patched,
-            functions: self.functions(&patch.name, view, now),
-        };
-        patch.objects.iter().map(object).collect()
-    }
-
-    fn functions(&self, patch: &str, object: &super::ObjectView, now: &Moment) -> Vec<Function> {
-        let function = |(name, sympos): &(String, u32)| {
-            let id = FunctionId {
-                object: object.name.clone(),
-                name: name.clone(),
-                sympos: *sympos,
-            };
-            Function {
-                name: id.name.clone(),
-                sympos: id.sympos,
-                calls: self.calls.calls(patch, &id, now),
-                not_counted: self.calls.why_not(&id).map(str::to_owned),
-            }
-        };
-        object.functions.iter().map(function).collect()
     }
 }
 
@@ -552,5 +484,6 @@ fn refusal(patch: Option<String>, at: Moment, message: Option<String>) -> PastTr
         signals: None,
         tasks_total: None,
         recorded_after_ms: None,
+        check: None,
     }
 }

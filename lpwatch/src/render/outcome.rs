@@ -60,6 +60,13 @@ pub(super) fn story(past: &PastTransition, style: &Style) -> Vec<Span> {
     {
         spans.push(plain(format!(": {}", style.text(message))));
     }
+    if let Some(check) = &past.check {
+        let expected = words::course(check.course);
+        spans.push(painted(
+            Paint::Dim,
+            format!("; the check expected {expected}"),
+        ));
+    }
     spans
 }
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::page::Paint;
 use super::text::GLUE;
-use crate::model::{Direction, EngineKind, Outcome, Phase};
+use crate::model::{Direction, EngineKind, Outcome, Phase, check::Course};
 
 /// An age in whole seconds: `4 s`, `2 min 10 s`, `3 h 05 min`, `2 d 3 h`.
 /// `None` for what is no age (negative, NaN).
@@ -126,6 +126,19 @@ pub(super) fn outcome(outcome: Outcome) -> (&'static str, Paint) {
         Outcome::Cancelled => ("cancelled by the kernel", Paint::Red),
         Outcome::Refused => ("refused by the kernel", Paint::Red),
         Outcome::Unknown => ("ended unseen", Paint::Yellow),
+    }
+}
+
+/// How a check expected it to go.
+pub(super) fn course(course: Course) -> &'static str {
+    match course {
+        Course::Refused => "a refusal",
+        Course::Completes => "completion within seconds",
+        Course::AfterSignal => "completion after the kernel's signal",
+        Course::Open => "a slow transition",
+        Course::Stalls => "a stall",
+        Course::Loaded => "nothing, it was loaded already",
+        Course::NotKnown => "nothing, the tasks were not looked at",
     }
 }
 

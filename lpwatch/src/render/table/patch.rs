@@ -94,7 +94,21 @@ pub(super) fn moving(page: &mut Page<'_>, patch: &Patch) {
         not_patched(page, patch);
     }
     dangers(page, patch);
+    foretold(page, patch);
     transition::left(page, transition);
+}
+
+/// What a check of the patch expected, beside what happens.
+fn foretold(page: &mut Page<'_>, patch: &Patch) {
+    let Some(check) = &patch.check else {
+        return;
+    };
+    let words = format!(
+        "The check expected {}: {}",
+        words::course(check.course),
+        page.style.text(&check.text)
+    );
+    page.paragraph(2, &[painted(Paint::Dim, words)]);
 }
 
 /// What its calls show that somebody has to see; `lpwatch calls` shows the rest.

@@ -58,6 +58,7 @@ pub(crate) fn patch(name: &str) -> Patch {
         stack_order: None,
         objects: vec![object("vmlinux", true, &["cmdline_proc_show"])],
         transition: None,
+        check: None,
     }
 }
 
@@ -164,6 +165,7 @@ pub(crate) fn past(name: &str, outcome: Outcome) -> PastTransition {
         signals: Some(0),
         tasks_total: Some(98),
         recorded_after_ms: Some(3.1),
+        check: None,
     }
 }
 

@@ -1,0 +1,91 @@
+//! From the state to the [`Snapshot`].
+
+use crate::model::{
+    Moment, ObjectView, PatchView, Snapshot, Thresholds,
+    calls::FunctionId,
+    snapshot::{Function, Object, Patch, SCHEMA_VERSION},
+};
+
+use super::{HostFacts, Model};
+
+impl Model {
+    /// All that is known at `now`.
+    #[must_use]
+    pub fn snapshot(&self, now: &Moment, thresholds: &Thresholds) -> Snapshot {
+        let HostFacts {
+            host,
+            kernel,
+            source,
+            daemon,
+            probes,
+            notes,
+            traits: _,
+        } = self.facts.clone();
+        Snapshot {
+            schema_version: SCHEMA_VERSION,
+            host,
+            kernel,
+            taken_at: now.wall,
+            source,
+            daemon,
+            probes,
+            notes,
+            events_lost: self.events_lost,
+            patches: self
+                .patches
+                .iter()
+                .map(|patch| self.patch(patch, now, thresholds))
+                .collect(),
+            watched: self.calls.watched(now),
+            last_transitions: self.past.iter().cloned().collect(),
+        }
+    }
+
+    fn patch(&self, patch: &PatchView, now: &Moment, thresholds: &Thresholds) -> Patch {
+        let transition = self
+            .running
+            .as_ref()
+            .filter(|running| running.patch == patch.name)
+            .map(|running| {
+                running.snapshot(now, thresholds, patch, &self.patches, self.facts.traits)
+            });
+        Patch {
+            name: patch.name.clone(),
+            engine: patch.engine,
+            enabled: patch.enabled,
+            replace: patch
+                .replace
+                .or_else(|| self.known_replace.get(&patch.name).copied()),
+            stack_order: patch.stack_order,
+            objects: self.objects(patch, now),
+            transition,
+            check: self.checks.of(&patch.name).cloned(),
+        }
+    }
+
+    fn objects(&self, patch: &PatchView, now: &Moment) -> Vec<Object> {
+        let object = |view: &ObjectView| Object {
+            name: view.name.clone(),
+            patched: view.patched,
+            functions: self.functions(&patch.name, view, now),
+        };
+        patch.objects.iter().map(object).collect()
+    }
+
+    fn functions(&self, patch: &str, object: &ObjectView, now: &Moment) -> Vec<Function> {
+        let function = |(name, sympos): &(String, u32)| {
+            let id = FunctionId {
+                object: object.name.clone(),
+                name: name.clone(),
+                sympos: *sympos,
+            };
+            Function {
+                name: id.name.clone(),
+                sympos: id.sympos,
+                calls: self.calls.calls(patch, &id, now),
+                not_counted: self.calls.why_not(&id).map(str::to_owned),
+            }
+        };
+        object.functions.iter().map(function).collect()
+    }
+}
