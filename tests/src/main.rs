@@ -15,6 +15,7 @@ mod guest;
 mod lpwatch;
 mod oracle;
 mod patch;
+mod predictions;
 mod reasons;
 mod restricted;
 mod runner;

@@ -153,6 +153,8 @@ impl CallSource {
         pending.extend(self.new_at(&patched, &found));
         self.pending = pending;
         self.made_for = Some(keys);
+        // What else stands at functions newly patched has to be seen at once.
+        self.suspects.forget();
     }
 
     /// Attaches some of what is to be counted.

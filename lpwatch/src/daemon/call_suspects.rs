@@ -44,6 +44,11 @@ impl Suspects {
         self.read = Some((began, Clocks::now().boot.saturating_sub(began)));
     }
 
+    /// Lets the next look be a new one.
+    pub fn forget(&mut self) {
+        self.read = None;
+    }
+
     /// Whether others came to a function that we count by kprobe, so that ours
     /// is not asked first any more; told once.
     pub fn overtook(&mut self, counter: &CallCounter) -> bool {

@@ -6,6 +6,7 @@ mod calls_exact;
 mod calls_faults;
 mod calls_lifecycle;
 mod calls_unwatched;
+mod check_predictions;
 mod clean_end;
 mod degraded;
 mod doctor;
@@ -104,6 +105,7 @@ pub const ALL: &[Scenario] = &[
     scenario("calls_names", calls_faults::names),
     scenario("calls_foreign", calls_faults::foreign),
     scenario("calls_many", calls_faults::many),
+    scenario("check_predictions", check_predictions::run),
     scenario("harmless", harmless::run),
     scenario("harm", harm::run),
     scenario("many_threads", many_threads::run),

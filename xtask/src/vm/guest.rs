@@ -103,9 +103,10 @@ impl Contents {
     }
 }
 
-/// Variables of ours that the guest has, too: this one lets a scenario fail, to
-/// show that it can.
-const PASSED_ON: [&str; 1] = ["LPWATCH_STALL_PATCH"];
+/// Variables of ours that the guest has, too: the first lets a scenario fail, to
+/// show that it can; the second is for how many seconds predictions are put to
+/// the test.
+const PASSED_ON: [&str; 2] = ["LPWATCH_STALL_PATCH", "LPWATCH_CHECK_SECONDS"];
 
 fn passed_on(name: &str) -> Option<String> {
     let value = std::env::var(name).ok()?;

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * lp_states: makes a change that outlives it, in its second version.
+ */
+
+#include <linux/kernel.h>
+#include <linux/livepatch.h>
+#include <linux/module.h>
+#include <linux/seq_file.h>
+
+static int lp_states_show(struct seq_file *m, void *v)
+{
+	seq_puts(m, "lp_states_show\n");
+	return 0;
+}
+
+static struct klp_func funcs[] = {
+	{
+		.old_name = "cmdline_proc_show",
+		.new_func = lp_states_show,
+	},
+	{ }
+};
+
+static struct klp_object objs[] = {
+	{
+		/* No name: the kernel itself. */
+		.funcs = funcs,
+	},
+	{ }
+};
+
+static struct klp_state states[] = {
+	{
+		.id = 7,
+		.version = 2,
+	},
+	{ }
+};
+
+static struct klp_patch patch = {
+	.mod = THIS_MODULE,
+	.objs = objs,
+	.states = states,
+};
+
+static int __init lp_states_init(void)
+{
+	return klp_enable_patch(&patch);
+}
+
+/* Runs only once the patch is disabled: the kernel holds the module till then. */
+static void __exit lp_states_exit(void)
+{
+}
+
+module_init(lp_states_init);
+module_exit(lp_states_exit);
+MODULE_DESCRIPTION("lpwatch: a patch with a state");
+MODULE_LICENSE("GPL");
+MODULE_INFO(livepatch, "Y");
