@@ -126,8 +126,7 @@ fn grouped(facts: &[ChosenHook]) -> Vec<Vec<&ChosenHook>> {
     for fact in facts {
         let alike = |group: &&mut Vec<&ChosenHook>| {
             let first = group[0];
-            (first.kind, first.fallen_back) == (fact.kind, fact.fallen_back)
-                && first.why == fact.why
+            (first.kind, makes_do(first)) == (fact.kind, makes_do(fact)) && first.why == fact.why
         };
         match groups.iter_mut().find(alike) {
             Some(group) => group.push(fact),
@@ -137,12 +136,17 @@ fn grouped(facts: &[ChosenHook]) -> Vec<Vec<&ChosenHook>> {
     groups
 }
 
+/// Whether a file stands in for a hook.
+fn makes_do(fact: &ChosenHook) -> bool {
+    fact.fallen_back && fact.kind != HookKind::None
+}
+
 fn heading(page: &mut Page<'_>, first: &ChosenHook) {
     let (kind, paint) = match first.kind {
         HookKind::None => ("no hook", Paint::Yellow),
         kind => (kind.name(), Paint::Bold),
     };
-    let instead = if first.fallen_back && first.kind != HookKind::None {
+    let instead = if makes_do(first) {
         ", for want of a hook"
     } else {
         ""
