@@ -109,7 +109,7 @@ fn is_this_module(image: &Image<'_, '_>, symbol: usize, addend: i64) -> bool {
     let symbol = image.elf.symbol(symbol);
     symbol.is_some_and(|symbol| match image.resolve(&symbol, addend) {
         Target::Inside(place) => image.is_this_module(place),
-        Target::External(name) => name == b"__this_module",
+        Target::External(name) => name.is(b"__this_module"),
         Target::Nowhere => false,
     })
 }

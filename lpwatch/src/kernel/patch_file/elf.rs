@@ -65,11 +65,39 @@ impl Section<'_> {
     }
 }
 
+/// A symbol's name, whose end is not yet looked for: there may be millions.
+#[derive(Clone, Copy)]
+pub(super) struct Name<'data>(&'data [u8]);
+
+impl<'data> Name<'data> {
+    fn at(strings: &'data [u8], offset: u32) -> Self {
+        Self(rest_at(strings, offset))
+    }
+
+    /// Empty where the name has no end within the bound.
+    pub fn bytes(self) -> &'data [u8] {
+        until_zero(self.0)
+    }
+
+    pub fn is_empty(self) -> bool {
+        self.0.first().is_none_or(|first| *first == 0)
+    }
+
+    pub fn starts_with(self, start: &[u8]) -> bool {
+        self.0.starts_with(start)
+    }
+
+    pub fn is(self, name: &[u8]) -> bool {
+        self.0
+            .strip_prefix(name)
+            .is_some_and(|rest| rest.first() == Some(&0))
+    }
+}
+
 /// One symbol.
 #[derive(Clone, Copy)]
 pub(super) struct Symbol<'data> {
-    /// Empty where the name cannot be read.
-    pub name: &'data [u8],
+    pub name: Name<'data>,
     pub value: u64,
     pub size: u64,
     pub kind: u8,
@@ -133,7 +161,7 @@ impl<'data> Elf<'data> {
         let symbol = self.symbols.symbol(index).ok()?;
         let section = self.symbols.symbol_section(self.endian, symbol, index);
         Some(Symbol {
-            name: string_at(self.symbol_names, symbol.st_name(self.endian)),
+            name: Name::at(self.symbol_names, symbol.st_name(self.endian)),
             value: symbol.st_value(self.endian),
             size: symbol.st_size(self.endian),
             kind: symbol.st_type(),
@@ -189,13 +217,18 @@ fn read_section<'data>(
 
 /// The string at `offset`, or nothing where it is too long or has no end.
 fn string_at(strings: &[u8], offset: u32) -> &[u8] {
-    let rest = usize::try_from(offset)
-        .ok()
-        .and_then(|offset| strings.get(offset..))
-        .unwrap_or_default();
-    let rest = &rest[..rest.len().min(NAME_MAX)];
-    match rest.iter().position(|byte| *byte == 0) {
-        Some(end) => &rest[..end],
+    until_zero(rest_at(strings, offset))
+}
+
+fn rest_at(strings: &[u8], offset: u32) -> &[u8] {
+    let offset = usize::try_from(offset).unwrap_or(usize::MAX);
+    strings.get(offset..).unwrap_or_default()
+}
+
+fn until_zero(bytes: &[u8]) -> &[u8] {
+    let bytes = &bytes[..bytes.len().min(NAME_MAX)];
+    match bytes.iter().position(|byte| *byte == 0) {
+        Some(end) => &bytes[..end],
         None => &[],
     }
 }

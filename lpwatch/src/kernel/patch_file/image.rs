@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use object::{Endian as _, elf};
 
-use super::elf::{Elf, Section, Symbol};
+use super::elf::{Elf, Name, Section, Symbol};
 use super::index::{Index, Named, Pointer};
 use super::unread::Unread;
 
@@ -35,7 +35,7 @@ impl Place {
 pub(super) enum Target<'data> {
     Inside(Place),
     /// A symbol of the kernel or of another module.
-    External(&'data [u8]),
+    External(Name<'data>),
     /// To no place of the module.
     Nowhere,
 }
@@ -172,7 +172,7 @@ impl<'elf, 'data> Image<'elf, 'data> {
     pub fn leads_to_this_module(&self, place: Place) -> bool {
         match self.pointer(place) {
             Some(Target::Inside(found)) => self.is_this_module(found),
-            Some(Target::External(name)) => name == b"__this_module",
+            Some(Target::External(name)) => name.is(b"__this_module"),
             Some(Target::Nowhere) | None => false,
         }
     }

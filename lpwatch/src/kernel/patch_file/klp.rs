@@ -35,10 +35,16 @@ pub(super) fn read(
     unread: &mut Unread,
 ) -> Option<Patch> {
     let mut reader = Reader::new(image, unread);
-    let places = reader.patches();
+    let mut places = reader.patches();
     if places.len() > 1 {
+        let most = if places.len() > PATCHES_MAX {
+            "more than "
+        } else {
+            ""
+        };
+        places.truncate(PATCHES_MAX);
         reader.unread.add(format!(
-            "the module holds {} patches; which of them it enables is not known, so all are shown",
+            "the module holds {most}{} patches; which of them it enables is not known, so all are shown",
             places.len()
         ));
     }

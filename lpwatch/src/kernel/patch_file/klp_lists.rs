@@ -62,6 +62,9 @@ impl Reader<'_, '_, '_> {
     }
 
     fn functions(&mut self, start: Place, object: &str) -> Vec<PatchedFunction> {
+        if self.is_full() {
+            return Vec::new();
+        }
         let image = self.image;
         let array = Array::find(image, &mut self.steps, start, &FUNCTION, |place| {
             is_function(image, place)

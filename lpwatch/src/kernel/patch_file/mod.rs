@@ -242,7 +242,7 @@ impl Uses {
             shadow: false,
         };
         for symbol in elf.symbols().filter(|symbol| symbol.undefined) {
-            uses.enable |= symbol.name == b"klp_enable_patch";
+            uses.enable |= symbol.name.is(b"klp_enable_patch");
             uses.shadow |= symbol.name.starts_with(b"klp_shadow_");
         }
         uses

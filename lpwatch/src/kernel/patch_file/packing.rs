@@ -6,6 +6,7 @@
 //! given a bound of it.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::io::{self, Read};
 
 use flate2::read::MultiGzDecoder;
@@ -18,45 +19,101 @@ use super::error::{Packing, Problem};
 /// 128 MiB of window for zstd, and 64 MiB is the dictionary of `xz -9`.
 const WINDOW_MAX: u64 = 128 << 20;
 
+/// How many more bytes than it gives a packed file may take. Millions of empty
+/// streams, one behind the other, would keep a decoder busy for minutes.
+const OVERHEAD_MAX: u64 = 1 << 20;
+
+const CHUNK: usize = 64 << 10;
+
 /// The bytes of a module, unpacked up to `limit` bytes where they are packed.
 pub(super) fn unpack(bytes: &[u8], limit: u64) -> Result<Cow<'_, [u8]>, Problem> {
     let Some(packing) = Packing::of(bytes) else {
         return Ok(Cow::Borrowed(bytes));
     };
-    let mut unpacked = Vec::new();
-    let room = limit.saturating_add(1);
+    let given = Cell::new(0);
+    let input = Input {
+        rest: bytes,
+        taken: 0,
+        given: &given,
+    };
+    let mut output = Output {
+        bytes: Vec::new(),
+        chunk: vec![0; CHUNK],
+        room: limit.saturating_add(1),
+        given: &given,
+    };
     let done = match packing {
-        Packing::Gzip => drain(MultiGzDecoder::new(bytes), room, &mut unpacked),
+        Packing::Gzip => output.drain(MultiGzDecoder::new(input)),
         Packing::Xz => {
             let kibibytes = u32::try_from(WINDOW_MAX >> 10).unwrap_or(u32::MAX);
-            let reader = XzReader::new_mem_limit(bytes, true, kibibytes);
-            drain(reader, room, &mut unpacked)
+            output.drain(XzReader::new_mem_limit(input, true, kibibytes))
         }
-        Packing::Zstd => unpack_zstd(bytes, room, &mut unpacked),
+        Packing::Zstd => output.drain_zstd(input),
     };
     done.map_err(|source| Problem::Unpack { packing, source })?;
-    if u64::try_from(unpacked.len()).unwrap_or(u64::MAX) > limit {
+    if given.get() > limit {
         return Err(Problem::UnpacksTooLarge { packing, limit });
     }
-    Ok(Cow::Owned(unpacked))
+    Ok(Cow::Owned(output.bytes))
 }
 
-fn drain(reader: impl Read, room: u64, into: &mut Vec<u8>) -> io::Result<()> {
-    reader.take(room).read_to_end(into).map(drop)
+/// What is unpacked, up to a limit.
+struct Output<'given> {
+    bytes: Vec<u8>,
+    chunk: Vec<u8>,
+    room: u64,
+    /// How many bytes that is; the input is held against it.
+    given: &'given Cell<u64>,
 }
 
-/// A zstd file may have several frames, each a stream of its own.
-fn unpack_zstd(mut bytes: &[u8], room: u64, into: &mut Vec<u8>) -> io::Result<()> {
-    while !bytes.is_empty() {
-        let had = u64::try_from(into.len()).unwrap_or(u64::MAX);
-        let Some(left) = room.checked_sub(had).filter(|left| *left > 0) else {
-            break;
-        };
-        let reader = StreamingDecoder::new_with_max_window_size(&mut bytes, WINDOW_MAX)
-            .map_err(io::Error::other)?;
-        drain(reader, left, into)?;
+impl Output<'_> {
+    /// Reads to the end, or until the room is full.
+    fn drain(&mut self, mut reader: impl Read) -> io::Result<()> {
+        while self.given.get() < self.room {
+            let count = match reader.read(&mut self.chunk) {
+                Ok(0) => break,
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            self.bytes.extend_from_slice(&self.chunk[..count]);
+            let count = u64::try_from(count).unwrap_or(u64::MAX);
+            self.given.set(self.given.get().saturating_add(count));
+        }
+        Ok(())
     }
-    Ok(())
+
+    /// A zstd file may have several frames, each a stream of its own.
+    fn drain_zstd(&mut self, mut input: Input<'_, '_>) -> io::Result<()> {
+        while !input.rest.is_empty() && self.given.get() < self.room {
+            let reader = StreamingDecoder::new_with_max_window_size(&mut input, WINDOW_MAX)
+                .map_err(io::Error::other)?;
+            self.drain(reader)?;
+        }
+        Ok(())
+    }
+}
+
+/// The packed bytes, which end in an error once they are many more than what was
+/// given for them.
+struct Input<'bytes, 'output> {
+    rest: &'bytes [u8],
+    taken: u64,
+    given: &'output Cell<u64>,
+}
+
+impl Read for Input<'_, '_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let given = self.given.get();
+        if self.taken > (given + given / 8).saturating_add(OVERHEAD_MAX) {
+            return Err(io::Error::other("it takes far more bytes than it holds"));
+        }
+        let count = self.rest.read(buffer)?;
+        self.taken = self
+            .taken
+            .saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
+        Ok(count)
+    }
 }
 
 impl Packing {

@@ -63,6 +63,11 @@ impl<'reader, 'elf, 'data> Reader<'reader, 'elf, 'data> {
         count.min(room)
     }
 
+    /// Whether no further function may be read; then that is told.
+    pub fn is_full(&mut self) -> bool {
+        self.functions >= FUNCTIONS_MAX && self.room(1) == 0
+    }
+
     /// Tells where of `count` objects not all will be read.
     pub fn bound_objects(&mut self, count: u64) {
         if usize::try_from(count).map_or(true, |count| count > OBJECTS_MAX) {

@@ -62,7 +62,7 @@ impl<'data> Image<'_, 'data> {
                 .find(|symbol| symbol.kind == elf::STT_FUNC),
             Target::External(_) | Target::Nowhere => None,
         })?;
-        let name = str::from_utf8(symbol.name).ok()?;
+        let name = str::from_utf8(symbol.name.bytes()).ok()?;
         (!name.is_empty()).then(|| name.to_owned())
     }
 }

@@ -94,6 +94,22 @@ fn a_bomb_stops_at_the_limit() {
     }
 }
 
+/// Each is unpacked in a microsecond or ten; millions of them fit into a file.
+#[test]
+fn a_file_of_empty_streams_is_refused() {
+    for (packing, pack) in ALL {
+        let empty = pack(b"");
+        let many = empty.repeat((3 << 19) / empty.len());
+        let problem = unpack(&many, SIZE_MAX).unwrap_err();
+        assert!(
+            matches!(problem, Problem::Unpack { packing: told, .. } if told == packing),
+            "{packing}: {problem:?}"
+        );
+        // A few are nothing bad.
+        assert_eq!(unpack(&empty.repeat(3), SIZE_MAX).unwrap().len(), 0);
+    }
+}
+
 /// The header of an xz block says how large its dictionary is.
 #[test]
 fn a_file_that_asks_for_too_much_memory_is_refused() {

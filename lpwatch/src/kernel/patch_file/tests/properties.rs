@@ -132,7 +132,7 @@ fn survive(bytes: &[u8]) {
             assert!(file.unread.iter().all(|told| told.len() < 2048));
             let functions: usize = file.objects.iter().map(|it| it.functions.len()).sum();
             assert!(functions <= FUNCTIONS_MAX);
-            assert!(file.objects.len() <= 17 * OBJECTS_MAX);
+            assert!(file.objects.len() <= 16 * OBJECTS_MAX);
         }
     }
 }
