@@ -307,6 +307,8 @@ impl Observer {
     pub(super) fn read_log(&mut self, log: &mut LogSource) -> Result<bool, Error> {
         let clocks = Clocks::now();
         let events = log.drain(&clocks)?;
+        let ftrace = ftrace::is_enabled(&self.roots);
+        self.model.note_still(ftrace == Some(false));
         let now = moment(&clocks);
         let mut changed = false;
         for event in events {

@@ -51,6 +51,8 @@ pub struct Model {
     /// From when on hooks tell of every transition; log lines after it repeat
     /// what the hooks said.
     hooks_since: Option<Duration>,
+    /// They stand still: ftrace is switched off.
+    hooks_still: bool,
     patches: Vec<PatchView>,
     /// What hooks told of patches whose sysfs lacks the file.
     known_replace: HashMap<String, bool>,
@@ -76,6 +78,7 @@ impl Model {
         Self {
             facts,
             hooks_since,
+            hooks_still: false,
             patches: Vec::new(),
             known_replace: HashMap::new(),
             running: None,
@@ -215,8 +218,13 @@ impl Model {
         told || self.hooks_tell(at)
     }
 
+    /// Whether the hooks stand still for now, so that the log alone tells.
+    pub fn note_still(&mut self, still: bool) {
+        self.hooks_still = still;
+    }
+
     fn hooks_tell(&self, at: Duration) -> bool {
-        self.hooks_since.is_some_and(|since| at >= since)
+        !self.hooks_still && self.hooks_since.is_some_and(|since| at >= since)
     }
 
     fn begun(&mut self, patch: String, direction: Direction, replace: Option<bool>, at: Moment) {

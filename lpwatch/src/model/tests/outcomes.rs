@@ -214,6 +214,25 @@ fn the_log_alone_tells_of_a_cancelled_patch() {
 }
 
 #[test]
+fn the_log_tells_while_hooks_stand_still() {
+    let mut model = model(Some(0));
+    model.note_still(true);
+    log(&mut model, 100.0, begin(Direction::Patching));
+    let text = "failed to register ftrace handler for function 'gcd' (-16)".to_owned();
+    let complaint = EventKind::Complaint {
+        patch: None,
+        text: text.clone(),
+    };
+    log(&mut model, 100.1, complaint);
+    log(&mut model, 100.2, complete(Direction::Unpatching, None));
+    let past = snapshot(&model, 101.0).last_transitions[0].clone();
+    assert_eq!(
+        (past.outcome, past.message),
+        (Outcome::Cancelled, Some(text))
+    );
+}
+
+#[test]
 fn the_log_repeats_what_hooks_told() {
     let mut model = begun();
     log(&mut model, 100.01, begin(Direction::Patching));
