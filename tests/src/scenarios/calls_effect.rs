@@ -157,8 +157,18 @@ pub fn ftrace(trial: &mut Trial) -> Result<()> {
     );
     let errno = guest::load_refused(PATCH)?;
     ensure!(errno == Errno::EBUSY, "the kernel said {errno}");
-    let refused = last(PATCH)?;
-    ensure!(refused.errno == Some(Errno::EBUSY as i32), "{refused:?}");
+    // Hooks stand still as well: the kernel log tells of it.
+    let refused = guest::wait_for("the daemon tells of the refusal", || {
+        let told = lpwatch::look(&[])?.last_transitions;
+        let mut told = told.into_iter().filter(|past| past.message.is_some());
+        Ok(told.find(|past| ["refused", "cancelled"].contains(&past.outcome.as_str())))
+    })?;
+    let message = refused.message.clone().unwrap_or_default();
+    ensure!(
+        refused.patch.as_deref() == Some(PATCH) && message.contains(GCD.name),
+        "{refused:?}"
+    );
+    trial.say(&message);
 
     drop(off);
     caller.now(20)?;
