@@ -20,6 +20,7 @@ pub mod kprobes;
 pub mod kretprobes;
 pub mod livepatch;
 pub mod modules;
+pub mod object_symbols;
 pub mod offers;
 pub mod patch_file;
 pub mod symbols;
