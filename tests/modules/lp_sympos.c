@@ -8,14 +8,14 @@
 #include <linux/livepatch.h>
 #include <linux/module.h>
 
-static void lp_sympos_init(void *unused)
+static void lp_sympos_once(void *unused)
 {
 }
 
 static struct klp_func funcs[] = {
 	{
 		.old_name = "init_once",
-		.new_func = lp_sympos_init,
+		.new_func = lp_sympos_once,
 		.old_sympos = 999,
 	},
 	{ }

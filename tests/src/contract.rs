@@ -59,6 +59,15 @@ pub struct Patch {
     pub objects: Vec<Object>,
     #[serde(deserialize_with = "nullable")]
     pub transition: Option<Transition>,
+    #[serde(deserialize_with = "nullable")]
+    pub check: Option<Check>,
+}
+
+/// What a check foretold.
+#[derive(Debug, Deserialize)]
+pub struct Check {
+    pub course: String,
+    pub text: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -127,6 +136,8 @@ pub struct Past {
     pub signals: Option<u64>,
     #[serde(deserialize_with = "nullable")]
     pub recorded_after_ms: Option<f64>,
+    #[serde(deserialize_with = "nullable")]
+    pub check: Option<Check>,
 }
 
 impl Document {

@@ -8,7 +8,7 @@ use crate::{
         functions::{self, Functions, Symbol, VMLINUX},
     },
     model::{PatchView, calls::FunctionId},
-    probe::{CountAt, CountKind, PatchedFunction, TaskIterator},
+    probe::{CountAt, CountKind, PatchedFunction, TaskIterator, may_count_ahead},
 };
 
 /// What about a patch decides which counters it needs.
@@ -50,6 +50,12 @@ pub(super) fn original_at(
     found: &Functions,
     keys: &[PatchKey],
 ) -> Result<CountAt, String> {
+    if !keys
+        .iter()
+        .any(|key| key.settled && key.functions.contains(id))
+    {
+        may_count_ahead()?;
+    }
     let symbol = Symbol {
         object: id.object.clone(),
         name: id.name.clone(),

@@ -18,7 +18,7 @@ use lpwatch_common::calls::{BUCKETS, SLOTS, Slot};
 
 use crate::model::calls::Buckets;
 
-use super::{ProbeError, TaskIterator, load::program};
+use super::{ProbeError, TaskIterator, load::program, policy};
 
 const ACTION: &str = "count calls";
 
@@ -39,6 +39,14 @@ pub struct CountAt {
     /// Its symbol, for a module's with the module before it: `module:symbol`.
     pub symbol: String,
     pub kind: CountKind,
+}
+
+/// Whether a function may be counted before it is patched on this processor.
+///
+/// # Errors
+/// Why not, in a clause.
+pub fn may_count_ahead() -> Result<(), &'static str> {
+    policy::preceding(std::env::consts::ARCH)
 }
 
 /// How a function is counted.

@@ -19,7 +19,7 @@ mod records;
 mod tasks;
 mod verdicts;
 
-pub use calls::{CallCounter, CallCounters, CountAt, CountKind};
+pub use calls::{CallCounter, CallCounters, CountAt, CountKind, may_count_ahead};
 pub use counters_alone::{CountersAlone, ProgramIds, program_ids};
 pub use culprits::CulpritFinder;
 pub use error::ProbeError;

@@ -7,6 +7,7 @@ mod calls_faults;
 mod calls_lifecycle;
 mod calls_unwatched;
 mod check_predictions;
+mod check_rules;
 mod clean_end;
 mod degraded;
 mod doctor;
@@ -106,6 +107,10 @@ pub const ALL: &[Scenario] = &[
     scenario("calls_foreign", calls_faults::foreign),
     scenario("calls_many", calls_faults::many),
     scenario("check_predictions", check_predictions::run),
+    scenario("check_verdicts", check_rules::verdicts),
+    scenario("check_busy", check_rules::busy),
+    scenario("check_foreign", check_rules::foreign),
+    scenario("check_beside", check_rules::beside),
     scenario("harmless", harmless::run),
     scenario("harm", harm::run),
     scenario("many_threads", many_threads::run),
