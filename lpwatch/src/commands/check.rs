@@ -168,6 +168,7 @@ impl Session<'_> {
         let how = How {
             observer: self.globals.observer_options(),
             sample: self.args.sample,
+            beside: path.and_then(Path::parent).map(Path::to_owned),
         };
         let progress = progress(self.output);
         let facts = gather(&how, patch, &mut |step| {

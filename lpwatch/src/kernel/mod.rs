@@ -19,6 +19,7 @@ pub mod kmsg;
 pub mod kprobes;
 pub mod kretprobes;
 pub mod livepatch;
+pub mod module_files;
 pub mod modules;
 pub mod object_symbols;
 pub mod offers;
@@ -26,6 +27,7 @@ pub mod patch_file;
 pub mod symbols;
 pub mod task_detail;
 pub mod tasks;
+pub mod traceable;
 
 /// Where sysfs and procfs are read.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -135,7 +135,8 @@ impl Offers {
 }
 
 impl Settings {
-    fn read(roots: &Roots) -> Self {
+    #[must_use]
+    pub fn read(roots: &Roots) -> Self {
         let setting = |name: &str| text(&roots.procfs.join("sys").join(name));
         let lockdown = text(&roots.sysfs.join("kernel/security/lockdown"));
         Self {
@@ -154,7 +155,7 @@ impl Settings {
 }
 
 /// A small file's text, without the white space around it.
-fn text(path: &Path) -> Reading {
+pub(crate) fn text(path: &Path) -> Reading {
     match fs::read(path) {
         Ok(bytes) => Reading::Found(String::from_utf8_lossy(&bytes).trim().to_owned()),
         Err(error) => Reading::of_error(&error),

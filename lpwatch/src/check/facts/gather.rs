@@ -1,6 +1,7 @@
 //! Reads all facts of a host.
 
 use std::{
+    path::PathBuf,
     thread,
     time::{Duration, Instant},
 };
@@ -14,7 +15,12 @@ use crate::{
 };
 
 use super::{
-    Facts, as_view, hooks::HookFacts, kernel::KernelFacts, objects::ObjectFacts, tasks::TaskFacts,
+    Facts, as_view,
+    disk::Disk,
+    hooks::HookFacts,
+    kernel::KernelFacts,
+    objects::{Look, ObjectFacts},
+    tasks::TaskFacts,
 };
 
 /// Looks at all tasks are that far apart, and no fewer than that many.
@@ -27,6 +33,8 @@ pub struct How {
     pub observer: ObserverOptions,
     /// For how long the tasks are looked at.
     pub sample: Duration,
+    /// The folder of the file that is checked: others may lie beside it.
+    pub beside: Option<PathBuf>,
 }
 
 /// Reads what matters for this patch; `progress` is told of each step.
@@ -40,9 +48,16 @@ pub fn gather(
 ) -> Result<Facts, Error> {
     let roots = &how.observer.roots;
     let mut notes = Vec::new();
-    progress("reading the kernel's symbols");
-    let objects = ObjectFacts::gather(roots, patch, &mut notes);
+    let host = Host::of(roots);
+    let disk = Disk::of(roots, &host.release, how.beside.as_deref());
     let patches = engine::read_all(roots)?;
+    progress("reading the kernel's symbols");
+    let objects = ObjectFacts::gather(&Look {
+        roots,
+        disk: &disk,
+        patch,
+        patches: patches.as_deref().unwrap_or_default(),
+    });
     let mut looker = looker(&how.observer, patches.as_deref(), &mut notes);
     progress("looking for hooks on the functions");
     let iterator = looker.as_mut().and_then(Observer::iterator);
@@ -55,8 +70,8 @@ pub fn gather(
         None => TaskFacts::default(),
     };
     Ok(Facts {
-        host: Host::of(roots),
-        kernel: KernelFacts::gather(roots),
+        kernel: KernelFacts::gather(roots, &host, &disk),
+        host,
         patches,
         objects,
         hooks,

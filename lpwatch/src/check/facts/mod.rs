@@ -1,10 +1,12 @@
 //! What the rules judge by: gathered from a host once, as plain values. What
 //! could not be read is `None`, and a note says why.
 
+pub mod disk;
 mod gather;
 pub mod hooks;
 pub mod kernel;
 pub mod objects;
+mod patch_files;
 pub mod tasks;
 
 pub use gather::{How, gather};

@@ -1,16 +1,23 @@
 //! The objects and functions that a patch names, as this host has them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use crate::{
     kernel::{
         Roots,
-        functions::Symbol,
-        object_symbols::{self, Matches, ObjectSymbols, Place},
+        functions::{Symbol, VMLINUX},
+        modules::{Build, Presence},
         patch_file::{PatchFile, PatchedFunction},
     },
-    model::calls::FunctionId,
+    model::{PatchView, calls::FunctionId},
 };
+
+use super::{disk::Disk, patch_files};
+
+mod modules;
+mod symbols;
+
+use symbols::Symbols;
 
 /// Facts for the rules `symbol` and `overlap`, and the addresses for the others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,8 +26,23 @@ pub struct ObjectFacts {
     /// for one that is not found or whose address is hidden. Several where the
     /// patch does not say which it means: the kernel refuses that.
     pub functions: BTreeMap<FunctionId, Vec<Extent>>,
+    /// The code of loaded patches that runs in place of a function and that this
+    /// patch would take over from, or would remove.
+    pub stand_ins: BTreeMap<FunctionId, Vec<Extent>>,
     /// The kernel hides its addresses.
     pub hidden: bool,
+    /// What the kernel has of each function; `None` where it cannot be read.
+    pub symbols: Option<BTreeMap<FunctionId, SymbolFacts>>,
+    /// Why not all is known of the symbols, a sentence each without its stop.
+    pub unread: Vec<String>,
+    /// The modules that the patch names as objects.
+    pub modules: BTreeMap<String, ModuleFacts>,
+    /// Whether the modules that the patch needs are there; `None` if not known.
+    pub needed: BTreeMap<String, Option<Presence>>,
+    /// A module of the patch's own name that is loaded.
+    pub namesake: Option<Build>,
+    /// The files of loaded patches, as far as they were found.
+    pub patch_files: BTreeMap<String, PatchFile>,
 }
 
 /// The bytes of a function.
@@ -31,34 +53,93 @@ pub struct Extent {
     pub end: u64,
 }
 
+/// What the kernel's symbols say of a function to be patched.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SymbolFacts {
+    /// How many symbols of the name its object has.
+    pub count: u32,
+    /// The one that is meant is there, and is a function.
+    pub is_code: bool,
+    /// What the compiler split off it or copied from it: `name.part.0`.
+    pub parts: Vec<String>,
+    /// Calls of it can be redirected; `None` if not known.
+    pub traceable: Option<bool>,
+}
+
+/// A module that is to be patched.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ModuleFacts {
+    /// `None` where the kernel does not list its modules.
+    pub presence: Option<Presence>,
+    /// The letters with which it taints the kernel, if it is loaded.
+    pub taint: Option<String>,
+    /// The build that is loaded.
+    pub build: Build,
+    /// The folder of the kernel's modules could be read.
+    pub disk_known: bool,
+    /// The kernel's own file of this name.
+    pub in_tree: Option<ModuleFile>,
+    /// What modprobe would load.
+    pub preferred: Option<PathBuf>,
+}
+
+/// A module's file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModuleFile {
+    pub path: PathBuf,
+    pub build: Build,
+}
+
+/// What is looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Look<'a> {
+    pub roots: &'a Roots,
+    pub disk: &'a Disk,
+    pub patch: &'a PatchFile,
+    /// The patches that are loaded.
+    pub patches: &'a [PatchView],
+}
+
 impl ObjectFacts {
     #[must_use]
-    pub fn gather(roots: &Roots, patch: &PatchFile, notes: &mut Vec<String>) -> Self {
-        let named = named(patch);
-        let names: Vec<Symbol> = named.iter().map(|(id, _)| symbol(id)).collect();
-        let symbols = match object_symbols::find(roots, &names) {
-            Ok(symbols) => Some(symbols),
-            Err(error) => {
-                let error = anyhow::Error::from(error);
-                notes.push(format!(
-                    "Where the functions lie could not be looked up: {error:#}."
-                ));
-                None
-            }
-        };
-        let none = Matches::default();
-        let places = |id: &FunctionId| {
-            let found = symbols.as_ref().and_then(|all| all.found.get(&symbol(id)));
-            found.unwrap_or(&none).places.as_slice()
-        };
+    pub fn gather(look: &Look<'_>) -> Self {
+        let Look {
+            roots,
+            disk,
+            patch,
+            patches,
+        } = look;
+        let names = patches.iter().map(|patch| patch.name.as_str());
+        let patch_files = patch_files::find(roots, disk, names);
+        let Symbols {
+            functions,
+            stand_ins,
+            hidden,
+            known,
+            unread,
+        } = Symbols::gather(look, &patch_files);
+        let objects = patch.objects.iter().map(|object| object.name.as_str());
+        let modules = objects.filter(|name| *name != VMLINUX);
+        let needed = patch.modinfo.depends.iter();
         Self {
-            functions: named
-                .iter()
-                .map(|(id, function)| (id.clone(), extents(places(id), function.sympos)))
+            functions,
+            stand_ins,
+            hidden,
+            symbols: known,
+            unread,
+            modules: modules
+                .map(|name| (name.to_owned(), modules::facts(roots, disk, name)))
                 .collect(),
-            hidden: symbols
-                .as_ref()
-                .is_some_and(|ObjectSymbols { hidden, .. }| *hidden),
+            needed: needed
+                .map(|name| {
+                    // As the kernel names it once it is loaded.
+                    let name = name.replace('-', "_");
+                    let presence = modules::presence(roots, disk, &name);
+                    (name, presence)
+                })
+                .collect(),
+            namesake: modules::namesake(roots, &patch.name),
+            patch_files,
         }
     }
 }
@@ -88,19 +169,6 @@ fn symbol(id: &FunctionId) -> Symbol {
         object: id.object.clone(),
         name: id.name.clone(),
     }
-}
-
-/// Those of the places that the position means: 0 is any.
-fn extents(places: &[Place], sympos: u32) -> Vec<Extent> {
-    let all = (1_u32..).zip(places);
-    let meant = all.filter(|(position, _)| sympos == 0 || sympos == *position);
-    meant
-        .filter(|(_, place)| place.is_code && place.end > place.begin)
-        .map(|(_, Place { begin, end, .. })| Extent {
-            begin: *begin,
-            end: *end,
-        })
-        .collect()
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ mod modinfo;
 mod packing;
 mod reader;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod text;
 mod unread;
 

@@ -1,59 +1,201 @@
 //! Tests of gathering what a host has of a patch's objects, on trees.
 
+use std::fs;
+
 use super::*;
-use crate::check::rules::samples;
+use crate::{
+    check::rules::samples,
+    kernel::{
+        modules::Likeness,
+        patch_file::{PatchObject, tests::module_of},
+    },
+};
 
 const KALLSYMS: &str = "\
 ffffffff81000000 t once
+ffffffff81000000 t other_name
 ffffffff81000010 t twice
 ffffffff81000020 t twice
 ffffffff81000030 D data
-ffffffff81000040 T end
+ffffffff81000040 t blind
+ffffffff81000050 t once.part.0
+ffffffff81000060 T end
+ffffffffc0000000 t new_once\t[older]
+ffffffffc0000040 t gone\t[older]
 ";
 
-fn roots(folder: &tempfile::TempDir) -> Roots {
-    Roots {
-        sysfs: folder.path().join("sys"),
-        procfs: folder.path().join("proc"),
+struct Tree {
+    folder: tempfile::TempDir,
+    roots: Roots,
+}
+
+impl Tree {
+    fn new(files: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let roots = Roots {
+            sysfs: folder.path().join("sys"),
+            procfs: folder.path().join("proc"),
+        };
+        let tree = Self { folder, roots };
+        for (path, text) in files {
+            tree.write(path, text.as_bytes());
+        }
+        tree
+    }
+
+    fn write(&self, path: &str, bytes: &[u8]) {
+        let path = self.folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+
+    fn facts(&self, patch: &PatchFile, patches: &[PatchView]) -> ObjectFacts {
+        let disk = Disk::at(&self.folder.path().join("modules"));
+        ObjectFacts::gather(&Look {
+            roots: &self.roots,
+            disk: &disk,
+            patch,
+            patches,
+        })
     }
 }
 
-fn begins(facts: &ObjectFacts, name: &str, sympos: u32) -> Vec<u64> {
-    let id = FunctionId {
-        object: "vmlinux".to_owned(),
+fn id(name: &str, sympos: u32) -> FunctionId {
+    FunctionId {
+        object: VMLINUX.to_owned(),
         name: name.to_owned(),
         sympos,
-    };
-    let extents = facts.functions[&id].iter();
+    }
+}
+
+fn begins(extents: &[Extent]) -> Vec<u64> {
+    let extents = extents.iter();
     extents.map(|extent| extent.begin & 0xffff).collect()
 }
 
 #[test]
 fn each_function_has_its_extent() {
-    let folder = tempfile::tempdir().unwrap();
-    let roots = roots(&folder);
-    std::fs::create_dir(&roots.procfs).unwrap();
-    std::fs::write(roots.procfs.join("kallsyms"), KALLSYMS).unwrap();
+    let tree = Tree::new(&[("proc/kallsyms", KALLSYMS)]);
     let mut patch = samples::patch(&["once", "twice", "twice", "twice", "data", "none"]);
     patch.objects[0].functions[2].sympos = 2;
     patch.objects[0].functions[3].sympos = 3;
-    let mut notes = Vec::new();
-    let facts = ObjectFacts::gather(&roots, &patch, &mut notes);
-    assert_eq!(begins(&facts, "once", 1), [0]);
-    assert_eq!(begins(&facts, "twice", 1), [0x10, 0x20]);
-    assert_eq!(begins(&facts, "twice", 2), [0x20]);
-    for (name, sympos) in [("twice", 3), ("data", 1), ("none", 1)] {
-        assert!(begins(&facts, name, sympos).is_empty(), "{name}");
+    let facts = tree.facts(&patch, &[]);
+    for (name, sympos, expected) in [
+        ("once", 1, &[0_u64][..]),
+        ("twice", 1, &[0x10, 0x20]),
+        ("twice", 2, &[0x20]),
+        ("twice", 3, &[]),
+        ("data", 1, &[]),
+        ("none", 1, &[]),
+    ] {
+        assert_eq!(
+            begins(&facts.functions[&id(name, sympos)]),
+            expected,
+            "{name}"
+        );
     }
-    assert_eq!((facts.hidden, notes.len()), (false, 0));
+    let symbols = facts.symbols.unwrap();
+    assert_eq!(symbols[&id("twice", 2)].count, 2);
+    assert!(!symbols[&id("data", 1)].is_code);
+    assert_eq!(symbols[&id("once", 1)].parts, ["once.part.0"]);
+    assert!(!facts.hidden);
+    // Where tracefs is not mounted that is said.
+    assert_eq!(symbols[&id("once", 1)].traceable, None);
+    assert!(facts.unread[0].contains("tracing"), "{:?}", facts.unread);
 }
 
 #[test]
 fn a_kernel_that_tells_nothing_is_noted() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut notes = Vec::new();
-    let facts = ObjectFacts::gather(&roots(&folder), &samples::patch(&["f"]), &mut notes);
-    assert!(begins(&facts, "f", 1).is_empty());
-    assert_eq!(notes.len(), 1);
-    assert!(notes[0].contains("kallsyms"), "{notes:?}");
+    let facts = Tree::new(&[]).facts(&samples::patch(&["f"]), &[]);
+    assert_eq!(facts.functions[&id("f", 1)], []);
+    assert_eq!(facts.symbols, None);
+    assert!(facts.unread[0].contains("kallsyms"), "{:?}", facts.unread);
+}
+
+#[test]
+fn a_function_is_listed_by_its_first_name_only() {
+    let tree = Tree::new(&[
+        ("proc/kallsyms", KALLSYMS),
+        (
+            "sys/kernel/tracing/available_filter_functions",
+            "once\ntwice\n",
+        ),
+    ]);
+    let mut patch = samples::patch(&["once", "other_name", "twice", "blind"]);
+    patch.objects[0].functions[2].sympos = 2;
+    let facts = tree.facts(&patch, &[]);
+    let traceable = |name, sympos| facts.symbols.as_ref().unwrap()[&id(name, sympos)].traceable;
+    assert_eq!(traceable("once", 1), Some(true));
+    assert_eq!(traceable("other_name", 1), Some(true));
+    assert_eq!(traceable("blind", 1), Some(false));
+    // One of the two: which is not told without addresses.
+    assert_eq!(traceable("twice", 2), None);
+    let addresses = "ffffffff81000014 twice\n";
+    tree.write(
+        "sys/kernel/tracing/available_filter_functions_addrs",
+        addresses.as_bytes(),
+    );
+    let facts = tree.facts(&patch, &[]);
+    assert_eq!(
+        facts.symbols.unwrap()[&id("twice", 2)].traceable,
+        Some(false)
+    );
+    assert_eq!(facts.unread, Vec::<String>::new());
+}
+
+#[test]
+fn what_loaded_patches_put_in_place_is_found() {
+    let tree = Tree::new(&[("proc/kallsyms", KALLSYMS)]);
+    let older = samples::loaded("older", &["once", "gone"]);
+    let mut patch = samples::patch(&["once"]);
+    let facts = tree.facts(&patch, std::slice::from_ref(&older));
+    // By its file it would be `new_once`, but there is none.
+    assert!(facts.stand_ins.is_empty(), "{:?}", facts.stand_ins);
+    patch.replace = Some(true);
+    let facts = tree.facts(&patch, &[older]);
+    assert_eq!(begins(&facts.stand_ins[&id("gone", 1)]), [0x40]);
+}
+
+#[test]
+fn the_loaded_module_is_held_against_the_kernels_own() {
+    let tree = Tree::new(&[
+        ("proc/kallsyms", KALLSYMS),
+        ("sys/module/fuse/initstate", "live\n"),
+        ("sys/module/fuse/taint", "O\n"),
+        ("sys/module/fuse/srcversion", "THEIRS\n"),
+        ("sys/module/fix/initstate", "live\n"),
+        ("sys/module/fix/srcversion", "FIX\n"),
+        ("modules/modules.dep", "updates/fuse.ko:\n"),
+        ("modules/modules.order", "kernel/fs/fuse.ko\n"),
+        ("modules/modules.builtin", "kernel/lib/zlib.ko\n"),
+    ]);
+    let file = module_of(&["name=fuse", "srcversion=OURS"]);
+    tree.write("modules/kernel/fs/fuse.ko", &file);
+    let mut patch = samples::patch(&[]);
+    patch.modinfo.depends = ["fuse", "no-such"].map(str::to_owned).into();
+    for name in ["fuse", "zlib", "nfs"] {
+        patch.objects.push(PatchObject {
+            name: name.to_owned(),
+            functions: Vec::new(),
+            callbacks: Vec::new(),
+        });
+    }
+    let facts = tree.facts(&patch, &[]);
+    assert_eq!(facts.modules.len(), 3);
+    let fuse = &facts.modules["fuse"];
+    assert_eq!(fuse.presence, Some(Presence::Loaded));
+    assert_eq!(fuse.taint.as_deref(), Some("O"));
+    let in_tree = fuse.in_tree.as_ref().unwrap();
+    assert_eq!(fuse.build.compare(&in_tree.build), Likeness::Different);
+    assert!(
+        fuse.preferred
+            .as_ref()
+            .unwrap()
+            .ends_with("updates/fuse.ko")
+    );
+    assert_eq!(facts.modules["zlib"].presence, Some(Presence::BuiltIn));
+    assert_eq!(facts.modules["nfs"].presence, Some(Presence::NotLoaded));
+    assert_eq!(facts.needed["no_such"], Some(Presence::NotLoaded));
+    let namesake = facts.namesake.unwrap();
+    assert_eq!(namesake.srcversion.as_deref(), Some("FIX"));
 }

@@ -11,6 +11,13 @@ mod properties;
 mod recorded;
 mod tools;
 
+/// A module with nothing but these lines of `.modinfo`: for tests elsewhere.
+pub(crate) fn module_of(lines: &[&str]) -> Vec<u8> {
+    let mut module = build::Module::bare(object::Architecture::X86_64, object::Endianness::Little);
+    module.modinfo(lines);
+    module.finish()
+}
+
 fn read(module: &[u8]) -> PatchFile {
     PatchFile::parse(module, "file-name.ko").unwrap()
 }

@@ -1,0 +1,250 @@
+//! Where the functions lie, and what livepatch will find of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    kernel::{
+        ReadError, Roots,
+        functions::{self, Symbol},
+        object_symbols::{self, Matches, ObjectSymbols, Place},
+        patch_file::PatchFile,
+        traceable::{self, Traceable},
+    },
+    model::{PatchView, calls::FunctionId},
+};
+
+use super::{Extent, Look, SymbolFacts, named, symbol};
+
+/// What is known of the functions.
+#[derive(Default)]
+pub(super) struct Symbols {
+    pub functions: BTreeMap<FunctionId, Vec<Extent>>,
+    pub stand_ins: BTreeMap<FunctionId, Vec<Extent>>,
+    pub hidden: bool,
+    pub known: Option<BTreeMap<FunctionId, SymbolFacts>>,
+    pub unread: Vec<String>,
+}
+
+impl Symbols {
+    pub fn gather(look: &Look<'_>, files: &BTreeMap<String, PatchFile>) -> Self {
+        let named = named(look.patch);
+        let stand_ins = stand_ins(look, files);
+        let asked = named.iter().map(|(id, _)| symbol(id));
+        let asked: BTreeSet<Symbol> = asked.chain(stand_ins.values().flatten().cloned()).collect();
+        let asked: Vec<Symbol> = asked.into_iter().collect();
+        let found = match object_symbols::find(look.roots, &asked) {
+            Ok(found) => found,
+            Err(error) => {
+                return Self {
+                    functions: named.into_iter().map(|(id, _)| (id, Vec::new())).collect(),
+                    unread: vec![why("the kernel's symbols could not be read", error)],
+                    ..Self::default()
+                };
+            }
+        };
+        let meant: BTreeMap<FunctionId, Meant<'_>> = named
+            .iter()
+            .map(|(id, function)| (id.clone(), Meant::of(&found, id, function.sympos)))
+            .collect();
+        let mut unread = Vec::new();
+        let traceable = Redirectable::read(look.roots, &found, &meant, &mut unread);
+        let extents = |symbols: &[Symbol]| -> Vec<Extent> {
+            let places = symbols.iter().filter_map(|symbol| found.found.get(symbol));
+            extents(places.flat_map(|matches| &matches.places))
+        };
+        Self {
+            functions: meant
+                .iter()
+                .map(|(id, meant)| (id.clone(), self::extents(meant.places.iter().copied())))
+                .collect(),
+            stand_ins: stand_ins
+                .iter()
+                .map(|(id, symbols)| (id.clone(), extents(symbols)))
+                .filter(|(_, extents)| !extents.is_empty())
+                .collect(),
+            hidden: found.hidden,
+            known: Some(
+                meant
+                    .iter()
+                    .map(|(id, meant)| (id.clone(), meant.facts(id, traceable.as_ref())))
+                    .collect(),
+            ),
+            unread,
+        }
+    }
+}
+
+fn why(what: &str, error: ReadError) -> String {
+    format!("{what}: {:#}", anyhow::Error::from(error))
+}
+
+/// The symbols of one name, and those of them that are meant.
+struct Meant<'a> {
+    all: Option<&'a Matches>,
+    /// More than one only where the patch does not say which.
+    places: Vec<&'a Place>,
+    hidden: bool,
+}
+
+impl<'a> Meant<'a> {
+    fn of(found: &'a ObjectSymbols, id: &FunctionId, sympos: u32) -> Self {
+        let all = found.found.get(&symbol(id));
+        let positions = (1_u32..).zip(all.into_iter().flat_map(|all| &all.places));
+        let places = positions.filter(|(position, _)| sympos == 0 || sympos == *position);
+        Self {
+            all,
+            places: places.map(|(_, place)| place).collect(),
+            hidden: found.hidden,
+        }
+    }
+
+    fn facts(&self, id: &FunctionId, redirectable: Option<&Redirectable>) -> SymbolFacts {
+        let none = Matches::default();
+        let Matches { places, parts } = self.all.unwrap_or(&none);
+        let only = match self.places.as_slice() {
+            [only] if only.is_code => Some(*only),
+            _ => None,
+        };
+        SymbolFacts {
+            count: u32::try_from(places.len()).unwrap_or(u32::MAX),
+            is_code: self.places.iter().any(|place| place.is_code),
+            parts: parts.clone(),
+            traceable: redirectable
+                .zip(only)
+                .and_then(|(redirectable, place)| redirectable.has(id, place, self)),
+        }
+    }
+
+    fn functions(&self) -> usize {
+        let places = self.all.into_iter().flat_map(|all| &all.places);
+        places.filter(|place| place.is_code).count()
+    }
+}
+
+/// What ftrace says of the functions.
+struct Redirectable {
+    traceable: Traceable,
+    /// The first names of functions that have several: ftrace says only these.
+    first_names: BTreeMap<u64, Symbol>,
+}
+
+impl Redirectable {
+    fn read(
+        roots: &Roots,
+        found: &ObjectSymbols,
+        meant: &BTreeMap<FunctionId, Meant<'_>>,
+        unread: &mut Vec<String>,
+    ) -> Option<Self> {
+        let names: Vec<Symbol> = meant.keys().map(symbol).collect();
+        let mut read = match traceable::read(roots, &names) {
+            Ok(traceable) => Self {
+                traceable,
+                first_names: BTreeMap::new(),
+            },
+            Err(error) => {
+                let what = "whether calls of the functions can be redirected is not known";
+                unread.push(why(what, error));
+                return None;
+            }
+        };
+        let missing = meant
+            .iter()
+            .filter(|(id, _)| read.traceable.count(&symbol(id)) == 0);
+        let addresses: Vec<u64> = missing
+            .flat_map(|(_, meant)| meant.places.iter().map(|place| place.begin))
+            .collect();
+        if read.traceable.addresses.is_none() && !found.hidden && !addresses.is_empty() {
+            let at = functions::find(roots, &[], &addresses).unwrap_or_default();
+            read.first_names = at.symbols.into_iter().collect();
+            let others: Vec<Symbol> = read.first_names.values().cloned().collect();
+            if let Ok(traceable) = traceable::read(roots, &others) {
+                read.traceable.names.extend(traceable.names);
+            }
+        }
+        Some(read)
+    }
+
+    fn has(&self, id: &FunctionId, place: &Place, meant: &Meant<'_>) -> Option<bool> {
+        if !meant.hidden
+            && let Some(within) = self.traceable.within(place.begin, place.end)
+        {
+            return Some(within);
+        }
+        let own = symbol(id);
+        let listed = match self.traceable.count(&own) {
+            0 => self
+                .traceable
+                .count(self.first_names.get(&place.begin).unwrap_or(&own)),
+            listed => listed,
+        };
+        let listed = usize::try_from(listed).unwrap_or(usize::MAX);
+        match listed {
+            // It may be listed under another name.
+            0 if meant.hidden => None,
+            0 => Some(false),
+            _ => (listed >= meant.functions()).then_some(true),
+        }
+    }
+}
+
+/// The new functions of loaded patches that stand in for those that this patch
+/// changes or, if it may replace the others, takes back.
+fn stand_ins(
+    look: &Look<'_>,
+    files: &BTreeMap<String, PatchFile>,
+) -> BTreeMap<FunctionId, Vec<Symbol>> {
+    let own: BTreeSet<FunctionId> = named(look.patch).into_iter().map(|(id, _)| id).collect();
+    let may_replace = look.patch.replace != Some(false);
+    let mut stand_ins: BTreeMap<FunctionId, Vec<Symbol>> = BTreeMap::new();
+    let others = look
+        .patches
+        .iter()
+        .filter(|patch| patch.name != look.patch.name);
+    for patch in others {
+        for id in patched_by(patch) {
+            if may_replace || own.contains(&id) {
+                let name = new_name(files.get(&patch.name), &id);
+                let object = patch.name.clone();
+                stand_ins
+                    .entry(id)
+                    .or_default()
+                    .push(Symbol { object, name });
+            }
+        }
+    }
+    stand_ins
+}
+
+/// What a loaded patch changes.
+fn patched_by(patch: &PatchView) -> impl Iterator<Item = FunctionId> {
+    let objects = patch.objects.iter();
+    objects.flat_map(|object| {
+        let functions = object.functions.iter();
+        functions.map(|(name, sympos)| FunctionId {
+            object: object.name.clone(),
+            name: name.clone(),
+            sympos: *sympos,
+        })
+    })
+}
+
+/// As its file says; without one the same name, as the tools give it.
+fn new_name(file: Option<&PatchFile>, id: &FunctionId) -> String {
+    let named = file.into_iter().flat_map(named);
+    let new = named
+        .filter(|(named, _)| named == id)
+        .find_map(|(_, function)| function.new_function.clone());
+    new.unwrap_or_else(|| id.name.clone())
+}
+
+/// The functions among these places, where addresses are known.
+fn extents<'a>(places: impl IntoIterator<Item = &'a Place>) -> Vec<Extent> {
+    let places = places.into_iter();
+    places
+        .filter(|place| place.is_code && place.end > place.begin)
+        .map(|Place { begin, end, .. }| Extent {
+            begin: *begin,
+            end: *end,
+        })
+        .collect()
+}
