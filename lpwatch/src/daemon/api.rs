@@ -2,16 +2,17 @@
 //!
 //! `GET /api/v1/status` gives the snapshot made now; `GET /api/v1/stream` gives
 //! each new one as a server-sent event. `POST /api/v1/checks` takes what
-//! `lpwatch check` found of a patch, to be shown beside it.
+//! `lpwatch check` found of a patch, to be shown beside it. `GET /metrics` is for
+//! Prometheus.
 
 use std::convert::Infallible;
 
 use axum::{
     Json, Router,
     extract::State,
-    http::StatusCode,
+    http::{StatusCode, header::CONTENT_TYPE},
     response::{
-        Sse,
+        IntoResponse, Response, Sse,
         sse::{Event, KeepAlive},
     },
     routing::{get, post},
@@ -21,18 +22,31 @@ use tokio_stream::wrappers::WatchStream;
 
 use crate::model::{Snapshot, check::CheckReport};
 
-use super::follow::Followed;
+use super::{follow::Followed, metrics};
 
 pub(super) fn router(followed: Followed) -> Router {
     Router::new()
         .route("/api/v1/status", get(status))
         .route("/api/v1/stream", get(stream))
+        .route("/metrics", get(metrics))
         .route("/api/v1/checks", post(note_check))
         .with_state(followed)
 }
 
 async fn status(State(followed): State<Followed>) -> Json<Snapshot> {
     Json(Snapshot::clone(&*followed.ask().await))
+}
+
+/// The last snapshot, not a new one: a scrape never walks the tasks.
+async fn metrics(State(followed): State<Followed>) -> Response {
+    let snapshot = followed.snapshots.borrow().clone();
+    match metrics::render(&snapshot) {
+        Ok(text) => ([(CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "no metrics");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
 }
 
 async fn note_check(

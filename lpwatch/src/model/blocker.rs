@@ -24,6 +24,23 @@ pub enum Reason {
     Pending,
 }
 
+impl Reason {
+    /// As in JSON and in labels.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SleepingOnFunction => "sleeping_on_function",
+            Self::Running => "running",
+            Self::UnreliableStack => "unreliable_stack",
+            Self::WaitingForSignal => "waiting_for_signal",
+            Self::Idle => "idle",
+            Self::Uninterruptible => "uninterruptible",
+            Self::KvmVcpu => "kvm_vcpu",
+            Self::Pending => "pending",
+        }
+    }
+}
+
 /// What the kernel itself answered when it last looked at a task
 /// (`klp_check_and_switch_task`, kernel/livepatch/transition.c).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

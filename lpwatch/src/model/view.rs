@@ -92,6 +92,21 @@ pub enum EngineKind {
     Openeuler,
 }
 
+impl EngineKind {
+    /// As in JSON and in labels.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Livepatch => "livepatch",
+            Self::Kpatch => "kpatch",
+            Self::Kgraft => "kgraft",
+            Self::Ksplice => "ksplice",
+            Self::Kernelcare => "kernelcare",
+            Self::Openeuler => "openeuler",
+        }
+    }
+}
+
 /// All patches as an engine read them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SystemView {
