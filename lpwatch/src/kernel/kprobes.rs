@@ -1,11 +1,15 @@
 //! Every probe at a function, whoever placed it.
 //!
 //! Source: `<sysfs>/kernel/debug/kprobes/list` (`report_probe`,
-//! kernel/kprobes.c).
+//! kernel/kprobes.c) has every probe, but no names; tracefs has the names of
+//! those set there (`probe_events`).
 
 use std::{collections::HashMap, fs};
 
-use super::{ReadError, Roots};
+use super::{
+    ReadError, Roots,
+    probe_events::{self, ProbeEvent},
+};
 
 const REMEDY: &str = "debugfs is open to root alone; run as root";
 
@@ -17,6 +21,11 @@ pub(super) struct Line<'a> {
     pub kind: &'a str,
     pub function: &'a str,
     offset: u64,
+    /// The module the function is in.
+    module: Option<&'a str>,
+    /// It is called by the function tracer, at the function's entry, rather
+    /// than by a breakpoint.
+    on_ftrace: bool,
     /// Neither switched off nor gone with its module.
     pub is_armed: bool,
 }
@@ -28,15 +37,85 @@ impl<'a> Line<'a> {
         let kind = fields.next()?;
         let place = fields.next()?;
         let (function, offset) = place.split_once("+0x").unwrap_or((place, "0"));
-        let is_off = |field: &str| field.contains("[DISABLED]") || field.contains("[GONE]");
+        let mut module = None;
+        let (mut is_armed, mut on_ftrace) = (true, false);
+        // The flags follow each other without a space.
+        for field in fields {
+            if field.starts_with('[') {
+                is_armed &= !field.contains("[DISABLED]") && !field.contains("[GONE]");
+                on_ftrace |= field.contains("[FTRACE]");
+            } else {
+                module = Some(field);
+            }
+        }
         Some(Self {
             address,
             kind,
             function,
             offset: u64::from_str_radix(offset, 16).ok()?,
-            is_armed: !fields.any(is_off),
+            module,
+            on_ftrace,
+            is_armed,
         })
     }
+}
+
+/// An armed probe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kprobe {
+    /// Where it stands; 0 where the kernel hides its addresses.
+    pub address: u64,
+    /// It probes the return of the function.
+    pub is_return: bool,
+    /// The symbol it stands in, and how many bytes behind its beginning.
+    pub function: String,
+    pub offset: u64,
+    /// The module of that symbol; `None` for vmlinux.
+    pub module: Option<String>,
+    /// It is called by the function tracer, at the function's entry.
+    pub on_ftrace: bool,
+    /// `group/event` in tracefs, if it was set there.
+    pub name: Option<String>,
+}
+
+/// The armed probes, in the kernel's order, with the names of tracefs where
+/// that can be read.
+///
+/// # Errors
+/// debugfs is not mounted, or not open to us.
+pub fn armed(roots: &Roots) -> Result<Vec<Kprobe>, ReadError> {
+    let events = probe_events::enabled(roots).unwrap_or_default();
+    Ok(named(&list(roots)?, events))
+}
+
+/// Gives each probe one of the names at its place. Which of several probes at a
+/// place has none cannot be told, so those are the last.
+fn named(list: &str, mut events: Vec<ProbeEvent>) -> Vec<Kprobe> {
+    let lines = list.lines().filter_map(Line::parse);
+    let probes = lines.filter(|line| line.is_armed).map(|line| {
+        let is_return = line.kind == "r";
+        let found = events.iter().position(|event| {
+            let at_entry = event.offset == 0 && line.on_ftrace;
+            event.is_return == is_return
+                && event.function == line.function
+                && (at_entry || event.offset == line.offset)
+        });
+        Kprobe {
+            address: line.address,
+            is_return,
+            function: line.function.to_owned(),
+            offset: line.offset,
+            module: line.module.map(str::to_owned),
+            on_ftrace: line.on_ftrace,
+            name: found.map(|index| events.remove(index).name),
+        }
+    });
+    probes.collect()
+}
+
+fn list(roots: &Roots) -> Result<String, ReadError> {
+    let path = roots.sysfs.join("kernel/debug/kprobes/list");
+    fs::read_to_string(&path).map_err(|error| ReadError::from_io(&path, error, REMEDY))
 }
 
 /// How many armed probes stand at each function, by the address at which it
@@ -52,10 +131,7 @@ impl Kprobes {
     /// # Errors
     /// debugfs is not mounted, or not open to us.
     pub fn read(roots: &Roots) -> Result<Self, ReadError> {
-        let path = roots.sysfs.join("kernel/debug/kprobes/list");
-        let list = fs::read_to_string(&path);
-        let list = list.map_err(|error| ReadError::from_io(&path, error, REMEDY))?;
-        Ok(Self::parse(&list))
+        Ok(Self::parse(&list(roots)?))
     }
 
     fn parse(list: &str) -> Self {
@@ -78,6 +154,51 @@ impl Kprobes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Of 5.10 and of 6.12, whose functions begin with `endbr64`.
+    const LIST: &str = "\
+ffffffff8a518470  r  hrtimer_nanosleep+0x0    [FTRACE]
+ffffffff8a518470  k  hrtimer_nanosleep+0x0    [FTRACE]
+ffffffff8a518475  k  hrtimer_nanosleep+0x5    [OPTIMIZED]
+ffffffffbc709644  k  cmdline_proc_show+0x4    [FTRACE]
+ffffffffbc709644  k  cmdline_proc_show+0x4    [DISABLED][FTRACE]
+ffffffffc03e4014  k  lp_cmdline_show+0x4  lp_cmdline [FTRACE]
+";
+
+    fn event(is_return: bool, name: &str, function: &str, offset: u64) -> ProbeEvent {
+        ProbeEvent {
+            is_return,
+            function: function.to_owned(),
+            offset,
+            name: name.to_owned(),
+        }
+    }
+
+    #[test]
+    fn each_armed_probe_is_told_with_its_name() {
+        let events = vec![
+            event(false, "kprobes/entry", "cmdline_proc_show", 0),
+            event(false, "kprobes/inside", "hrtimer_nanosleep", 5),
+            event(true, "kprobes/ret", "hrtimer_nanosleep", 0),
+        ];
+        let probes = named(LIST, events);
+        let told: Vec<_> = probes
+            .iter()
+            .map(|probe| (probe.is_return, probe.offset, probe.name.as_deref()))
+            .collect();
+        let expected = [
+            (true, 0, Some("kprobes/ret")),
+            (false, 0, None),
+            (false, 5, Some("kprobes/inside")),
+            (false, 4, Some("kprobes/entry")),
+            (false, 4, None),
+        ];
+        assert_eq!(told, expected);
+        assert!(probes[1].on_ftrace && !probes[2].on_ftrace);
+        assert_eq!(probes[3].module, None);
+        assert_eq!(probes[4].module.as_deref(), Some("lp_cmdline"));
+        assert_eq!(probes[4].address, 0xffff_ffff_c03e_4014);
+    }
 
     #[test]
     fn probes_are_counted_where_the_function_begins() {

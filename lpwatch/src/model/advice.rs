@@ -197,7 +197,7 @@ fn returns_from(blocker: &Blocker) -> &str {
 }
 
 /// `stop loader (pid 311), which holds fexit program count_sleep (id 42)`
-fn stop_program(program: Option<&Culprit>) -> String {
+pub(crate) fn stop_program(program: Option<&Culprit>) -> String {
     let known = program.filter(|program| program.name.is_some() || program.id.is_some());
     let Some(program) = known else {
         let function = program.and_then(|program| program.attached_to.as_deref());
@@ -219,7 +219,7 @@ fn stop_program(program: Option<&Culprit>) -> String {
 }
 
 /// The process to stop; process 1 is none that can be.
-fn owner(program: &Culprit) -> Option<String> {
+pub(crate) fn owner(program: &Culprit) -> Option<String> {
     if program.owner_pid == Some(1) {
         return None;
     }
@@ -232,7 +232,7 @@ fn owner(program: &Culprit) -> Option<String> {
 }
 
 /// `fexit program count_sleep (id 42)`
-fn described(program: &Culprit) -> String {
+pub(crate) fn described(program: &Culprit) -> String {
     let kind = program.kind.as_deref().unwrap_or("BPF");
     let name = program
         .name

@@ -27,6 +27,7 @@ mod tests;
 mod time;
 mod view;
 
+pub(crate) use advice::{described, owner, stop_program};
 pub use blocker::{Answer, Blocker, Cause, Culprit, Reason, Verdict};
 pub use event::{Event, EventKind, EventSource};
 pub use phase::{Phase, Thresholds};

@@ -22,9 +22,11 @@ use super::{
 
 mod frame;
 mod owners;
+mod tracers;
 
 use frame::{Frame, bare};
 use owners::Owners;
+pub use tracers::Tracer;
 
 /// Finds the culprits of one look. What is expensive to read is read when it is
 /// first needed, and then kept: use a new one for the next look.

@@ -21,12 +21,12 @@ mod verdicts;
 
 pub use calls::{CallCounter, CallCounters, CountAt, CountKind, may_count_ahead};
 pub use counters_alone::{CountersAlone, ProgramIds, program_ids};
-pub use culprits::CulpritFinder;
+pub use culprits::{CulpritFinder, Tracer};
 pub use error::ProbeError;
 pub use hooks::{BpfLog, EventRing, Hooks};
 pub use load::{LoadOptions, load_hooks, load_task_iterator};
 pub use patch_walk::PatchedFunction;
 pub use plan::{SHARING_MARKER, hooked_functions, is_built, planned, sharing};
-pub use programs::{ForeignProgram, Programs};
+pub use programs::{ForeignProgram, Programs, TraceHook};
 pub use readable::Readable;
 pub use tasks::{Look, SeenTask, TaskIterator, Wanted, state_letter};

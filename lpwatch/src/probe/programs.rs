@@ -12,7 +12,7 @@ use super::{ProbeError, TaskIterator};
 mod snapshot;
 
 pub(super) use snapshot::Traced;
-pub use snapshot::{ForeignProgram, Programs};
+pub use snapshot::{ForeignProgram, Programs, TraceHook};
 
 const ACTION: &str = "list the BPF programs of this host";
 

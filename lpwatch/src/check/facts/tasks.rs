@@ -92,6 +92,12 @@ impl Observed {
     }
 }
 
+/// The tasks as people name them.
+#[must_use]
+pub fn names(tasks: &[&Observed]) -> Vec<String> {
+    tasks.iter().map(|task| task.name()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,7 +5,7 @@ use crate::{
     model::{check::CheckFinding, snapshot::Severity},
 };
 
-use super::{Rule, finding};
+use super::{Rule, findings::finding};
 
 pub(super) const RULE: Rule = Rule {
     id: "risky",
@@ -153,7 +153,7 @@ fn judge(ground: &Ground<'_>) -> Vec<CheckFinding> {
                 let text = format!(
                     "{function} is called {rate:.0} times a second: patched, each call costs more."
                 );
-                finding(&RULE, Severity::Warning, text).with_remedy(vec![
+                finding(&RULE, Severity::Warning, text, None).with_remedy(vec![
                     "Measure the load on one host before rolling it out: lpwatch calls".to_owned(),
                 ])
             }),
@@ -170,7 +170,7 @@ fn by_nature(function: &str) -> Option<CheckFinding> {
                 .any(|start| function.starts_with(start))
     })?;
     let text = format!("{function} {}.", kind.why);
-    Some(finding(&RULE, kind.severity, text).with_remedy(vec![
+    Some(finding(&RULE, kind.severity, text, None).with_remedy(vec![
         "Patch what calls it, or what it calls, instead; or reboot into a fixed kernel.".to_owned(),
     ]))
 }

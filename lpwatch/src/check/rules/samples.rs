@@ -88,5 +88,5 @@ pub(in crate::check) fn observed(tid: u32, obstacle: Obstacle, seen: u32) -> Obs
 
 /// A danger that says nothing.
 pub(in crate::check) fn finding() -> CheckFinding {
-    super::finding(&super::busy::RULE, Severity::Danger, "No.".to_owned())
+    super::findings::finding(&super::busy::RULE, Severity::Danger, "No.", None)
 }

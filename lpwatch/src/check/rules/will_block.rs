@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     check::{
         Ground,
-        facts::tasks::{Observed, TaskFacts},
+        facts::tasks::{Observed, TaskFacts, names},
     },
     model::{
         check::{CheckFinding, Obstacle},
@@ -13,7 +13,10 @@ use crate::{
     },
 };
 
-use super::{Rule, finding, names};
+use super::{
+    Rule,
+    findings::{finding, listed},
+};
 
 pub(super) const RULE: Rule = Rule {
     id: "will_block",
@@ -92,7 +95,7 @@ fn judge(ground: &Ground<'_>) -> Vec<CheckFinding> {
 }
 
 fn group(kind: Kind, function: &str, tasks: &[&Observed], facts: &TaskFacts) -> CheckFinding {
-    let names = names(tasks.iter().map(|task| task.name()));
+    let names = listed(&names(tasks));
     let looks = format!("{} looks over {:.0} s", facts.looks, facts.seconds);
     let (text, remedy) = match kind {
         Kind::Main => (
@@ -139,7 +142,7 @@ fn group(kind: Kind, function: &str, tasks: &[&Observed], facts: &TaskFacts) -> 
             Vec::new(),
         ),
     };
-    let evidence = tasks.iter().take(EVIDENCE).map(|task| {
+    let evidence = tasks.iter().map(|task| {
         let kind = if task.kthread {
             "kernel thread"
         } else {
@@ -151,13 +154,10 @@ fn group(kind: Kind, function: &str, tasks: &[&Observed], facts: &TaskFacts) -> 
             task.seen
         )
     });
-    finding(&RULE, kind.severity(), text)
+    finding(&RULE, kind.severity(), text, None)
         .with_evidence(evidence.collect())
         .with_remedy(remedy)
 }
-
-/// Lines of evidence; the rest is counted in the text.
-const EVIDENCE: usize = 20;
 
 #[cfg(test)]
 mod tests {

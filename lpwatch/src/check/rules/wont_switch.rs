@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     check::{
         Ground,
-        facts::tasks::{Observed, TaskFacts},
+        facts::tasks::{Observed, TaskFacts, names},
     },
     model::{
         check::{CheckFinding, Obstacle},
@@ -13,7 +13,10 @@ use crate::{
     },
 };
 
-use super::{Rule, finding, names};
+use super::{
+    Rule,
+    findings::{finding, listed},
+};
 
 pub(super) const RULE: Rule = Rule {
     id: "wont_switch",
@@ -62,7 +65,7 @@ fn unreliable(facts: &TaskFacts) -> Vec<CheckFinding> {
         } else {
             Severity::Warning
         };
-        let names = names(tasks.iter().map(|task| task.name()));
+        let names = listed(&names(tasks));
         let text = format!(
             "The stacks of tasks asleep below {culprit} cannot be trusted ({names}): they would \
              keep the transition from completing."
@@ -71,7 +74,7 @@ fn unreliable(facts: &TaskFacts) -> Vec<CheckFinding> {
             "Stop that tracing while the patch is applied: detach the program, or end its owner."
                 .to_owned(),
         ];
-        finding(&RULE, severity, text)
+        finding(&RULE, severity, text, None)
             .with_evidence(evidence(tasks, facts, "with an unreliable stack"))
             .with_remedy(remedy)
     });
@@ -107,13 +110,13 @@ fn running(facts: &TaskFacts) -> Option<CheckFinding> {
     if busy.is_empty() {
         return None;
     }
-    let names = names(busy.iter().map(|task| task.name()));
+    let names = listed(&names(&busy));
     let text = format!(
         "Kernel threads were on a CPU in every look ({names}): they may switch late, or not \
          before they rest."
     );
     Some(
-        finding(&RULE, Severity::Warning, text)
+        finding(&RULE, Severity::Warning, text, None)
             .with_evidence(evidence(&busy, facts, "on a CPU"))
             .with_remedy(vec!["Load the patch when they have less to do.".to_owned()]),
     )
@@ -124,16 +127,18 @@ fn vcpus(facts: &TaskFacts) -> Option<CheckFinding> {
     if vcpus.is_empty() {
         return None;
     }
-    let names = names(vcpus.iter().map(|task| task.name()));
+    let names = listed(&names(&vcpus));
     let text = format!(
         "Threads run virtual machines ({names}): they switch when they leave the guest, at the \
          latest at the kernel's signal."
     );
-    Some(finding(&RULE, Severity::Note, text).with_evidence(evidence(
-        &vcpus,
-        facts,
-        "inside a virtual machine",
-    )))
+    Some(
+        finding(&RULE, Severity::Note, text, None).with_evidence(evidence(
+            &vcpus,
+            facts,
+            "inside a virtual machine",
+        )),
+    )
 }
 
 fn tickless(facts: &TaskFacts) -> Option<CheckFinding> {
@@ -143,7 +148,7 @@ fn tickless(facts: &TaskFacts) -> Option<CheckFinding> {
          at the kernel's signal."
     );
     Some(
-        finding(&RULE, Severity::Note, text)
+        finding(&RULE, Severity::Note, text, None)
             .with_evidence(vec![format!("/sys/devices/system/cpu/nohz_full: {cpus}")]),
     )
 }
@@ -156,8 +161,7 @@ fn of(facts: &TaskFacts, obstacle: Obstacle) -> impl Iterator<Item = &Observed> 
 }
 
 fn evidence(tasks: &[&Observed], facts: &TaskFacts, how: &str) -> Vec<String> {
-    const LINES: usize = 20;
-    let lines = tasks.iter().take(LINES).map(|task| {
+    let lines = tasks.iter().map(|task| {
         let kind = if task.kthread {
             "kernel thread"
         } else {

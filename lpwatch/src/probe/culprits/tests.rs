@@ -6,6 +6,7 @@ use lpwatch_common::program::{ATTACH_FEXIT, LinkRecord, PROGRAM_TRACING, Program
 use tempfile::TempDir;
 
 use super::*;
+use crate::probe::TraceHook;
 
 const KEY: u64 = (1 << 32) | 0x8000_0000 | 0xd3d7;
 const TAG: [u8; 8] = [0xa0, 0x4f, 0x5e, 0xef, 0x06, 0xa7, 0xf5, 0x55];
@@ -196,4 +197,35 @@ fn frames_of_the_kernel_have_no_culprit() {
         []
     );
     assert_eq!(finder.of_frame("", &[]), []);
+}
+
+#[test]
+fn those_at_a_function_are_named_with_their_owner() {
+    let (_folder, roots) = tree();
+    hold(&roots);
+    let mut finder = CulpritFinder::new(&roots, Ok(programs(vec![record(42)], &[])));
+    let found = finder.tracers("vmlinux", "hrtimer_nanosleep").unwrap();
+    let expected = Tracer {
+        hook: TraceHook::Fexit,
+        attached: Some(true),
+        program: falcon(),
+    };
+    assert_eq!(found, [expected]);
+    assert!(finder.tracers("vmlinux", "gcd").unwrap().is_empty());
+    assert!(finder.kprobe_programs().is_empty());
+
+    let kprobe = ProgramRecord {
+        kind: 2,
+        ..record(42)
+    };
+    let mut finder = CulpritFinder::new(&roots, Ok(programs(vec![kprobe], &[])));
+    let found = finder.kprobe_programs();
+    assert_eq!(found[0].kind.as_deref(), Some("kprobe"));
+    assert_eq!(found[0].owner_comm.as_deref(), Some("falcon"));
+
+    let reason = Err("BPF is switched off".to_owned());
+    let mut finder = CulpritFinder::new(&roots, reason);
+    let error = finder.tracers("vmlinux", "gcd").unwrap_err();
+    assert_eq!(error, "BPF is switched off");
+    assert!(finder.kprobe_programs().is_empty());
 }

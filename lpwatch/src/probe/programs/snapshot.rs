@@ -9,6 +9,17 @@ use lpwatch_common::program::{
 
 use crate::probe::records::text;
 
+mod tracing;
+
+pub use tracing::TraceHook;
+
+/// `BPF_TRACE_RAW_TP` (include/uapi/linux/bpf.h).
+const ATTACH_RAW_TP: u32 = 23;
+/// `BPF_TRACE_FENTRY`.
+const ATTACH_FENTRY: u32 = 24;
+/// `BPF_TRACE_ITER`.
+const ATTACH_ITER: u32 = 28;
+
 /// How much the kernel keeps of a program's name.
 const NAME_MAX: usize = PROGRAM_NAME_LEN - 1;
 
@@ -214,11 +225,11 @@ fn kind(record: &ProgramRecord) -> Option<&'static str> {
         (6, _) => "xdp",
         (7, _) => "perf_event",
         (17 | 24, _) => "raw_tracepoint",
-        (PROGRAM_TRACING, 23) => "tp_btf",
-        (PROGRAM_TRACING, 24) => "fentry",
+        (PROGRAM_TRACING, ATTACH_RAW_TP) => "tp_btf",
+        (PROGRAM_TRACING, ATTACH_FENTRY) => "fentry",
         (PROGRAM_TRACING, ATTACH_FEXIT) => "fexit",
         (PROGRAM_TRACING, ATTACH_MODIFY_RETURN) => "fmod_ret",
-        (PROGRAM_TRACING, 28) => "iter",
+        (PROGRAM_TRACING, ATTACH_ITER) => "iter",
         (27, _) => "struct_ops",
         (28, _) => "freplace",
         (PROGRAM_LSM, _) => "lsm",

@@ -1,0 +1,208 @@
+//! Functions that are patched already, and what becomes of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    check::{
+        Ground,
+        facts::objects::function_id,
+        rules::findings::{bounded, display, listed},
+    },
+    kernel::patch_file::PatchFile,
+    model::{PatchView, calls::FunctionId, check::CheckFinding, snapshot::Severity},
+};
+
+use super::finding;
+
+/// Functions with the names of the patches that change them.
+type Owners<'a> = BTreeMap<FunctionId, Vec<&'a str>>;
+
+pub(super) fn judge(ground: &Ground<'_>, others: &[&PatchView]) -> Vec<CheckFinding> {
+    if others.is_empty() {
+        return Vec::new();
+    }
+    let own = own(ground.patch);
+    let (shared, left): (Owners<'_>, Owners<'_>) = owners(others)
+        .into_iter()
+        .partition(|(id, _)| own.contains(id));
+    let names: Vec<&str> = others.iter().map(|patch| patch.name.as_str()).collect();
+    let names = listed(&names);
+    let mut found = Vec::new();
+    match ground.patch.replace {
+        Some(true) => {
+            found.push(replaced(&names, &shared));
+            found.extend(taken_back(&left));
+        }
+        Some(false) => found.extend(on_top(&shared, Severity::Warning, others)),
+        None => {
+            found.extend(on_top(&shared, Severity::Note, others));
+            found.extend(may_be_taken_back(&names, &left));
+        }
+    }
+    found
+}
+
+/// Of a loaded patch: what lies on top of it.
+pub(super) fn above(ground: &Ground<'_>, others: &[&PatchView]) -> Option<CheckFinding> {
+    let own = own(ground.patch);
+    let mut patches = ground.facts.patches.iter().flatten();
+    let patch = patches.find(|patch| patch.name == ground.patch.name)?;
+    let shared = |others: &[&PatchView]| -> Vec<String> {
+        let shared = owners(others).into_iter();
+        shared
+            .filter(|(id, _)| own.contains(id))
+            .map(|(id, names)| format!("{} is patched by {}, too", display(&id), names.join(", ")))
+            .collect()
+    };
+    let (mut higher, mut unknown) = (Vec::new(), Vec::new());
+    for other in others {
+        match other.stack_order.zip(patch.stack_order) {
+            Some((other_order, own_order)) if other_order > own_order => higher.push(*other),
+            Some(_) => {}
+            None => unknown.push(*other),
+        }
+    }
+    let covered = shared(&higher);
+    if !covered.is_empty() {
+        let text = format!(
+            "Not all of {} runs: newer patches change the same functions.",
+            patch.name
+        );
+        return Some(CheckFinding {
+            evidence: bounded(covered),
+            remedy: vec!["See that the newer patches contain its fixes.".to_owned()],
+            ..finding(Severity::Warning, text, None)
+        });
+    }
+    let shared = shared(&unknown);
+    let text = format!(
+        "Whether all of {} runs is not known: other patches change the same functions.",
+        patch.name
+    );
+    (!shared.is_empty()).then(|| CheckFinding {
+        evidence: bounded(shared),
+        remedy: vec![
+            "This kernel does not show which is on top: see in which order they were loaded."
+                .to_owned(),
+        ],
+        ..finding(Severity::Note, text, None)
+    })
+}
+
+fn own(patch: &PatchFile) -> BTreeSet<FunctionId> {
+    let objects = patch.objects.iter();
+    let own = objects.flat_map(|object| {
+        let functions = object.functions.iter();
+        functions.map(|function| function_id(&object.name, function))
+    });
+    own.collect()
+}
+
+/// Who changes each function, in the order of the stack where that is known.
+fn owners<'a>(patches: &[&'a PatchView]) -> Owners<'a> {
+    let mut sorted = patches.to_vec();
+    sorted.sort_by_key(|patch| patch.stack_order);
+    let mut owners = Owners::new();
+    for patch in sorted {
+        for object in &patch.objects {
+            for (name, sympos) in &object.functions {
+                let id = FunctionId {
+                    object: object.name.clone(),
+                    name: name.clone(),
+                    sympos: *sympos,
+                };
+                owners.entry(id).or_default().push(&patch.name);
+            }
+        }
+    }
+    owners
+}
+
+fn replaced(names: &str, shared: &Owners<'_>) -> CheckFinding {
+    let text = format!("It replaces all patches that are loaded: {names}.");
+    let kept = shared.iter();
+    let kept = kept.map(|(id, names)| {
+        let by = names.join(", ");
+        format!("{}: its code takes the place of that of {by}", display(id))
+    });
+    let mut evidence = vec!["the patch is marked `replace`".to_owned()];
+    evidence.extend(bounded(kept.collect()));
+    CheckFinding {
+        evidence,
+        ..finding(Severity::Note, text, None)
+    }
+}
+
+fn taken_back(left: &Owners<'_>) -> Option<CheckFinding> {
+    let names: Vec<String> = left.keys().map(display).collect();
+    let text = format!(
+        "Functions go back to the original code: {}.",
+        listed(&names)
+    );
+    (!left.is_empty()).then(|| CheckFinding {
+        evidence: bounded(lines(left)),
+        remedy: vec![
+            "See that the patch contains the fixes that it takes away, if they are still needed."
+                .to_owned(),
+        ],
+        ..finding(Severity::Warning, text, None)
+    })
+}
+
+fn may_be_taken_back(patches: &str, left: &Owners<'_>) -> Option<CheckFinding> {
+    let names: Vec<String> = left.keys().map(display).collect();
+    let text = format!(
+        "Whether it replaces what is loaded ({patches}) is not known: if it does, functions go back to the original code: {}.",
+        listed(&names)
+    );
+    (!left.is_empty()).then(|| CheckFinding {
+        evidence: bounded(lines(left)),
+        remedy: vec!["Ask those who built it: kpatch-build makes patches that replace all others, unless it is told not to (--non-replace).".to_owned()],
+        ..finding(Severity::Warning, text, None)
+    })
+}
+
+fn lines(left: &Owners<'_>) -> Vec<String> {
+    let lines = left.iter();
+    lines
+        .map(|(id, names)| {
+            format!(
+                "{} is patched by {}, and not by this patch",
+                display(id),
+                names.join(", ")
+            )
+        })
+        .collect()
+}
+
+fn on_top(shared: &Owners<'_>, severity: Severity, others: &[&PatchView]) -> Option<CheckFinding> {
+    if shared.is_empty() {
+        return None;
+    }
+    let functions: Vec<String> = shared.keys().map(display).collect();
+    let text = format!(
+        "Patched already: {}; this patch's code would run instead, as the last one loaded.",
+        listed(&functions)
+    );
+    let is_ordered = others.iter().all(|patch| patch.stack_order.is_some());
+    let lines = shared.iter().map(|(id, names)| {
+        let function = display(id);
+        match names.as_slice() {
+            [only] => format!("{function} is patched by {only}"),
+            [.., last] if is_ordered => {
+                format!(
+                    "{function} is patched by {}; {last} runs now",
+                    names.join(", ")
+                )
+            }
+            names => format!("{function} is patched by {}", names.join(", ")),
+        }
+    });
+    Some(CheckFinding {
+        evidence: bounded(lines.collect()),
+        remedy: vec![
+            "See that this patch contains the earlier fixes of these functions.".to_owned(),
+        ],
+        ..finding(severity, text, None)
+    })
+}

@@ -1,0 +1,293 @@
+//! Each function that is to be patched, in the kernel's symbols.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    check::{
+        Ground,
+        facts::objects::{ObjectFacts, SymbolFacts, function_id},
+        rules::{
+            errno::{EEXIST, EINVAL},
+            findings::{bounded, display, listed},
+        },
+    },
+    kernel::{functions::VMLINUX, modules::Presence, patch_file::PatchFile},
+    model::{calls::FunctionId, check::CheckFinding, snapshot::Severity},
+};
+
+use super::finding;
+
+/// What can be wrong with a function; each makes one finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Trouble {
+    Twice,
+    Missing,
+    Ambiguous,
+    TooFew,
+    Data,
+    Untraceable,
+    TraceNotKnown,
+    ByPosition,
+    Parts,
+    Cold,
+}
+
+pub(super) fn judge(ground: &Ground<'_>) -> Vec<CheckFinding> {
+    let Ground { patch, facts, .. } = ground;
+    let objects = &facts.objects;
+    let mut troubles = repeated(patch);
+    let not_known = match &objects.symbols {
+        Some(symbols) => {
+            collect(patch, objects, symbols, &mut troubles);
+            None
+        }
+        None => not_known(patch, objects),
+    };
+    let found = troubles.into_iter();
+    let found = found.map(|(trouble, functions)| told(trouble, functions, objects));
+    found.chain(not_known).collect()
+}
+
+fn not_known(patch: &PatchFile, objects: &ObjectFacts) -> Option<CheckFinding> {
+    let text = "Whether the functions are there is not known.";
+    let has_functions = patch
+        .objects
+        .iter()
+        .any(|object| !object.functions.is_empty());
+    has_functions.then(|| CheckFinding {
+        evidence: objects.unread.clone(),
+        remedy: vec!["Run the check as root, outside of a sandbox.".to_owned()],
+        ..finding(Severity::Warning, text, None)
+    })
+}
+
+/// The functions in trouble, with a line of evidence each.
+type Troubles = BTreeMap<Trouble, Vec<(String, String)>>;
+
+/// Functions that the patch names more than once.
+fn repeated(patch: &PatchFile) -> Troubles {
+    let mut seen = BTreeSet::new();
+    let mut troubles = Troubles::new();
+    for object in &patch.objects {
+        for function in &object.functions {
+            let id = function_id(&object.name, function);
+            let name = display(&id);
+            if seen.contains(&id) {
+                let line = format!("{name},{} is there more than once", id.sympos);
+                troubles
+                    .entry(Trouble::Twice)
+                    .or_default()
+                    .push((name, line));
+            }
+            seen.insert(id);
+        }
+    }
+    troubles
+}
+
+fn collect(
+    patch: &PatchFile,
+    objects: &ObjectFacts,
+    symbols: &BTreeMap<FunctionId, SymbolFacts>,
+    troubles: &mut Troubles,
+) {
+    let own: BTreeSet<&FunctionId> = symbols.keys().collect();
+    for object in &patch.objects {
+        let presence = objects
+            .modules
+            .get(&object.name)
+            .map(|facts| facts.presence);
+        // What is not loaded has no symbols yet.
+        if object.name != VMLINUX && presence != Some(Some(Presence::Loaded)) {
+            continue;
+        }
+        for function in &object.functions {
+            let id = function_id(&object.name, function);
+            let Some(facts) = symbols.get(&id) else {
+                continue;
+            };
+            for (trouble, line) in wrong(&id, function.sympos, facts, &own) {
+                troubles
+                    .entry(trouble)
+                    .or_default()
+                    .push((display(&id), line));
+            }
+        }
+    }
+}
+
+/// What is wrong with one function, with the evidence.
+fn wrong(
+    id: &FunctionId,
+    sympos: u32,
+    facts: &SymbolFacts,
+    own: &BTreeSet<&FunctionId>,
+) -> Vec<(Trouble, String)> {
+    let name = display(id);
+    let SymbolFacts {
+        count,
+        is_code,
+        parts,
+        traceable,
+    } = facts;
+    let is = |count: u32| {
+        if count == 1 {
+            "is 1 symbol"
+        } else {
+            "are symbols"
+        }
+    };
+    let mut found = Vec::new();
+    match (*count, sympos) {
+        (0, _) if parts.is_empty() => {
+            found.push((Trouble::Missing, format!("/proc/kallsyms has no {name}")));
+        }
+        (0, _) => {
+            let line = format!("/proc/kallsyms has no {name}, only {}", listed(parts));
+            found.push((Trouble::Missing, line));
+        }
+        (count, 0) if count > 1 => {
+            let line =
+                format!("there are {count} symbols {name}, and the patch does not say which");
+            found.push((Trouble::Ambiguous, line));
+        }
+        (count, sympos) if sympos > count => {
+            let line = format!(
+                "the patch means symbol {sympos} of the name {name}, and there {} of it ({count})",
+                is(count)
+            );
+            found.push((Trouble::TooFew, line));
+        }
+        _ if !is_code => found.push((Trouble::Data, format!("{name} is data"))),
+        (count, sympos) => {
+            found.extend(match traceable {
+                Some(true) => None,
+                Some(false) => Some((
+                    Trouble::Untraceable,
+                    format!("{name} is not in available_filter_functions"),
+                )),
+                None => Some((Trouble::TraceNotKnown, name.clone())),
+            });
+            if count > 1 {
+                let line = format!("{name}: symbol {sympos} of {count}");
+                found.push((Trouble::ByPosition, line));
+            }
+        }
+    }
+    if *count > 0 {
+        found.extend(split_off(id, parts, own));
+    }
+    found
+}
+
+/// Parts of it that the patch does not name.
+fn split_off(
+    id: &FunctionId,
+    parts: &[String],
+    own: &BTreeSet<&FunctionId>,
+) -> Vec<(Trouble, String)> {
+    let is_named = |part: &str| {
+        own.iter()
+            .any(|other| other.object == id.object && other.name == part)
+    };
+    let left = parts.iter().filter(|part| !is_named(part));
+    let (cold, others): (Vec<&String>, Vec<&String>) =
+        left.partition(|part| part.contains(".cold"));
+    let told = |trouble: Trouble, parts: &[&String]| {
+        let line = format!("{}: {}", display(id), listed(parts));
+        (!parts.is_empty()).then_some((trouble, line))
+    };
+    let found = [told(Trouble::Parts, &others), told(Trouble::Cold, &cold)];
+    found.into_iter().flatten().collect()
+}
+
+fn told(trouble: Trouble, functions: Vec<(String, String)>, objects: &ObjectFacts) -> CheckFinding {
+    let (names, mut evidence): (Vec<String>, Vec<String>) = functions.into_iter().unzip();
+    if trouble == Trouble::TraceNotKnown {
+        evidence.clone_from(&objects.unread);
+        if evidence.is_empty() {
+            evidence.push("ftrace lists some functions of the name, and not which".to_owned());
+        }
+    }
+    let (severity, errno, text) = sentence(trouble, &listed(&names));
+    CheckFinding {
+        evidence: bounded(evidence),
+        remedy: remedy(trouble)
+            .iter()
+            .map(|line| (*line).to_owned())
+            .collect(),
+        ..finding(severity, text, errno)
+    }
+}
+
+fn sentence(trouble: Trouble, names: &str) -> (Severity, Option<u32>, String) {
+    let refused = (Severity::Danger, Some(EINVAL));
+    let ((severity, errno), text) = match trouble {
+        Trouble::Twice => (
+            (Severity::Danger, Some(EEXIST)),
+            format!("The patch names {names} more than once: the kernel would refuse it (EEXIST)."),
+        ),
+        Trouble::Missing => (
+            refused,
+            format!("Not in this kernel: {names}; the patch would be refused (EINVAL)."),
+        ),
+        Trouble::Ambiguous => (
+            refused,
+            format!("The patch does not say which {names} it means: it would be refused (EINVAL)."),
+        ),
+        Trouble::TooFew => (
+            refused,
+            format!(
+                "Fewer symbols than the patch counts on: {names}; it would be refused (EINVAL)."
+            ),
+        ),
+        Trouble::Data => (
+            refused,
+            format!("No function, but data: {names}; the patch would be refused (EINVAL)."),
+        ),
+        Trouble::Untraceable => (
+            refused,
+            format!("Calls cannot be redirected: {names}; the patch would be refused (EINVAL)."),
+        ),
+        Trouble::TraceNotKnown => (
+            (Severity::Warning, None),
+            format!("Whether calls can be redirected is not known: {names}."),
+        ),
+        Trouble::ByPosition => (
+            (Severity::Note, None),
+            format!(
+                "Told apart by position only: {names}; in another build that may be another function."
+            ),
+        ),
+        Trouble::Parts => (
+            (Severity::Note, None),
+            format!("Parts that the compiler split off stay as they are: {names}."),
+        ),
+        Trouble::Cold => (
+            (Severity::Note, None),
+            format!("The kernel does not look for the cold parts on stacks: {names}."),
+        ),
+    };
+    (severity, errno, text)
+}
+
+fn remedy(trouble: Trouble) -> &'static [&'static str] {
+    match trouble {
+        Trouble::Twice => &["Build the patch anew, with each function once."],
+        Trouble::Missing | Trouble::TooFew | Trouble::Data => {
+            &["Use the patch that is built for this kernel, with the same compiler."]
+        }
+        Trouble::Ambiguous => &["Give its position among the symbols of its name (old_sympos)."],
+        Trouble::Untraceable => &[
+            "Patch its callers instead: this one is marked notrace, or was built without a place for ftrace.",
+        ],
+        Trouble::TraceNotKnown => &["Run the check as root, with tracefs mounted."],
+        Trouble::ByPosition => &[],
+        Trouble::Parts => {
+            &["See that the fix does not lie in these parts, or in copies that were inlined."]
+        }
+        Trouble::Cold => {
+            &["A task asleep in one would be taken for one that has left the function."]
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! The modules that the patch names or needs, and that are not there.
+
+use crate::{
+    check::{Ground, facts::objects::ModuleFacts},
+    kernel::modules::Presence,
+    model::{check::CheckFinding, snapshot::Severity},
+};
+
+use super::finding;
+
+pub(super) fn judge(ground: &Ground<'_>) -> Vec<CheckFinding> {
+    let Ground { facts, .. } = ground;
+    let objects = &facts.objects;
+    let mut found = Vec::new();
+    for (name, module) in &objects.modules {
+        let functions = ground
+            .patch
+            .objects
+            .iter()
+            .filter(|object| object.name == *name);
+        let count = functions.map(|object| object.functions.len()).sum();
+        match module.presence {
+            Some(Presence::Loaded) => {}
+            Some(Presence::NotLoaded) => found.push(absent(name, module, count)),
+            Some(Presence::BuiltIn) => found.push(built_in(name)),
+            None => found.push(not_known(name)),
+        }
+    }
+    let needed = objects.needed.iter();
+    let missing = needed.filter(|(_, presence)| **presence == Some(Presence::NotLoaded));
+    if !ground.is_loaded {
+        found.extend(missing.map(|(name, _)| needed_first(name)));
+    }
+    found
+}
+
+fn absent(name: &str, module: &ModuleFacts, functions: usize) -> CheckFinding {
+    let of_it = match functions {
+        0 => "it is patched".to_owned(),
+        1 => "its function is patched".to_owned(),
+        functions => format!("its {functions} functions are patched"),
+    };
+    let foreign = module
+        .preferred
+        .as_ref()
+        .zip(module.in_tree.as_ref())
+        .filter(|(preferred, in_tree)| **preferred != in_tree.path);
+    if let Some((preferred, in_tree)) = foreign {
+        let text = format!(
+            "{name} is not loaded, and would be loaded from elsewhere than this kernel's own tree, for which the patch was most likely made."
+        );
+        return CheckFinding {
+            evidence: vec![
+                format!("modprobe would load {}", preferred.display()),
+                format!("the kernel's own is {}", in_tree.path.display()),
+            ],
+            remedy: vec![format!(
+                "Ask those who built the patch which {name} it is for."
+            )],
+            ..finding(Severity::Warning, text, None)
+        };
+    }
+    let text =
+        format!("{name} is not loaded: {of_it} once it loads, and nothing could be checked of it.");
+    let mut evidence = vec![format!("there is no /sys/module/{name}")];
+    if module.disk_known && module.preferred.is_none() {
+        evidence.push(format!("this kernel's modules have no {name}"));
+    }
+    CheckFinding {
+        evidence,
+        remedy: vec![
+            "If patching it fails then, the kernel refuses to load the module.".to_owned(),
+        ],
+        ..finding(Severity::Note, text, None)
+    }
+}
+
+fn built_in(name: &str) -> CheckFinding {
+    let text = format!(
+        "{name} is built into this kernel: the patch's part for it would never take effect."
+    );
+    CheckFinding {
+        evidence: vec![format!(
+            "{name} is no module here, and the patch names it as one"
+        )],
+        remedy: vec![
+            "Use the patch that is built for this kernel: there its object is vmlinux.".to_owned(),
+        ],
+        ..finding(Severity::Danger, text, None)
+    }
+}
+
+fn not_known(name: &str) -> CheckFinding {
+    let text = format!("Whether {name} is loaded is not known.");
+    CheckFinding {
+        evidence: vec!["/sys/module is not there".to_owned()],
+        ..finding(Severity::Warning, text, None)
+    }
+}
+
+fn needed_first(name: &str) -> CheckFinding {
+    let text = format!("The patch needs {name}, which is not loaded: insmod would fail (ENOENT).");
+    CheckFinding {
+        evidence: vec![format!("its .modinfo has {name} in depends")],
+        remedy: vec![format!("Load it first: modprobe {name}")],
+        ..finding(Severity::Warning, text, None)
+    }
+}

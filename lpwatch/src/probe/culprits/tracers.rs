@@ -1,0 +1,51 @@
+//! Who hooks a function, whether or not a task is in it.
+
+use crate::{
+    kernel::functions::VMLINUX,
+    model::Culprit,
+    probe::{ForeignProgram, TraceHook},
+};
+
+use super::CulpritFinder;
+
+/// A BPF program at a function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tracer {
+    pub hook: TraceHook,
+    /// `None` where this kernel does not show whether it is attached.
+    pub attached: Option<bool>,
+    pub program: Culprit,
+}
+
+impl CulpritFinder {
+    /// The BPF programs that hook this function, but for those of this very
+    /// process. Of a function of a module, those of one of the same name in
+    /// another module are among them.
+    ///
+    /// # Errors
+    /// Why the programs are not known.
+    pub fn tracers(&mut self, object: &str, function: &str) -> Result<Vec<Tracer>, String> {
+        let programs = self.programs.as_ref().map_err(String::clone)?;
+        let found = programs.tracing(function, object == VMLINUX);
+        let found: Vec<(ForeignProgram, TraceHook, Option<bool>)> = found
+            .into_iter()
+            .map(|(program, hook, attached)| (program.clone(), hook, attached))
+            .collect();
+        let tracers = found.iter().map(|(program, hook, attached)| Tracer {
+            hook: *hook,
+            attached: *attached,
+            program: self.culprit(program, Some(function.to_owned())),
+        });
+        Ok(tracers.collect())
+    }
+
+    /// The kprobe programs of the host, but for those of this very process: any
+    /// of them may be behind a probe without a name. Empty where they are not
+    /// known.
+    pub fn kprobe_programs(&mut self) -> Vec<Culprit> {
+        let programs = self.programs.as_ref().ok();
+        let found = programs.into_iter().flat_map(|all| all.at_kprobes());
+        let found: Vec<ForeignProgram> = found.cloned().collect();
+        found.iter().map(|one| self.culprit(one, None)).collect()
+    }
+}
