@@ -31,10 +31,12 @@ pub enum Happened {
         signalled: bool,
         seconds: f64,
     },
-    /// These tasks are left, and the signal has not helped.
-    Blocked(BTreeSet<i32>),
-    /// These tasks are left, and the signal was not waited for.
-    Waiting(BTreeSet<i32>),
+    /// These tasks are left, whether or not the kernel has signalled yet.
+    Left {
+        tids: BTreeSet<i32>,
+        signalled: bool,
+        seconds: f64,
+    },
 }
 
 impl Happened {
@@ -50,8 +52,14 @@ impl Happened {
                 signalled: true,
                 seconds,
             } => format!("completed after the signal, in {seconds:.1} s"),
-            Self::Blocked(left) => format!("{} left after the signal", left.len()),
-            Self::Waiting(left) => format!("{} left before the signal", left.len()),
+            Self::Left {
+                tids,
+                signalled,
+                seconds,
+            } => {
+                let signal = if *signalled { ", signalled" } else { "" };
+                format!("{} left after {seconds:.0} s{signal}", tids.len())
+            }
         }
     }
 }
@@ -87,14 +95,14 @@ pub fn load(name: &str, foretold: &str) -> Result<Happened> {
     }
     let seconds = started.elapsed().as_secs_f64();
     let signalled = log.has(SIGNALLING)?;
-    let happened = if patch::transition(name)? != Some(true) {
-        Happened::Completed { signalled, seconds }
-    } else if signalled {
-        Happened::Blocked(tasks::running(Code::Old))
-    } else if foretold == "after_signal" {
-        Happened::Waiting(tasks::running(Code::Old))
+    let happened = if patch::transition(name)? == Some(true) {
+        Happened::Left {
+            tids: tasks::running(Code::Old),
+            signalled,
+            seconds,
+        }
     } else {
-        Happened::Blocked(tasks::running(Code::Old))
+        Happened::Completed { signalled, seconds }
     };
     patch.remove()?;
     Ok(happened)

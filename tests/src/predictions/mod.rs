@@ -104,10 +104,28 @@ pub fn agree(report: &Report, happened: &Happened) -> bool {
         ("completes", Happened::Completed { signalled, .. }) => !signalled,
         ("after_signal", Happened::Completed { signalled, .. }) => *signalled,
         ("open", Happened::Completed { .. }) => true,
-        ("open", Happened::Blocked(left)) => left.is_subset(&tids(&forecast.later)),
-        ("stalls", Happened::Blocked(left)) => *left == tids(&forecast.never),
-        // Before the signal they are left with those that never switch.
-        ("after_signal", Happened::Waiting(left)) => *left == tids(&forecast.after_signal),
+        ("open", Happened::Left { tids: left, .. }) => left.is_subset(&tids(&forecast.later)),
+        (
+            "stalls",
+            Happened::Left {
+                tids: left,
+                signalled,
+                ..
+            },
+        ) => {
+            let never = tids(&forecast.never);
+            // Until the signal those that it frees are left as well.
+            let foretold = &never | &tids(&forecast.after_signal);
+            never.is_subset(left) && left.is_subset(if *signalled { &never } else { &foretold })
+        }
+        (
+            "after_signal",
+            Happened::Left {
+                tids: left,
+                signalled,
+                ..
+            },
+        ) => !signalled && *left == tids(&forecast.after_signal),
         _ => false,
     }
 }
