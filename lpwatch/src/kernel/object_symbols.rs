@@ -98,38 +98,50 @@ fn read(path: &Path, search: &mut Search<'_>) -> io::Result<()> {
 struct Entry<'a> {
     address: u64,
     is_code: bool,
-    name: &'a str,
-    object: &'a str,
+    /// The name, and behind it the module.
+    names: &'a [u8],
 }
 
 impl<'a> Entry<'a> {
+    /// The names are not decoded yet: nearly all are of no interest.
     fn parse(line: &'a [u8]) -> Option<Self> {
-        let line = std::str::from_utf8(line).ok()?;
-        let mut words = line.split_ascii_whitespace();
-        let address = u64::from_str_radix(words.next()?, 16).ok()?;
-        let kind = words.next()?;
-        let name = words.next()?;
-        let object = match words.next() {
-            Some(module) => module.strip_prefix('[')?.strip_suffix(']')?,
-            None => VMLINUX,
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        let space = line.iter().position(|byte| *byte == b' ')?;
+        let (digits, rest) = line.split_at(space);
+        let [b' ', kind, b' ', names @ ..] = rest else {
+            return None;
         };
         Some(Self {
-            address,
-            is_code: matches!(kind, "t" | "T" | "w" | "W"),
-            name,
-            object,
+            address: u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?,
+            is_code: matches!(kind, b't' | b'T' | b'w' | b'W'),
+            names,
         })
     }
 
     /// Marks of the assembler, which the kernel skips, too
     /// (`is_mapping_symbol`).
     fn is_mark(&self) -> bool {
-        self.name.starts_with('$') || self.name.starts_with(".L") || self.name.starts_with("L0")
+        matches!(self.names, [b'$', ..] | [b'.', b'L', ..] | [b'L', b'0', ..])
+    }
+
+    /// The object and the name.
+    fn decoded(&self) -> Option<(&'a str, &'a str)> {
+        let mut words = std::str::from_utf8(self.names)
+            .ok()?
+            .split_ascii_whitespace();
+        let name = words.next()?;
+        let object = match words.next() {
+            Some(module) => module.strip_prefix('[')?.strip_suffix(']')?,
+            None => VMLINUX,
+        };
+        Some((object, name))
     }
 }
 
 struct Search<'a> {
     names: HashSet<(&'a str, &'a str)>,
+    /// With which bytes they begin: most lines are told unwanted by this alone.
+    first_bytes: [bool; 256],
     found: HashMap<Symbol, Matches>,
     /// Where symbols begin.
     starts: Vec<u64>,
@@ -138,7 +150,12 @@ struct Search<'a> {
 
 impl<'a> Search<'a> {
     fn new(names: &'a [Symbol]) -> Self {
+        let mut first_bytes = [false; 256];
+        for first in names.iter().filter_map(|name| name.name.bytes().next()) {
+            first_bytes[usize::from(first)] = true;
+        }
         Self {
+            first_bytes,
             names: names
                 .iter()
                 .map(|Symbol { object, name }| (object.as_str(), name.as_str()))
@@ -154,20 +171,29 @@ impl<'a> Search<'a> {
         if !entry.is_mark() {
             self.starts.push(entry.address);
         }
-        if let Some(matches) = self.wanted(entry.object, entry.name) {
+        let first = entry.names.first();
+        if first.is_some_and(|first| self.first_bytes[usize::from(*first)])
+            && let Some((object, name)) = entry.decoded()
+        {
+            self.candidate(entry, object, name);
+        }
+    }
+
+    fn candidate(&mut self, entry: &Entry<'_>, object: &str, name: &str) {
+        if let Some(matches) = self.wanted(object, name) {
             matches.places.push(Place {
                 begin: entry.address,
                 end: entry.address,
                 is_code: entry.is_code,
             });
         }
-        for (dot, _) in entry.name.match_indices('.') {
-            let (base, suffix) = entry.name.split_at(dot);
+        for (dot, _) in name.match_indices('.') {
+            let (base, suffix) = name.split_at(dot);
             if is_part(suffix)
-                && let Some(matches) = self.wanted(entry.object, base)
-                && !matches.parts.iter().any(|part| part == entry.name)
+                && let Some(matches) = self.wanted(object, base)
+                && !matches.parts.iter().any(|part| part == name)
             {
-                matches.parts.push(entry.name.to_owned());
+                matches.parts.push(name.to_owned());
             }
         }
     }
@@ -184,6 +210,7 @@ impl<'a> Search<'a> {
     fn finish(self) -> ObjectSymbols {
         let Self {
             names: _,
+            first_bytes: _,
             mut found,
             mut starts,
             any_address,

@@ -10,6 +10,7 @@ use super::{Rule, findings};
 mod builds;
 mod functions;
 mod modules;
+mod trouble;
 
 pub(super) const RULE: Rule = Rule {
     id: "symbol",
