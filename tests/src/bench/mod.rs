@@ -20,7 +20,7 @@ pub mod told;
 mod tool;
 mod work;
 
-pub use functions::rarely_called;
+pub use functions::rarely_called_probed;
 pub use harm::play as play_harm;
 pub use story::Story;
 
