@@ -15,12 +15,16 @@ use aya::{
     util::nr_cpus,
 };
 use lpwatch_common::calls::{BUCKETS, SLOTS, Slot};
+use rustix::process::{Resource, getrlimit};
 
 use crate::model::calls::Buckets;
 
 use super::{ProbeError, TaskIterator, load::program, policy};
 
 const ACTION: &str = "count calls";
+
+/// Open files that counters leave alone.
+const FILES_FOR_ALL_ELSE: u64 = 200;
 
 /// Where the function's address may be seen by a hook, from its first byte:
 /// behind a breakpoint (x86), behind a landing pad (x86 `endbr64`, arm64
@@ -95,6 +99,8 @@ pub struct CallCounters {
     /// Slots given back, the longest unused first: a hook may still be running
     /// when it is taken off.
     free: VecDeque<u32>,
+    /// The most functions that are counted.
+    most: u32,
     /// Where functions begin that are counted.
     counted: HashSet<u64>,
 }
@@ -110,11 +116,13 @@ impl CallCounters {
         epoch
             .set(0, u32::from(in_transition), 0)
             .map_err(|error| fail(&error))?;
+        let most = most_counters();
         Ok(Self {
             slot_of: HashMap::try_from(slot_of).map_err(|error| fail(&error))?,
             calls: PerCpuArray::try_from(calls).map_err(|error| fail(&error))?,
             epoch,
-            free: (0..SLOTS).collect(),
+            free: (0..most).collect(),
+            most,
             counted: HashSet::new(),
         })
     }
@@ -151,7 +159,7 @@ impl CallCounters {
         let slot = self
             .free
             .pop_front()
-            .ok_or_else(|| failed(format!("no more than {SLOTS} functions are counted")))?;
+            .ok_or_else(|| failed(format!("no more than {} functions are counted", self.most)))?;
         let link = self
             .point(at.address, slot)
             .and_then(|()| match (at.kind, btf) {
@@ -272,6 +280,14 @@ impl CallCounters {
             Err(error) => tracing::warn!(%error, slot, "a counter is lost"),
         }
     }
+}
+
+/// As many as there are slots, or as the limit of open files allows: each takes
+/// one, and some are for all else.
+fn most_counters() -> u32 {
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let files = files.saturating_sub(FILES_FOR_ALL_ELSE);
+    SLOTS.min(u32::try_from(files).unwrap_or(SLOTS))
 }
 
 /// Loads the program anew for each function; the link keeps it in the kernel.

@@ -126,6 +126,7 @@ pub(super) fn load_object(
 ) -> Result<Ebpf, ProbeError> {
     let object = object::bytes().ok_or(ProbeError::NotBuilt)?;
     raise_memlock();
+    raise_files();
     let mut loader = EbpfLoader::new();
     loader.btf(Some(btf));
     for (name, offset) in &layout.offsets {
@@ -153,6 +154,18 @@ fn raise_memlock() {
     };
     if getrlimit(Resource::Memlock) != unlimited {
         let _ = setrlimit(Resource::Memlock, unlimited);
+    }
+}
+
+/// Each counter takes a file.
+fn raise_files() {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        let raised = Rlimit {
+            current: limit.maximum,
+            maximum: limit.maximum,
+        };
+        let _ = setrlimit(Resource::Nofile, raised);
     }
 }
 
