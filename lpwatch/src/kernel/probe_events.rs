@@ -62,13 +62,13 @@ fn is_enabled(tracefs: &Path, event: &ProbeEvent) -> bool {
 mod tests {
     use super::*;
 
-    fn event(is_return: bool, name: &str, function: &str, offset: u64) -> Option<ProbeEvent> {
-        Some(ProbeEvent {
+    fn event(is_return: bool, name: &str, function: &str, offset: u64) -> ProbeEvent {
+        ProbeEvent {
             is_return,
             function: function.to_owned(),
             offset,
             name: name.to_owned(),
-        })
+        }
     }
 
     #[test]
@@ -93,7 +93,7 @@ mod tests {
             ),
         ];
         for (line, expected) in lines {
-            assert_eq!(parse(line), expected, "{line}");
+            assert_eq!(parse(line), Some(expected), "{line}");
         }
         for line in [
             "rubbish",

@@ -3,7 +3,7 @@
 use crate::{
     kernel::functions::VMLINUX,
     model::Culprit,
-    probe::{ForeignProgram, TraceHook},
+    probe::{ForeignProgram, Programs, TraceHook},
 };
 
 use super::CulpritFinder;
@@ -44,7 +44,7 @@ impl CulpritFinder {
     /// known.
     pub fn kprobe_programs(&mut self) -> Vec<Culprit> {
         let programs = self.programs.as_ref().ok();
-        let found = programs.into_iter().flat_map(|all| all.at_kprobes());
+        let found = programs.into_iter().flat_map(Programs::at_kprobes);
         let found: Vec<ForeignProgram> = found.cloned().collect();
         found.iter().map(|one| self.culprit(one, None)).collect()
     }

@@ -27,9 +27,12 @@ pub(super) fn of(probe: &Kprobe, function: &FunctionId, extents: &[Extent]) -> O
             .map(|extent| probe.address - extent.begin)
             .next()
     };
-    offset.map(|offset| match probe.on_ftrace {
-        true => KprobePlace::Entry,
-        false => KprobePlace::Offset(offset),
+    offset.map(|offset| {
+        if probe.on_ftrace {
+            KprobePlace::Entry
+        } else {
+            KprobePlace::Offset(offset)
+        }
     })
 }
 

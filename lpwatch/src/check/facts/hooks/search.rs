@@ -119,10 +119,7 @@ impl<'a> Search<'a> {
         let mut programs = self.finder.kprobe_programs();
         programs.retain(|program| !is_ours(program));
         programs.truncate(CANDIDATES);
-        programs
-            .iter()
-            .map(|program| program_line(program))
-            .collect()
+        programs.iter().map(program_line).collect()
     }
 
     fn place_of(&self, probe: &Kprobe, function: &FunctionId) -> Option<super::KprobePlace> {
@@ -138,9 +135,10 @@ impl<'a> Search<'a> {
     ) -> Vec<Hook> {
         let here = probes.iter().filter_map(|probe| {
             let place = self.place_of(probe, function)?;
-            let (kind, word) = match probe.is_return {
-                true => (HookKind::Kretprobe, "kretprobe"),
-                false => (HookKind::Kprobe(place), "kprobe"),
+            let (kind, word) = if probe.is_return {
+                (HookKind::Kretprobe, "kretprobe")
+            } else {
+                (HookKind::Kprobe(place), "kprobe")
             };
             let mut evidence = vec![probe_line(probe)];
             if probe.name.is_none() {
@@ -249,17 +247,18 @@ fn is_ours(program: &Culprit) -> bool {
 /// `fexit program on_exit (id 42), tag a04f5eef06a7f555, held by falcon (pid 77),
 /// pinned at /sys/fs/bpf/x`
 fn program_line(program: &Culprit) -> String {
-    let mut line = model::described(program);
-    if let Some(tag) = &program.tag {
-        line.push_str(&format!(", tag {tag}"));
-    }
-    if let Some(owner) = model::owner(program) {
-        line.push_str(&format!(", held by {owner}"));
-    }
-    if let Some(pin) = &program.pinned {
-        line.push_str(&format!(", pinned at {pin}"));
-    }
-    line
+    let tag = program.tag.as_ref();
+    let parts = [
+        tag.map(|tag| format!("tag {tag}")),
+        model::owner(program).map(|owner| format!("held by {owner}")),
+        program
+            .pinned
+            .as_ref()
+            .map(|pin| format!("pinned at {pin}")),
+    ];
+    let mut words = vec![model::described(program)];
+    words.extend(parts.into_iter().flatten());
+    words.join(", ")
 }
 
 fn chain(error: &ReadError) -> String {
