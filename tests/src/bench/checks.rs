@@ -169,7 +169,7 @@ fn unloading(turns: &Turns) -> Check {
     let [without, daemon, counting] = times.map(|time| time.as_millis());
     Check::of(
         "unloading a livepatch was never held up",
-        times.iter().all(|time| *time < HELD) && held[1].max(held[2]) <= held[0],
+        times.iter().all(|time| *time < HELD) && held == [0; 3],
         format!(
             "slowest: {without} / {daemon} / {counting} ms; refused at first: {} / {} / {}",
             held[0], held[1], held[2]

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
+use std::fs;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -211,6 +212,13 @@ fn unload(name: &str) -> Result<(Duration, usize)> {
         Ok(patch::enabled(name)?.is_none())
     })?;
     let started = Instant::now();
+    // livepatch itself holds it until a moment after its folder is gone
+    // (klp_free_patch_finish, kernel/livepatch/core.c). Whoever else does is to
+    // be found out: then this has no end, or the kernel refuses below.
+    guest::wait_until("nobody holds the module", || {
+        let count = fs::read_to_string(format!("/sys/module/{name}/refcnt"))?;
+        Ok(count.trim() == "0")
+    })?;
     let mut held = 0;
     guest::wait_until("the kernel lets go of the module", || {
         match delete_module(&c_name, DeleteModuleFlags::O_NONBLOCK) {
