@@ -4,7 +4,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::bpftrace::Bpftrace;
-use super::hooks::{Hook, Target};
+use super::hooks::{Hook, Replaced, Target};
 use super::work::Work;
 use super::{Skipped, emit, functions};
 use crate::patch::Patch;
@@ -12,7 +12,10 @@ use crate::patch::Patch;
 const PATCH: &str = "lp_cmdline";
 const PATCHED: Target<'_> = Target {
     function: "cmdline_proc_show",
-    replaced_by: Some("lp_cmdline_show"),
+    replaced: Some(Replaced {
+        patch: PATCH,
+        by: "lp_cmdline_show",
+    }),
 };
 
 /// What is called in the loop.
@@ -42,7 +45,7 @@ pub fn run(rounds: u32) -> Result<()> {
     let bpftrace = bpftrace.as_ref().map_err(String::as_str);
     let plain = Target {
         function: functions::of_getppid()?,
-        replaced_by: None,
+        replaced: None,
     };
     measure("getppid", &plain, &Work::Getppid, bpftrace, rounds)?;
 

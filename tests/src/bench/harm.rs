@@ -47,7 +47,7 @@ impl Condition {
                 for function in [NAPPING_IN, PAUSING_IN] {
                     probes::wait_counted(&Target {
                         function,
-                        replaced_by: None,
+                        replaced: None,
                     })?;
                 }
                 Ok(Some(daemon))

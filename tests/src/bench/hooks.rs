@@ -2,12 +2,15 @@
 
 use std::env;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::bpftrace::{Bpftrace, Kind};
 use super::probes;
 use super::tool::Tool;
-use crate::lpwatch::{Daemon, code};
+use crate::lpwatch::{self, Daemon, code};
+
+/// Whose functions they are.
+const KERNEL: &str = "vmlinux";
 
 /// A kind of hook.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -23,15 +26,20 @@ pub enum Hook {
 /// What is hooked.
 pub struct Target<'a> {
     pub function: &'a str,
-    /// What a loaded patch has put in its place: lpwatch counts that as well.
-    pub replaced_by: Option<&'a str>,
+    pub replaced: Option<Replaced<'a>>,
+}
+
+/// What a loaded patch has put in its place: lpwatch counts that as well.
+pub struct Replaced<'a> {
+    pub patch: &'a str,
+    pub by: &'a str,
 }
 
 /// A hook in its place.
-pub enum Placed {
+pub enum Placed<'a> {
     Nothing,
     Tool(Tool),
-    Lpwatch(Daemon),
+    Lpwatch(Daemon, &'a Target<'a>),
 }
 
 impl Hook {
@@ -57,15 +65,19 @@ impl Hook {
     }
 
     /// Places it at a function.
-    pub fn place(self, at: &Target<'_>, bpftrace: Result<&Bpftrace, &str>) -> Result<Placed> {
+    pub fn place<'a>(
+        self,
+        at: &'a Target<'a>,
+        bpftrace: Result<&Bpftrace, &str>,
+    ) -> Result<Placed<'a>> {
         let function = at.function;
-        let hold = |how: &str| -> Result<Placed> {
+        let hold = |how: &str| -> Result<Placed<'a>> {
             let program = env::current_exe()?;
             let arguments = ["bench", "hold", how, function];
             let tool = Tool::start(&program.to_string_lossy(), &arguments)?;
             Ok(Placed::Tool(tool))
         };
-        let trace = |kind: Kind| -> Result<Placed> {
+        let trace = |kind: Kind| -> Result<Placed<'a>> {
             let bpftrace = bpftrace.map_err(|why| anyhow::anyhow!("{why}"))?;
             Ok(Placed::Tool(bpftrace.count(kind, &[function])?))
         };
@@ -76,7 +88,7 @@ impl Hook {
             Self::Lpwatch => {
                 let daemon = Daemon::start(&["--watch", function])?;
                 probes::wait_counted(at)?;
-                Ok(Placed::Lpwatch(daemon))
+                Ok(Placed::Lpwatch(daemon, at))
             }
             Self::BpftraceFentry => trace(Kind::Fentry),
             Self::BpftraceKprobe => trace(Kind::Kprobe),
@@ -84,16 +96,32 @@ impl Hook {
     }
 }
 
-impl Placed {
+impl Placed<'_> {
     /// Takes it away: gives what it counted, if it counts and tells.
     pub fn end(self) -> Result<Option<u64>> {
         match self {
             Self::Nothing => Ok(None),
             Self::Tool(tool) => tool.end(),
-            Self::Lpwatch(daemon) => {
+            Self::Lpwatch(daemon, at) => {
+                let counted = at.counted_by_lpwatch()?;
                 daemon.terminate()?.expect(&[code::WELL])?;
-                Ok(None)
+                Ok(Some(counted))
             }
         }
+    }
+}
+
+impl Target<'_> {
+    fn counted_by_lpwatch(&self) -> Result<u64> {
+        let document = lpwatch::look(&[])?;
+        let calls = match &self.replaced {
+            Some(replaced) => {
+                let function = document.function(replaced.patch, KERNEL, self.function)?;
+                &function.calls
+            }
+            None => &document.watched(KERNEL, self.function)?.calls,
+        };
+        let calls = calls.as_ref().context("lpwatch does not count it")?;
+        Ok(calls.all())
     }
 }

@@ -28,7 +28,7 @@ struct Beginnings(BTreeSet<u64>);
 /// Waits until calls of that function are counted.
 pub fn wait_counted(target: &Target<'_>) -> Result<()> {
     let function = Beginnings::of(&[target.function])?;
-    let replacement: Vec<&str> = target.replaced_by.into_iter().collect();
+    let replacement: Vec<&str> = target.replaced.iter().map(|replaced| replaced.by).collect();
     let replacement = Beginnings::of(&replacement)?;
     guest::wait_until("lpwatch counts the function", || {
         let probed = probed()?;
