@@ -17,7 +17,7 @@ use crate::tasks::{self, Code};
 /// The kernel signals 15 s in; a while later who is left is left.
 const WHOLE: Duration = Duration::from_secs(20);
 /// The first tries are over by then, and who is left is known.
-const SHORT: Duration = Duration::from_secs(6);
+const SHORT: Duration = Duration::from_secs(4);
 
 /// What the kernel says when it signals.
 const SIGNALLING: &str = "livepatch: signaling remaining tasks";

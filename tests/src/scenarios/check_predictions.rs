@@ -120,7 +120,7 @@ fn put_to_the_test(trial: &mut Trial, case: &Case) -> Result<(String, String, bo
             actors.push(pausing);
         }
     }
-    let report = check(case.patch, &["--sample", "2s"])?;
+    let report = check(case.patch, &["--sample", "1s"])?;
     trial.say(&format!("{}: {}", case.name(), report.forecast.text));
     for finding in &report.findings {
         trial.say(&format!(
