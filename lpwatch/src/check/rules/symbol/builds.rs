@@ -64,18 +64,22 @@ fn against(
             format!("Whether the {name} that is loaded is the one of this kernel is not known."),
         ),
     };
-    let remedy = match severity {
-        Severity::Note => Vec::new(),
-        Severity::Warning | Severity::Danger => vec![
-            format!("Ask those who built the patch which {name} it is for."),
-            format!(
-                "If it is for the in-tree one, load that first: modprobe -r {name}; insmod {}",
-                file.path.display()
-            ),
-        ],
-    };
+    let mut evidence = evidence(name, facts, Some(file));
+    let mut remedy = Vec::new();
+    if severity > Severity::Note {
+        remedy.push(ask(name));
+    }
+    if likeness == Likeness::Same {
+        // Someone put it where the kernel's own was.
+        evidence.push("both are the same build: the file is not the kernel's own".to_owned());
+    } else if severity > Severity::Note {
+        remedy.push(format!(
+            "If it is for the in-tree one, load that first: modprobe -r {name}; insmod {}",
+            file.path.display()
+        ));
+    }
     Some(CheckFinding {
-        evidence: evidence(name, facts, Some(file)),
+        evidence,
         remedy,
         ..finding(severity, text, None)
     })
@@ -91,9 +95,7 @@ fn alone(name: &str, facts: &ModuleFacts, out_of_tree: bool) -> Option<CheckFind
     );
     Some(CheckFinding {
         evidence: evidence(name, facts, None),
-        remedy: vec![format!(
-            "Ask those who built the patch which {name} it is for."
-        )],
+        remedy: vec![ask(name)],
         ..finding(Severity::Note, text, None)
     })
 }
@@ -114,11 +116,13 @@ fn not_known(name: &str, facts: &ModuleFacts, out_of_tree: bool) -> CheckFinding
     };
     CheckFinding {
         evidence,
-        remedy: vec![format!(
-            "Ask those who built the patch which {name} it is for."
-        )],
+        remedy: vec![ask(name)],
         ..finding(severity, text, None)
     }
+}
+
+fn ask(name: &str) -> String {
+    format!("Ask those who built the patch which {name} it is for.")
 }
 
 fn evidence(name: &str, facts: &ModuleFacts, file: Option<&ModuleFile>) -> Vec<String> {

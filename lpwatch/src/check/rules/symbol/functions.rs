@@ -115,13 +115,6 @@ fn wrong(
         parts,
         traceable,
     } = facts;
-    let is = |count: u32| {
-        if count == 1 {
-            "is 1 symbol"
-        } else {
-            "are symbols"
-        }
-    };
     let mut found = Vec::new();
     match (*count, sympos) {
         (0, _) if parts.is_empty() => {
@@ -137,10 +130,8 @@ fn wrong(
             found.push((Trouble::Ambiguous, line));
         }
         (count, sympos) if sympos > count => {
-            let line = format!(
-                "the patch means symbol {sympos} of the name {name}, and there {} of it ({count})",
-                is(count)
-            );
+            let line =
+                format!("the patch means symbol {sympos} named {name}, and there are only {count}");
             found.push((Trouble::TooFew, line));
         }
         _ if !is_code => found.push((Trouble::Data, format!("{name} is data"))),

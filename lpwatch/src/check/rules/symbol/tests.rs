@@ -205,7 +205,7 @@ fn a_module_of_another_build_is_a_danger() {
     assert_eq!(of_module(loaded("", Some(build("A", "1")))), []);
     let danger = [(Severity::Danger, None)];
     assert_eq!(of_module(loaded("", Some(build("B", "2")))), danger);
-    // Even if it looks the same: modinfo may be made up.
+    // The kernel's own file was overwritten.
     assert_eq!(of_module(loaded("OE", Some(build("A", "1")))), danger);
     let rebuilt = loaded("E", Some(build("A", "2")));
     assert_eq!(of_module(rebuilt), [(Severity::Warning, None)]);
