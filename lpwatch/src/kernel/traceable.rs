@@ -36,7 +36,7 @@ pub struct Traceable {
 /// # Errors
 /// tracefs is not there or may not be read.
 pub fn read(roots: &Roots, names: &[Symbol]) -> Result<Traceable, ReadError> {
-    let mut result = None;
+    let mut failed: Option<ReadError> = None;
     for mount in MOUNTS {
         let folder = roots.sysfs.join(mount);
         let with_addresses = folder.join("available_filter_functions_addrs");
@@ -46,20 +46,16 @@ pub fn read(roots: &Roots, names: &[Symbol]) -> Result<Traceable, ReadError> {
         let path = folder.join("available_filter_functions");
         match read_file(&path, names, false) {
             Ok(traceable) => return Ok(traceable),
-            Err(source) => {
-                let first = result.get_or_insert_with(|| {
-                    ReadError::from_io(&path, io::Error::from(source.kind()), REMEDY)
-                });
-                // That it may not be read says more than that it is not there.
-                if source.kind() == io::ErrorKind::PermissionDenied {
-                    *first = ReadError::from_io(&path, source, REMEDY);
-                }
+            // That it may not be read says more than that it is not there.
+            Err(source) if failed.is_none() || source.kind() == io::ErrorKind::PermissionDenied => {
+                failed = Some(ReadError::from_io(&path, source, REMEDY));
             }
+            Err(_) => {}
         }
     }
-    Err(result.unwrap_or_else(|| {
+    Err(failed.unwrap_or_else(|| {
         let source = io::Error::from(io::ErrorKind::NotFound);
-        ReadError::from_io(&roots.sysfs.join("kernel/tracing"), source, REMEDY)
+        ReadError::from_io(&roots.sysfs, source, REMEDY)
     }))
 }
 

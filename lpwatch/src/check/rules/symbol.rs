@@ -26,8 +26,8 @@ own that callers may use directly: it stays as it is unless the patch names it.
 
 The kernel does not check that a module is the one a patch was made for: the names of functions are \
 enough for it. An in-tree module can be shadowed by an out-of-tree build with fixes of its own, and \
-a patch made for the former puts the former's code in their place. That took down a cluster with a \
-patched fuse (kpatch #1435). A module that is not loaded is patched when it loads; if that fails, \
+a patch made for the former puts the former's code in their place. With fuse that brought back a bug \
+that had been fixed, and a cluster failed (kpatch #1435). A module that is not loaded is patched when it loads; if that fails, \
 the module does not load.",
     sources: &[
         "kernel/livepatch/core.c, klp_find_object_symbol, klp_init_object_loaded, klp_module_coming (5.10 to 7.3)",

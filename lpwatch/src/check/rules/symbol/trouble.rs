@@ -35,19 +35,18 @@ pub(super) fn told(
     objects: &ObjectFacts,
 ) -> CheckFinding {
     let (names, mut evidence): (Vec<String>, Vec<String>) = functions.into_iter().unzip();
+    let mut remedy = remedy(trouble);
     if trouble == Trouble::TraceNotKnown {
         evidence.clone_from(&objects.unread);
         if evidence.is_empty() {
             evidence.push("ftrace lists some functions of the name, and not which".to_owned());
+            remedy = &["Load it on a test host with this kernel first."];
         }
     }
     let (severity, errno, text) = sentence(trouble, &listed(&names));
     CheckFinding {
         evidence: bounded(evidence),
-        remedy: remedy(trouble)
-            .iter()
-            .map(|line| (*line).to_owned())
-            .collect(),
+        remedy: remedy.iter().map(|line| (*line).to_owned()).collect(),
         ..finding(severity, text, errno)
     }
 }
