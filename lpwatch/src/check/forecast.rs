@@ -26,7 +26,7 @@ pub(super) fn forecast(ground: &Ground<'_>, findings: &[CheckFinding]) -> Foreca
     let mut forecast = Forecast {
         course: Course::NotKnown,
         text: String::new(),
-        refusal: findings.iter().find_map(|finding| finding.refusal),
+        refusal: refused(findings).and_then(|finding| finding.refusal),
         at_once: None,
         after_signal: Vec::new(),
         later: Vec::new(),
@@ -38,6 +38,32 @@ pub(super) fn forecast(ground: &Ground<'_>, findings: &[CheckFinding]) -> Foreca
     forecast.course = course(ground, &forecast);
     forecast.text = text(ground, &forecast, findings);
     forecast
+}
+
+/// The finding for which the kernel would refuse the patch: of several, what it
+/// comes to first.
+fn refused(findings: &[CheckFinding]) -> Option<&CheckFinding> {
+    let refusing = findings.iter().filter(|finding| finding.refusal.is_some());
+    refusing.min_by_key(|finding| step(finding))
+}
+
+/// The order of the kernel's own checks: the module loader (kernel/module), then
+/// `klp_enable_patch` (kernel/livepatch/core.c).
+fn step(finding: &CheckFinding) -> u8 {
+    const EBUSY: u32 = 16;
+    const EEXIST: u32 = 17;
+    const EINVAL: u32 = 22;
+    let errno = finding.refusal.map_or(0, |refusal| refusal.errno);
+    match (finding.rule.as_str(), errno) {
+        ("kernel", EINVAL) => 2,
+        ("kernel", EBUSY) => 6,
+        ("kernel", _) => 0,
+        ("overlap", EEXIST) => 1,
+        ("overlap", _) => 3,
+        ("symbol", _) => 4,
+        ("busy", _) => 5,
+        _ => 7,
+    }
 }
 
 /// Puts each task where it belongs, by the worst that is in its way.
@@ -127,8 +153,7 @@ fn text(ground: &Ground<'_>, forecast: &Forecast, findings: &[CheckFinding]) -> 
     match forecast.course {
         Course::Loaded => "It is loaded already: lpwatch status shows how it stands.".to_owned(),
         Course::Refused => {
-            let refused = findings.iter().find(|finding| finding.refusal.is_some());
-            let why = refused.map_or("", |finding| finding.text.as_str());
+            let why = refused(findings).map_or("", |finding| finding.text.as_str());
             format!("The kernel would refuse it: {why}")
         }
         Course::NotKnown => {
@@ -246,6 +271,25 @@ mod tests {
         refused.refusal = Some(Refusal { errno: 16 });
         let forecast = foretold(vec![kthread(3, Obstacle::MainFunction, 1)], &[refused]);
         assert_eq!(forecast.course, Course::Refused);
+    }
+
+    #[test]
+    fn of_several_refusals_the_kernels_first_counts() {
+        let refusal = |rule: &str, errno| CheckFinding {
+            rule: rule.to_owned(),
+            refusal: Some(Refusal { errno }),
+            ..samples::finding()
+        };
+        let both = [refusal("busy", 16), refusal("overlap", 17)];
+        assert_eq!(
+            foretold(Vec::new(), &both).refusal,
+            Some(Refusal { errno: 17 })
+        );
+        let both = [refusal("tracing_blocks", 16), refusal("symbol", 22)];
+        assert_eq!(
+            foretold(Vec::new(), &both).refusal,
+            Some(Refusal { errno: 22 })
+        );
     }
 
     #[test]

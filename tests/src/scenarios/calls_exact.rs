@@ -58,6 +58,9 @@ pub fn run(trial: &mut Trial) -> Result<()> {
 
     caller.leave()?;
     patch.wait_complete()?;
+    for function in BOTH {
+        function.wait_entered(PATCH)?;
+    }
     let after = Made {
         old: 0,
         new: caller.now(400)?,

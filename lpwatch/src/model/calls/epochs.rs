@@ -14,6 +14,10 @@ use lpwatch_common::calls::{EPOCHS, STATE_PATCHED, STATE_UNPATCHED};
 /// readings that come late.
 const REMEMBERED: usize = 2 * EPOCHS;
 
+/// For how long an event may be on its way: the hook moves the epoch before it
+/// tells of it, and its CPU may be busy elsewhere in between.
+const ON_ITS_WAY: Duration = Duration::from_secs(1);
+
 /// Which code a call ran.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Code<'a> {
@@ -54,9 +58,9 @@ pub(super) struct Timeline {
     epochs: VecDeque<Epoch>,
     /// What each patch changes.
     functions: BTreeMap<String, BTreeSet<FunctionId>>,
-    /// A reading of sysfs that contradicts the turns; believed if the next one
-    /// says the same.
-    contradiction: Option<State>,
+    /// What sysfs says against the turns, and since when; believed if it goes on
+    /// saying so.
+    contradiction: Option<(State, Duration)>,
     /// A reading of the counters in an epoch that was not told yet.
     untold: Option<(u32, Duration)>,
 }
@@ -140,7 +144,7 @@ impl Timeline {
     pub fn observe(&mut self, view: &SystemView) {
         self.learn_functions(view);
         if let Some((number, at)) = self.untold
-            && view.read_at > at
+            && view.read_at.saturating_sub(at) > ON_ITS_WAY
         {
             self.untold = None;
             if self.is_ahead(number) {
@@ -158,11 +162,14 @@ impl Timeline {
         if last.state == State::Unknown {
             last.state = seen;
         } else if last.state.contradicts(&seen) {
-            if self.contradiction.as_ref() == Some(&seen) {
-                last.state = seen;
-                self.contradiction = None;
-            } else {
-                self.contradiction = Some(seen);
+            match &self.contradiction {
+                Some((same, since)) if *same == seen => {
+                    if view.read_at.saturating_sub(*since) > ON_ITS_WAY {
+                        last.state = seen;
+                        self.contradiction = None;
+                    }
+                }
+                Some(_) | None => self.contradiction = Some((seen, view.read_at)),
             }
         } else {
             self.contradiction = None;

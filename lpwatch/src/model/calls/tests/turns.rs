@@ -37,7 +37,9 @@ fn a_lost_turn_makes_calls_uncertain_not_wrong() {
     host.epoch = 2;
     host.call(NONE, 100).read();
     // Two events were lost; a reading after that shows what is.
-    host.at(11.0).see(&[on("p", &["f"])]).read();
+    host.at(10.5).see(&[on("p", &["f"])]).read();
+    assert!(host.ledger.is_waiting(), "they may be on their way");
+    host.at(11.5).see(&[on("p", &["f"])]).read();
     let calls = host.calls("p");
     assert_eq!((calls.new, calls.uncertain), (100, 5));
     assert_eq!((calls.old, calls.before), (0, None));
@@ -89,7 +91,7 @@ fn transitions_between_two_readings_are_told_apart() {
 }
 
 #[test]
-fn sysfs_is_believed_once_it_says_so_twice() {
+fn sysfs_is_believed_once_it_goes_on_saying_so() {
     let mut host = Host::applied(10);
     // While a patch is freed sysfs can show one more than there is.
     host.at(12.0)
@@ -99,8 +101,9 @@ fn sysfs_is_believed_once_it_says_so_twice() {
     assert_eq!((host.calls("p").new, host.calls("p").uncertain), (5, 0));
     // Its removal was never told of.
     host.at(13.0).see(&[]).read();
-    host.at(14.0).see(&[]).call(NONE, 50).read();
-    let watched = host.ledger.watched(&moment(14.0));
+    host.at(13.5).see(&[]).read();
+    host.at(14.5).see(&[]).call(NONE, 50).read();
+    let watched = host.ledger.watched(&moment(14.5));
     assert_eq!(watched[0].calls.as_ref().unwrap().old, 60);
 }
 
