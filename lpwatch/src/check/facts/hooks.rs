@@ -14,6 +14,7 @@ mod place;
 mod search;
 #[cfg(test)]
 mod tests;
+mod users;
 
 use search::Search;
 

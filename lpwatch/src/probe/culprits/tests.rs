@@ -208,6 +208,7 @@ fn those_at_a_function_are_named_with_their_owner() {
     let expected = Tracer {
         hook: TraceHook::Fexit,
         attached: Some(true),
+        is_own: false,
         program: falcon(),
     };
     assert_eq!(found, [expected]);

@@ -14,27 +14,35 @@ pub struct Tracer {
     pub hook: TraceHook,
     /// `None` where this kernel does not show whether it is attached.
     pub attached: Option<bool>,
+    /// This very process placed it.
+    pub is_own: bool,
     pub program: Culprit,
 }
 
 impl CulpritFinder {
-    /// The BPF programs that hook this function, but for those of this very
-    /// process. Of a function of a module, those of one of the same name in
-    /// another module are among them.
+    /// The BPF programs that hook this function. Of a function of a module,
+    /// those of one of the same name in another module are among them.
     ///
     /// # Errors
     /// Why the programs are not known.
     pub fn tracers(&mut self, object: &str, function: &str) -> Result<Vec<Tracer>, String> {
         let programs = self.programs.as_ref().map_err(String::clone)?;
         let found = programs.tracing(function, object == VMLINUX);
-        let found: Vec<(ForeignProgram, TraceHook, Option<bool>)> = found
+        let found: Vec<(ForeignProgram, Tracer)> = found
             .into_iter()
-            .map(|(program, hook, attached)| (program.clone(), hook, attached))
+            .map(|(program, hook, attached)| {
+                let tracer = Tracer {
+                    hook,
+                    attached,
+                    is_own: programs.is_own(program),
+                    program: Culprit::default(),
+                };
+                (program.clone(), tracer)
+            })
             .collect();
-        let tracers = found.iter().map(|(program, hook, attached)| Tracer {
-            hook: *hook,
-            attached: *attached,
-            program: self.culprit(program, Some(function.to_owned())),
+        let tracers = found.into_iter().map(|(program, tracer)| Tracer {
+            program: self.culprit(&program, Some(function.to_owned())),
+            ..tracer
         });
         Ok(tracers.collect())
     }

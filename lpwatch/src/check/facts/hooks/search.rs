@@ -11,20 +11,16 @@ use crate::{
         functions::VMLINUX,
         kprobes::{self, Kprobe},
     },
-    model::{self, Culprit, calls::FunctionId},
-    probe::{CulpritFinder, TraceHook, Tracer},
+    model::{Culprit, calls::FunctionId},
+    probe::CulpritFinder,
 };
 
-use super::{Bears, Hook, HookKind, place};
+use super::{
+    Bears, Hook, HookKind, KprobePlace, place,
+    users::{direct, is_ours, program_line, programs, redirect},
+};
 
-/// The name of lpwatch's processes.
-const OURS: &str = "lpwatch";
-
-const USERS_FILE: &str = "/sys/kernel/tracing/enabled_functions";
 const PROBES_FILE: &str = "/sys/kernel/debug/kprobes/list";
-
-/// Handlers of live patches: the kernel's, and that of kpatch before it.
-const PATCH_HANDLERS: [&str; 2] = ["klp_ftrace_handler", "kpatch_ftrace_handler"];
 
 /// How many programs may be named that could be behind a probe.
 const CANDIDATES: usize = 5;
@@ -65,7 +61,8 @@ impl<'a> Search<'a> {
                 Ok(tracers) => programs(tracers, users),
                 Err(_) => Vec::new(),
             };
-            hooks.extend(users.and_then(|users| direct(users, tracers.is_ok())));
+            let any_program = !hooks.is_empty();
+            hooks.extend(users.and_then(|users| direct(users, any_program)));
             hooks.extend(users.and_then(|users| redirect(users, bears)));
             hooks.extend(self.kprobes(&probes, &candidates, function));
             programs_unknown = programs_unknown.or(tracers.err());
@@ -122,7 +119,7 @@ impl<'a> Search<'a> {
         programs.iter().map(program_line).collect()
     }
 
-    fn place_of(&self, probe: &Kprobe, function: &FunctionId) -> Option<super::KprobePlace> {
+    fn place_of(&self, probe: &Kprobe, function: &FunctionId) -> Option<KprobePlace> {
         let extents = self.objects.functions.get(function);
         place::of(probe, function, extents.map_or(&[], Vec::as_slice))
     }
@@ -146,7 +143,11 @@ impl<'a> Search<'a> {
                     "It has no name in tracefs: a kernel module placed it, or perf or BPF."
                         .to_owned(),
                 );
-                evidence.extend(candidates.iter().map(|one| format!("It may be of {one}")));
+                evidence.extend(
+                    candidates
+                        .iter()
+                        .map(|one| format!("It may be that of {one}.")),
+                );
             }
             Some(Hook {
                 kind,
@@ -169,107 +170,11 @@ fn is_of(users: &FtraceUsers, function: &FunctionId) -> bool {
     users.function == function.name && object == function.object
 }
 
-/// The programs at a function. Where the kernel does not show whether one is
-/// attached, it is if anything is.
-fn programs(tracers: &[Tracer], users: Option<&FtraceUsers>) -> Vec<Hook> {
-    let any = users.is_some_and(|users| users.direct);
-    let attached = tracers
-        .iter()
-        .filter(|tracer| tracer.attached.unwrap_or(any));
-    let hooks = attached.map(|tracer| Hook {
-        kind: match tracer.hook {
-            TraceHook::Fentry => HookKind::Fentry,
-            TraceHook::Fexit => HookKind::Fexit,
-            TraceHook::FmodRet => HookKind::FmodRet,
-            TraceHook::Lsm => HookKind::Lsm,
-            TraceHook::Other => HookKind::Trampoline,
-        },
-        owner: tracer.program.clone(),
-        is_ours: is_ours(&tracer.program),
-        evidence: vec![program_line(&tracer.program)],
-    });
-    hooks.collect()
-}
-
-/// What is called without a handler, if no program already stands for it.
-fn direct(users: &FtraceUsers, programs_known: bool) -> Option<Hook> {
-    if !users.direct {
-        return None;
-    }
-    let target = users.direct_to.as_deref();
-    let is_bpf = target.is_none_or(|target| target.starts_with("bpf_trampoline_"));
-    let kind = match (is_bpf, programs_known) {
-        (true, true) => return None,
-        (true, false) => HookKind::Trampoline,
-        (false, _) => HookKind::Direct,
-    };
-    let mut evidence = vec![users_line(users)];
-    evidence.extend(target.map(|target| format!("It calls {target} directly.")));
-    Some(Hook {
-        kind,
-        owner: Culprit {
-            name: target.filter(|_| !is_bpf).map(str::to_owned),
-            attached_to: Some(users.function.clone()),
-            ..Culprit::default()
-        },
-        is_ours: false,
-        evidence,
-    })
-}
-
-/// Who may send calls elsewhere, if it is no live patch.
-fn redirect(users: &FtraceUsers, bears: Bears) -> Option<Hook> {
-    let mut handlers = users.handlers.iter().map(String::as_str);
-    let is_patch = handlers.any(|handler| PATCH_HANDLERS.contains(&handler));
-    // Before 6.0 what is called directly is itself such a user.
-    let is_direct = users.direct && bears.trampolines != Some(true);
-    if !users.redirected || is_patch || is_direct {
-        return None;
-    }
-    let handler = users.handlers.first().cloned();
-    let is_kprobe = handler.as_deref() == Some("kprobe_ftrace_handler");
-    Some(Hook {
-        owner: Culprit {
-            kind: is_kprobe.then(|| "kprobe".to_owned()),
-            attached_to: Some(users.function.clone()),
-            ..Culprit::default()
-        },
-        kind: HookKind::Redirect { handler },
-        is_ours: false,
-        evidence: vec![users_line(users)],
-    })
-}
-
-fn is_ours(program: &Culprit) -> bool {
-    program.owner_comm.as_deref() == Some(OURS)
-}
-
-/// `fexit program on_exit (id 42), tag a04f5eef06a7f555, held by falcon (pid 77),
-/// pinned at /sys/fs/bpf/x`
-fn program_line(program: &Culprit) -> String {
-    let tag = program.tag.as_ref();
-    let parts = [
-        tag.map(|tag| format!("tag {tag}")),
-        model::owner(program).map(|owner| format!("held by {owner}")),
-        program
-            .pinned
-            .as_ref()
-            .map(|pin| format!("pinned at {pin}")),
-    ];
-    let mut words = vec![model::described(program)];
-    words.extend(parts.into_iter().flatten());
-    words.join(", ")
-}
-
 fn chain(error: &ReadError) -> String {
     match std::error::Error::source(error) {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),
     }
-}
-
-fn users_line(users: &FtraceUsers) -> String {
-    format!("{USERS_FILE}: {}", users.line)
 }
 
 fn probe_line(probe: &Kprobe) -> String {
@@ -279,6 +184,3 @@ fn probe_line(probe: &Kprobe) -> String {
     let function = &probe.function;
     format!("{PROBES_FILE}: {kind} {function}+{:#x}{name}", probe.offset)
 }
-
-#[cfg(test)]
-mod tests;

@@ -35,9 +35,9 @@ impl ForeignProgram {
 }
 
 impl Programs {
-    /// The programs that hook the function of this name, by id, and not
-    /// lpwatch's own; with each whether it is attached, `None` where this
-    /// kernel does not show that. `is_kernel` tells a function of vmlinux from
+    /// The programs that hook the function of this name, by id, lpwatch's own
+    /// among them; with each whether it is attached, `None` where this kernel
+    /// does not show that. `is_kernel` tells a function of vmlinux from
     /// one of a module; which module is not known.
     pub(in crate::probe) fn tracing(
         &self,
@@ -45,7 +45,7 @@ impl Programs {
         is_kernel: bool,
     ) -> Vec<(&ForeignProgram, TraceHook, Option<bool>)> {
         let kernel_btf = self.kernel_btf();
-        let found = self.foreign().filter_map(|one| {
+        let found = self.all.iter().filter_map(|one| {
             let hook = one.hook()?;
             // Before 5.11, which numbers no BTF, only vmlinux can be traced.
             let in_kernel =
@@ -179,9 +179,10 @@ mod tests {
     }
 
     #[test]
-    fn lpwatchs_own_are_no_ones() {
+    fn lpwatchs_own_are_told_too() {
         let own = record(OWN, PROGRAM_TRACING, ATTACH_FENTRY, "gcd");
         let host = Programs::new(vec![own], None, BTreeSet::from([OWN]));
-        assert!(told(&host, "gcd", true).is_empty());
+        let found = host.tracing("gcd", true);
+        assert!(host.is_own(found[0].0));
     }
 }

@@ -28,6 +28,7 @@ fn tracer(hook: TraceHook, attached: Option<bool>, comm: &str) -> Tracer {
     Tracer {
         hook,
         attached,
+        is_own: false,
         program: Culprit {
             id: Some(42),
             name: Some("on_exit".to_owned()),
@@ -66,16 +67,21 @@ fn a_program_counts_while_it_is_attached() {
 fn a_program_held_by_lpwatch_is_ours() {
     let found = programs(&[tracer(TraceHook::Fentry, Some(true), "lpwatch")], None);
     assert!(found[0].is_ours);
+    let own = Tracer {
+        is_own: true,
+        ..tracer(TraceHook::Fentry, Some(true), "test")
+    };
+    assert!(programs(&[own], None)[0].is_ours);
 }
 
 #[test]
 fn what_is_called_directly_is_bpf_by_its_name() {
     let bpf = users(false, Some("bpf_trampoline_6442474735"), &[]);
-    assert_eq!(direct(&bpf, true), None, "its programs stand for it");
+    assert_eq!(direct(&bpf, true), None, "its program stands for it");
     assert_eq!(direct(&bpf, false).unwrap().kind, HookKind::Trampoline);
     let other = users(false, Some("my_tramp"), &[]);
-    for known in [true, false] {
-        let found = direct(&other, known).unwrap();
+    for any in [true, false] {
+        let found = direct(&other, any).unwrap();
         assert_eq!(found.kind, HookKind::Direct);
         assert_eq!(found.owner.name.as_deref(), Some("my_tramp"));
         assert_eq!(found.evidence[1], "It calls my_tramp directly.");
