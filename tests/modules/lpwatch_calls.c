@@ -56,7 +56,7 @@ static noinline void lpwatch_calls_make(unsigned int calls)
 	}
 }
 
-static noinline int lpwatch_calls_main(void *data)
+static noinline __noclone int lpwatch_calls_main(void *data)
 {
 	struct caller *caller = data;
 

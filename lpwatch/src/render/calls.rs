@@ -202,9 +202,10 @@ fn remarks(page: &mut Page<'_>, function: &CountedFunction) {
     let Some(calls) = &function.calls else {
         return;
     };
-    if function.patch.is_some() && calls.before.is_none() && calls.during.is_none() {
+    if function.patch.is_some() && calls.before.is_none() {
+        let no_before = words::glued("no before");
         let words =
-            format!("{name}: counting began when it was patched already, so there is no before.");
+            format!("{name}: it was not counted ahead of the patch, so there is {no_before}.");
         page.item(4, &[painted(Paint::Dim, words)]);
     }
     if calls.uncertain > 0 {
