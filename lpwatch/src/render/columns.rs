@@ -45,7 +45,7 @@ pub(super) fn columns(page: &mut Page<'_>, indent: usize, titles: &[Title], rows
             let Some(cell) = cells.get(column) else {
                 continue;
             };
-            let shown = text::truncate(&cell.text, width, page.style.ellipsis());
+            let shown = text::truncate_head(&cell.text, width, page.style.ellipsis());
             let fill = " ".repeat(width.saturating_sub(text::cells(&shown)));
             if place > 0 {
                 line.push(plain(" ".repeat(GAP)));
@@ -97,7 +97,7 @@ mod tests {
         columns(&mut page, 2, &titles, &rows);
         let expected = "  NAME                                 N
   a                                    1
-  a_very_long_name_of_a_functio...  1234
+  ...e_of_a_function_of_the_kernel  1234
 ";
         assert_eq!(page.finish(), expected);
     }

@@ -70,6 +70,22 @@ pub(super) fn truncate(text: &str, width: usize, ellipsis: &str) -> String {
     format!("{head}{ellipsis}")
 }
 
+/// The same with its beginning replaced: what tells functions apart is mostly
+/// at their names' ends.
+pub(super) fn truncate_head(text: &str, width: usize, ellipsis: &str) -> String {
+    if cells(text) <= width {
+        return text.to_owned();
+    }
+    let room = width.saturating_sub(cells(ellipsis));
+    let mut tail = text;
+    while cells(tail) > room {
+        let mut chars = tail.chars();
+        chars.next();
+        tail = chars.as_str();
+    }
+    format!("{ellipsis}{tail}")
+}
+
 /// `text` cut where `width` cells are full.
 pub(super) fn split_at_cells(text: &str, width: usize) -> (&str, &str) {
     let mut used = 0;
@@ -106,5 +122,8 @@ mod tests {
         // A wide character that would straddle the edge is left out.
         assert_eq!(truncate("数据数据", 4, "…"), "数…");
         assert_eq!(cells("数据"), 4);
+        assert_eq!(truncate_head("longer", 5, "…"), "…nger");
+        assert_eq!(truncate_head("数据数据", 4, "…"), "…据");
+        assert_eq!(truncate_head("short", 5, "…"), "short");
     }
 }
