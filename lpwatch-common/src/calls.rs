@@ -8,7 +8,7 @@
 
 /// Epochs kept apart. Buckets are used again after that many, so user space
 /// has to read them before.
-pub const EPOCHS: usize = 4;
+pub const EPOCHS: usize = 8;
 
 /// States kept apart: no transition (-1), unpatched (0), patched (1).
 pub const STATES: usize = 3;
@@ -27,7 +27,7 @@ pub const BUCKETS: usize = EPOCHS * STATES;
 pub type Slot = [u64; BUCKETS];
 
 /// The largest number of slots: one for each function watched, and one for
-/// each function of a patch that stands in for one. 96 bytes each on each CPU.
+/// each function of a patch that stands in for one. 192 bytes each on each CPU.
 pub const SLOTS: u32 = 1024;
 
 /// The bucket of this epoch and state.
@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn every_epoch_and_state_has_its_bucket() {
         let mut seen = [false; BUCKETS];
-        for epoch in 4..8 {
+        for epoch in 8..16 {
             for state in 0..STATES {
                 seen[bucket(epoch, state)] = true;
             }

@@ -40,7 +40,7 @@ constants! {
     OFF_TASK_STATE: u32 = ABSENT_OFFSET;
     /// `struct task_struct.patch_state`
     OFF_TASK_PATCH_STATE: u32 = ABSENT_OFFSET;
-    /// `struct task_struct.on_cpu`
+    /// The lowest byte of `struct task_struct.on_cpu`
     OFF_TASK_ON_CPU: u32 = ABSENT_OFFSET;
     /// `struct klp_patch *klp_transition_patch` (kernel/livepatch/transition.c)
     ADDR_TRANSITION_PATCH: u64 = ABSENT_ADDRESS;
@@ -119,5 +119,5 @@ pub fn patch_state(task: *const u8) -> i32 {
 
 /// Whether the task is on a CPU; `false` on kernels that do not say.
 pub fn on_cpu(task: *const u8) -> bool {
-    read_member::<i32>(task, &OFF_TASK_ON_CPU).is_some_and(|on_cpu| on_cpu != 0)
+    read_member::<u8>(task, &OFF_TASK_ON_CPU).is_some_and(|on_cpu| on_cpu != 0)
 }

@@ -367,22 +367,24 @@ impl Observer {
         self.count();
     }
 
-    /// Reads the counters, having attached what is to be counted.
+    /// Reads the counters, then attaches what is to be counted from now on:
+    /// finding functions takes its time, and counts of long ago would run into
+    /// those of now.
     pub(super) fn count(&mut self) {
         let (Some(calls), Some(iterator)) = (&mut self.calls, self.tasks.iterator()) else {
             return;
         };
+        let doubted = self.model.doubted_functions();
+        if let Some(reading) = calls.read(&doubted) {
+            tracing::trace!(?reading, "calls");
+            self.model.count(reading);
+        }
         let young = self.model.in_transition().is_some()
             && self.model.known_for(Clocks::now().boot) < COUNTED_AFTER;
         if !young && !self.model.is_settling() {
             calls.plan(iterator, &self.roots, self.model.patches());
             calls.attach_some(iterator);
             calls.stay_in_front(iterator, &self.roots);
-        }
-        let doubted = self.model.doubted_functions();
-        if let Some(reading) = calls.read(&doubted) {
-            tracing::trace!(?reading, "calls");
-            self.model.count(reading);
         }
     }
 

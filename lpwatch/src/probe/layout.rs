@@ -51,9 +51,7 @@ const ADDRESSES: [(&str, &str); 4] = [
 impl Layout {
     /// The offsets every program needs.
     pub fn of_tasks(btf: &KernelBtf) -> Result<Self, ProbeError> {
-        // Only on kernels for several processors.
-        let on_cpu = find(btf, "task_struct", &["on_cpu"]).unwrap_or(ABSENT);
-        let mut offsets = vec![("OFF_TASK_ON_CPU", on_cpu)];
+        let mut offsets = vec![("OFF_TASK_ON_CPU", on_cpu(btf).unwrap_or(ABSENT))];
         for (constant, structure, members) in TASK_OFFSETS {
             let offset = find(btf, structure, members).ok_or(ProbeError::Layout {
                 structure,
@@ -81,6 +79,19 @@ impl Layout {
         self.walks_patches = walk.is_some() && listed;
         self.offsets.extend(walk.into_iter().flatten());
         self
+    }
+}
+
+/// Where the lowest byte of `task_struct.on_cpu` is: an `int`, and in 7.2 a `u8`
+/// with `on_rq` right behind it. Only kernels for several processors have it.
+fn on_cpu(btf: &KernelBtf) -> Option<u32> {
+    let at = |member| find(btf, "task_struct", &[member]);
+    let on_cpu = at("on_cpu")?;
+    let is_byte = at("on_rq") == Some(on_cpu + 1);
+    if is_byte || cfg!(target_endian = "little") {
+        Some(on_cpu)
+    } else {
+        Some(on_cpu + 3)
     }
 }
 
