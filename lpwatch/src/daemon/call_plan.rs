@@ -15,6 +15,9 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct PatchKey {
     pub name: String,
+    /// Not being removed: placing a probe holds a module for a moment, and
+    /// whoever removes a patch unloads its module next.
+    pub enabled: bool,
     settled: bool,
     pub functions: BTreeSet<FunctionId>,
     unpatched: Vec<String>,
@@ -35,6 +38,7 @@ impl PatchKey {
             .filter(|object| object.patched == Some(false));
         Self {
             name: patch.name.clone(),
+            enabled: patch.enabled,
             settled: patch.enabled && !patch.in_transition,
             functions: functions.collect(),
             unpatched: unpatched.map(|object| object.name.clone()).collect(),

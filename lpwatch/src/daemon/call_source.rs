@@ -150,7 +150,7 @@ impl CallSource {
                 }
             }
         }
-        pending.extend(self.new_at(&patched, &found));
+        pending.extend(self.new_at(&patched, &found, &keys));
         self.pending = pending;
         self.made_for = Some(keys);
         // What else stands at functions newly patched has to be seen at once.
@@ -282,8 +282,15 @@ impl CallSource {
             .collect()
     }
 
-    fn new_at(&self, patched: &[PatchedFunction], found: &Functions) -> Vec<Pending> {
-        let missing = patched.iter().filter_map(|function| {
+    fn new_at(
+        &self,
+        patched: &[PatchedFunction],
+        found: &Functions,
+        keys: &[PatchKey],
+    ) -> Vec<Pending> {
+        let stays = |patch: &str| keys.iter().any(|key| key.name == patch && key.enabled);
+        let staying = patched.iter().filter(|function| stays(&function.patch));
+        let missing = staying.filter_map(|function| {
             let address = function.new_address?;
             let key = (function.patch.clone(), function.id.clone());
             if matches!(self.new.get(&key), Some((_, Ok(_)))) {
