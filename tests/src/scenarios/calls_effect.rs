@@ -148,21 +148,57 @@ pub fn ftrace(trial: &mut Trial) -> Result<()> {
         }
         switched => switched?,
     };
-    let calls = GCD.counted(None)?;
-    let found = calls
-        .finding("ftrace_disabled")
-        .with_context(|| format!("{calls:?}"))?;
-    ensure!(found.severity == "danger", "{found:?}");
-    trial.say(&found.text);
+    told_that_off(trial)?;
+    refused_while_off(trial)?;
+    drop(off);
+    caller.now(20)?;
+    let calls = GCD.expect_all(None, caller.made)?;
+    ensure!(calls.findings.is_empty(), "{calls:?}");
+    lpwatch::run(&[&["calls"]])?.expect(&[code::WELL])?;
+    caller.unload()
+}
+
+/// ftrace is off already when lpwatch comes.
+pub fn ftrace_off_first(trial: &mut Trial) -> Result<()> {
+    let mut caller = Caller::load()?;
+    caller.leave()?;
+    let off = Off::switch()?;
+    let _daemon = Daemon::start(&[PATIENT, WATCH_BOTH].concat())?;
+    told_that_off(trial)?;
+    refused_while_off(trial)?;
+    drop(off);
+    GCD.wait_counted(None)?;
+    let patch = Patch::load_completely(PATCH)?;
+    GCD.wait_entered(PATCH)?;
+    let before = GCD.counted(Some(PATCH))?;
+    let new = caller.now(20)?;
+    let calls = GCD.counted(Some(PATCH))?;
+    ensure!(calls.new == before.new + new, "{calls:?}");
+    patch.remove()?;
+    caller.unload()
+}
+
+fn told_that_off(trial: &Trial) -> Result<()> {
+    let document = lpwatch::look(&[])?;
+    match GCD.calls(&document, None)? {
+        Some(calls) => {
+            let found = calls.finding("ftrace_disabled");
+            let found = found.with_context(|| format!("{calls:?}"))?;
+            ensure!(found.severity == "danger", "{found:?}");
+            trial.say(&found.text);
+        }
+        None => trial.say(&format!("{:?}", GCD.why_not(&document, None)?)),
+    }
     let told = lpwatch::run(&[&["calls"]])?;
     told.expect(&[code::DANGER])?;
-    ensure!(told.text().contains("ftrace_enabled"), "{}", told.text());
     let status = lpwatch::run(&[&["status"]])?;
-    ensure!(
-        status.text().contains("ftrace_enabled"),
-        "status does not say it: {}",
-        status.text()
-    );
+    for text in [told.text(), status.text()] {
+        ensure!(text.contains("ftrace_enabled"), "it is not said: {text}");
+    }
+    Ok(())
+}
+
+fn refused_while_off(trial: &Trial) -> Result<()> {
     let errno = guest::load_refused(PATCH)?;
     ensure!(errno == Errno::EBUSY, "the kernel said {errno}");
     // Hooks stand still as well: the kernel log tells of it.
@@ -177,13 +213,7 @@ pub fn ftrace(trial: &mut Trial) -> Result<()> {
         "{refused:?}"
     );
     trial.say(&message);
-
-    drop(off);
-    caller.now(20)?;
-    let calls = GCD.expect_all(None, caller.made)?;
-    ensure!(calls.findings.is_empty(), "{calls:?}");
-    lpwatch::run(&[&["calls"]])?.expect(&[code::WELL])?;
-    caller.unload()
+    Ok(())
 }
 
 /// ftrace switched off, and on again in the end.

@@ -103,9 +103,9 @@ pub const ALL: &[Scenario] = &[
     scenario("calls_redirected_watched", calls_effect::redirected_watched),
     scenario("calls_post_handler", calls_effect::post_handler),
     scenario("calls_ftrace", calls_effect::ftrace),
+    scenario("calls_ftrace_off_first", calls_effect::ftrace_off_first),
     scenario("calls_names", calls_faults::names),
     scenario("calls_foreign", calls_faults::foreign),
-    scenario("calls_many", calls_faults::many),
     scenario("check_predictions", check_predictions::run),
     scenario("check_verdicts", check_rules::verdicts),
     scenario("check_busy", check_rules::busy),
@@ -115,6 +115,11 @@ pub const ALL: &[Scenario] = &[
     scenario("harm", harm::run),
     scenario("many_threads", many_threads::run),
     scenario("doctor", doctor::run),
+    Scenario {
+        name: "calls_many",
+        own_boot: true,
+        run: calls_faults::many,
+    },
     Scenario {
         name: "forced",
         own_boot: true,
