@@ -312,7 +312,8 @@ impl CallSource {
     /// if the counters cannot be read.
     ///
     /// What else hooks a function is told where `doubted`.
-    pub fn read(&self, doubted: &BTreeSet<FunctionId>) -> Option<CallsReading> {
+    pub fn read(&mut self, roots: &Roots, doubted: &BTreeSet<FunctionId>) -> Option<CallsReading> {
+        self.suspects.look_at_ftrace(roots);
         let suspects = &self.suspects;
         for _ in 0..READINGS {
             let epoch = self.counters.epoch().ok()?;

@@ -26,9 +26,13 @@ pub(super) struct Suspects {
 }
 
 impl Suspects {
-    /// Looks at the host again, unless that was done just now.
-    pub fn look(&mut self, roots: &Roots) {
+    /// Looks whether ftrace is on.
+    pub fn look_at_ftrace(&mut self, roots: &Roots) {
         self.ftrace_off = ftrace::is_enabled(roots) == Some(false);
+    }
+
+    /// Looks at the probes again, unless that was done just now.
+    pub fn look(&mut self, roots: &Roots) {
         let began = Clocks::now().boot;
         let is_fresh = self.read.is_some_and(|(at, took)| {
             began.saturating_sub(at) < EVERY.max(took.saturating_mul(SHARE))

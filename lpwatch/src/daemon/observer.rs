@@ -375,7 +375,7 @@ impl Observer {
             return;
         };
         let doubted = self.model.doubted_functions();
-        if let Some(reading) = calls.read(&doubted) {
+        if let Some(reading) = calls.read(&self.roots, &doubted) {
             tracing::trace!(?reading, "calls");
             self.model.count(reading);
         }
