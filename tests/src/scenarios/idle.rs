@@ -24,17 +24,13 @@ struct Used {
     sleeps: u64,
 }
 
+/// Readings of counters: once a second, and what that takes of sleeps.
+const COUNTING: u64 = 3;
+
 pub fn run(trial: &mut Trial) -> Result<()> {
     let daemon = Daemon::start(&[])?;
-    // A patch that is in and settled is no reason to be busy either.
-    let _patch = Patch::load_completely("lp_cmdline")?;
-    daemon.wait_outcome("lp_cmdline", "patching", "completed")?;
     thread::sleep(Duration::from_secs(2));
-
-    let before = used(daemon.pid())?;
-    thread::sleep(WATCHED);
-    let after = used(daemon.pid())?;
-    let (ticks, sleeps) = (after.ticks - before.ticks, after.sleeps - before.sleeps);
+    let Used { ticks, sleeps } = in_a_while(&daemon)?;
     trial.figure("ticks_in_5s", ticks);
     trial.figure("wakeups_in_5s", sleeps);
     ensure!(
@@ -45,7 +41,29 @@ pub fn run(trial: &mut Trial) -> Result<()> {
         sleeps <= 5,
         "woke up {sleeps} times in {WATCHED:?} with nothing to do"
     );
+
+    // With a patch that is in and settled its calls are counted, no more.
+    let _patch = Patch::load_completely("lp_cmdline")?;
+    daemon.wait_outcome("lp_cmdline", "patching", "completed")?;
+    thread::sleep(Duration::from_secs(2));
+    let Used { ticks, sleeps } = in_a_while(&daemon)?;
+    trial.figure("counting_ticks_in_5s", ticks);
+    trial.figure("counting_wakeups_in_5s", sleeps);
+    ensure!(
+        sleeps <= COUNTING * (WATCHED.as_secs() + 1),
+        "woke up {sleeps} times in {WATCHED:?} with counters to read"
+    );
     Ok(())
+}
+
+fn in_a_while(daemon: &Daemon) -> Result<Used> {
+    let before = used(daemon.pid())?;
+    thread::sleep(WATCHED);
+    let after = used(daemon.pid())?;
+    Ok(Used {
+        ticks: after.ticks - before.ticks,
+        sleeps: after.sleeps - before.sleeps,
+    })
 }
 
 fn used(pid: u32) -> Result<Used> {
