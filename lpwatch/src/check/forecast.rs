@@ -8,6 +8,7 @@ use crate::model::{
 use super::{
     Ground,
     facts::tasks::{Observed, TaskFacts},
+    rules::errno::{EBUSY, EEXIST, EINVAL},
 };
 
 /// When a task would switch.
@@ -50,9 +51,6 @@ fn refused(findings: &[CheckFinding]) -> Option<&CheckFinding> {
 /// The order of the kernel's own checks: the module loader (kernel/module), then
 /// `klp_enable_patch` (kernel/livepatch/core.c).
 fn step(finding: &CheckFinding) -> u8 {
-    const EBUSY: u32 = 16;
-    const EEXIST: u32 = 17;
-    const EINVAL: u32 = 22;
     let errno = finding.refusal.map_or(0, |refusal| refusal.errno);
     match (finding.rule.as_str(), errno) {
         ("kernel", EINVAL) => 2,

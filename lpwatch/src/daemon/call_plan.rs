@@ -25,13 +25,6 @@ pub(super) struct PatchKey {
 
 impl PatchKey {
     pub fn of(patch: &PatchView) -> Self {
-        let functions = patch.objects.iter().flat_map(|object| {
-            object.functions.iter().map(|(name, sympos)| FunctionId {
-                object: object.name.clone(),
-                name: name.clone(),
-                sympos: *sympos,
-            })
-        });
         let unpatched = patch
             .objects
             .iter()
@@ -40,7 +33,7 @@ impl PatchKey {
             name: patch.name.clone(),
             enabled: patch.enabled,
             settled: patch.enabled && !patch.in_transition,
-            functions: functions.collect(),
+            functions: patch.function_ids().collect(),
             unpatched: unpatched.map(|object| object.name.clone()).collect(),
         }
     }

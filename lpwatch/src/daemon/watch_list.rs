@@ -45,12 +45,9 @@ impl FromStr for Watch {
         if object.is_empty() || name.is_empty() {
             return Err("a module's function is written MODULE:NAME".to_owned());
         }
-        Ok(Self::Function(FunctionId {
-            // The kernel turns the one into the other in names of modules.
-            object: object.replace('-', "_"),
-            name: name.to_owned(),
-            sympos: 1,
-        }))
+        // The kernel turns the one into the other in names of modules.
+        let object = object.replace('-', "_");
+        Ok(Self::Function(FunctionId::new(&object, name, 1)))
     }
 }
 
@@ -137,12 +134,11 @@ impl Resolved {
             }
         };
         for object in &file.objects {
-            let functions = object.functions.iter().map(|function| FunctionId {
-                object: object.name.clone(),
-                name: function.name.clone(),
-                sympos: function.sympos.max(1),
-            });
-            self.functions.extend(functions);
+            let functions = object.functions.iter();
+            self.functions
+                .extend(functions.map(|function| {
+                    FunctionId::new(&object.name, &function.name, function.sympos)
+                }));
         }
         if file.objects.is_empty() {
             self.notes.push(format!(

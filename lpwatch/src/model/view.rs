@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{evidence::Evidence, snapshot::SwitchedBy};
+use super::{calls::FunctionId, evidence::Evidence, snapshot::SwitchedBy};
 
 /// Which way a transition goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -138,6 +138,16 @@ pub struct PatchView {
     pub replace: Option<bool>,
     pub stack_order: Option<u32>,
     pub objects: Vec<ObjectView>,
+}
+
+impl PatchView {
+    /// Every function that the patch changes.
+    pub fn function_ids(&self) -> impl Iterator<Item = FunctionId> {
+        self.objects.iter().flat_map(|object| {
+            let functions = object.functions.iter();
+            functions.map(|(name, sympos)| FunctionId::new(&object.name, name, *sympos))
+        })
+    }
 }
 
 /// One object of a patch: its name, whether patched, and its functions with

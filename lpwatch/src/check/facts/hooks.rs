@@ -8,7 +8,7 @@ use crate::{
     probe::{CulpritFinder, SHARING_MARKER, TaskIterator},
 };
 
-use super::objects::ObjectFacts;
+use super::objects::{ObjectFacts, function_id};
 
 mod place;
 mod search;
@@ -149,11 +149,8 @@ impl Bears {
 /// Every function that the patch names, each once.
 fn functions(patch: &PatchFile) -> Vec<FunctionId> {
     let named = patch.objects.iter().flat_map(|object| {
-        object.functions.iter().map(|function| FunctionId {
-            object: object.name.clone(),
-            name: function.name.clone(),
-            sympos: function.sympos.max(1),
-        })
+        let functions = object.functions.iter();
+        functions.map(|function| function_id(&object.name, function))
     });
     let mut named: Vec<FunctionId> = named.collect();
     named.sort();

@@ -157,11 +157,7 @@ fn named(patch: &PatchFile) -> Vec<(FunctionId, &PatchedFunction)> {
 /// The id of a function of a patch file.
 #[must_use]
 pub fn function_id(object: &str, function: &PatchedFunction) -> FunctionId {
-    FunctionId {
-        object: object.to_owned(),
-        name: function.name.clone(),
-        sympos: function.sympos.max(1),
-    }
+    FunctionId::new(object, &function.name, function.sympos)
 }
 
 fn symbol(id: &FunctionId) -> Symbol {

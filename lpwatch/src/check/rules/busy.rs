@@ -8,9 +8,7 @@ use crate::{
     },
 };
 
-use super::Rule;
-
-const EBUSY: u32 = 16;
+use super::{Rule, errno::EBUSY};
 
 pub(super) const RULE: Rule = Rule {
     id: "busy",

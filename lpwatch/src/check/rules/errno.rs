@@ -1,9 +1,9 @@
 //! The answers with which the kernel refuses a module (the same on every
 //! processor that has live patching).
 
-pub(super) const EPERM: u32 = 1;
-pub(super) const ENOEXEC: u32 = 8;
-pub(super) const EBUSY: u32 = 16;
-pub(super) const EEXIST: u32 = 17;
-pub(super) const EINVAL: u32 = 22;
-pub(super) const EKEYREJECTED: u32 = 129;
+pub(in crate::check) const EPERM: u32 = 1;
+pub(in crate::check) const ENOEXEC: u32 = 8;
+pub(in crate::check) const EBUSY: u32 = 16;
+pub(in crate::check) const EEXIST: u32 = 17;
+pub(in crate::check) const EINVAL: u32 = 22;
+pub(in crate::check) const EKEYREJECTED: u32 = 129;

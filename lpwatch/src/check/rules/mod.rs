@@ -1,7 +1,7 @@
 //! The rules, one file each.
 
 mod busy;
-mod errno;
+pub(super) mod errno;
 mod findings;
 mod hooked;
 mod kernel;

@@ -15,10 +15,9 @@ use crate::{
 
 use super::{
     Rule,
+    errno::EBUSY,
     hooked::{capital, described, foreign, is_first, place, removal},
 };
-
-const EBUSY: u32 = 16;
 
 pub(super) const RULE: Rule = Rule {
     id: "tracing_blocks",

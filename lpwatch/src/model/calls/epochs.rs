@@ -178,15 +178,8 @@ impl Timeline {
 
     fn learn_functions(&mut self, view: &SystemView) {
         for patch in &view.patches {
-            let functions = patch.objects.iter().flat_map(|object| {
-                object.functions.iter().map(|(name, sympos)| FunctionId {
-                    object: object.name.clone(),
-                    name: name.clone(),
-                    sympos: *sympos,
-                })
-            });
             self.functions
-                .insert(patch.name.clone(), functions.collect());
+                .insert(patch.name.clone(), patch.function_ids().collect());
         }
         let Self {
             functions, epochs, ..

@@ -14,6 +14,19 @@ pub struct FunctionId {
     pub sympos: u32,
 }
 
+impl FunctionId {
+    /// Of this object, name and place; 0, which a patch file may have for "the
+    /// only one", is 1 as in sysfs.
+    #[must_use]
+    pub fn new(object: &str, name: &str, sympos: u32) -> Self {
+        Self {
+            object: object.to_owned(),
+            name: name.to_owned(),
+            sympos: sympos.max(1),
+        }
+    }
+}
+
 /// Calls by epoch and state, summed over all CPUs; they only grow.
 pub type Buckets = [u64; BUCKETS];
 

@@ -74,11 +74,7 @@ impl Model {
 
     fn functions(&self, patch: &str, object: &ObjectView, now: &Moment) -> Vec<Function> {
         let function = |(name, sympos): &(String, u32)| {
-            let id = FunctionId {
-                object: object.name.clone(),
-                name: name.clone(),
-                sympos: *sympos,
-            };
+            let id = FunctionId::new(&object.name, name, *sympos);
             Function {
                 name: id.name.clone(),
                 sympos: id.sympos,

@@ -10,7 +10,7 @@ use crate::{
         patch_file::PatchFile,
         traceable::{self, Traceable},
     },
-    model::{PatchView, calls::FunctionId},
+    model::calls::FunctionId,
 };
 
 use super::{Extent, Look, SymbolFacts, named, symbol};
@@ -201,7 +201,7 @@ fn stand_ins(
         .iter()
         .filter(|patch| patch.name != look.patch.name);
     for patch in others {
-        for id in patched_by(patch) {
+        for id in patch.function_ids() {
             if may_replace || own.contains(&id) {
                 let name = new_name(files.get(&patch.name), &id);
                 let object = patch.name.clone();
@@ -213,19 +213,6 @@ fn stand_ins(
         }
     }
     stand_ins
-}
-
-/// What a loaded patch changes.
-fn patched_by(patch: &PatchView) -> impl Iterator<Item = FunctionId> {
-    let objects = patch.objects.iter();
-    objects.flat_map(|object| {
-        let functions = object.functions.iter();
-        functions.map(|(name, sympos)| FunctionId {
-            object: object.name.clone(),
-            name: name.clone(),
-            sympos: *sympos,
-        })
-    })
 }
 
 /// As its file says; without one the same name, as the tools give it.

@@ -104,15 +104,8 @@ fn owners<'a>(patches: &[&'a PatchView]) -> Owners<'a> {
     sorted.sort_by_key(|patch| patch.stack_order);
     let mut owners = Owners::new();
     for patch in sorted {
-        for object in &patch.objects {
-            for (name, sympos) in &object.functions {
-                let id = FunctionId {
-                    object: object.name.clone(),
-                    name: name.clone(),
-                    sympos: *sympos,
-                };
-                owners.entry(id).or_default().push(&patch.name);
-            }
+        for id in patch.function_ids() {
+            owners.entry(id).or_default().push(&patch.name);
         }
     }
     owners
