@@ -13,7 +13,7 @@ pub use calls::{Calls, PhaseCalls, Watched};
 
 /// For fields that may be null and must be there: serde takes a missing
 /// `Option` for `None` unless it is given a function.
-fn nullable<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+pub fn nullable<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de>,

@@ -4,18 +4,10 @@
 use std::fs;
 
 use anyhow::{Context, Result, ensure};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
+use crate::contract::nullable;
 use crate::lpwatch::{self, Ended};
-
-/// For fields that may be null and must be there.
-fn nullable<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    Option::deserialize(deserializer)
-}
 
 #[derive(Debug, Deserialize)]
 pub struct Diagnosis {

@@ -3,7 +3,7 @@
 use crate::{
     exit::Exit,
     model::{Snapshot, calls::report::CallsReport},
-    render,
+    render::{self, style::Style},
 };
 
 use super::{
@@ -86,19 +86,29 @@ fn show(
     again: bool,
 ) -> anyhow::Result<Exit> {
     let report = report(snapshot, patch)?;
+    if again {
+        output.clear()?;
+    }
+    print(&report, output, render::calls::calls)?;
+    Ok(exit_of(&report))
+}
+
+/// Prints a report in the form asked for; `table` draws it for people.
+pub(super) fn print(
+    report: &CallsReport,
+    output: &Output,
+    table: fn(&CallsReport, &Style) -> String,
+) -> anyhow::Result<()> {
     if output.is_lines() {
         for function in &report.functions {
             output.json(function)?;
         }
+        Ok(())
     } else if output.is_json() {
-        output.json(&report)?;
+        output.json(report)
     } else {
-        if again {
-            output.clear()?;
-        }
-        Output::text(&render::calls::calls(&report, &output.style))?;
+        Output::text(&table(report, &output.style))
     }
-    Ok(exit_of(&report))
 }
 
 /// The functions asked for.

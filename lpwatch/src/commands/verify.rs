@@ -10,7 +10,7 @@ use crate::{
 
 use super::{
     args::Globals,
-    calls::{exit_of, report},
+    calls::{exit_of, print, report},
     counted::CountArgs,
     output::Output,
     snapshots,
@@ -57,15 +57,7 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     let output = Output::new(globals);
     let snapshot = args.count.snapshot(globals).await?;
     let report = confirmed(globals, args, snapshot).await?;
-    if output.is_lines() {
-        for function in &report.functions {
-            output.json(function)?;
-        }
-    } else if output.is_json() {
-        output.json(&report)?;
-    } else {
-        Output::text(&render::calls::verify(&report, &output.style))?;
-    }
+    print(&report, &output, render::calls::verify)?;
     Ok(match exit_of(&report) {
         Exit::Well if args.strict && report.is_open() => Exit::Warning,
         exit => exit,
