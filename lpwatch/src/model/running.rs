@@ -32,6 +32,9 @@ pub(super) struct Running {
     /// Whether an event gave the direction; sysfs says `enabled=0` for a moment
     /// while a patch is being enabled.
     pub direction_told: bool,
+    /// Whether the kernel was seen at it: a hook tells of the beginning before
+    /// the first of it stands in sysfs.
+    pub seen_at_it: bool,
     pub turns: Turns,
     pub tries: Option<u32>,
     pub signals: Option<u32>,
@@ -75,6 +78,7 @@ impl Running {
             first_seen,
             last_heard: first_seen.boot,
             direction_told: false,
+            seen_at_it: false,
             turns: Turns::default(),
             tries: None,
             signals: None,

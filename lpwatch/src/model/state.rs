@@ -29,6 +29,10 @@ const PAST_TRANSITIONS: usize = 32;
 /// kernel's own clean-up, which waits for all CPUs.
 const CLEAN_UP: Duration = Duration::from_secs(10);
 
+/// Between the hook on `klp_init_transition` and sysfs saying so lies no more
+/// than a few instructions, but their CPU may be busy with something else.
+const BEGINNING: Duration = Duration::from_secs(10);
+
 /// How long the kernel's words stay eligible as the reason of a refusal.
 const COMPLAINT_LIFE: Duration = Duration::from_secs(10);
 
@@ -166,6 +170,7 @@ impl Model {
                 before,
             } => {
                 if let Some(running) = self.running_or_found(patch, direction, moment) {
+                    running.seen_at_it = true;
                     running.note_direction(direction);
                     running.note_tries(before, false);
                 }
@@ -359,7 +364,9 @@ impl Model {
         });
         if let Some(patch) = found {
             let direction = Direction::of_enabled(patch.enabled);
-            self.running = Some(Running::new(patch.name.clone(), direction, at));
+            let mut running = Running::new(patch.name.clone(), direction, at);
+            running.seen_at_it = true;
+            self.running = Some(running);
         }
         self.calls.observe(&view);
         self.patches = view.patches;
@@ -388,12 +395,19 @@ impl Model {
         let patch = view.patch(&running.patch);
         if let Some(patch) = patch.filter(|patch| patch.in_transition) {
             running.last_heard = view.read_at;
+            running.seen_at_it = true;
             // While a patch is being enabled sysfs says `enabled=0` for a
             // moment; where events tell of reversals they are believed.
             let told = running.direction_told && !self.doubtful;
             if !told && Direction::of_enabled(patch.enabled) != running.direction {
                 running.reverse(None);
             }
+            return;
+        }
+        let begun = running
+            .began
+            .is_some_and(|began| at.since(&began) < BEGINNING);
+        if begun && !running.seen_at_it && !self.doubtful {
             return;
         }
         // A disabled patch's directory goes when its unpatching completes.

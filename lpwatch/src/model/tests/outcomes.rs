@@ -51,6 +51,39 @@ fn sysfs_lags_behind_the_hook_on_completion() {
 }
 
 #[test]
+fn sysfs_lags_behind_the_hook_on_beginning() {
+    let mut model = model(Some(0));
+    observe(&mut model, 99.0, &[patch(false, false)]);
+    hook(&mut model, 100.0, begin(Direction::Patching));
+    observe(&mut model, 100.05, &[patch(false, false)]);
+    assert_eq!(model.in_transition(), Some(Direction::Patching));
+    observe(&mut model, 101.0, &[patch(true, true)]);
+    let now = transition(&model, 102.0);
+    assert_eq!((now.age_seconds, now.reversed), (Some(2.0), false));
+    assert_eq!(snapshot(&model, 102.0).last_transitions, []);
+    // From then on sysfs is believed.
+    observe(&mut model, 103.0, &[patch(true, false)]);
+    let past = snapshot(&model, 103.0).last_transitions[0].clone();
+    assert_eq!(past.outcome, Outcome::Completed);
+}
+
+#[test]
+fn a_beginning_that_sysfs_never_shows_is_not_waited_for_for_ever() {
+    let mut model = model(Some(0));
+    hook(&mut model, 100.0, begin(Direction::Patching));
+    observe(&mut model, 109.0, &[patch(true, false)]);
+    assert_eq!(model.in_transition(), Some(Direction::Patching));
+    observe(&mut model, 110.5, &[patch(true, false)]);
+    assert_eq!(model.in_transition(), None);
+    // Nor at all where the event of its end may have been lost.
+    let mut model = self::model(Some(0));
+    hook(&mut model, 100.0, begin(Direction::Patching));
+    model.note_lost(3);
+    observe(&mut model, 100.5, &[patch(true, false)]);
+    assert_eq!(model.in_transition(), None);
+}
+
+#[test]
 fn a_reading_older_than_the_last_event_changes_nothing() {
     let mut model = model(Some(0));
     let read_at = at(99.9).boot;
