@@ -46,6 +46,7 @@ fn view(engine: EngineKind, files: PatchFiles, roots: &Roots) -> Option<PatchVie
         enabled: enabled?,
         // Before 4.12 a patch was applied at once: there was no transition.
         in_transition: transition.unwrap_or(false),
+        failure: None,
         replace,
         stack_order,
         objects: objects

@@ -119,6 +119,7 @@ mod tests {
             engine: EngineKind::Livepatch,
             enabled: false,
             in_transition: false,
+            failure: None,
             replace: None,
             stack_order: None,
             objects: vec![ObjectView {

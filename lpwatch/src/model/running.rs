@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, time::Duration};
 
 use super::{
-    Blocker, Direction, Moment, Outcome, PatchView, TaskSample, Thresholds,
+    Blocker, Direction, EngineKind, Moment, Outcome, PatchView, TaskSample, Thresholds,
     advice::{Situation, advice},
     classify::Ground,
     evidence::Traits,
@@ -247,6 +247,7 @@ impl Running {
     /// The record of this transition, ended at `ended`.
     pub fn finish(
         self,
+        engine: EngineKind,
         ended: Moment,
         outcome: Outcome,
         recorded: Option<Duration>,
@@ -255,6 +256,7 @@ impl Running {
             duration_seconds: self.began.map(|began| seconds(ended.since(&began))),
             started_at: self.began.map(|began| began.wall),
             patch: Some(self.patch),
+            engine: Some(engine),
             direction: Some(if self.turns.reversed {
                 self.direction.opposite()
             } else {

@@ -74,6 +74,9 @@ pub struct Patch {
     pub name: String,
     pub engine: EngineKind,
     pub enabled: bool,
+    /// Why it is not applied although it was to be, in its system's words.
+    #[serde(default)]
+    pub failure: Option<String>,
     /// Whether it replaces all patches loaded before it.
     pub replace: Option<bool>,
     /// Its place in the order of loading, from 1.
@@ -178,6 +181,8 @@ pub struct TrendPoint {
 pub struct PastTransition {
     /// `null` where only the kernel log tells of it and does not name it.
     pub patch: Option<String>,
+    #[serde(default)]
+    pub engine: Option<EngineKind>,
     /// `null` for a patch refused before its transition began.
     pub direction: Option<Direction>,
     pub outcome: Outcome,

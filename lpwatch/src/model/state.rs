@@ -5,15 +5,17 @@
 //! older than the last event. So events move the state, and readings mend it
 //! wherever they are newer.
 
+mod course;
 mod shown;
 
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     time::Duration,
 };
 
 use super::{
-    Direction, Event, EventKind, EventSource, Moment, Outcome, PatchView, SystemView, TaskSample,
+    Direction, EngineKind, Event, EventKind, EventSource, Moment, Outcome, PatchView, SystemView,
+    TaskSample,
     calls::{CallsReading, FunctionId, Ledger, Turn},
     check::{CheckReport, Checks},
     evidence::Traits,
@@ -22,16 +24,10 @@ use super::{
     time::milliseconds,
 };
 
+use course::{Course, Reading};
+
 /// Transitions remembered.
 const PAST_TRANSITIONS: usize = 32;
-
-/// Between the hook on `klp_complete_transition` and sysfs saying so lies the
-/// kernel's own clean-up, which waits for all CPUs.
-const CLEAN_UP: Duration = Duration::from_secs(10);
-
-/// Between the hook on `klp_init_transition` and sysfs saying so lies no more
-/// than a few instructions, but their CPU may be busy with something else.
-const BEGINNING: Duration = Duration::from_secs(10);
 
 /// How long the kernel's words stay eligible as the reason of a refusal.
 const COMPLAINT_LIFE: Duration = Duration::from_secs(10);
@@ -60,16 +56,15 @@ pub struct Model {
     patches: Vec<PatchView>,
     /// What hooks told of patches whose sysfs lacks the file.
     known_replace: HashMap<String, bool>,
-    running: Option<Running>,
-    /// The patch whose end a hook reported and sysfs may not show yet.
-    ending: Option<(String, Moment)>,
+    /// Livepatch's own.
+    course: Course,
+    /// That of each other engine which has patches here, or had.
+    others: BTreeMap<EngineKind, Course>,
     past: VecDeque<PastTransition>,
     complaints: Vec<(Duration, String)>,
     events_lost: u64,
     /// Tasks switched, by way, when lpwatch last looked.
     switched: SwitchedBy,
-    /// Events of the running transition may have been lost.
-    doubtful: bool,
     /// Which code runs.
     calls: Ledger,
     /// What was foretold.
@@ -85,13 +80,12 @@ impl Model {
             hooks_still: false,
             patches: Vec::new(),
             known_replace: HashMap::new(),
-            running: None,
-            ending: None,
+            course: Course::new(EngineKind::Livepatch),
+            others: BTreeMap::new(),
             past: VecDeque::new(),
             complaints: Vec::new(),
             events_lost: 0,
             switched: SwitchedBy::default(),
-            doubtful: false,
             calls: Ledger::default(),
             checks: Checks::default(),
         }
@@ -100,13 +94,13 @@ impl Model {
     /// Whether a transition is under way, as far as is known.
     #[must_use]
     pub fn in_transition(&self) -> Option<Direction> {
-        self.running.as_ref().map(|running| running.direction)
+        self.course.running().map(|running| running.direction)
     }
 
     /// For how long the transition under way has been known; zero without one.
     #[must_use]
     pub fn known_for(&self, now: Duration) -> Duration {
-        let running = self.running.as_ref();
+        let running = self.course.running();
         running.map_or(Duration::ZERO, |running| {
             now.saturating_sub(running.first_seen.boot)
         })
@@ -115,22 +109,19 @@ impl Model {
     /// Whether a task is left about which the kernel was not heard.
     #[must_use]
     pub fn lacks_answers(&self) -> bool {
-        self.running.as_ref().is_some_and(Running::lacks_answers)
+        self.course.running().is_some_and(Running::lacks_answers)
     }
 
     /// Whether sysfs still has to catch up with what a hook reported.
     #[must_use]
     pub fn is_settling(&self) -> bool {
-        self.ending.is_some()
+        self.course.is_settling()
     }
 
     /// Notes how many events were lost so far; readings mend the state.
     pub fn note_lost(&mut self, lost: u64) {
         if lost > self.events_lost {
-            // An end that was announced may since have been followed by a
-            // beginning that was lost.
-            self.ending = None;
-            self.doubtful = true;
+            self.course.note_lost();
         }
         self.events_lost = lost;
     }
@@ -142,7 +133,7 @@ impl Model {
         if source == EventSource::Log && kind.is_lifecycle() && self.is_repeated(at, &kind) {
             return;
         }
-        if let Some(running) = &mut self.running {
+        if let Some(running) = self.course.running_mut() {
             running.last_heard = running.last_heard.max(at);
         }
         match kind {
@@ -169,7 +160,7 @@ impl Model {
                 direction,
                 before,
             } => {
-                if let Some(running) = self.running_or_found(patch, direction, moment) {
+                if let Some(running) = self.course.running_or_found(patch, direction, moment) {
                     running.seen_at_it = true;
                     running.note_direction(direction);
                     running.note_tries(before, false);
@@ -184,7 +175,7 @@ impl Model {
                 if let Some(epoch) = epoch {
                     self.calls.turn(Turn::Ended { epoch, direction }, moment);
                 }
-                if let Some(running) = self.running_or_found(patch, direction, moment) {
+                if let Some(running) = self.course.running_or_found(patch, direction, moment) {
                     running.note_direction(direction);
                     if !running.turns.cancelled {
                         running.note_tries(before, true);
@@ -194,17 +185,17 @@ impl Model {
                 self.finish(moment, None, delay);
             }
             EventKind::Reversed { patch } => {
-                if let Some(running) = self.running_or_found(patch, None, moment) {
+                if let Some(running) = self.course.running_or_found(patch, None, moment) {
                     running.reverse(Some(moment));
                 }
             }
             EventKind::Forced { patch } => {
-                if let Some(running) = self.running_or_found(patch, None, moment) {
+                if let Some(running) = self.course.running_or_found(patch, None, moment) {
                     running.turns.forced = true;
                 }
             }
             EventKind::Cancelled { patch } => {
-                if let Some(running) = self.running_or_found(patch, None, moment) {
+                if let Some(running) = self.course.running_or_found(patch, None, moment) {
                     running.turns.cancelled = true;
                 }
             }
@@ -219,7 +210,7 @@ impl Model {
     fn is_repeated(&self, at: Duration, kind: &EventKind) -> bool {
         // An end that was told while the last hooks were being attached.
         let told = matches!(kind, EventKind::Complete { patch: Some(patch), .. }
-            if self.ending.as_ref().is_some_and(|(ending, _)| ending == patch));
+            if self.course.is_ending(patch));
         told || self.hooks_tell(at)
     }
 
@@ -236,52 +227,18 @@ impl Model {
         if let Some(replace) = replace {
             self.known_replace.insert(patch.clone(), replace);
         }
-        self.ending = None;
-        self.doubtful = false;
-        if let Some(running) = &mut self.running
-            && running.patch == patch
-        {
-            if !running.direction_told {
-                // A reading was faster than the event.
-                *running = Running::new(patch, direction, at).begin(at);
-            } else if running.direction != direction {
-                running.reverse(Some(at));
-            }
-            return;
-        }
-        self.finish(at, Some(Outcome::Unknown), None);
-        self.ending = None;
-        let mut running = Running::new(patch, direction, at).begin(at);
-        running.switched_before = self.switched;
-        self.running = Some(running);
-    }
-
-    /// The running transition, or one made from an event whose beginning was
-    /// not seen.
-    fn running_or_found(
-        &mut self,
-        patch: Option<String>,
-        direction: Option<Direction>,
-        at: Moment,
-    ) -> Option<&mut Running> {
-        if self.running.is_none()
-            && let (Some(patch), Some(direction)) = (patch, direction)
-        {
-            self.ending = None;
-            self.running = Some(Running::new(patch, direction, at));
-        }
-        self.running.as_mut()
+        let before = self.course.begin(patch, direction, at, self.switched);
+        self.remember_ended(before, at);
     }
 
     fn finish(&mut self, at: Moment, outcome: Option<Outcome>, delay: Option<Duration>) {
-        let Some(running) = self.running.take() else {
-            return;
-        };
-        self.doubtful = false;
-        self.ending = Some((running.patch.clone(), at));
-        let outcome = outcome.unwrap_or_else(|| running.turns.outcome());
-        let mut past = running.finish(at, outcome, delay);
-        if outcome == Outcome::Cancelled {
+        let ended = self.course.finish(at, outcome, delay);
+        self.remember_ended(ended, at);
+    }
+
+    fn remember_ended(&mut self, ended: Option<PastTransition>, at: Moment) {
+        let Some(mut past) = ended else { return };
+        if past.outcome == Outcome::Cancelled {
             past.message = self.take_complaints(at.boot);
         }
         self.remember(past);
@@ -320,7 +277,7 @@ impl Model {
         let hooks_tell = self.hooks_tell(at.boot);
         self.complaints
             .retain(|(when, _)| at.boot.saturating_sub(*when) < COMPLAINT_LIFE);
-        match &mut self.running {
+        match self.course.running_mut() {
             // A hook tells of the refusal itself; this is why.
             _ if hooks_tell => self.complaints.push((at.boot, text)),
             // The kernel says this just before it cancels what it began.
@@ -343,7 +300,7 @@ impl Model {
 
     /// Without a count of tries, the first signal is all the log tells of.
     fn signaling(&mut self) {
-        if let Some(running) = &mut self.running
+        if let Some(running) = self.course.running_mut()
             && running.tries.is_none()
         {
             running.signals = Some(running.signals.unwrap_or(0).max(1));
@@ -353,88 +310,62 @@ impl Model {
     /// Takes in a reading of all patches.
     pub fn observe(&mut self, view: SystemView, now: &Moment) {
         let at = now.at(view.read_at);
-        self.mend_running(&view, at);
-        self.mend_ending(&view, now);
-        let found = view.in_transition().filter(|patch| {
-            self.running.is_none()
-                && self
-                    .ending
-                    .as_ref()
-                    .is_none_or(|(ending, _)| *ending != patch.name)
-        });
-        if let Some(patch) = found {
-            let direction = Direction::of_enabled(patch.enabled);
-            let mut running = Running::new(patch.name.clone(), direction, at);
-            running.seen_at_it = true;
-            self.running = Some(running);
-        }
+        let (course, patches) = (&mut self.course, &view.patches);
+        let ended = course.observe(Reading { at, patches }, now);
+        self.remember_ended(ended, at);
+        self.observe_others(&view.patches, at, now);
         self.calls.observe(&view);
         self.patches = view.patches;
         let Self {
             patches,
-            running,
+            course,
             known_replace,
             ..
         } = self;
+        let running = course.running().map(|running| running.patch.as_str());
         known_replace.retain(|name, _| {
-            patches.iter().any(|patch| patch.name == *name)
-                || running
-                    .as_ref()
-                    .is_some_and(|running| running.patch == *name)
+            running == Some(name.as_str()) || patches.iter().any(|patch| patch.name == *name)
         });
     }
 
-    /// Ends or turns the running transition if a newer reading says so.
-    fn mend_running(&mut self, view: &SystemView, at: Moment) {
-        let Some(running) = &mut self.running else {
-            return;
+    /// The engines beside livepatch tell of nothing: their readings are all.
+    fn observe_others(&mut self, patches: &[PatchView], at: Moment, now: &Moment) {
+        let loaded = patches.iter().map(|patch| patch.engine);
+        for engine in loaded.filter(|engine| *engine != EngineKind::Livepatch) {
+            let others = &mut self.others;
+            others.entry(engine).or_insert_with(|| Course::new(engine));
+        }
+        let reading = Reading { at, patches };
+        let of_one = |course: &mut Course| {
+            let ended = course.observe(reading, now);
+            let at_once = course.changed_at_once(reading, ended.as_ref());
+            ended.into_iter().chain(at_once).collect::<Vec<_>>()
         };
-        if running.last_heard > view.read_at {
-            return;
+        let ended: Vec<_> = self.others.values_mut().flat_map(of_one).collect();
+        for past in ended {
+            self.remember(past);
         }
-        let patch = view.patch(&running.patch);
-        if let Some(patch) = patch.filter(|patch| patch.in_transition) {
-            running.last_heard = view.read_at;
-            running.seen_at_it = true;
-            // While a patch is being enabled sysfs says `enabled=0` for a
-            // moment; where events tell of reversals they are believed.
-            let told = running.direction_told && !self.doubtful;
-            if !told && Direction::of_enabled(patch.enabled) != running.direction {
-                running.reverse(None);
-            }
-            return;
-        }
-        let begun = running
-            .began
-            .is_some_and(|began| at.since(&began) < BEGINNING);
-        if begun && !running.seen_at_it && !self.doubtful {
-            return;
-        }
-        // A disabled patch's directory goes when its unpatching completes.
-        let ended_as = Direction::of_enabled(patch.is_some_and(|patch| patch.enabled));
-        if ended_as != running.direction {
-            running.reverse(None);
-        }
-        self.finish(at, None, None);
-        self.ending = None;
     }
 
-    /// Forgets an announced end once sysfs shows it, or has had long enough.
-    fn mend_ending(&mut self, view: &SystemView, now: &Moment) {
-        if let Some((ending, since)) = &self.ending
-            && (now.since(since) > CLEAN_UP
-                || view.patch(ending).is_none_or(|patch| !patch.in_transition))
-        {
-            self.ending = None;
+    /// The engines beside livepatch that have patches here, or had, and where
+    /// each transition under way goes.
+    pub fn others(&self) -> impl Iterator<Item = (EngineKind, Option<Direction>)> {
+        self.others
+            .iter()
+            .map(|(engine, course)| (*engine, course.running().map(|running| running.direction)))
+    }
+
+    /// Takes in a look at the tasks left by an engine beside livepatch.
+    pub fn sample_other(&mut self, engine: EngineKind, sample: TaskSample, now: &Moment) {
+        if let Some(course) = self.others.get_mut(&engine) {
+            course.sample(sample, now);
         }
     }
 
     /// Takes in a look at all tasks.
     pub fn sample(&mut self, sample: TaskSample, now: &Moment) {
         self.switched = sample.switched.unwrap_or(self.switched);
-        if let Some(running) = &mut self.running {
-            running.sample(sample, now);
-        }
+        self.course.sample(sample, now);
     }
 
     /// The patches as last read.
@@ -495,6 +426,7 @@ impl EventKind {
 fn refusal(patch: Option<String>, at: Moment, message: Option<String>) -> PastTransition {
     PastTransition {
         patch,
+        engine: Some(EngineKind::Livepatch),
         direction: None,
         outcome: Outcome::Refused,
         started_at: None,

@@ -121,10 +121,14 @@ impl SystemView {
         self.patches.iter().find(|patch| patch.name == name)
     }
 
-    /// The patch in transition; the kernel allows one at a time.
+    /// The live patch in transition; the kernel allows one at a time.
     #[must_use]
     pub fn in_transition(&self) -> Option<&PatchView> {
-        self.patches.iter().find(|patch| patch.in_transition)
+        let mut live = self
+            .patches
+            .iter()
+            .filter(|patch| patch.engine == EngineKind::Livepatch);
+        live.find(|patch| patch.in_transition)
     }
 }
 
@@ -135,6 +139,8 @@ pub struct PatchView {
     pub engine: EngineKind,
     pub enabled: bool,
     pub in_transition: bool,
+    /// Why it is not applied although it was to be, in its system's words.
+    pub failure: Option<String>,
     pub replace: Option<bool>,
     pub stack_order: Option<u32>,
     pub objects: Vec<ObjectView>,

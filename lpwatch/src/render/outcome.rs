@@ -81,7 +81,7 @@ pub(super) fn tries(number: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Direction;
+    use crate::model::{Direction, EngineKind};
     use crate::render::table::samples;
 
     fn line(transition: &PastTransition) -> String {
@@ -109,6 +109,7 @@ mod tests {
     fn what_is_unknown_is_left_out() {
         let past = PastTransition {
             patch: None,
+            engine: Some(EngineKind::Livepatch),
             direction: None,
             started_at: None,
             duration_seconds: None,

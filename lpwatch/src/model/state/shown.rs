@@ -1,12 +1,12 @@
 //! From the state to the [`Snapshot`].
 
 use crate::model::{
-    Moment, ObjectView, PatchView, Snapshot, Thresholds,
+    EngineKind, Moment, ObjectView, PatchView, Snapshot, Thresholds,
     calls::FunctionId,
     snapshot::{Function, Object, Patch, SCHEMA_VERSION},
 };
 
-use super::{HostFacts, Model};
+use super::{HostFacts, Model, course::Course};
 
 impl Model {
     /// All that is known at `now`.
@@ -42,9 +42,12 @@ impl Model {
     }
 
     fn patch(&self, patch: &PatchView, now: &Moment, thresholds: &Thresholds) -> Patch {
-        let transition = self
-            .running
-            .as_ref()
+        let course = match patch.engine {
+            EngineKind::Livepatch => Some(&self.course),
+            other => self.others.get(&other),
+        };
+        let transition = course
+            .and_then(Course::running)
             .filter(|running| running.patch == patch.name)
             .map(|running| {
                 running.snapshot(now, thresholds, patch, &self.patches, self.facts.traits)
@@ -53,6 +56,7 @@ impl Model {
             name: patch.name.clone(),
             engine: patch.engine,
             enabled: patch.enabled,
+            failure: patch.failure.clone(),
             replace: patch
                 .replace
                 .or_else(|| self.known_replace.get(&patch.name).copied()),

@@ -1,6 +1,7 @@
 //! The state machine on plain values: each rule about progress, phases and
 //! outcomes, and what happens when events are late, lost or told twice.
 
+mod engines;
 mod outcomes;
 mod progress;
 
@@ -91,6 +92,7 @@ fn patch(enabled: bool, in_transition: bool) -> PatchView {
         engine: EngineKind::Livepatch,
         enabled,
         in_transition,
+        failure: None,
         replace: None,
         stack_order: None,
         objects: Vec::new(),

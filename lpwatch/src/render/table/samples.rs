@@ -54,6 +54,7 @@ pub(crate) fn patch(name: &str) -> Patch {
         name: name.to_owned(),
         engine: EngineKind::Livepatch,
         enabled: true,
+        failure: None,
         replace: Some(false),
         stack_order: None,
         objects: vec![object("vmlinux", true, &["cmdline_proc_show"])],
@@ -154,6 +155,7 @@ pub(crate) fn stalled() -> Snapshot {
 pub(crate) fn past(name: &str, outcome: Outcome) -> PastTransition {
     PastTransition {
         patch: Some(name.to_owned()),
+        engine: Some(EngineKind::Livepatch),
         direction: Some(Direction::Patching),
         outcome,
         started_at: Some(ago(601)),

@@ -110,6 +110,7 @@ impl Host {
             engine: EngineKind::Livepatch,
             enabled: seen.enabled,
             in_transition: seen.in_transition,
+            failure: None,
             replace: None,
             stack_order: seen.order,
             objects: vec![ObjectView {

@@ -1,0 +1,278 @@
+//! The course of one engine's transitions: the one under way, and the one that
+//! is ending. An engine has one at a time.
+//!
+//! Events are exact but can be lost; readings are complete but can be older than
+//! the last event. So events move the course, and readings mend it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use crate::model::{
+    Direction, EngineKind, Moment, Outcome, PatchView, TaskSample,
+    running::Running,
+    snapshot::{PastTransition, SwitchedBy},
+};
+
+/// Between the hook on `klp_complete_transition` and sysfs saying so lies the
+/// kernel's own clean-up, which waits for all CPUs.
+const CLEAN_UP: Duration = Duration::from_secs(10);
+
+/// Between the hook on `klp_init_transition` and sysfs saying so lies no more
+/// than a few instructions, but their CPU may be busy with something else.
+const BEGINNING: Duration = Duration::from_secs(10);
+
+/// A reading.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reading<'a> {
+    /// When it began.
+    pub at: Moment,
+    /// The patches of all engines.
+    pub patches: &'a [PatchView],
+}
+
+impl<'a> Reading<'a> {
+    fn of(self, engine: EngineKind) -> impl Iterator<Item = &'a PatchView> {
+        let own = move |patch: &&PatchView| patch.engine == engine;
+        self.patches.iter().filter(own)
+    }
+}
+
+/// The course of one engine's transitions.
+#[derive(Debug)]
+pub(super) struct Course {
+    engine: EngineKind,
+    running: Option<Running>,
+    /// The patch whose end a hook reported and sysfs may not show yet.
+    ending: Option<(String, Moment)>,
+    /// Events of the running transition may have been lost.
+    doubtful: bool,
+    /// Which patches were applied at the last reading, and why others were not.
+    applied: Option<BTreeMap<String, Applied>>,
+}
+
+/// Whether a patch is applied; if it failed, why.
+type Applied = (bool, Option<String>);
+
+impl Course {
+    pub fn new(engine: EngineKind) -> Self {
+        Self {
+            engine,
+            running: None,
+            ending: None,
+            doubtful: false,
+            applied: None,
+        }
+    }
+
+    pub fn running(&self) -> Option<&Running> {
+        self.running.as_ref()
+    }
+
+    pub fn running_mut(&mut self) -> Option<&mut Running> {
+        self.running.as_mut()
+    }
+
+    /// Whether sysfs still has to catch up with what a hook reported.
+    pub fn is_settling(&self) -> bool {
+        self.ending.is_some()
+    }
+
+    /// Whether the end of this patch's transition was told just now.
+    pub fn is_ending(&self, patch: &str) -> bool {
+        let ending = self.ending.as_ref();
+        ending.is_some_and(|(ending, _)| ending == patch)
+    }
+
+    /// An end that was announced may since have been followed by a beginning
+    /// that was lost.
+    pub fn note_lost(&mut self) {
+        self.ending = None;
+        self.doubtful = true;
+    }
+
+    /// A transition begins; gives the one it ends thereby, if one was running.
+    pub fn begin(
+        &mut self,
+        patch: String,
+        direction: Direction,
+        at: Moment,
+        switched: SwitchedBy,
+    ) -> Option<PastTransition> {
+        self.ending = None;
+        self.doubtful = false;
+        if let Some(running) = &mut self.running
+            && running.patch == patch
+        {
+            if !running.direction_told {
+                // A reading was faster than the event.
+                *running = Running::new(patch, direction, at).begin(at);
+            } else if running.direction != direction {
+                running.reverse(Some(at));
+            }
+            return None;
+        }
+        let before = self.finish(at, Some(Outcome::Unknown), None);
+        self.ending = None;
+        let mut running = Running::new(patch, direction, at).begin(at);
+        running.switched_before = switched;
+        self.running = Some(running);
+        before
+    }
+
+    /// The running transition, or one made from an event whose beginning was
+    /// not seen.
+    pub fn running_or_found(
+        &mut self,
+        patch: Option<String>,
+        direction: Option<Direction>,
+        at: Moment,
+    ) -> Option<&mut Running> {
+        if self.running.is_none()
+            && let (Some(patch), Some(direction)) = (patch, direction)
+        {
+            self.ending = None;
+            self.running = Some(Running::new(patch, direction, at));
+        }
+        self.running.as_mut()
+    }
+
+    /// Ends the running transition; `delay` is how long its event was on its
+    /// way.
+    pub fn finish(
+        &mut self,
+        at: Moment,
+        outcome: Option<Outcome>,
+        delay: Option<Duration>,
+    ) -> Option<PastTransition> {
+        let running = self.running.take()?;
+        self.doubtful = false;
+        self.ending = Some((running.patch.clone(), at));
+        let outcome = outcome.unwrap_or_else(|| running.turns.outcome());
+        Some(running.finish(self.engine, at, outcome, delay))
+    }
+
+    /// Takes in a reading; gives the transition it shows to have ended.
+    pub fn observe(&mut self, reading: Reading<'_>, now: &Moment) -> Option<PastTransition> {
+        let ended = self.mend_running(reading);
+        self.mend_ending(reading, now);
+        let found = reading.of(self.engine).find(|patch| patch.in_transition);
+        let is_new =
+            |patch: &&PatchView| self.running.is_none() && !self.is_ending(patch.name.as_str());
+        if let Some(patch) = found.filter(is_new) {
+            let direction = Direction::of_enabled(patch.enabled);
+            let mut running = Running::new(patch.name.clone(), direction, reading.at);
+            running.seen_at_it = true;
+            self.running = Some(running);
+        }
+        ended
+    }
+
+    /// Ends or turns the running transition if a newer reading says so.
+    fn mend_running(&mut self, reading: Reading<'_>) -> Option<PastTransition> {
+        let Reading { at, .. } = reading;
+        let running = self.running.as_mut()?;
+        if running.last_heard > at.boot {
+            return None;
+        }
+        let mut own = reading.of(self.engine);
+        let patch = own.find(|patch| patch.name == running.patch);
+        if let Some(patch) = patch.filter(|patch| patch.in_transition) {
+            running.last_heard = at.boot;
+            running.seen_at_it = true;
+            // While a patch is being enabled sysfs says `enabled=0` for a
+            // moment; where events tell of reversals they are believed.
+            let told = running.direction_told && !self.doubtful;
+            if !told && Direction::of_enabled(patch.enabled) != running.direction {
+                running.reverse(None);
+            }
+            return None;
+        }
+        let begun = running.began;
+        let begins = begun.is_some_and(|began| at.since(&began) < BEGINNING);
+        if begins && !running.seen_at_it && !self.doubtful {
+            return None;
+        }
+        // A disabled patch's directory goes when its unpatching completes.
+        let ended_as = Direction::of_enabled(patch.is_some_and(|patch| patch.enabled));
+        if ended_as != running.direction {
+            running.reverse(None);
+        }
+        let ended = self.finish(at, None, None);
+        self.ending = None;
+        ended
+    }
+
+    /// Forgets an announced end once sysfs shows it, or has had long enough.
+    fn mend_ending(&mut self, reading: Reading<'_>, now: &Moment) {
+        if let Some((ending, since)) = &self.ending
+            && (now.since(since) > CLEAN_UP
+                || !reading
+                    .of(self.engine)
+                    .any(|patch| patch.name == *ending && patch.in_transition))
+        {
+            self.ending = None;
+        }
+    }
+
+    /// What changed since the last reading without a transition that was seen:
+    /// engines that stop the machine change all tasks at once. `ended` is the
+    /// transition that this reading shows to have ended.
+    pub fn changed_at_once(
+        &mut self,
+        reading: Reading<'_>,
+        ended: Option<&PastTransition>,
+    ) -> Vec<PastTransition> {
+        let own = reading.of(self.engine);
+        let applied: BTreeMap<String, Applied> = own
+            .map(|patch| (patch.name.clone(), (patch.enabled, patch.failure.clone())))
+            .collect();
+        let now = applied.clone();
+        // What the first reading shows may be long past.
+        let Some(before) = self.applied.replace(applied) else {
+            return Vec::new();
+        };
+        let told = |name: &String| {
+            ended.is_some_and(|ended| ended.patch.as_ref() == Some(name))
+                || self
+                    .running
+                    .as_ref()
+                    .is_some_and(|running| running.patch == *name)
+        };
+        let names: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
+        let untold = names.into_iter().filter(|name| !told(name));
+        untold
+            .filter_map(|name| self.changed(name, before.get(name), now.get(name), reading.at))
+            .collect()
+    }
+
+    fn changed(
+        &self,
+        name: &str,
+        before: Option<&Applied>,
+        now: Option<&Applied>,
+        at: Moment,
+    ) -> Option<PastTransition> {
+        let is_applied = |state: Option<&Applied>| state.is_some_and(|(applied, _)| *applied);
+        let direction = Direction::of_enabled(is_applied(now));
+        if is_applied(before) != is_applied(now) {
+            let running = Running::new(name.to_owned(), direction, at);
+            return Some(running.finish(self.engine, at, Outcome::Completed, None));
+        }
+        let failure = |state: Option<&Applied>| state.and_then(|(_, failure)| failure.clone());
+        let why = failure(now).filter(|_| failure(before) != failure(now))?;
+        // It was to change, and has not.
+        let running = Running::new(name.to_owned(), direction.opposite(), at);
+        let mut past = running.finish(self.engine, at, Outcome::Refused, None);
+        past.message = Some(why);
+        Some(past)
+    }
+
+    /// Takes in a look at all tasks.
+    pub fn sample(&mut self, sample: TaskSample, now: &Moment) {
+        if let Some(running) = &mut self.running {
+            running.sample(sample, now);
+        }
+    }
+}
