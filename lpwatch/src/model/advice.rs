@@ -4,9 +4,11 @@
 //! the commands in it and runs none. What concerns the whole transition, such
 //! as not to force it, stands once in `next_steps`.
 
+pub(super) mod elsewhere;
+
 use std::time::Duration;
 
-use super::{Blocker, Cause, Culprit, Direction, Reason};
+use super::{Blocker, Cause, Culprit, Direction, EngineKind, Phase, Reason};
 
 /// How often the kernel signals the tasks left (`SIGNALS_TIMEOUT` tries, one
 /// a second, kernel/livepatch/transition.c).
@@ -17,6 +19,7 @@ const ENOUGH_SIGNALS: u32 = 2;
 /// The transition a task is in the way of.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Situation<'a> {
+    pub engine: EngineKind,
     pub patch: &'a str,
     pub direction: Direction,
     pub age: Option<Duration>,
@@ -60,6 +63,9 @@ impl Situation<'_> {
 
 /// What frees this task; `None` until it has been looked into.
 pub(super) fn advice(blocker: &Blocker, situation: &Situation<'_>) -> Option<String> {
+    if situation.engine != EngineKind::Livepatch {
+        return elsewhere::advice(situation.engine, blocker);
+    }
     let advice = match blocker.reason? {
         // Neither the kernel's signal nor a check reaches a task that is not
         // to run at all.

@@ -2,16 +2,20 @@
 //!
 //! lpwatch prints these and runs none of them.
 
-use super::{Blocker, Direction, Phase};
+use super::{Blocker, Direction, EngineKind, Phase, advice::elsewhere};
 
 /// The advice for a transition that stands like this.
 pub(super) fn next_steps(
+    engine: EngineKind,
     patch: &str,
     direction: Direction,
     phase: Option<Phase>,
     signals: Option<u32>,
     blockers: &[Blocker],
 ) -> Vec<String> {
+    if engine != EngineKind::Livepatch {
+        return elsewhere::next_steps(engine, phase, blockers);
+    }
     match phase {
         None | Some(Phase::Progressing) => Vec::new(),
         Some(Phase::Slow | Phase::Long) => vec![waiting(signals, blockers)],

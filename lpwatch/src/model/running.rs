@@ -201,7 +201,14 @@ impl Running {
             forced: self.turns.forced,
             seconds_without_progress: idle.map(seconds),
             trend: self.trend.iter().copied().collect(),
-            next: next_steps(&self.patch, self.direction, phase, self.signals, &blockers),
+            next: next_steps(
+                patch.engine,
+                &self.patch,
+                self.direction,
+                phase,
+                self.signals,
+                &blockers,
+            ),
             switched: self.switched,
             blockers,
         }
@@ -232,6 +239,7 @@ impl Running {
             return Vec::new();
         };
         let situation = Situation {
+            engine: ground.patch.engine,
             patch: &self.patch,
             direction: self.direction,
             age: self.direction_began.map(|began| now.since(&began)),

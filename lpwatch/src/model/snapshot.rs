@@ -221,18 +221,21 @@ impl Snapshot {
     /// Judges the phases anew by other thresholds.
     pub fn judge(&mut self, thresholds: &Thresholds) {
         for Patch {
-            name, transition, ..
+            name,
+            engine,
+            transition,
+            ..
         } in &mut self.patches
         {
             if let Some(transition) = transition {
-                transition.judge(name, thresholds);
+                transition.judge(*engine, name, thresholds);
             }
         }
     }
 }
 
 impl Transition {
-    fn judge(&mut self, patch: &str, thresholds: &Thresholds) {
+    fn judge(&mut self, engine: EngineKind, patch: &str, thresholds: &Thresholds) {
         let duration = |seconds: Option<f64>| {
             seconds.and_then(|seconds| std::time::Duration::try_from_secs_f64(seconds).ok())
         };
@@ -241,6 +244,7 @@ impl Transition {
             duration(self.seconds_without_progress),
         );
         self.next = next_steps(
+            engine,
             patch,
             self.direction,
             self.phase,

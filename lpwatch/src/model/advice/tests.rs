@@ -3,6 +3,7 @@
 use super::*;
 
 const PATCHING: Situation<'_> = Situation {
+    engine: EngineKind::Livepatch,
     patch: "lp_stall",
     direction: Direction::Patching,
     age: None,

@@ -1,0 +1,90 @@
+//! The same for the systems beside livepatch that can be in the middle of a
+//! transition: kGraft and Ksplice.
+//!
+//! Sources: kgr(8) of SLE 12 for kGraft, which moves each task as it crosses
+//! between kernel and user space; kmodsrc/ksplice.c of Ksplice 0.9.9, which
+//! stops the machine and gives up while a stack holds a function to be changed.
+
+use super::{Blocker, EngineKind, Phase, by_hand};
+
+/// What frees this task; `None` until it has been looked into.
+pub(super) fn advice(engine: EngineKind, blocker: &Blocker) -> Option<String> {
+    match engine {
+        EngineKind::Kgraft => Some(for_kgraft(blocker)),
+        EngineKind::Ksplice => Some(for_ksplice(blocker)),
+        // These change all tasks at once, or do not say whom they wait for.
+        EngineKind::Livepatch
+        | EngineKind::Kpatch
+        | EngineKind::Kernelcare
+        | EngineKind::Openeuler => None,
+    }
+}
+
+fn for_kgraft(blocker: &Blocker) -> String {
+    if blocker.kthread {
+        return "It switches where its own loop tells kGraft that it may; no signal moves it."
+            .to_owned();
+    }
+    if blocker.state == Some('D') {
+        return "No signal reaches it: it switches once what it waits for, often I/O, is there."
+            .to_owned();
+    }
+    format!(
+        "It switches when it next crosses between kernel and user space. {}",
+        by_hand(blocker)
+    )
+}
+
+fn for_ksplice(blocker: &Blocker) -> String {
+    if blocker.kthread {
+        return "Ksplice cannot change this function while the thread is in it; no signal moves \
+                it."
+        .to_owned();
+    }
+    format!(
+        "Ksplice cannot change this function while the task is in it. {}",
+        by_hand(blocker)
+    )
+}
+
+/// What to do next about the whole transition.
+pub(crate) fn next_steps(
+    engine: EngineKind,
+    phase: Option<Phase>,
+    blockers: &[Blocker],
+) -> Vec<String> {
+    let is_due = matches!(phase, Some(Phase::Slow | Phase::Long | Phase::Stalled));
+    let steps: &[&str] = match engine {
+        EngineKind::Kgraft if is_due && blockers.iter().any(|blocker| !blocker.kthread) => &[
+            "Stop and continue the user tasks left (kill -STOP, then -CONT; `kgr poke` does it \
+             for all).",
+            "Do not force it: old and new code may then run side by side for good.",
+        ],
+        EngineKind::Kgraft if is_due => {
+            &["Wait: kernel threads switch in their own time, and no signal moves them."]
+        }
+        EngineKind::Ksplice if is_due => &[
+            "Free the tasks left, then apply the update again: Ksplice gave up while they were \
+               in the way.",
+        ],
+        _ => &[],
+    };
+    steps.iter().map(|&step| step.to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_told_to_write_to_livepatch() {
+        for engine in [EngineKind::Kgraft, EngineKind::Ksplice] {
+            for phase in [Phase::Slow, Phase::Long, Phase::Stalled] {
+                let steps = next_steps(engine, Some(phase), &[]);
+                assert!(!steps.is_empty());
+                assert!(!steps.concat().contains("livepatch"), "{steps:?}");
+            }
+            assert!(next_steps(engine, Some(Phase::Progressing), &[]).is_empty());
+        }
+    }
+}
