@@ -61,6 +61,8 @@ pub struct Model {
     /// That of each other engine which has patches here, or had.
     others: BTreeMap<EngineKind, Course>,
     past: VecDeque<PastTransition>,
+    /// Those of them that nobody has taken note of yet.
+    ended: Vec<PastTransition>,
     complaints: Vec<(Duration, String)>,
     events_lost: u64,
     /// Tasks switched, by way, when lpwatch last looked.
@@ -83,6 +85,7 @@ impl Model {
             course: Course::new(EngineKind::Livepatch),
             others: BTreeMap::new(),
             past: VecDeque::new(),
+            ended: Vec::new(),
             complaints: Vec::new(),
             events_lost: 0,
             switched: SwitchedBy::default(),
@@ -252,7 +255,14 @@ impl Model {
             .and_then(|patch| checks.of(patch))
             .cloned();
         self.past.truncate(PAST_TRANSITIONS - 1);
+        self.ended.push(past.clone());
         self.past.push_front(past);
+    }
+
+    /// The transitions that have ended since the last call, oldest first: each
+    /// is given once, however many end in between.
+    pub fn take_ended(&mut self) -> Vec<PastTransition> {
+        std::mem::take(&mut self.ended)
     }
 
     fn refused(&mut self, patch: String, errno: u32, at: Moment, now: &Moment) {
