@@ -10,6 +10,7 @@ mod doctor;
 mod explain;
 mod man;
 mod output;
+mod patches;
 mod snapshots;
 mod status;
 mod tasks;
@@ -48,6 +49,7 @@ Examples:
   lpwatch calls                       how often old and new code is called
   lpwatch verify                      whether the new code really runs
   lpwatch check fix.ko                whether it is safe to load this patch
+  lpwatch patches                     what is patched here, by all systems
   lpwatch doctor                      what this host offers, and what it lacks
 
 Exit codes:
@@ -63,6 +65,7 @@ enum Command {
     Wait(wait::Args),
     Calls(calls::Args),
     Verify(verify::Args),
+    Patches(patches::Args),
     Check(check::Args),
     Daemon(daemon::Args),
     Doctor(doctor::Args),
@@ -98,6 +101,7 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Calls(args) => block_on(calls::run(&globals, &args)),
         Command::Check(args) => block_on(check::run(&globals, &args)),
         Command::Verify(args) => block_on(verify::run(&globals, &args)),
+        Command::Patches(args) => patches::run(&globals, &args),
         Command::Daemon(args) => block_on(daemon::run(&globals, &args)),
         Command::Doctor(args) => block_on(doctor::run(&globals, &args)),
         Command::Completions(args) => completions::run(&args, Cli::command()),

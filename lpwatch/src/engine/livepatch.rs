@@ -1,5 +1,11 @@
 //! Mainline livepatch (4.0 on): each task switches on its own, when its stack
 //! holds no function to be patched. So progress and blockers are known.
+//!
+//! Before 4.12 there was no consistency model: a patch was applied at once.
+//!
+//! kpatch's modules of today, and the live patches of Canonical, Red Hat, Amazon
+//! and SUSE are such patches. The tasks left are read by whoever watches them
+//! ([`crate::kernel::tasks`] or BPF), since that is done again and again.
 
 use crate::{
     kernel::{
@@ -10,7 +16,7 @@ use crate::{
     model::{EngineKind, ObjectView, PatchView},
 };
 
-use super::Engine;
+use super::{Consistency, Engine, EngineView, Knowledge, Known, LoadedPatch};
 
 pub(super) struct Livepatch;
 
@@ -19,19 +25,42 @@ impl Engine for Livepatch {
         EngineKind::Livepatch
     }
 
-    fn patches(&self, roots: &Roots) -> Result<Option<Vec<PatchView>>, ReadError> {
+    fn knows(&self) -> Knowledge {
+        Knowledge {
+            consistency: Consistency::PerTaskByStack,
+            progress: Known::Yes,
+            blockers: Known::Yes,
+            reasons: Known::Yes,
+            calls: Known::Yes,
+            check: Known::Yes,
+            wait: Known::Yes,
+            stop_time: Known::No("the machine is not stopped: tasks switch one by one"),
+        }
+    }
+
+    fn read(&self, roots: &Roots) -> Result<Option<EngineView>, ReadError> {
         let Some(patches) = read_patches(roots)? else {
             return Ok(None);
         };
-        let views = patches
+        let mut view = EngineView::new(self.kind());
+        view.patches = patches
             .into_iter()
-            .filter_map(|patch| view(self.kind(), patch, roots));
-        Ok(Some(views.collect()))
+            .filter_map(|patch| patch_view(self.kind(), patch, roots))
+            .map(|patch| {
+                let enabled = patch.enabled;
+                LoadedPatch::of(patch, Some(enabled))
+            })
+            .collect();
+        Ok(Some(view))
     }
 }
 
 /// `None` for a patch that is going while it is read: its files are gone.
-fn view(engine: EngineKind, files: PatchFiles, roots: &Roots) -> Option<PatchView> {
+pub(super) fn patch_view(
+    engine: EngineKind,
+    files: PatchFiles,
+    roots: &Roots,
+) -> Option<PatchView> {
     let PatchFiles {
         name,
         enabled,
@@ -74,6 +103,6 @@ fn object(files: ObjectFiles, roots: &Roots) -> ObjectView {
     }
 }
 
-fn is_absent(object: &str, roots: &Roots) -> bool {
+pub(super) fn is_absent(object: &str, roots: &Roots) -> bool {
     object != "vmlinux" && modules::is_loaded(roots, object) == Some(false)
 }

@@ -2,7 +2,7 @@
 //!
 //! Source: `Documentation/ABI/testing/dev-kmsg` and `kernel/printk/printk.c`
 //! (`devkmsg_read`), 5.10 to 7.3. What livepatch says in it is told apart in
-//! [`parse_livepatch`].
+//! [`parse_livepatch`], what other patching systems say in [`parse_foreign`].
 
 use std::fmt;
 use std::io;
@@ -14,9 +14,11 @@ use rustix::io::Errno;
 
 use super::ReadError;
 
+mod foreign;
 mod lines;
 mod record;
 
+pub use foreign::{ForeignKind, ForeignLine, ForeignSystem, Function, parse_foreign};
 pub use lines::{LivepatchLine, parse_livepatch};
 pub use record::{LogRecord, parse_record};
 

@@ -5,13 +5,12 @@
 //! while it is read (it is removed when the patch is disabled or replaced);
 //! such a patch is left out, never an error.
 
-use std::ffi::OsString;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rustix::io::Errno;
-
+use super::files::{
+    Entry, Failure, bytes, is_plain, list, list_system, parse_flag, parse_function, parse_number,
+};
 use super::{ReadError, Roots};
 
 const REMEDY: &str = "sysfs must be readable; the livepatch files are open to all users unless a security module or a sandbox hides them";
@@ -65,13 +64,8 @@ pub struct FunctionName {
 /// be read.
 pub fn read_patches(roots: &Roots) -> Result<Option<Vec<PatchFiles>>, ReadError> {
     let directory = livepatch_directory(roots);
-    let names = match list(&directory) {
-        Ok(entries) => entries,
-        // Below a root that is there: else the root itself is mistyped.
-        Err(error) if error.kind() == io::ErrorKind::NotFound && roots.sysfs.is_dir() => {
-            return Ok(None);
-        }
-        Err(error) => return Err(ReadError::from_io(&directory, error, REMEDY)),
+    let Some(names) = list_system(&roots.sysfs, &directory, REMEDY)? else {
+        return Ok(None);
     };
     let mut patches = Vec::with_capacity(names.len());
     for entry in names.into_iter().filter(|entry| entry.is_directory) {
@@ -96,22 +90,15 @@ pub fn read_patches(roots: &Roots) -> Result<Option<Vec<PatchFiles>>, ReadError>
 #[must_use]
 pub fn read_transition(roots: &Roots, patch: &str) -> Option<bool> {
     // A name from a command line must not lead out of the directory.
-    if patch.is_empty() || patch == "." || patch == ".." || patch.contains('/') {
+    if !is_plain(patch) {
         return None;
     }
     let file = livepatch_directory(roots).join(patch).join("transition");
-    parse_flag(&fs::read(file).ok()?)
+    parse_flag(&bytes(&file).ok()?)
 }
 
 fn livepatch_directory(roots: &Roots) -> PathBuf {
     roots.sysfs.join("kernel/livepatch")
-}
-
-/// Why one patch could not be read.
-enum Failure {
-    /// Its directory was removed meanwhile.
-    Vanished,
-    Read(ReadError),
 }
 
 fn read_patch(directory: &Path, name: &str) -> Result<PatchFiles, Failure> {
@@ -151,7 +138,14 @@ fn read_object(directory: &Path, name: &str) -> Result<ObjectFiles, Failure> {
     // hold it as a file or with a file in it, so the name alone decides.
     let mut functions: Vec<FunctionName> = list_or_vanished(directory)?
         .iter()
-        .filter_map(|entry| parse_function(&entry.lossy()))
+        .filter_map(|entry| {
+            let entry = entry.lossy();
+            let (name, sympos) = parse_function(&entry)?;
+            Some(FunctionName {
+                name: name.to_owned(),
+                sympos,
+            })
+        })
         .collect();
     functions.sort();
     Ok(ObjectFiles {
@@ -161,80 +155,21 @@ fn read_object(directory: &Path, name: &str) -> Result<ObjectFiles, Failure> {
     })
 }
 
-/// Parses `name,sympos`.
-fn parse_function(entry: &str) -> Option<FunctionName> {
-    let (name, sympos) = entry.rsplit_once(',')?;
-    if name.is_empty() {
-        return None;
-    }
-    Some(FunctionName {
-        name: name.to_owned(),
-        sympos: parse_number(sympos.as_bytes())?,
-    })
-}
-
 fn read_flag(path: &Path) -> Result<Option<bool>, Failure> {
     Ok(read_file(path)?.and_then(|text| parse_flag(&text)))
 }
 
 /// Reads a file this kernel may not have.
 fn read_file(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
-    match fs::read(path) {
+    match bytes(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(failure(path, error)),
+        Err(error) => Err(Failure::of(path, error, REMEDY)),
     }
 }
 
 fn list_or_vanished(directory: &Path) -> Result<Vec<Entry>, Failure> {
-    list(directory).map_err(|error| failure(directory, error))
-}
-
-/// sysfs says ENODEV of a file that was open when its directory was removed.
-fn failure(path: &Path, error: io::Error) -> Failure {
-    match error.raw_os_error().map(Errno::from_raw_os_error) {
-        Some(Errno::NOENT | Errno::NODEV) => Failure::Vanished,
-        _ => Failure::Read(ReadError::from_io(path, error, REMEDY)),
-    }
-}
-
-struct Entry {
-    name: OsString,
-    is_directory: bool,
-}
-
-impl Entry {
-    fn lossy(&self) -> String {
-        self.name.to_string_lossy().into_owned()
-    }
-}
-
-fn list(directory: &Path) -> io::Result<Vec<Entry>> {
-    fs::read_dir(directory)?
-        .map(|entry| {
-            let entry = entry?;
-            Ok(Entry {
-                name: entry.file_name(),
-                is_directory: entry.file_type()?.is_dir(),
-            })
-        })
-        .collect()
-}
-
-fn parse_flag(text: &[u8]) -> Option<bool> {
-    match text.trim_ascii() {
-        b"0" => Some(false),
-        b"1" => Some(true),
-        _ => None,
-    }
-}
-
-fn parse_number(text: &[u8]) -> Option<u32> {
-    let digits = text.trim_ascii();
-    if !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    str::from_utf8(digits).ok()?.parse().ok()
+    list(directory).map_err(|error| Failure::of(directory, error, REMEDY))
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use rustix::io::Errno;
 
 use super::{ReadError, Roots};
 
-mod stat;
+pub(super) mod stat;
 
 const REMEDY: &str =
     "patch_state is mode 0400; run as root, or let lpwatch use BPF (CAP_BPF and CAP_PERFMON)";

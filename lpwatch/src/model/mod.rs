@@ -15,6 +15,7 @@ pub mod doctor;
 mod event;
 pub mod evidence;
 pub mod foresee;
+pub mod inventory;
 mod next_steps;
 mod phase;
 mod remaining;

@@ -10,6 +10,7 @@ pub mod doctor;
 pub mod explain;
 pub mod json;
 pub mod outcome;
+pub mod patches;
 pub mod style;
 pub mod table;
 pub mod tasks;

@@ -1,7 +1,10 @@
 //! Trees as kernels from 4.12 to 7.3 show them, and trees that come apart.
 
+use std::ffi::OsString;
+use std::fs;
 use std::os::unix::ffi::OsStringExt;
 
+use rustix::io::Errno;
 use tempfile::TempDir;
 
 use super::*;
@@ -171,7 +174,7 @@ fn a_name_that_is_not_utf8_is_shown_as_far_as_it_goes() {
 fn a_patch_that_is_gone_is_vanished_not_an_error() {
     let gone = Path::new("/nonexistent/lp");
     assert!(matches!(read_patch(gone, "lp"), Err(Failure::Vanished)));
-    let says = |errno: Errno| failure(gone, io::Error::from(errno));
+    let says = |errno: Errno| Failure::of(gone, io::Error::from(errno), REMEDY);
     assert!(matches!(says(Errno::NODEV), Failure::Vanished));
     assert!(matches!(says(Errno::NOENT), Failure::Vanished));
     assert!(matches!(

@@ -6,20 +6,24 @@
 const PF_KTHREAD: u64 = 0x0020_0000;
 
 /// Fields from the closing parenthesis on: `state` is the third of the line,
-/// `flags` the ninth.
+/// `flags` the ninth, `starttime` the 22nd.
 const FLAGS_AFTER_NAME: usize = 6;
+const STARTED_AFTER_FLAGS: usize = 12;
 
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Stat {
-    pub(super) comm: String,
-    pub(super) kthread: bool,
-    pub(super) state: Option<char>,
+pub(in crate::kernel) struct Stat {
+    pub(in crate::kernel) comm: String,
+    pub(in crate::kernel) kthread: bool,
+    pub(in crate::kernel) state: Option<char>,
+    /// When it started, in clock ticks since boot: tells it from another that
+    /// has its number later.
+    pub(in crate::kernel) started: Option<u64>,
 }
 
 /// Parses `tid (comm) state ppid …`. The name may hold any byte, parentheses,
 /// spaces and newlines too, and is not escaped: it ends at the *last* `)`, as
 /// only numbers follow it.
-pub(super) fn parse(line: &[u8]) -> Option<Stat> {
+pub(in crate::kernel) fn parse(line: &[u8]) -> Option<Stat> {
     let open = line.iter().position(|byte| *byte == b'(')?;
     let close = line.iter().rposition(|byte| *byte == b')')?;
     let comm = line.get(open + 1..close)?;
@@ -29,10 +33,14 @@ pub(super) fn parse(line: &[u8]) -> Option<Stat> {
     let flags: Option<u64> = fields
         .nth(FLAGS_AFTER_NAME)
         .and_then(|field| field.parse().ok());
+    let started = fields
+        .nth(STARTED_AFTER_FLAGS)
+        .and_then(|field| field.parse().ok());
     Some(Stat {
         comm: String::from_utf8_lossy(comm).into_owned(),
         kthread: flags.is_some_and(|flags| flags & PF_KTHREAD != 0),
         state,
+        started,
     })
 }
 
@@ -48,11 +56,14 @@ mod tests {
             Stat {
                 comm: "kthreadd".to_owned(),
                 kthread: true,
-                state: Some('S')
+                state: Some('S'),
+                started: None,
             }
         );
-        let stat = parse(b"1 (systemd) S 0 1 1 0 -1 4194560 9 9 9\n").unwrap();
+        let line = b"1 (systemd) S 0 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 42 99\n";
+        let stat = parse(line).unwrap();
         assert!(!stat.kthread);
+        assert_eq!(stat.started, Some(42));
     }
 
     #[test]

@@ -1,0 +1,79 @@
+//! `KernelCare`: patches are put in by its own module, by a way that is not
+//! published (`PATCH_METHOD` names `normal`, `nofreeze` and `smart`: with or
+//! without freezing all tasks first).
+//!
+//! The kernel shows that it is there, the version that is in force and the CVEs
+//! that are fixed. It shows neither patches nor functions, progress or refusals,
+//! so all that is patched appears here as one patch, named as its module.
+
+use crate::{
+    kernel::{ReadError, Roots, kernelcare},
+    model::{EngineKind, PatchView},
+};
+
+use super::{Consistency, Engine, EngineView, Knowledge, Known, LoadedPatch};
+
+pub(super) struct KernelCare;
+
+const NOT_SHOWN: Known = Known::No("KernelCare shows nothing of it");
+
+impl Engine for KernelCare {
+    fn kind(&self) -> EngineKind {
+        EngineKind::Kernelcare
+    }
+
+    fn knows(&self) -> Knowledge {
+        Knowledge {
+            consistency: Consistency::NotKnown,
+            progress: NOT_SHOWN,
+            blockers: NOT_SHOWN,
+            reasons: NOT_SHOWN,
+            calls: Known::No("KernelCare does not show which functions it patches"),
+            check: Known::No("its patches have a form of their own"),
+            wait: NOT_SHOWN,
+            stop_time: NOT_SHOWN,
+        }
+    }
+
+    fn read(&self, roots: &Roots) -> Result<Option<EngineView>, ReadError> {
+        let Some(care) = kernelcare::read(roots)? else {
+            return Ok(None);
+        };
+        let mut view = EngineView::new(self.kind());
+        let kernelcare::KernelCare {
+            active,
+            effective_version,
+            cves,
+            patch_method,
+            auto_update: _,
+            notes,
+        } = care;
+        view.notes = notes;
+        if active {
+            let enabled = cves.as_ref().map(|cves| !cves.is_empty());
+            if enabled.is_none() {
+                view.notes.push(
+                    "KernelCare's module is loaded; whether it has patched anything, the kernel \
+                     does not show."
+                        .to_owned(),
+                );
+            }
+            let patch = PatchView {
+                name: "kcare".to_owned(),
+                engine: self.kind(),
+                enabled: enabled.unwrap_or(false),
+                in_transition: false,
+                replace: None,
+                stack_order: None,
+                objects: Vec::new(),
+            };
+            view.patches.push(LoadedPatch {
+                state: patch_method,
+                ..LoadedPatch::of(patch, enabled)
+            });
+        }
+        view.effective_kernel = effective_version;
+        view.cves = cves;
+        Ok(Some(view))
+    }
+}

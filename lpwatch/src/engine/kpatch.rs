@@ -1,0 +1,121 @@
+//! kpatch's own core module, from before livepatch (2014 to about 2020): the
+//! whole machine is stopped, every task's stack is checked, and all tasks change
+//! code at once.
+//!
+//! So there is no transition to watch: a patch is there or it was refused. A
+//! refusal leaves nothing in sysfs, only lines in the kernel log, which name the
+//! function, one task and its stack ([`crate::kernel::kmsg::parse_foreign`]).
+
+use crate::{
+    kernel::{
+        ReadError, Roots,
+        functions::{self, Functions},
+        kpatch_core::{self, CorePatch},
+    },
+    model::{EngineKind, PatchView},
+};
+
+use super::{
+    Consistency, Engine, EngineView, FunctionAddress, Knowledge, Known, LoadedPatch,
+    OBJECT_NOT_TOLD, objects::objects,
+};
+
+pub(super) struct Kpatch;
+
+impl Engine for Kpatch {
+    fn kind(&self) -> EngineKind {
+        EngineKind::Kpatch
+    }
+
+    fn knows(&self) -> Knowledge {
+        Knowledge {
+            consistency: Consistency::MachineStopped,
+            progress: Known::No("all tasks change code at once, while the machine is stopped"),
+            blockers: Known::Partly("of a refusal, the one task that the kernel log names"),
+            reasons: Known::Partly("of a refusal, the function that the kernel log names"),
+            calls: Known::No("its core module runs on no kernel that lpwatch's counters run on"),
+            check: Known::No("the checks are about livepatch's rules"),
+            wait: Known::Partly("there is nothing to wait for once the patch is loaded"),
+            stop_time: Known::Partly("where stop_machine can be hooked"),
+        }
+    }
+
+    fn read(&self, roots: &Roots) -> Result<Option<EngineView>, ReadError> {
+        let Some(found) = kpatch_core::read(roots)? else {
+            return Ok(None);
+        };
+        let mut view = EngineView::new(self.kind());
+        view.notes = found.notes;
+        let symbols = symbols(&found.patches, roots);
+        for patch in found.patches {
+            if patch.enabled.is_none() {
+                view.notes
+                    .push(format!("Whether {} is enabled is not known.", patch.name));
+            }
+            view.patches.push(loaded(patch, &symbols, roots));
+        }
+        Ok(Some(view))
+    }
+}
+
+/// Up to v0.3 only a function's address says which object it is of.
+fn symbols(patches: &[CorePatch], roots: &Roots) -> Functions {
+    let functions = patches.iter().flat_map(|patch| &patch.functions);
+    let addresses: Vec<u64> = functions
+        .filter(|function| function.object.is_none())
+        .filter_map(|function| function.old_address)
+        .collect();
+    if addresses.is_empty() {
+        return Functions::default();
+    }
+    functions::find(roots, &[], &addresses).unwrap_or_default()
+}
+
+fn loaded(patch: CorePatch, symbols: &Functions, roots: &Roots) -> LoadedPatch {
+    let CorePatch {
+        name,
+        enabled,
+        checksum: _,
+        functions,
+    } = patch;
+    let addresses: Vec<FunctionAddress> = functions
+        .into_iter()
+        .map(|function| {
+            let of_address = || {
+                let symbol = symbols.symbols.get(&function.old_address?)?;
+                Some(symbol.object.clone())
+            };
+            FunctionAddress {
+                object: function
+                    .object
+                    .clone()
+                    .or_else(of_address)
+                    .unwrap_or_else(|| OBJECT_NOT_TOLD.to_owned()),
+                name: function.name,
+                sympos: function.sympos,
+                old: function.old_address,
+                new: function.new_address,
+            }
+        })
+        .collect();
+    let named = addresses.iter().map(|function| {
+        (
+            function.object.clone(),
+            function.name.clone(),
+            function.sympos,
+        )
+    });
+    let view = PatchView {
+        name,
+        engine: EngineKind::Kpatch,
+        enabled: enabled.unwrap_or(false),
+        in_transition: false,
+        replace: None,
+        stack_order: None,
+        objects: objects(named, enabled, roots),
+    };
+    LoadedPatch {
+        addresses,
+        ..LoadedPatch::of(view, enabled)
+    }
+}

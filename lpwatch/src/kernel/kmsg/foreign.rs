@@ -1,0 +1,371 @@
+//! What the patching systems before and beside livepatch say in the kernel log.
+//!
+//! Sources: dynup/kpatch `kmod/core/core.c` (v0.1 to v0.9, prefix `kpatch: `);
+//! `kernel/kgraft.c` of Jiri Slaby's kgraft branches and of SLE 12 (prefix
+//! `kgr`); Ksplice 0.9.9 `kmodsrc/ksplice.c` (prefix `ksplice: `).
+
+/// A system whose lines are told apart here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForeignSystem {
+    Kpatch,
+    Kgraft,
+    Ksplice,
+}
+
+/// A line of a patching system that is not livepatch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForeignLine {
+    pub system: ForeignSystem,
+    pub kind: ForeignKind,
+}
+
+/// What a line says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ForeignKind {
+    /// It begins to apply or to revert a patch (kGraft).
+    Begun { patch: String, patching: bool },
+    /// A patch is applied (kpatch, Ksplice).
+    Applied { patch: String },
+    /// A patch is taken back.
+    Reversed { patch: String },
+    /// A transition is through; the line does not say which, nor which way
+    /// (kGraft).
+    Succeeded,
+    /// Tasks are left, and are looked at again every so many seconds (kGraft;
+    /// printed at each try before 2015, later once).
+    StillInProgress { every_seconds: Option<u32> },
+    /// An administrator forced it (kGraft).
+    Forced,
+    /// A function to be patched was on a task's stack, so the patch was not
+    /// applied; the task follows (kpatch).
+    FunctionBusy { function: Function },
+    /// The task of the line before: what held the patch up (kpatch).
+    Holder { pid: u32, comm: String },
+    /// A patch was given up, with the kernel's reason (Ksplice).
+    Aborted {
+        patch: Option<String>,
+        reason: String,
+    },
+    /// Another error, in the system's words.
+    Complaint { text: String },
+}
+
+/// A function by its name, or in kpatch before v0.2 by an address in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Function {
+    Name(String),
+    Address(u64),
+}
+
+/// Parses a log message (without time and level); `None` where none of these
+/// systems said it, or it says nothing of this.
+#[must_use]
+pub fn parse_foreign(text: &str) -> Option<ForeignLine> {
+    let text = text.trim_end();
+    let of = |system, kind: Option<ForeignKind>| kind.map(|kind| ForeignLine { system, kind });
+    if let Some(rest) = text.strip_prefix("kpatch: ") {
+        of(ForeignSystem::Kpatch, kpatch(rest))
+    } else if let Some(rest) = text.strip_prefix("ksplice: ") {
+        of(ForeignSystem::Ksplice, ksplice(rest))
+    } else if let Some(rest) = text.strip_prefix("kgr: ") {
+        of(ForeignSystem::Kgraft, kgraft(rest))
+    } else {
+        let rest = text.strip_prefix("kgr ")?;
+        of(ForeignSystem::Kgraft, kgraft_state(rest))
+    }
+}
+
+fn kpatch(text: &str) -> Option<ForeignKind> {
+    if let Some(what) = text.strip_prefix("activeness safety check failed for ") {
+        return Some(ForeignKind::FunctionBusy {
+            function: busy(what)?,
+        });
+    }
+    if let Some(rest) = text.strip_prefix("PID: ") {
+        let (pid, comm) = rest.split_once(" Comm: ")?;
+        let told = comm.strip_suffix(" is sleeping on the patched function.");
+        return Some(ForeignKind::Holder {
+            pid: pid.trim().parse().ok()?,
+            comm: told.unwrap_or(comm).to_owned(),
+        });
+    }
+    if let Some(patch) = quoted(text, "loaded patch module ") {
+        return Some(ForeignKind::Applied { patch });
+    }
+    if let Some(patch) = quoted(text, "unloaded patch module ") {
+        return Some(ForeignKind::Reversed { patch });
+    }
+    complaint(
+        text,
+        &[
+            "can't ",
+            "unable to ",
+            "base kernel mismatch",
+            "invalid ",
+            "unsupported ",
+            "bad dynrela ",
+            "write to ",
+        ],
+    )
+}
+
+/// `f`, `'f()'`, `function at address 0x…` or `function at address '…()'`.
+fn busy(what: &str) -> Option<Function> {
+    let bare = |text: &str| {
+        let text = text.trim_matches('\'');
+        text.strip_suffix("()").unwrap_or(text).to_owned()
+    };
+    if let Some(address) = what.strip_prefix("function at address ") {
+        let address = bare(address);
+        let digits = address.strip_prefix("0x").unwrap_or(&address);
+        return u64::from_str_radix(digits, 16).ok().map(Function::Address);
+    }
+    let name = bare(what);
+    (!name.is_empty()).then_some(Function::Name(name))
+}
+
+fn kgraft(text: &str) -> Option<ForeignKind> {
+    if let Some(patch) = quoted(text, "applying patch ") {
+        let patching = true;
+        return Some(ForeignKind::Begun { patch, patching });
+    }
+    if let Some(patch) = quoted(text, "reverting patch ") {
+        let patching = false;
+        return Some(ForeignKind::Begun { patch, patching });
+    }
+    if text == "all processes marked as migrated on admin's request" {
+        return Some(ForeignKind::Forced);
+    }
+    complaint(
+        text,
+        &[
+            "can't ",
+            "cannot ",
+            "function ",
+            "finalization ",
+            "finalize ",
+            "delayed patching ",
+            "disabling ",
+            "continual revert ",
+            "we got out of bounds ",
+        ],
+    )
+}
+
+/// Lines that begin with `kgr` and no colon.
+fn kgraft_state(text: &str) -> Option<ForeignKind> {
+    if text == "succeeded" {
+        return Some(ForeignKind::Succeeded);
+    }
+    let rest = text
+        .strip_prefix("still in progress after timeout")
+        .or_else(|| text.strip_prefix("failed after timeout"))?;
+    let digits = rest.trim_start_matches(|letter: char| !letter.is_ascii_digit());
+    let end = digits.find(|letter: char| !letter.is_ascii_digit());
+    let number = digits.get(..end.unwrap_or(digits.len()))?;
+    Some(ForeignKind::StillInProgress {
+        every_seconds: number.parse().ok(),
+    })
+}
+
+fn ksplice(text: &str) -> Option<ForeignKind> {
+    if let Some(rest) = text.strip_prefix("Update ") {
+        if let Some(patch) = rest.strip_suffix(" applied successfully") {
+            let patch = patch.to_owned();
+            return Some(ForeignKind::Applied { patch });
+        }
+        let patch = rest.strip_suffix(" reversed successfully")?.to_owned();
+        return Some(ForeignKind::Reversed { patch });
+    }
+    if let Some(rest) = text.strip_prefix("Aborted") {
+        let rest = rest.trim_start();
+        // `Aborted. (reason)` of old, `Aborted <id>.  reason` since.
+        let (patch, reason) = match rest.strip_prefix('.') {
+            Some(reason) => (None, reason),
+            None => {
+                let (patch, reason) = rest.split_once('.')?;
+                (Some(patch.to_owned()), reason)
+            }
+        };
+        let reason = reason.trim();
+        let inner = reason
+            .strip_prefix('(')
+            .and_then(|reason| reason.strip_suffix(')'));
+        return Some(ForeignKind::Aborted {
+            patch,
+            reason: inner.unwrap_or(reason).to_owned(),
+        });
+    }
+    complaint(text, &["Failed to "])
+}
+
+fn complaint(text: &str, beginnings: &[&str]) -> Option<ForeignKind> {
+    let known = beginnings
+        .iter()
+        .any(|beginning| text.starts_with(beginning));
+    known.then(|| ForeignKind::Complaint {
+        text: text.to_owned(),
+    })
+}
+
+/// The name in quotes behind these words.
+fn quoted(text: &str, before: &str) -> Option<String> {
+    let name = text
+        .strip_prefix(before)?
+        .strip_prefix('\'')?
+        .strip_suffix('\'')?;
+    Some(name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(text: &str, system: ForeignSystem) -> ForeignKind {
+        let line = parse_foreign(text).unwrap_or_else(|| panic!("{text}"));
+        assert_eq!(line.system, system, "{text}");
+        line.kind
+    }
+
+    #[test]
+    fn kpatch_refuses_a_function_for_a_task() {
+        let kind = |text: &str| kind(text, ForeignSystem::Kpatch);
+        let named = ForeignKind::FunctionBusy {
+            function: Function::Name("f".to_owned()),
+        };
+        let check = "kpatch: activeness safety check failed for";
+        assert_eq!(kind(&format!("{check} f\n")), named);
+        assert_eq!(kind(&format!("{check} 'f()'")), named);
+        let at = ForeignKind::FunctionBusy {
+            function: Function::Address(0xffff_ffff_8100_0000),
+        };
+        assert_eq!(
+            kind(&format!("{check} function at address 0xffffffff81000000")),
+            at
+        );
+        assert_eq!(
+            kind(&format!("{check} function at address 'ffffffff81000000()'")),
+            at
+        );
+        let holder = ForeignKind::Holder {
+            pid: 12,
+            comm: "my app".to_owned(),
+        };
+        assert_eq!(kind("kpatch: PID: 12 Comm: my app"), holder);
+        let told = "kpatch: PID: 12 Comm: my app is sleeping on the patched function.";
+        assert_eq!(kind(told), holder);
+    }
+
+    #[test]
+    fn kpatch_tells_of_patches() {
+        let kind = |text: &str| kind(text, ForeignSystem::Kpatch);
+        let patch = || "kpatch_a".to_owned();
+        assert_eq!(
+            kind("kpatch: loaded patch module 'kpatch_a'"),
+            ForeignKind::Applied { patch: patch() }
+        );
+        assert_eq!(
+            kind("kpatch: unloaded patch module 'kpatch_a'"),
+            ForeignKind::Reversed { patch: patch() }
+        );
+        let text = "can't set ftrace filter at address 0xffffffff81000000";
+        assert_eq!(
+            kind(&format!("kpatch: {text}")),
+            ForeignKind::Complaint {
+                text: text.to_owned()
+            }
+        );
+    }
+
+    #[test]
+    fn kgraft_tells_how_it_goes() {
+        let kind = |text: &str| kind(text, ForeignSystem::Kgraft);
+        let begun = |patching| ForeignKind::Begun {
+            patch: "kgraft_patch_1".to_owned(),
+            patching,
+        };
+        assert_eq!(kind("kgr: applying patch 'kgraft_patch_1'"), begun(true));
+        assert_eq!(kind("kgr: reverting patch 'kgraft_patch_1'"), begun(false));
+        assert_eq!(kind("kgr succeeded\n"), ForeignKind::Succeeded);
+        let still = |seconds| ForeignKind::StillInProgress {
+            every_seconds: seconds,
+        };
+        for (text, seconds) in [
+            ("kgr still in progress after timeout (30)", Some(30)),
+            (
+                "kgr still in progress after timeout, will keep trying every 2 seconds",
+                Some(2),
+            ),
+            (
+                "kgr failed after timeout (30), still in degraded mode",
+                Some(30),
+            ),
+            ("kgr still in progress after timeout", None),
+            ("kgr still in progress after timeout (99999999999)", None),
+        ] {
+            assert_eq!(kind(text), still(seconds), "{text}");
+        }
+        assert_eq!(
+            kind("kgr: all processes marked as migrated on admin's request"),
+            ForeignKind::Forced
+        );
+        let text = "can't patch, another patching not yet finalized";
+        assert_eq!(
+            kind(&format!("kgr: {text}")),
+            ForeignKind::Complaint {
+                text: text.to_owned()
+            }
+        );
+    }
+
+    #[test]
+    fn ksplice_tells_what_became_of_an_update() {
+        let kind = |text: &str| kind(text, ForeignSystem::Ksplice);
+        let patch = || "dfvn0zq8".to_owned();
+        assert_eq!(
+            kind("ksplice: Update dfvn0zq8 applied successfully"),
+            ForeignKind::Applied { patch: patch() }
+        );
+        assert_eq!(
+            kind("ksplice: Update dfvn0zq8 reversed successfully"),
+            ForeignKind::Reversed { patch: patch() }
+        );
+        assert_eq!(
+            kind("ksplice: Aborted dfvn0zq8.  stack check: to-be-replaced code is busy"),
+            ForeignKind::Aborted {
+                patch: Some(patch()),
+                reason: "stack check: to-be-replaced code is busy".to_owned(),
+            }
+        );
+        assert_eq!(
+            kind("ksplice: Aborted. (out of memory)"),
+            ForeignKind::Aborted {
+                patch: None,
+                reason: "out of memory".to_owned(),
+            }
+        );
+    }
+
+    #[test]
+    fn other_lines_are_nothing() {
+        for text in [
+            "",
+            "kpatch",
+            "kpatch: ",
+            "kpatch: PID: x Comm: y",
+            "kpatch: PID: 12",
+            "kpatch: activeness safety check failed for ",
+            "kpatch: activeness safety check failed for function at address 0xg",
+            "kpatch: loaded patch module 'a",
+            "kgr: applying patch",
+            "kgr something else",
+            "kgraft: succeeded",
+            "ksplice: Update x",
+            "ksplice: Aborted x",
+            "livepatch: enabling patch 'lp'",
+            "app: kgr succeeded",
+        ] {
+            assert_eq!(parse_foreign(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Updates of Ksplice: `<sysfs>/kernel/ksplice/<id>/`, or where Ksplice is not
+//! part of the kernel `<sysfs>/module/ksplice_<id>/ksplice/`.
+//!
+//! - `stage`: `preparing`, `applied` or `reversed`;
+//! - `abort_cause`: why the last attempt to apply or reverse it failed (`ok`);
+//! - `conflicts`: see [`conflicts`];
+//! - `debug`, `partial`: numbers.
+//!
+//! All are mode 0400 or 0600. What an update is for lies in
+//! `/var/run/ksplice/updates/<id>/description`.
+//!
+//! Source: Ksplice 0.9.9, `kmodsrc/ksplice.c` (`stage_show`, `abort_cause_show`,
+//! `conflict_show`), `Ksplice.pm` and `ksplice-apply`. Oracle's kernel part of
+//! today is not public; its client is asked in [`super::tool`].
+
+use std::path::Path;
+
+use super::files::{Reader, host_root, list_system};
+use super::{ReadError, Roots};
+
+pub mod abort_cause;
+pub mod conflicts;
+
+pub use abort_cause::AbortCause;
+pub use conflicts::{Conflict, Conflicts};
+
+const REMEDY: &str = "run as root (Ksplice's files are closed to others)";
+
+/// Of a description only the first line is shown.
+const DESCRIPTION_MAX: usize = 500;
+
+/// All updates.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Updates {
+    /// By id.
+    pub updates: Vec<Update>,
+    /// What could not be read, a sentence each.
+    pub notes: Vec<String>,
+}
+
+/// One update.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Update {
+    pub id: String,
+    pub stage: Option<Stage>,
+    /// `None` for `ok`, too.
+    pub abort_cause: Option<AbortCause>,
+    /// Tasks that held up the last attempt.
+    pub conflicts: Conflicts,
+    pub debug: Option<u32>,
+    /// Applied only to the modules that are loaded.
+    pub partial: Option<bool>,
+    /// Its first line.
+    pub description: Option<String>,
+}
+
+/// Where an update stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Loaded, and not applied yet: it is being tried, or it was refused.
+    Preparing,
+    Applied,
+    Reversed,
+}
+
+impl Stage {
+    /// As in sysfs.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Preparing => "preparing",
+            Self::Applied => "applied",
+            Self::Reversed => "reversed",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let all = [Self::Preparing, Self::Applied, Self::Reversed];
+        all.into_iter().find(|stage| stage.name() == text)
+    }
+}
+
+/// Reads every update, from both places; `None` where neither has any.
+///
+/// # Errors
+/// A place is there but cannot be listed, or the root is not there.
+pub fn read(roots: &Roots) -> Result<Option<Updates>, ReadError> {
+    let inside = roots.sysfs.join("kernel/ksplice");
+    let here = list_system(&roots.sysfs, &inside, REMEDY)?.is_some();
+    let mut found = Updates::default();
+    let mut reader = Reader {
+        remedy: REMEDY,
+        notes: &mut found.notes,
+    };
+    let root = host_root(roots);
+    let mut take = |reader: &mut Reader<'_>, folder: &Path, id: String| {
+        let update = update(reader, folder, id, root.as_deref());
+        // A module that was unloaded meanwhile; one known by both places.
+        if folder.is_dir() && found.updates.iter().all(|known| known.id != update.id) {
+            found.updates.push(update);
+        }
+    };
+    if here {
+        for name in reader.folders(&inside) {
+            let id = name.to_string_lossy().into_owned();
+            take(&mut reader, &inside.join(&name), id);
+        }
+    }
+    let modules = roots.sysfs.join("module");
+    for name in reader.folders(&modules) {
+        let folder = modules.join(&name).join("ksplice");
+        let name = name.to_string_lossy();
+        if let Some(id) = name.strip_prefix("ksplice_")
+            && folder.is_dir()
+        {
+            // ksplice_<id>_vmlinux is a part of ksplice_<id>.
+            let id = id.split(['_', '-']).next().unwrap_or(id);
+            take(&mut reader, &folder, id.to_owned());
+        }
+    }
+    found.updates.sort_by(|a, b| a.id.cmp(&b.id));
+    Ok((here || !found.updates.is_empty()).then_some(found))
+}
+
+fn update(reader: &mut Reader<'_>, folder: &Path, id: String, root: Option<&Path>) -> Update {
+    let file = folder.join("conflicts");
+    let conflicts = reader.bytes(&file).map(|page| Conflicts::parse(&page));
+    let conflicts = conflicts.unwrap_or_default();
+    if conflicts.maybe_cut {
+        reader.note(format!(
+            "{} fills its page: more tasks may be in the way.",
+            file.display()
+        ));
+    }
+    if conflicts.unread > 0 {
+        reader.note(format!(
+            "{} has {} that could not be understood.",
+            file.display(),
+            if conflicts.unread == 1 {
+                "a line"
+            } else {
+                "lines"
+            }
+        ));
+    }
+    let described = root.map(|root| root.join("var/run/ksplice/updates").join(&id));
+    Update {
+        stage: stage(reader, &folder.join("stage")),
+        abort_cause: reader
+            .word(&folder.join("abort_cause"))
+            .and_then(|word| AbortCause::parse(&word)),
+        conflicts,
+        debug: reader.number(&folder.join("debug")),
+        partial: reader
+            .number(&folder.join("partial"))
+            .map(|partial| partial != 0),
+        description: described.and_then(|folder| description(reader, &folder)),
+        id,
+    }
+}
+
+fn stage(reader: &mut Reader<'_>, file: &Path) -> Option<Stage> {
+    let word = reader.word(file)?;
+    let stage = Stage::parse(&word);
+    if stage.is_none() {
+        reader.note(format!(
+            "{} holds {word:?}, a stage lpwatch does not know.",
+            file.display()
+        ));
+    }
+    stage
+}
+
+fn description(reader: &mut Reader<'_>, folder: &Path) -> Option<String> {
+    let text = reader.text(&folder.join("description"))?;
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
+    Some(line.chars().take(DESCRIPTION_MAX).collect())
+}
+
+#[cfg(test)]
+mod tests;

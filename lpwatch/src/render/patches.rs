@@ -1,0 +1,255 @@
+//! `lpwatch patches`: each patch with its functions, then what lies on disk.
+
+#[cfg(test)]
+mod tests;
+
+use super::page::{Page, Paint, Span, painted, plain};
+use super::style::Style;
+use super::words;
+use crate::model::inventory::{
+    DiskState, Inventory, InventoryFunction, InventoryPatch, NotLoaded, Standing,
+};
+use crate::model::{Direction, EngineKind};
+
+/// Functions shown of one object; `-o json` has all.
+const FUNCTIONS: usize = 20;
+
+/// What is printed for people.
+#[must_use]
+pub fn patches(inventory: &Inventory, style: &Style) -> String {
+    let mut page = Page::new(style);
+    if inventory.patches.is_empty() {
+        page.paragraph(0, &[plain("No live patch is loaded.")]);
+    }
+    for patch in &inventory.patches {
+        page.blank();
+        self::patch(&mut page, patch, inventory);
+    }
+    on_disk(&mut page, inventory);
+    cves(&mut page, inventory);
+    for note in &inventory.notes {
+        page.blank();
+        let note = [plain(style.text(note))];
+        page.line(&[painted(Paint::Yellow, "Note: ")], &note);
+    }
+    origin(&mut page, inventory);
+    page.finish()
+}
+
+/// `kpatch_a  enabled, kpatch, Red Hat, since 12:03:04 UTC`
+fn patch(page: &mut Page<'_>, patch: &InventoryPatch, inventory: &Inventory) {
+    let style = page.style;
+    let (word, paint) = match (patch.standing, patch.direction) {
+        (Standing::Enabled, _) => ("enabled", Paint::Green),
+        (Standing::Disabled, _) => ("disabled", Paint::Dim),
+        (Standing::InTransition, Some(Direction::Unpatching)) => {
+            ("being taken back", Paint::Yellow)
+        }
+        (Standing::InTransition, _) => ("being applied", Paint::Yellow),
+        (Standing::Refused, _) => ("refused", Paint::Red),
+        (Standing::NotKnown, _) => ("loaded; whether it is in force is not known", Paint::Yellow),
+    };
+    let mut details = vec![engine(patch.engine).to_owned()];
+    details.extend(patch.vendor.map(|vendor| vendor.name().to_owned()));
+    if patch.replace == Some(true) {
+        details.push("replaces all before it".to_owned());
+    }
+    details.extend(patch.since.map(|since| {
+        words::glued(&format!(
+            "since {} UTC",
+            words::clock(since, inventory.taken_at)
+        ))
+    }));
+    let module = patch.module.as_ref();
+    details.extend(module.map(|module| format!("module {}", style.text(module))));
+    page.headline(
+        &[painted(
+            Paint::Bold,
+            format!("{}  ", style.text(&patch.name)),
+        )],
+        &[
+            painted(paint, word),
+            plain(format!(", {}", details.join(", "))),
+        ],
+    );
+    if let Some(description) = &patch.description {
+        page.paragraph(2, &[plain(style.text(description))]);
+    }
+    if let Some(refusal) = &patch.refusal {
+        let cause = format!("Refused ({}): ", style.text(&refusal.cause));
+        let meaning = format!("{}.", style.text(&refusal.meaning));
+        page.item(2, &[painted(Paint::Red, cause), plain(meaning)]);
+    }
+    functions(page, patch);
+    if let Some(disk) = &patch.disk
+        && let Some(words) = disk_words(disk.state)
+    {
+        page.item(2, &[painted(Paint::Yellow, words)]);
+    }
+}
+
+fn functions(page: &mut Page<'_>, patch: &InventoryPatch) {
+    let style = page.style;
+    for object in &patch.objects {
+        let not_loaded = object.patched == Some(false) && patch.in_force();
+        let mut spans = vec![painted(
+            Paint::Dim,
+            format!("{}: ", style.text(&object.name)),
+        )];
+        if not_loaded {
+            spans.push(painted(Paint::Yellow, "(not loaded) "));
+        }
+        for (number, function) in object.functions.iter().take(FUNCTIONS).enumerate() {
+            if number > 0 {
+                spans.push(plain(", "));
+            }
+            spans.extend(self::function(function, patch.in_force(), style));
+        }
+        if object.functions.len() > FUNCTIONS {
+            let more = object.functions.len() - FUNCTIONS;
+            spans.push(plain(format!(" and {more} more")));
+        }
+        page.item(2, &spans);
+    }
+    if patch.objects.is_empty() {
+        let words = format!(
+            "{} does not show which functions it changes.",
+            engine(patch.engine)
+        );
+        page.item(2, &[painted(Paint::Dim, words)]);
+    }
+}
+
+fn function(function: &InventoryFunction, in_force: bool, style: &Style) -> Vec<Span> {
+    let mut name = style.text(&function.name);
+    if function.sympos > 1 {
+        name.push_str(&format!(" ({})", function.sympos));
+    }
+    let mut spans = vec![plain(name)];
+    match (&function.overridden_by, function.wins) {
+        (Some(by), _) => {
+            let by = format!(" (overridden by {})", style.text(by));
+            spans.push(painted(Paint::Dim, by));
+        }
+        (None, None) if in_force => spans.push(painted(
+            Paint::Yellow,
+            " (others patch it too; whose code runs is not known)",
+        )),
+        (None, _) => {}
+    }
+    spans
+}
+
+/// What is to be said of a patch's file; nothing where all is as it should be.
+fn disk_words(state: DiskState) -> Option<&'static str> {
+    match state {
+        DiskState::Installed => None,
+        DiskState::InstalledOtherBuild => {
+            Some("Another build of it is installed: after a reboot that one is loaded.")
+        }
+        DiskState::LoadedNotInstalled => {
+            Some("Loaded, not installed: after a reboot it is not there.")
+        }
+        DiskState::InstalledNotLoaded => Some("installed, not loaded"),
+        DiskState::InstalledWrongKernel => {
+            Some("installed for this kernel, built for another: it cannot be loaded")
+        }
+        DiskState::InstalledOtherKernel => Some("installed for another kernel"),
+    }
+}
+
+fn on_disk(page: &mut Page<'_>, inventory: &Inventory) {
+    if inventory.not_loaded.is_empty() {
+        return;
+    }
+    page.blank();
+    page.paragraph(0, &[painted(Paint::Bold, "On disk, not loaded")]);
+    let style = page.style;
+    for file in &inventory.not_loaded {
+        let NotLoaded {
+            name,
+            file: _,
+            kernel,
+            built_for,
+            vendor,
+            state,
+        } = file;
+        let mut words = disk_words(*state).unwrap_or_default().to_owned();
+        match state {
+            DiskState::InstalledOtherKernel => words.push_str(&format!(", {}", style.text(kernel))),
+            DiskState::InstalledWrongKernel => {
+                let built = built_for.as_deref().unwrap_or("not told");
+                words.push_str(&format!(" ({})", style.text(built)));
+            }
+            DiskState::Installed
+            | DiskState::InstalledOtherBuild
+            | DiskState::LoadedNotInstalled
+            | DiskState::InstalledNotLoaded => {}
+        }
+        let vendor = vendor.map(|vendor| format!(", {}", vendor.name()));
+        let paint = match state {
+            DiskState::InstalledNotLoaded | DiskState::InstalledWrongKernel => Paint::Yellow,
+            _ => Paint::Plain,
+        };
+        page.headline(
+            &[plain(format!("  {}  ", style.text(name)))],
+            &[painted(paint, words), plain(vendor.unwrap_or_default())],
+        );
+    }
+}
+
+fn cves(page: &mut Page<'_>, inventory: &Inventory) {
+    let Some(cves) = &inventory.cves else {
+        return;
+    };
+    page.blank();
+    if cves.is_empty() {
+        page.paragraph(0, &[plain("No system says which CVEs are fixed.")]);
+        return;
+    }
+    let head = format!("{} fixed", words::counted(cves.len(), "CVE"));
+    page.paragraph(0, &[painted(Paint::Bold, head)]);
+    let style = page.style;
+    for cve in cves {
+        let by = match &cve.patch {
+            Some(patch) => style.text(patch),
+            None => engine(cve.engine).to_owned(),
+        };
+        page.line(
+            &[plain(format!("  {:<16}  ", style.text(&cve.id)))],
+            &[plain(by)],
+        );
+    }
+}
+
+fn origin(page: &mut Page<'_>, inventory: &Inventory) {
+    let style = page.style;
+    page.blank();
+    let mut kernel = style.text(&inventory.kernel);
+    if let Some(effective) = &inventory.effective_kernel {
+        kernel.push_str(&format!(
+            ", in force {} ({})",
+            style.text(&effective.version),
+            style.text(&effective.told_by)
+        ));
+    }
+    let systems: Vec<_> = inventory
+        .systems
+        .iter()
+        .map(|system| engine(system.engine))
+        .collect();
+    let parts = [
+        style.text(&inventory.host),
+        kernel,
+        format!("{} UTC", inventory.taken_at.strftime("%H:%M:%S")),
+        systems.join(", "),
+    ];
+    let separator = format!(" {} ", style.separator());
+    let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    page.paragraph(0, &[painted(Paint::Dim, parts.join(&separator))]);
+}
+
+/// As the systems call themselves.
+fn engine(engine: EngineKind) -> &'static str {
+    words::engine(engine).unwrap_or("livepatch")
+}
