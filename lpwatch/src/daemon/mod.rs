@@ -2,7 +2,7 @@
 //!
 //! [`observer::Observer`] puts kernel, probes and model together;
 //! [`follow`] keeps one up to date; [`serve`] is the daemon around it and
-//! [`client`] asks a daemon.
+//! [`client`] asks a daemon. [`web`] is HTTP over TCP.
 
 mod api;
 mod call_plan;
@@ -18,6 +18,7 @@ pub mod observer;
 mod serve;
 mod task_source;
 pub mod watch_list;
+pub mod web;
 
 pub use serve::{DaemonOptions, run};
 
