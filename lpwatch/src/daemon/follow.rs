@@ -248,6 +248,7 @@ impl Follower {
         model.is_settling()
             || model.in_transition().is_some()
             || model.awaits_turn()
+            || model.others().next().is_some()
             || !self.is_told()
     }
 
@@ -274,7 +275,8 @@ impl Follower {
                 IN_TRANSITION_BLIND
             })
         } else {
-            (!told).then_some(BLIND)
+            // The systems beside livepatch tell of little.
+            (!told || model.others().next().is_some()).then_some(BLIND)
         }
     }
 

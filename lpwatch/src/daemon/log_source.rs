@@ -6,10 +6,12 @@ use crate::{
     kernel::{
         ReadError,
         host::Clocks,
-        kmsg::{LivepatchLine, LogReader, LogRecord, parse_livepatch},
+        kmsg::{LivepatchLine, LogReader, LogRecord, parse_foreign, parse_livepatch},
     },
     model::{Direction, Event, EventKind, EventSource},
 };
+
+use super::elsewhere;
 
 /// The kernel log, read for what livepatch says.
 #[derive(Debug)]
@@ -51,7 +53,15 @@ fn event(record: &LogRecord, clocks: &Clocks) -> Option<Event> {
             Direction::Unpatching
         }
     };
-    let kind = match parse_livepatch(&record.text)? {
+    let Some(line) = parse_livepatch(&record.text) else {
+        let line = parse_foreign(&record.text)?;
+        return Some(Event {
+            at: clocks.log_to_boot(record.micros),
+            source: EventSource::Log,
+            kind: elsewhere::event(line),
+        });
+    };
+    let kind = match line {
         LivepatchLine::Enabling { patch } => EventKind::Begun {
             patch,
             direction: Direction::Patching,

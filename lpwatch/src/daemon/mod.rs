@@ -9,6 +9,7 @@ mod call_plan;
 mod call_source;
 mod call_suspects;
 pub mod client;
+mod elsewhere;
 mod folder_watch;
 pub mod follow;
 mod instance;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    engine,
+    engine::{self, LoadedPatch},
     error::Error,
     kernel::{
         Roots, ftrace,
@@ -24,6 +24,7 @@ use crate::{
 
 use super::{
     call_source::CallSource,
+    elsewhere,
     folder_watch::FolderWatch,
     log_source::LogSource,
     task_source::{Looked, TaskSource},
@@ -351,8 +352,10 @@ impl Observer {
     /// Most transitions are over in a second or two. Reading stacks and symbols
     /// would take their CPUs just when the kernel needs them.
     pub(super) fn mend(&mut self, view: SystemView, into: bool) {
-        self.model.observe(view, &now());
         let mut notes = self.lasting_notes.clone();
+        notes.extend(view.notes.iter().cloned());
+        self.model.observe(view, &now());
+        notes.extend(elsewhere::look(&mut self.model, &self.roots));
         notes.extend(self.watch_notes.iter().cloned());
         if let Some(direction) = self.model.in_transition() {
             let at = Clocks::now().boot;
@@ -441,8 +444,13 @@ fn is_in_transition(roots: &Roots) -> bool {
 
 fn read_patches(roots: &Roots) -> Result<SystemView, Error> {
     let read_at = Clocks::now().boot;
-    let patches = engine::read_all(roots)?.unwrap_or_default();
-    Ok(SystemView { read_at, patches })
+    let systems = engine::read_systems(roots)?;
+    let patches = systems.patches().map(LoadedPatch::for_model).collect();
+    Ok(SystemView {
+        read_at,
+        patches,
+        notes: systems.all_notes(),
+    })
 }
 
 /// Whether this kernel's unwinder knows the frames of BPF programs and

@@ -124,7 +124,7 @@ impl TaskSource {
                     let sample = TaskSample {
                         at,
                         direction: direction_of(wanted),
-                        total,
+                        total: Some(total),
                         remaining,
                         switched,
                     };
@@ -338,7 +338,7 @@ fn look_at_procfs(
     let sample = TaskSample {
         at,
         direction: direction_of(wanted),
-        total: listing.total,
+        total: Some(listing.total),
         remaining: remaining.collect(),
         switched: None,
     };

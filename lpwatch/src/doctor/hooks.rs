@@ -214,6 +214,7 @@ mod tests {
             engine: crate::model::EngineKind::Livepatch,
             enabled: true,
             in_transition: true,
+            told_direction: None,
             failure: None,
             replace: None,
             stack_order: None,

@@ -63,6 +63,8 @@ impl Engine for KernelCare {
                 engine: self.kind(),
                 enabled: enabled.unwrap_or(false),
                 in_transition: false,
+                told_direction: None,
+                failure: None,
                 replace: None,
                 stack_order: None,
                 objects: Vec::new(),

@@ -151,6 +151,8 @@ fn loaded(patch: GraftPatch, direction: Option<Direction>, roots: &Roots) -> Loa
         engine: EngineKind::Kgraft,
         enabled: enabled.unwrap_or(false),
         in_transition: direction.is_some(),
+        told_direction: None,
+        failure: None,
         replace: replace_all,
         stack_order: None,
         objects: objects(named, enabled, roots),

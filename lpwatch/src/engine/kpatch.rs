@@ -110,6 +110,8 @@ fn loaded(patch: CorePatch, symbols: &Functions, roots: &Roots) -> LoadedPatch {
         engine: EngineKind::Kpatch,
         enabled: enabled.unwrap_or(false),
         in_transition: false,
+        told_direction: None,
+        failure: None,
         replace: None,
         stack_order: None,
         objects: objects(named, enabled, roots),

@@ -142,6 +142,8 @@ fn loaded(update: Update) -> LoadedPatch {
         engine: EngineKind::Ksplice,
         enabled: enabled.unwrap_or(false),
         in_transition: direction.is_some(),
+        told_direction: None,
+        failure: None,
         replace: None,
         stack_order: None,
         objects: Vec::new(),

@@ -75,6 +75,7 @@ pub(super) fn patch_view(
         enabled: enabled?,
         // Before 4.12 a patch was applied at once: there was no transition.
         in_transition: transition.unwrap_or(false),
+        told_direction: None,
         failure: None,
         replace,
         stack_order,

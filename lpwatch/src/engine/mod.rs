@@ -91,6 +91,13 @@ impl Systems {
     pub fn patches(&self) -> impl Iterator<Item = &LoadedPatch> {
         self.present.iter().flat_map(|system| &system.patches)
     }
+
+    /// What could not be read, a sentence each.
+    #[must_use]
+    pub fn all_notes(&self) -> Vec<String> {
+        let of_systems = self.present.iter().flat_map(|system| &system.notes);
+        self.notes.iter().chain(of_systems).cloned().collect()
+    }
 }
 
 /// Reads all systems; one that cannot be read does not hide the others.
@@ -144,6 +151,6 @@ pub fn read_all(roots: &Roots) -> Result<Option<Vec<PatchView>>, ReadError> {
     if systems.present.is_empty() {
         return Ok(None);
     }
-    let patches = systems.patches().map(|patch| patch.view.clone());
+    let patches = systems.patches().map(LoadedPatch::for_model);
     Ok(Some(patches.collect()))
 }

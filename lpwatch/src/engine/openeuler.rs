@@ -76,6 +76,8 @@ fn loaded(row: StateRow, files: Option<PatchFiles>, roots: &Roots) -> LoadedPatc
         engine: EngineKind::Openeuler,
         enabled: enabled.unwrap_or(false),
         in_transition: false,
+        told_direction: None,
+        failure: None,
         replace: None,
         stack_order: index,
         objects,

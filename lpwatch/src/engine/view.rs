@@ -52,6 +52,17 @@ pub struct LoadedPatch {
 }
 
 impl LoadedPatch {
+    /// What the model is told of it.
+    #[must_use]
+    pub fn for_model(&self) -> PatchView {
+        let why = |refusal: &Refusal| format!("{}: {}", refusal.cause, refusal.meaning);
+        PatchView {
+            told_direction: self.direction,
+            failure: self.refusal.as_ref().map(why),
+            ..self.view.clone()
+        }
+    }
+
     /// A patch of which only this is known.
     pub(super) fn of(view: PatchView, enabled: Option<bool>) -> Self {
         Self {

@@ -7,7 +7,7 @@
 //! it. Where the two disagree, what the stack does not show is left out.
 
 use super::{
-    Answer, Cause, Culprit, Direction, PatchView, Reason, TaskOnOldCode,
+    Answer, Cause, Culprit, Direction, EngineKind, PatchView, Reason, TaskOnOldCode,
     evidence::{Evidence, ForeignFrame, Frame, Traits},
 };
 
@@ -49,6 +49,12 @@ pub(super) fn classify(task: &TaskOnOldCode, ground: &Ground<'_>) -> Finding {
     if !evidence.looked {
         return Finding::default();
     }
+    if let Some(function) = evidence.named.first() {
+        return sleeping(evidence, ground, Some(function));
+    }
+    if ground.patch.engine == EngineKind::Kgraft {
+        return Finding::of(by_crossing(task));
+    }
     match evidence
         .answers
         .as_ref()
@@ -69,6 +75,25 @@ pub(super) fn classify(task: &TaskOnOldCode, ground: &Ground<'_>) -> Finding {
             Reason::Running
         }),
         None => by_stack(task, ground),
+    }
+}
+
+/// kGraft switches a task that crosses between kernel and user space, and a
+/// kernel thread where that says so itself; stacks do not matter to it.
+fn by_crossing(task: &TaskOnOldCode) -> Reason {
+    let Evidence { on_cpu, state, .. } = task.evidence;
+    if on_cpu.unwrap_or(state == Some('R')) {
+        if is_vcpu(task) {
+            Reason::KvmVcpu
+        } else {
+            Reason::Running
+        }
+    } else if state == Some('D') {
+        Reason::Uninterruptible
+    } else if task.kthread {
+        Reason::Pending
+    } else {
+        Reason::WaitingForSignal
     }
 }
 

@@ -56,6 +56,7 @@ fn patch(name: &str, object: &str, functions: &[&str]) -> PatchView {
         engine: EngineKind::Livepatch,
         enabled: true,
         in_transition: true,
+        told_direction: None,
         failure: None,
         replace: Some(false),
         stack_order: None,

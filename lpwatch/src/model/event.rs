@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Direction;
+use super::{Direction, EngineKind};
 
 /// Who told of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,4 +75,26 @@ pub enum EventKind {
         patch: Option<String>,
         text: String,
     },
+    /// A patching system beside livepatch said something.
+    Elsewhere {
+        engine: EngineKind,
+        what: Elsewhere,
+    },
+}
+
+/// What a patching system beside livepatch said in the kernel log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Elsewhere {
+    /// A transition begins.
+    Begun { patch: String, direction: Direction },
+    /// It looked at the tasks left, and is not through.
+    Tried,
+    /// An operator forced it.
+    Forced,
+    /// It gave a patch up, and why.
+    Refused { patch: Option<String>, text: String },
+    /// The task in the way of what it gave up just before.
+    Holder { pid: u32, comm: String },
+    /// Something changed: what, a reading shows.
+    Changed,
 }

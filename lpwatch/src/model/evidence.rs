@@ -75,6 +75,8 @@ pub struct Evidence {
     /// Innermost frame first; empty where it is not known.
     pub stack: Vec<Frame>,
     pub suspects: Vec<Suspect>,
+    /// Functions to be changed that the patching system itself named.
+    pub named: Vec<String>,
 }
 
 /// What kind of foreign frame a symbol is.

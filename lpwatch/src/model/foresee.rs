@@ -119,6 +119,7 @@ mod tests {
             engine: EngineKind::Livepatch,
             enabled: false,
             in_transition: false,
+            told_direction: None,
             failure: None,
             replace: None,
             stack_order: None,
@@ -131,7 +132,7 @@ mod tests {
         let sample = TaskSample {
             at: Duration::ZERO,
             direction: Direction::Patching,
-            total: 9,
+            total: Some(9),
             remaining: tasks,
             switched: None,
         };

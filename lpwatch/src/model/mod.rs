@@ -12,7 +12,7 @@ mod classify;
 #[cfg(test)]
 mod classify_tests;
 pub mod doctor;
-mod event;
+pub mod event;
 pub mod evidence;
 pub mod foresee;
 pub mod inventory;

@@ -143,7 +143,7 @@ impl Running {
         }
         let at = now.at(sample.at);
         let left = sample.remaining.len();
-        self.tasks_total = Some(sample.total);
+        self.tasks_total = sample.total;
         self.switched = sample
             .switched
             .map(|switched| switched.since(&self.switched_before));

@@ -6,6 +6,7 @@
 //! wherever they are newer.
 
 mod course;
+mod elsewhere;
 mod shown;
 
 use std::{
@@ -136,7 +137,8 @@ impl Model {
         if source == EventSource::Log && kind.is_lifecycle() && self.is_repeated(at, &kind) {
             return;
         }
-        if let Some(running) = self.course.running_mut() {
+        let is_own = !matches!(kind, EventKind::Elsewhere { .. });
+        if let Some(running) = self.course.running_mut().filter(|_| is_own) {
             running.last_heard = running.last_heard.max(at);
         }
         match kind {
@@ -206,6 +208,7 @@ impl Model {
             EventKind::Complaint { patch, text } => self.complained(patch.as_deref(), text, moment),
             EventKind::Signaling => self.signaling(),
             EventKind::ObjectChanged | EventKind::ModuleChanged { .. } => {}
+            EventKind::Elsewhere { engine, what } => self.elsewhere(engine, what, moment),
         }
     }
 
@@ -353,7 +356,7 @@ impl Model {
         };
         let ended: Vec<_> = self.others.values_mut().flat_map(of_one).collect();
         for past in ended {
-            self.remember(past);
+            self.remember_elsewhere(past, at);
         }
     }
 
@@ -428,7 +431,8 @@ impl EventKind {
             Self::Signaling
             | Self::ObjectChanged
             | Self::ModuleChanged { .. }
-            | Self::Complaint { .. } => false,
+            | Self::Complaint { .. }
+            | Self::Elsewhere { .. } => false,
         }
     }
 }

@@ -126,6 +126,8 @@ pub struct SystemView {
     /// When the reading began, since boot.
     pub read_at: Duration,
     pub patches: Vec<PatchView>,
+    /// What could not be read, a sentence each.
+    pub notes: Vec<String>,
 }
 
 impl SystemView {
@@ -152,6 +154,9 @@ pub struct PatchView {
     pub engine: EngineKind,
     pub enabled: bool,
     pub in_transition: bool,
+    /// Which way it goes in a transition, where its system says so; else
+    /// `enabled` does.
+    pub told_direction: Option<Direction>,
     /// Why it is not applied although it was to be, in its system's words.
     pub failure: Option<String>,
     pub replace: Option<bool>,
@@ -160,6 +165,13 @@ pub struct PatchView {
 }
 
 impl PatchView {
+    /// Which way it goes in a transition.
+    #[must_use]
+    pub fn direction(&self) -> Direction {
+        self.told_direction
+            .unwrap_or_else(|| Direction::of_enabled(self.enabled))
+    }
+
     /// Every function that the patch changes.
     pub fn function_ids(&self) -> impl Iterator<Item = FunctionId> {
         self.objects.iter().flat_map(|object| {
@@ -185,7 +197,8 @@ pub struct TaskSample {
     pub at: Duration,
     /// The direction the pass compared against.
     pub direction: Direction,
-    pub total: u32,
+    /// `None` where the system does not tell of all.
+    pub total: Option<u32>,
     pub remaining: Vec<TaskOnOldCode>,
     /// Tasks switched, by way, since lpwatch watches that.
     pub switched: Option<SwitchedBy>,

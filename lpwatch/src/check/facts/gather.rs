@@ -138,7 +138,10 @@ fn look(
         let own = std::process::id();
         sample.remaining.retain(|task| task.tgid != own);
         facts.seconds = started.elapsed().as_secs_f64();
-        facts.add(sample.total, foresee(&sample, &view, loaded, traits));
+        facts.add(
+            sample.total.unwrap_or_default(),
+            foresee(&sample, &view, loaded, traits),
+        );
         if started.elapsed() >= time && facts.looks >= LOOKS {
             break;
         }

@@ -50,6 +50,7 @@ pub fn as_view(patch: &PatchFile) -> PatchView {
         engine: EngineKind::Livepatch,
         enabled: false,
         in_transition: false,
+        told_direction: None,
         failure: None,
         replace: patch.replace,
         stack_order: None,

@@ -59,6 +59,7 @@ pub(in crate::check) fn loaded(name: &str, functions: &[&str]) -> PatchView {
         engine: EngineKind::Livepatch,
         enabled: true,
         in_transition: false,
+        told_direction: None,
         failure: None,
         replace: Some(false),
         stack_order: None,

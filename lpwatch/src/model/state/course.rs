@@ -161,7 +161,7 @@ impl Course {
         let is_new =
             |patch: &&PatchView| self.running.is_none() && !self.is_ending(patch.name.as_str());
         if let Some(patch) = found.filter(is_new) {
-            let direction = Direction::of_enabled(patch.enabled);
+            let direction = patch.direction();
             let mut running = Running::new(patch.name.clone(), direction, reading.at);
             running.seen_at_it = true;
             self.running = Some(running);
@@ -184,7 +184,7 @@ impl Course {
             // While a patch is being enabled sysfs says `enabled=0` for a
             // moment; where events tell of reversals they are believed.
             let told = running.direction_told && !self.doubtful;
-            if !told && Direction::of_enabled(patch.enabled) != running.direction {
+            if !told && patch.direction() != running.direction {
                 running.reverse(None);
             }
             return None;
@@ -193,6 +193,13 @@ impl Course {
         let begins = begun.is_some_and(|began| at.since(&began) < BEGINNING);
         if begins && !running.seen_at_it && !self.doubtful {
             return None;
+        }
+        // Some systems say of a patch that they gave it up, and why.
+        if let Some(why) = patch.and_then(|patch| patch.failure.clone()) {
+            let mut ended = self.finish(at, Some(Outcome::Refused), None)?;
+            self.ending = None;
+            ended.message = Some(why);
+            return Some(ended);
         }
         // A disabled patch's directory goes when its unpatching completes.
         let ended_as = Direction::of_enabled(patch.is_some_and(|patch| patch.enabled));

@@ -1,6 +1,7 @@
 //! Several patching systems on one host: each has a course of its own.
 
 use super::*;
+use crate::model::event::Elsewhere;
 
 fn of(engine: EngineKind, name: &str, enabled: bool, in_transition: bool) -> PatchView {
     PatchView {
@@ -25,7 +26,7 @@ fn left(seconds: f64, tids: std::ops::Range<u32>) -> TaskSample {
     TaskSample {
         at: at(seconds).boot,
         direction: Direction::Patching,
-        total: 100,
+        total: Some(100),
         remaining: remaining.collect(),
         switched: None,
     }
@@ -137,4 +138,93 @@ fn a_system_tells_why_it_refused() {
             Some("code_busy")
         )
     );
+}
+
+fn said(model: &mut Model, seconds: f64, engine: EngineKind, what: Elsewhere) {
+    log(model, seconds, EventKind::Elsewhere { engine, what });
+}
+
+#[test]
+fn the_log_names_who_was_in_the_way() {
+    let mut model = model(Some(0));
+    let text = "activeness safety check failed for tcp_sendmsg".to_owned();
+    let what = Elsewhere::Refused { patch: None, text };
+    said(&mut model, 100.0, EngineKind::Kpatch, what);
+    let comm = "worker".to_owned();
+    let what = Elsewhere::Holder { pid: 42, comm };
+    said(&mut model, 100.001, EngineKind::Kpatch, what);
+    let past = snapshot(&model, 101.0).last_transitions;
+    assert_eq!(
+        (past[0].engine, past[0].outcome, past[0].message.as_deref()),
+        (
+            Some(EngineKind::Kpatch),
+            Outcome::Refused,
+            Some("activeness safety check failed for tcp_sendmsg; in the way: worker (pid 42)")
+        )
+    );
+}
+
+#[test]
+fn what_a_file_and_the_log_tell_of_a_refusal_is_one_story() {
+    let busy = PatchView {
+        failure: Some("code_busy: a task was in it".to_owned()),
+        ..of(EngineKind::Ksplice, "k1", false, false)
+    };
+    let mut model = model(Some(0));
+    // Its transition is seen, and then given up.
+    let trying = of(EngineKind::Ksplice, "k1", true, true);
+    observe(&mut model, 100.0, &[trying]);
+    observe(&mut model, 101.0, std::slice::from_ref(&busy));
+    let patch = Some("k1".to_owned());
+    let text = "stack check: a task was in it".to_owned();
+    said(
+        &mut model,
+        101.5,
+        EngineKind::Ksplice,
+        Elsewhere::Refused { patch, text },
+    );
+    observe(&mut model, 102.0, &[busy]);
+    let past = snapshot(&model, 102.0).last_transitions;
+    let [past] = &past[..] else {
+        panic!("{past:?}")
+    };
+    assert_eq!(past.outcome, Outcome::Refused);
+    assert_eq!(
+        past.message.as_deref(),
+        Some("code_busy: a task was in it; stack check: a task was in it")
+    );
+}
+
+#[test]
+fn the_log_tells_when_it_began_and_how_often_it_was_tried() {
+    let mut model = model(Some(0));
+    observe(&mut model, 99.0, &[]);
+    let patch = "kgraft_fix".to_owned();
+    let direction = Direction::Patching;
+    said(
+        &mut model,
+        100.0,
+        EngineKind::Kgraft,
+        Elsewhere::Begun { patch, direction },
+    );
+    observe(&mut model, 100.1, &[kgraft(true, true)]);
+    said(&mut model, 102.0, EngineKind::Kgraft, Elsewhere::Tried);
+    said(&mut model, 104.0, EngineKind::Kgraft, Elsewhere::Tried);
+    let now = transition(&model, 105.0);
+    assert_eq!((now.age_seconds, now.tries), (Some(5.0), Some(2)));
+    said(&mut model, 106.0, EngineKind::Kgraft, Elsewhere::Forced);
+    observe(&mut model, 107.0, &[kgraft(true, false)]);
+    let past = snapshot(&model, 107.0).last_transitions;
+    assert_eq!(past[0].outcome, Outcome::Forced);
+}
+
+#[test]
+fn its_direction_is_what_the_system_says() {
+    let mut model = model(Some(0));
+    let back = PatchView {
+        told_direction: Some(Direction::Unpatching),
+        ..kgraft(true, true)
+    };
+    observe(&mut model, 100.0, &[back]);
+    assert_eq!(transition(&model, 101.0).direction, Direction::Unpatching);
 }

@@ -92,6 +92,7 @@ fn patch(enabled: bool, in_transition: bool) -> PatchView {
         engine: EngineKind::Livepatch,
         enabled,
         in_transition,
+        told_direction: None,
         failure: None,
         replace: None,
         stack_order: None,
@@ -105,6 +106,7 @@ fn observe(model: &mut Model, seconds: f64, patches: &[PatchView]) {
         SystemView {
             read_at: now.boot,
             patches: patches.to_vec(),
+            notes: Vec::new(),
         },
         &now,
     );
@@ -122,7 +124,7 @@ fn sample(model: &mut Model, seconds: f64, direction: Direction, left: std::ops:
     let sample = TaskSample {
         at: now.boot,
         direction,
-        total: 100,
+        total: Some(100),
         remaining: remaining.collect(),
         switched: None,
     };

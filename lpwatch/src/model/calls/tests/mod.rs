@@ -110,6 +110,7 @@ impl Host {
             engine: EngineKind::Livepatch,
             enabled: seen.enabled,
             in_transition: seen.in_transition,
+            told_direction: None,
             failure: None,
             replace: None,
             stack_order: seen.order,
@@ -126,6 +127,7 @@ impl Host {
         self.ledger.observe(&SystemView {
             read_at: moment(self.now).boot,
             patches: patches.collect(),
+            notes: Vec::new(),
         });
         self
     }

@@ -1,0 +1,94 @@
+//! The systems beside livepatch: which tasks they have left, and what they say
+//! in the kernel log.
+
+use crate::{
+    engine,
+    kernel::{
+        Roots,
+        host::Clocks,
+        kmsg::{ForeignKind, ForeignLine, ForeignSystem, Function},
+    },
+    model::{Direction, EngineKind, EventKind, Model, TaskSample, event::Elsewhere},
+};
+
+use super::observer::now;
+
+/// Looks at the tasks left by each such system that is in transition; gives what
+/// could not be read, a sentence each.
+pub(super) fn look(model: &mut Model, roots: &Roots) -> Vec<String> {
+    let moving: Vec<(EngineKind, Direction)> = model
+        .others()
+        .filter_map(|(engine, direction)| Some((engine, direction?)))
+        .collect();
+    let mut notes = Vec::new();
+    for (engine, direction) in moving {
+        let at = Clocks::now().boot;
+        let left = match engine::of(engine).tasks_left(roots) {
+            Ok(Some(left)) => left,
+            Ok(None) => continue,
+            Err(error) => {
+                let name = engine.name();
+                notes.push(format!(
+                    "Which tasks {name} has left is not known: {error}."
+                ));
+                continue;
+            }
+        };
+        notes.extend(left.notes);
+        let remaining = left.tasks.into_iter().map(|left| {
+            let mut task = left.task;
+            task.evidence.named = left.functions;
+            task
+        });
+        let sample = TaskSample {
+            at,
+            direction,
+            total: left.total,
+            remaining: remaining.collect(),
+            switched: None,
+        };
+        model.sample_other(engine, sample, &now());
+    }
+    notes
+}
+
+/// A line of such a system as an event.
+pub(super) fn event(line: ForeignLine) -> EventKind {
+    let ForeignLine { system, kind } = line;
+    let what = match kind {
+        ForeignKind::Begun { patch, patching } => Elsewhere::Begun {
+            patch,
+            direction: Direction::of_enabled(patching),
+        },
+        ForeignKind::Applied { patch: _ }
+        | ForeignKind::Reversed { patch: _ }
+        | ForeignKind::Succeeded => Elsewhere::Changed,
+        ForeignKind::StillInProgress { every_seconds: _ } => Elsewhere::Tried,
+        ForeignKind::Forced => Elsewhere::Forced,
+        ForeignKind::FunctionBusy { function } => Elsewhere::Refused {
+            patch: None,
+            text: busy(&function),
+        },
+        ForeignKind::Holder { pid, comm } => Elsewhere::Holder { pid, comm },
+        ForeignKind::Aborted { patch, reason } => Elsewhere::Refused {
+            patch,
+            text: reason,
+        },
+        ForeignKind::Complaint { text } => Elsewhere::Refused { patch: None, text },
+    };
+    let engine = match system {
+        ForeignSystem::Kpatch => EngineKind::Kpatch,
+        ForeignSystem::Kgraft => EngineKind::Kgraft,
+        ForeignSystem::Ksplice => EngineKind::Ksplice,
+    };
+    EventKind::Elsewhere { engine, what }
+}
+
+fn busy(function: &Function) -> String {
+    match function {
+        Function::Name(name) => format!("activeness safety check failed for {name}"),
+        Function::Address(address) => {
+            format!("activeness safety check failed for the function at {address:#x}")
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! What the systems beside livepatch say in the kernel log. It adds words and
+//! moments to what their readings show; it never stands alone.
+
+use std::time::Duration;
+
+use crate::model::{
+    Direction, EngineKind, Moment, Outcome, event::Elsewhere, snapshot::PastTransition,
+};
+
+use super::{Model, course::Course, refusal};
+
+/// Lines and readings of one refusal come within this.
+const ONE_STORY: Duration = Duration::from_secs(10);
+
+impl Model {
+    /// Takes in a line of such a system.
+    pub(super) fn elsewhere(&mut self, engine: EngineKind, what: Elsewhere, at: Moment) {
+        let course = self
+            .others
+            .entry(engine)
+            .or_insert_with(|| Course::new(engine));
+        match what {
+            Elsewhere::Begun { patch, direction } => {
+                let before = course.begin(patch, direction, at, self.switched);
+                self.remember_ended(before, at);
+            }
+            Elsewhere::Tried => {
+                if let Some(running) = course.running_mut() {
+                    running.tries = Some(running.tries.unwrap_or(0).saturating_add(1));
+                }
+            }
+            Elsewhere::Forced => {
+                if let Some(running) = course.running_mut() {
+                    running.turns.forced = true;
+                }
+            }
+            Elsewhere::Refused { patch, text } => self.refused_elsewhere(engine, patch, text, at),
+            Elsewhere::Holder { pid, comm } => {
+                if let Some(last) = self.last_refusal(engine, None, at) {
+                    let text = last.message.take().unwrap_or_default();
+                    last.message = Some(format!("{text}; in the way: {comm} (pid {pid})"));
+                }
+            }
+            // The reading that follows shows it.
+            Elsewhere::Changed => {}
+        }
+    }
+
+    fn refused_elsewhere(
+        &mut self,
+        engine: EngineKind,
+        patch: Option<String>,
+        text: String,
+        at: Moment,
+    ) {
+        if let Some(last) = self.last_refusal(engine, patch.as_deref(), at) {
+            let told = last.message.get_or_insert_default();
+            if !told.contains(&text) {
+                *told = format!("{told}; {text}");
+            }
+            return;
+        }
+        let mut past = refusal(patch, at, Some(text));
+        past.engine = Some(engine);
+        past.direction = Some(Direction::Patching);
+        self.remember(past);
+    }
+
+    /// Takes in what readings show to have ended; a refusal that the log told of
+    /// is one story with it.
+    pub(super) fn remember_elsewhere(&mut self, past: PastTransition, at: Moment) {
+        let refused = past.outcome == Outcome::Refused;
+        if let (true, Some(engine)) = (refused, past.engine)
+            && let Some(last) = self.last_refusal(engine, past.patch.as_deref(), at)
+        {
+            last.patch = past.patch;
+            let told = last.message.take();
+            last.message = [past.message, told]
+                .into_iter()
+                .flatten()
+                .reduce(|why, told| {
+                    if why.contains(&told) {
+                        why
+                    } else {
+                        format!("{why}; {told}")
+                    }
+                });
+            return;
+        }
+        self.remember(past);
+    }
+
+    /// The last transition, if this engine refused it just now: of this patch,
+    /// where both are known.
+    fn last_refusal(
+        &mut self,
+        engine: EngineKind,
+        patch: Option<&str>,
+        at: Moment,
+    ) -> Option<&mut PastTransition> {
+        let last = self.past.front_mut()?;
+        let told = last.patch.as_deref();
+        let same_patch = patch.is_none() || told.is_none() || patch == told;
+        let ago = at.wall.duration_since(last.ended_at).unsigned_abs();
+        let is_one = last.engine == Some(engine)
+            && last.outcome == Outcome::Refused
+            && same_patch
+            && ago < ONE_STORY;
+        is_one.then_some(last)
+    }
+}
