@@ -44,7 +44,8 @@ impl Engine for KernelCare {
             active,
             effective_version,
             cves,
-            patch_method,
+            // How it is configured says nothing of what it has done.
+            patch_method: _,
             auto_update: _,
             notes,
         } = care;
@@ -69,10 +70,7 @@ impl Engine for KernelCare {
                 stack_order: None,
                 objects: Vec::new(),
             };
-            view.patches.push(LoadedPatch {
-                state: patch_method,
-                ..LoadedPatch::of(patch, enabled)
-            });
+            view.patches.push(LoadedPatch::of(patch, enabled));
         }
         view.effective_kernel = effective_version;
         view.cves = cves;

@@ -130,8 +130,11 @@ fn examine(
     let module = match read {
         Some(Ok(module)) => Some(module),
         Some(Err(error)) => {
+            // The error names the file; what was wrong with it is its cause.
+            let cause = std::error::Error::source(&error)
+                .map_or_else(|| error.to_string(), ToString::to_string);
             reader.note(format!(
-                "Of {} only the name is known: {error}.",
+                "Of {} only the name is known: {cause}.",
                 file.display()
             ));
             None
@@ -206,7 +209,12 @@ mod tests {
         host.write("var/lib/kpatch/5.14.0-1.el9/other-name.ko", file);
         let expected = [("lp_calls".to_owned(), InstalledState::WrongKernel)];
         assert_eq!(standings(&host), expected);
-        host.write("sys/module/lp_calls/srcversion", "ANOTHER\n");
+        let mut note: Vec<u8> = [4_u32, 4, 3]
+            .iter()
+            .flat_map(|word| word.to_ne_bytes())
+            .collect();
+        note.extend(b"GNU\0\x01\x02\x03\x04");
+        host.write("sys/module/lp_calls/notes/.note.gnu.build-id", note);
         let expected = [("lp_calls".to_owned(), InstalledState::OtherBuildLoaded)];
         assert_eq!(standings(&host), expected);
     }

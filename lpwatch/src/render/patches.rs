@@ -7,7 +7,7 @@ use super::page::{Page, Paint, Span, painted, plain};
 use super::style::Style;
 use super::words;
 use crate::model::inventory::{
-    DiskState, Inventory, InventoryFunction, InventoryPatch, NotLoaded, Standing,
+    DiskState, Inventory, InventoryFunction, InventoryPatch, NotLoaded, Standing, Vendor,
 };
 use crate::model::{Direction, EngineKind};
 
@@ -50,7 +50,12 @@ fn patch(page: &mut Page<'_>, patch: &InventoryPatch, inventory: &Inventory) {
         (Standing::NotKnown, _) => ("loaded; whether it is in force is not known", Paint::Yellow),
     };
     let mut details = vec![engine(patch.engine).to_owned()];
-    details.extend(patch.vendor.map(|vendor| vendor.name().to_owned()));
+    let vendor = patch.vendor.map(Vendor::name);
+    details.extend(
+        vendor
+            .filter(|vendor| *vendor != engine(patch.engine))
+            .map(str::to_owned),
+    );
     if patch.replace == Some(true) {
         details.push("replaces all before it".to_owned());
     }
