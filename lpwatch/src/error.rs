@@ -4,7 +4,7 @@ use std::{io, path::PathBuf};
 
 use thiserror::Error;
 
-use crate::{exit::Exit, kernel::ReadError};
+use crate::{exit::Exit, fleet::prometheus, kernel::ReadError};
 
 /// What can go wrong.
 #[derive(Debug, Error)]
@@ -27,6 +27,13 @@ pub enum Error {
     },
     #[error("the daemon at {} does not answer as it should: {reason}", .socket.display())]
     Daemon { socket: PathBuf, reason: String },
+    #[error(transparent)]
+    Fleet(#[from] prometheus::Error),
+    #[error(
+        "Prometheus at {url} knows of no host for {{{hosts}}}: is lpwatch scraped under another \
+         job (--job), or does --selector leave none?"
+    )]
+    NoHosts { url: String, hosts: String },
     #[error("cannot {action}: {source}")]
     Io {
         action: &'static str,
@@ -44,7 +51,9 @@ impl Error {
             Self::File { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 Exit::NoPermission
             }
+            Self::Fleet(error) => error.exit(),
             Self::Read(_)
+            | Self::NoHosts { .. }
             | Self::NoSuchPatch { .. }
             | Self::DaemonRuns { .. }
             | Self::NotASocket { .. }
