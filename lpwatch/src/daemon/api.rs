@@ -40,7 +40,8 @@ async fn status(State(followed): State<Followed>) -> Json<Snapshot> {
 /// The last snapshot, not a new one: a scrape never walks the tasks.
 async fn metrics(State(followed): State<Followed>) -> Response {
     let snapshot = followed.snapshots.borrow().clone();
-    match metrics::render(&snapshot) {
+    let rendered = metrics::render(&snapshot, &followed.totals.borrow());
+    match rendered {
         Ok(text) => ([(CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response(),
         Err(error) => {
             tracing::error!(%error, "no metrics");

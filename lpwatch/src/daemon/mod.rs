@@ -13,7 +13,7 @@ mod folder_watch;
 pub mod follow;
 mod instance;
 mod log_source;
-mod metrics;
+pub mod metrics;
 pub mod observer;
 mod serve;
 mod task_source;
