@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{Direction, Outcome};
 
-use super::{prometheus::Sample, queries::Fact};
+use super::{hosts::Silence, prometheus::Sample, queries::Fact};
 
 /// All that is known of the hosts.
 #[derive(Clone, Debug, Default)]
@@ -21,13 +21,11 @@ pub struct Facts {
 pub(super) struct Seen {
     /// Whether it could be scraped.
     pub up: Option<bool>,
-    pub gone: bool,
     /// lpwatch answered there.
     pub answers: bool,
     pub kernel: Option<String>,
-    pub blind: bool,
-    /// It gives something that lpwatch does not write.
-    pub broken: bool,
+    /// What else makes that nothing is known of it.
+    pub silences: BTreeSet<Silence>,
     pub patches: BTreeMap<String, OnHost>,
 }
 
@@ -86,7 +84,7 @@ impl Facts {
     /// A host that was known and of which Prometheus now knows nothing.
     pub fn note_gone(&mut self, host: &str) {
         let seen = self.hosts.entry(host.to_owned()).or_default();
-        seen.gone = true;
+        seen.silences.insert(Silence::Gone);
     }
 
     /// Every patch that any host speaks of.
@@ -113,7 +111,10 @@ impl Facts {
                 self.twice.len()
             ));
         }
-        let mut broken = self.hosts.iter().filter(|(_, seen)| seen.broken);
+        let mut broken = self
+            .hosts
+            .iter()
+            .filter(|(_, seen)| seen.silences.contains(&Silence::Broken));
         if let Some((host, _)) = broken.next() {
             notes.push(format!(
                 "{} hosts give values that are no numbers lpwatch writes, such as {host}; they \
@@ -129,17 +130,17 @@ impl Seen {
     fn take(&mut self, fact: Fact, sample: &Sample) {
         let value = sample.value;
         if !value.is_finite() {
-            self.broken = true;
+            self.silences.insert(Silence::Broken);
             return;
         }
         match fact {
             Fact::Up => self.up = Some(value > 0.0),
-            Fact::Gone => self.gone = true,
+            Fact::Gone => drop(self.silences.insert(Silence::Gone)),
             Fact::Kernel => {
                 self.answers = true;
                 self.kernel = sample.label("kernel").map(str::to_owned);
             }
-            Fact::Blind => self.blind = true,
+            Fact::Blind => drop(self.silences.insert(Silence::Blind)),
             Fact::Twice => (),
             Fact::Enabled
             | Fact::InProgress
@@ -160,7 +161,7 @@ impl Seen {
                 if let Some(on_host) = self.patches.get_mut(patch)
                     && on_host.take(fact, sample).is_none()
                 {
-                    self.broken = true;
+                    self.silences.insert(Silence::Broken);
                 }
             }
         }

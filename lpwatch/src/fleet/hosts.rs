@@ -158,15 +158,15 @@ fn host(name: &str, seen: &Seen, standing: Option<Standing<'_>>) -> Host {
 }
 
 fn silence(seen: &Seen) -> Option<Silence> {
-    match seen {
-        Seen {
-            up: Some(false), ..
-        } => Some(Silence::Down),
-        Seen { broken: true, .. } => Some(Silence::Broken),
-        Seen { gone: true, .. } => Some(Silence::Gone),
-        Seen { answers: false, .. } => Some(Silence::NoMetrics),
-        Seen { blind: true, .. } => Some(Silence::Blind),
-        _ => None,
+    let is = |silence: &Silence| seen.silences.contains(silence);
+    if seen.up == Some(false) {
+        Some(Silence::Down)
+    } else if is(&Silence::Gone) || is(&Silence::Broken) {
+        seen.silences.first().copied()
+    } else if !seen.answers {
+        Some(Silence::NoMetrics)
+    } else {
+        seen.silences.first().copied()
     }
 }
 

@@ -50,7 +50,7 @@ mod tests {
         let (mut memory, minute) = (Memory::default(), Duration::from_mins(1));
         memory.mend(&mut facts(&["a", "b"]), Duration::ZERO, minute);
         let mut later = facts(&["a"]);
-        memory.mend(&mut later, Duration::from_secs(60), minute);
+        memory.mend(&mut later, minute, minute);
         assert_eq!(later.names().collect::<Vec<_>>(), ["a", "b"]);
         let mut later = facts(&["a"]);
         memory.mend(&mut later, Duration::from_secs(61), minute);

@@ -113,7 +113,7 @@ impl Rollout {
             of_state.cloned().collect::<Vec<_>>()
         };
         let mut stalled = in_state(HostState::Stalled);
-        stalled.sort_by(|a, b| longest_first(a, b));
+        stalled.sort_by(longest_first);
         Self {
             patch: patch.to_owned(),
             hosts: hosts.len(),

@@ -142,11 +142,14 @@ mod tests {
     use super::*;
     use crate::fleet::{hosts::HostState, rollout::tests::fleet};
 
+    /// How many hosts are in each state.
+    type Counts<'a> = &'a [(HostState, usize)];
+
     fn percent(text: &str) -> Percent {
         text.parse().unwrap()
     }
 
-    fn judge(text: &str, counts: &[(HostState, usize)]) -> Option<End> {
+    fn judge(text: &str, counts: Counts<'_>) -> Option<End> {
         Wait::new(percent(text), None).judge(Duration::ZERO, &fleet(counts))
     }
 
@@ -172,7 +175,7 @@ mod tests {
     #[test]
     fn it_ends_when_it_is_reached_or_cannot_be() {
         use HostState::{Failed, InTransition, NotReporting, OnNewCode, Stalled};
-        let cases: [(&[(HostState, usize)], Option<End>); 9] = [
+        let cases: [(Counts<'_>, Option<End>); 9] = [
             (&[], None),
             (&[(OnNewCode, 9), (InTransition, 1)], Some(End::Reached)),
             (&[(OnNewCode, 9), (Failed, 1)], Some(End::Reached)),
@@ -196,7 +199,7 @@ mod tests {
     #[test]
     fn a_standstill_ends_it_only_where_that_was_asked_for() {
         let hosts = fleet(&[(HostState::OnNewCode, 1), (HostState::InTransition, 9)]);
-        let mut wait = Wait::new(percent("100"), Some(Duration::from_secs(60)));
+        let mut wait = Wait::new(percent("100"), Some(Duration::from_mins(1)));
         let mut at = |seconds, hosts: &[Host]| wait.judge(Duration::from_secs(seconds), hosts);
         assert_eq!(at(0, &hosts), None);
         assert_eq!(at(59, &hosts), None);
@@ -213,7 +216,7 @@ mod tests {
     #[test]
     fn what_was_not_seen_is_no_standstill() {
         let hosts = fleet(&[(HostState::InTransition, 9)]);
-        let mut wait = Wait::new(percent("100"), Some(Duration::from_secs(60)));
+        let mut wait = Wait::new(percent("100"), Some(Duration::from_mins(1)));
         assert_eq!(wait.judge(Duration::ZERO, &hosts), None);
         wait.was_blind();
         assert_eq!(wait.judge(Duration::from_secs(100), &hosts), None);

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use crate::{
     commands::args::duration,
     fleet::{
-        prometheus::{BaseUrl, Login, Options, Tls},
+        prometheus::{BaseUrl, Error, Login, Options, Tls},
         queries::Scope,
         selector::{PatchPattern, Selector},
     },
@@ -17,8 +17,14 @@ use crate::{
 pub struct PrometheusArgs {
     /// The URL of Prometheus, or of what has its HTTP API (Thanos, Mimir,
     /// VictoriaMetrics), with its prefix if it has one.
-    #[arg(long = "prometheus", env = "LPWATCH_PROMETHEUS", value_name = "URL")]
-    url: BaseUrl,
+    // Read as text: a URL with a password in it must not be shown by clap.
+    #[arg(
+        long = "prometheus",
+        env = "LPWATCH_PROMETHEUS",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    url: String,
 
     /// Log in by HTTP basic authentication as this user.
     #[arg(
@@ -42,7 +48,7 @@ pub struct PrometheusArgs {
     bearer_token_file: Option<PathBuf>,
 
     /// Trust only the certificates in this file (PEM). Default: those this
-    /// system trusts; SSL_CERT_FILE is honoured.
+    /// system trusts; `SSL_CERT_FILE` is honoured.
     #[arg(long = "prometheus.ca-file", value_name = "FILE")]
     ca_file: Option<PathBuf>,
 
@@ -80,7 +86,7 @@ pub struct PrometheusArgs {
     )]
     max_answer: u16,
 
-    /// Only hosts that these labels choose, in PromQL: {dc="x",role!~"db.*"}.
+    /// Only hosts that these labels choose, in PromQL: `{dc="x",role!~"db.*"}`.
     #[arg(
         long,
         value_name = "SELECTOR",
@@ -109,7 +115,7 @@ pub struct PrometheusArgs {
 }
 
 impl PrometheusArgs {
-    pub fn options(&self) -> Options {
+    pub fn options(&self) -> Result<Options, Error> {
         let login = match (&self.user, &self.password_file, &self.bearer_token_file) {
             (Some(name), Some(password), _) => Login::User {
                 name: name.clone(),
@@ -118,8 +124,9 @@ impl PrometheusArgs {
             (_, _, Some(token)) => Login::Token(token.clone()),
             _ => Login::Nobody,
         };
-        Options {
-            url: self.url.clone(),
+        let url: BaseUrl = self.url.parse().map_err(Error::Url)?;
+        Ok(Options {
+            url,
             login,
             tls: Tls {
                 ca: self.ca_file.clone(),
@@ -127,7 +134,7 @@ impl PrometheusArgs {
             },
             timeout: self.timeout,
             largest: usize::from(self.max_answer) << 20,
-        }
+        })
     }
 
     pub fn scope(&self, patch: Option<&PatchPattern>) -> Scope {

@@ -46,7 +46,7 @@ impl Source {
         patch: Option<&PatchPattern>,
         facts: &'static [Fact],
     ) -> Result<Self, Error> {
-        let prometheus = Prometheus::new(args.options())?;
+        let prometheus = Prometheus::new(args.options()?)?;
         if prometheus.tells_secrets() {
             eprintln!(
                 "lpwatch: warning: the password or token goes to {} unencrypted; use https",

@@ -42,12 +42,15 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     let mut source = Source::new(&args.prometheus, args.patch.as_ref(), &Fact::ALL)?;
     let look = source.look().await?;
     let mut exit = show(&output, &source, args, look)?;
-    while args.watch {
+    if !args.watch {
+        return Ok(exit);
+    }
+    loop {
         tokio::select! {
             () = tokio::time::sleep(args.interval.interval) => (),
             interrupted = tokio::signal::ctrl_c() => {
                 interrupted?;
-                break;
+                return Ok(exit);
             }
         }
         if let Some(look) = source.next_look().await? {
@@ -55,7 +58,6 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
             exit = show(&output, &source, args, look)?;
         }
     }
-    Ok(exit)
 }
 
 fn show(output: &Output, source: &Source, args: &Args, look: Look) -> anyhow::Result<Exit> {

@@ -3,6 +3,9 @@
 use super::*;
 use crate::fleet::{prometheus::Sample, queries::Fact};
 
+/// A fact, the labels of a sample of it, and its value.
+type Given<'a> = (Fact, &'a str, f64);
+
 /// A sample: `host key=value …`.
 fn sample(labels: &str, value: f64) -> Sample {
     let labels = labels.split(' ').map(|label| {
@@ -15,7 +18,7 @@ fn sample(labels: &str, value: f64) -> Sample {
     }
 }
 
-fn facts(samples: &[(Fact, &str, f64)]) -> Facts {
+fn facts(samples: &[Given<'_>]) -> Facts {
     let mut facts = Facts::default();
     for (fact, labels, value) in samples {
         facts.take(*fact, &[sample(labels, *value)], "instance");
@@ -24,7 +27,7 @@ fn facts(samples: &[(Fact, &str, f64)]) -> Facts {
 }
 
 /// A host `a` that reports, with these facts.
-fn of_a(samples: &[(Fact, &str, f64)]) -> Host {
+fn of_a(samples: &[Given<'_>]) -> Host {
     let reports = [(Fact::Up, "a", 1.0), (Fact::Kernel, "a kernel=6.1", 1.0)];
     let all: Vec<_> = reports.into_iter().chain(samples.iter().copied()).collect();
     let mut hosts = hosts(&facts(&all), |_| true);
@@ -32,9 +35,9 @@ fn of_a(samples: &[(Fact, &str, f64)]) -> Host {
     hosts.remove(0)
 }
 
-const ENABLED: (Fact, &str, f64) = (Fact::Enabled, "a patch=p", 1.0);
-const MOVING: (Fact, &str, f64) = (Fact::InProgress, "a patch=p direction=patching", 1.0);
-const STALLED: (Fact, &str, f64) = (Fact::Stalled, "a patch=p", 1.0);
+const ENABLED: Given<'_> = (Fact::Enabled, "a patch=p", 1.0);
+const MOVING: Given<'_> = (Fact::InProgress, "a patch=p direction=patching", 1.0);
+const STALLED: Given<'_> = (Fact::Stalled, "a patch=p", 1.0);
 
 #[test]
 fn each_state_has_its_signs() {
@@ -79,7 +82,7 @@ fn silence_is_never_fine() {
     let kernel = (Fact::Kernel, "a kernel=6.1", 1.0);
     let up = (Fact::Up, "a", 1.0);
     let nan = (Fact::Enabled, "a patch=q", f64::NAN);
-    let cases: [(&[(Fact, &str, f64)], Option<Silence>); 9] = [
+    let cases: [(&[Given<'_>], Option<Silence>); 9] = [
         (&[up, kernel], None),
         // Federated: no `up`, but its metrics are there.
         (&[kernel], None),

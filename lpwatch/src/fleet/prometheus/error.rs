@@ -7,6 +7,8 @@ use crate::exit::Exit;
 /// Why Prometheus gave no answer. None of these holds a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    #[error("the URL of Prometheus (--prometheus, LPWATCH_PROMETHEUS) is wrong: {0}")]
+    Url(String),
     #[error("cannot reach Prometheus at {url}: {reason}")]
     Unreachable { url: String, reason: String },
     #[error(
@@ -95,6 +97,7 @@ impl Error {
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
+            Self::Url(_) => Exit::Usage,
             Self::Refused { .. } => Exit::NoPermission,
             Self::File { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 Exit::NoPermission
@@ -119,7 +122,8 @@ impl Error {
         match self {
             Self::Unreachable { .. } | Self::TooSlow { .. } | Self::WrongAnswer { .. } => true,
             Self::Status(refusal) => matches!(refusal.status, 408 | 429 | 500..),
-            Self::Refused { .. }
+            Self::Url(_)
+            | Self::Refused { .. }
             | Self::Redirected { .. }
             | Self::TooLarge { .. }
             | Self::File { .. }

@@ -41,7 +41,7 @@ pub struct Options {
     pub largest: usize,
 }
 
-/// A Prometheus, or what answers like one: Thanos, Mimir, `VictoriaMetrics`.
+/// A Prometheus, or what answers like one: Thanos, Mimir, VictoriaMetrics.
 pub struct Prometheus {
     url: BaseUrl,
     client: Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,

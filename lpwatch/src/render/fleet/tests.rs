@@ -37,7 +37,7 @@ fn troubled() -> Rollout {
     for (nth, host) in hosts.iter_mut().enumerate() {
         match host.state {
             HostState::OnNewCode => {
-                host.duration_seconds = Some(if nth % 9 == 0 { 12.0 } else { 1.5 })
+                host.duration_seconds = Some(if nth % 9 == 0 { 12.0 } else { 1.5 });
             }
             HostState::Stalled => {
                 host.tasks_remaining = Some(1);
