@@ -3,7 +3,7 @@
 //! `GET /api/v1/status` gives the snapshot made now; `GET /api/v1/stream` gives
 //! each new one as a server-sent event. `POST /api/v1/checks` takes what
 //! `lpwatch check` found of a patch, to be shown beside it. `GET /metrics` is for
-//! Prometheus.
+//! Prometheus, `GET /` the page for people.
 
 use std::convert::Infallible;
 
@@ -22,7 +22,7 @@ use tokio_stream::wrappers::WatchStream;
 
 use crate::model::{Snapshot, check::CheckReport};
 
-use super::{follow::Followed, metrics};
+use super::{follow::Followed, metrics, page};
 
 pub(super) fn router(followed: Followed) -> Router {
     Router::new()
@@ -30,6 +30,7 @@ pub(super) fn router(followed: Followed) -> Router {
         .route("/api/v1/stream", get(stream))
         .route("/metrics", get(metrics))
         .route("/api/v1/checks", post(note_check))
+        .merge(page::router())
         .with_state(followed)
 }
 

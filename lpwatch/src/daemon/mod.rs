@@ -15,6 +15,7 @@ mod instance;
 mod log_source;
 mod metrics;
 pub mod observer;
+mod page;
 mod serve;
 mod task_source;
 pub mod watch_list;
