@@ -69,9 +69,10 @@ export async function drawn(page) {
 /** What axe has against the page as it stands, a line each. */
 export async function violations(page) {
   await page.evaluate(AXE);
-  const { violations: found } = await page.evaluate(
+  const { violations: found, passes } = await page.evaluate(
     (values) => globalThis.axe.run(document, { runOnly: { type: 'tag', values }, resultTypes: ['violations'] }),
     RULES,
   );
+  if (passes.length < 15) throw new Error(`axe applied only ${passes.length} rules`);
   return found.flatMap(({ id, help, nodes }) => nodes.map((node) => `${id}: ${help}: ${node.html.slice(0, 160)} ${node.failureSummary.replaceAll('\n', ' ').slice(0, 200)}`));
 }

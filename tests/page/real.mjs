@@ -10,10 +10,10 @@ const SIGNS = {
 };
 
 /** Waits for the page to say so; the exit code. */
-export async function against(browser, { url, expect, screenshot, timeout }) {
+export async function against(browser, { url, expect, screenshot, timeout }, say = console.log) {
   const sign = SIGNS[expect];
   if (!sign) {
-    console.log(`FAIL  --expect is one of ${Object.keys(SIGNS).join(', ')}, not ${expect}`);
+    say(`FAIL  --expect is one of ${Object.keys(SIGNS).join(', ')}, not ${expect}`);
     return 2;
   }
   const { page, faults, close } = await open(browser, url);
@@ -29,10 +29,10 @@ export async function against(browser, { url, expect, screenshot, timeout }) {
   if (screenshot) await page.screenshot({ path: screenshot, fullPage: true });
   problems.push(...faults, ...(await violations(page)));
   await close();
-  console.log([words, ...lines].join('\n      '));
-  for (const problem of problems) console.log(`FAIL  ${problem}`);
+  say([words, ...lines].join('\n      '));
+  for (const problem of problems) say(`FAIL  ${problem}`);
   if (problems.length === 0) {
-    console.log(`ok    the page of ${url} says ${expect}; no error, no other host, nothing from axe`);
+    say(`ok    the page of ${url} says ${expect}; no error, no other host, nothing from axe`);
   }
   return problems.length === 0 ? 0 : 1;
 }

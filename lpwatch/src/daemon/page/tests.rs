@@ -35,7 +35,11 @@ fn the_page_is_small_and_whole() {
     for (path, _, text) in FILES.iter().filter(|(_, kind, _)| *kind == JS) {
         for import in text.lines().filter_map(|line| line.split_once(" from '.")) {
             let name = import.1.trim_end_matches("';");
-            let folder = if name.starts_with("/parts") { "" } else { "/parts" };
+            let folder = if name.starts_with("/parts") {
+                ""
+            } else {
+                "/parts"
+            };
             assert!(is_served(&format!("{folder}{name}")), "{path}: {name}");
         }
     }
@@ -52,7 +56,14 @@ fn no_other_host_is_asked_and_nothing_is_set_as_markup() {
         let text = text
             .replace("http://www.w3.org/2000/svg", "")
             .to_ascii_lowercase();
-        for never in ["http:", "https:", "innerhtml", "outerhtml", "document.write", "style="] {
+        for never in [
+            "http:",
+            "https:",
+            "innerhtml",
+            "outerhtml",
+            "document.write",
+            "style=",
+        ] {
             assert!(!text.contains(never), "{path}: {never}");
         }
     }
