@@ -49,7 +49,7 @@ pub enum Command {
         #[arg(long, value_name = "SERIES", default_value = "6.12")]
         kernel: Series,
     },
-    /// Run the unit tests, then the scenarios in real kernels
+    /// Run the unit tests, try the status page in a browser, run the scenarios in real kernels
     Test(TestArgs),
     /// Measure what lpwatch costs, and prove that it does no harm
     ///
@@ -122,13 +122,14 @@ pub struct VmArgs {
 #[command(after_help = "Examples:\n  \
     cargo xtask test                           everything\n  \
     cargo xtask test unit                      without kernels\n  \
+    cargo xtask test page                      the status page, in Chromium\n  \
     cargo xtask test vm --kernel 6.1           all scenarios in one kernel\n  \
     cargo xtask test stall                     scenarios with `stall` in their name\n  \
     cargo xtask test --only stall --verbose    one scenario, and all it says\n\n\
 The last line of the output counts: `N passed, N failed, N skipped`.\n\
 The guests' whole logs are in target/logs/test-*.")]
 pub struct TestArgs {
-    /// `unit`, `vm`, or parts of scenario names; nothing means everything
+    /// `unit`, `page`, `vm`, or parts of scenario names; nothing means everything
     #[arg(value_name = "FILTER")]
     pub filters: Vec<String>,
     /// Only in this kernel: 5.10, 6.1, 6.12 or 7 (repeatable)

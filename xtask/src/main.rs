@@ -10,6 +10,7 @@ mod interrupt;
 mod kernels;
 mod lock;
 mod modules;
+mod page;
 mod paths;
 mod process;
 mod setup;

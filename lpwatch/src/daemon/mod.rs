@@ -16,6 +16,7 @@ mod instance;
 mod log_source;
 pub mod metrics;
 pub mod observer;
+mod page;
 mod serve;
 mod task_source;
 pub mod watch_list;

@@ -63,6 +63,11 @@ pub fn for_build() -> Result<()> {
     Ok(())
 }
 
+/// What looking at the status page takes.
+pub fn for_pages() -> Result<()> {
+    packages::ensure(PAGES)
+}
+
 const GUESTS: &[Need] = &[
     Need {
         what: "QEMU, to boot kernels",
@@ -100,6 +105,24 @@ const MODULES: &[Need] = &[
         what: "unshare, to keep the chroots' mounts apart",
         package: "util-linux",
         is_there: || which("unshare").is_some(),
+    },
+];
+
+const PAGES: &[Need] = &[
+    Need {
+        what: "Chromium, to look at the status page",
+        package: "chromium",
+        is_there: || which("chromium").is_some(),
+    },
+    Need {
+        what: "Node.js, which drives it",
+        package: "nodejs",
+        is_there: || which("node").is_some(),
+    },
+    Need {
+        what: "npm, to get the driver and axe",
+        package: "npm",
+        is_there: || which("npm").is_some(),
     },
 ];
 

@@ -1,4 +1,5 @@
-//! `cargo xtask test`: the unit tests, then every scenario in every kernel.
+//! `cargo xtask test`: the unit tests, the status page in a browser, then every
+//! scenario in every kernel.
 
 mod boot;
 mod report;
@@ -15,7 +16,7 @@ use anyhow::{Result, bail};
 use crate::build::Scenarios;
 use crate::cli::TestArgs;
 use crate::kernels::{Cached, Series};
-use crate::{build, interrupt, modules, process, setup, ui};
+use crate::{build, interrupt, modules, page, process, setup, ui};
 use boot::{Common, Job};
 use report::{Report, Scenario, parse_list};
 use summary::{Fate, Summary};
@@ -29,6 +30,9 @@ pub fn run(args: &TestArgs) -> Result<ExitCode> {
     let mut summary = Summary::default();
     if plan.unit {
         summary.unit = Some(unit::run()?);
+    }
+    if plan.page && !interrupt::asked() {
+        summary.page = Some(page::run()?.into());
     }
     if plan.guests && !interrupt::asked() {
         summary.kernels = in_guests(args, &plan)?;
@@ -49,6 +53,7 @@ pub fn run(args: &TestArgs) -> Result<ExitCode> {
 #[derive(Debug, PartialEq, Eq)]
 struct Plan {
     unit: bool,
+    page: bool,
     guests: bool,
     /// Parts of scenario names; none stands for all.
     parts: Vec<String>,
@@ -60,13 +65,15 @@ impl Plan {
         let parts: Vec<String> = args
             .filters
             .iter()
-            .filter(|filter| !["unit", "vm"].contains(&filter.as_str()))
+            .filter(|filter| !["unit", "page", "vm"].contains(&filter.as_str()))
             .cloned()
             .collect();
         let named = !parts.is_empty() || !args.only.is_empty() || !args.kernel.is_empty();
+        let everything = args.filters.is_empty() && !named;
         Self {
-            unit: has("unit") || !(has("vm") || named),
-            guests: has("vm") || named || !has("unit"),
+            unit: has("unit") || everything,
+            page: has("page") || everything,
+            guests: has("vm") || named || everything,
             parts,
         }
     }
@@ -244,14 +251,15 @@ mod tests {
 
     #[test]
     fn filters_say_what_to_run() {
-        let all = |plan: &Plan| (plan.unit, plan.guests);
-        assert_eq!(all(&plan(&[])), (true, true));
-        assert_eq!(all(&plan(&["unit"])), (true, false));
-        assert_eq!(all(&plan(&["vm"])), (false, true));
-        assert_eq!(all(&plan(&["unit", "vm"])), (true, true));
-        assert_eq!(all(&plan(&["--kernel", "6.1"])), (false, true));
+        let all = |plan: &Plan| (plan.unit, plan.page, plan.guests);
+        assert_eq!(all(&plan(&[])), (true, true, true));
+        assert_eq!(all(&plan(&["unit"])), (true, false, false));
+        assert_eq!(all(&plan(&["page"])), (false, true, false));
+        assert_eq!(all(&plan(&["vm"])), (false, false, true));
+        assert_eq!(all(&plan(&["unit", "vm"])), (true, false, true));
+        assert_eq!(all(&plan(&["--kernel", "6.1"])), (false, false, true));
         let stall = plan(&["stall"]);
-        assert_eq!((all(&stall), stall.parts.len()), ((false, true), 1));
+        assert_eq!((all(&stall), stall.parts.len()), ((false, false, true), 1));
     }
 
     #[test]

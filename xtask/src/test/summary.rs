@@ -5,6 +5,7 @@ use std::ops::AddAssign;
 
 use super::report::{Outcome, Report};
 use crate::kernels::Series;
+use crate::page::Checked;
 
 /// A summary is read at a glance; the logs have the rest.
 const DETAIL_LINES: usize = 5;
@@ -14,6 +15,16 @@ pub struct Count {
     pub passed: usize,
     pub failed: usize,
     pub skipped: usize,
+}
+
+impl From<Checked> for Count {
+    fn from(Checked { passed, failed }: Checked) -> Self {
+        Self {
+            passed,
+            failed,
+            skipped: 0,
+        }
+    }
 }
 
 impl AddAssign for Count {
@@ -68,6 +79,8 @@ pub enum Fate {
 #[derive(Debug, Clone, Default)]
 pub struct Summary {
     pub unit: Option<Count>,
+    /// The status page in a browser.
+    pub page: Option<Count>,
     pub kernels: Vec<(Series, Fate)>,
 }
 
@@ -95,6 +108,9 @@ impl Summary {
     fn write(&self, text: &mut String) -> std::fmt::Result {
         if let Some(unit) = self.unit {
             writeln!(text, "unit tests: {}", unit.line())?;
+        }
+        if let Some(page) = self.page {
+            writeln!(text, "status page: {}", page.line())?;
         }
         for (series, fate) in &self.kernels {
             match fate {
@@ -133,6 +149,7 @@ impl Summary {
 
     fn total(&self) -> Count {
         let mut total = self.unit.unwrap_or_default();
+        total += self.page.unwrap_or_default();
         total += self.scenarios();
         total
     }
@@ -193,6 +210,11 @@ mod tests {
                 failed: 0,
                 skipped: 1,
             }),
+            page: Some(Count {
+                passed: 3,
+                failed: 0,
+                skipped: 0,
+            }),
             kernels: vec![
                 (Series::V6_1, tested(vec![report(Outcome::Passed, "")])),
                 (
@@ -208,7 +230,7 @@ mod tests {
             ],
         };
         let text = summary.text();
-        assert_eq!(text.lines().last(), Some("11 passed, 0 failed, 2 skipped"));
+        assert_eq!(text.lines().last(), Some("14 passed, 0 failed, 2 skipped"));
         assert!(text.contains("no such hook"), "a skip has its reason");
         assert!(text.contains("KERNELS NOT TESTED: 7"));
         assert!(summary.is_good(), "7 may be missing");
@@ -220,8 +242,8 @@ mod tests {
         let passed = (Series::V6_1, tested(vec![report(Outcome::Passed, "")]));
         let missing = (Series::V6_12, Fate::NotTested { why: "gone".into() });
         let of = |kernels| Summary {
-            unit: None,
             kernels,
+            ..Summary::default()
         };
         assert!(!of(vec![failed]).is_good());
         assert!(!of(vec![passed.clone(), missing]).is_good());
@@ -240,7 +262,8 @@ mod tests {
         assert!(
             !Summary {
                 unit,
-                kernels: vec![skipped]
+                kernels: vec![skipped],
+                ..Summary::default()
             }
             .is_good()
         );

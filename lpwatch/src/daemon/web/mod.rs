@@ -7,7 +7,6 @@ mod address;
 mod connection;
 mod guard;
 mod listen;
-mod page;
 mod router;
 
 use std::sync::Arc;

@@ -4,10 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    http::{
-        StatusCode, Uri,
-        header::{ALLOW, CONTENT_TYPE},
-    },
+    http::{StatusCode, Uri, header::ALLOW},
     middleware,
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -16,18 +13,13 @@ use axum::{
 use crate::daemon::{
     api::{self, Api, Door},
     follow::Followed,
+    page,
 };
 
-use super::{
-    guard::{self, Guard},
-    page::{Page, page},
-};
+use super::guard::{self, Guard};
 
-/// Paths that cannot be that of the metrics.
-const TAKEN: [&str; 11] = [
-    "/",
-    "/page.css",
-    "/page.js",
+/// Paths that cannot be that of the metrics, besides those of the page.
+const TAKEN: [&str; 8] = [
     "/-/healthy",
     "/-/ready",
     "/api/v1/status",
@@ -47,7 +39,7 @@ pub fn telemetry_path(path: &str) -> Result<String, String> {
     if !path.starts_with('/') || !path.chars().all(fits) {
         return Err("write it like /metrics: letters, digits and -_.~ after a /".to_owned());
     }
-    if TAKEN.contains(&path) {
+    if TAKEN.contains(&path) || page::has(path) {
         return Err(format!("{path} is something else already"));
     }
     Ok(path.to_owned())
@@ -60,18 +52,11 @@ pub(in crate::daemon) fn router(
     metrics: &str,
     guard: Arc<Guard>,
 ) -> Router {
-    let Page { html, css, js } = page(metrics);
     let check = match door {
         Door::Own => post(api::note_check),
         Door::Web => post(own_socket_only),
     };
-    Router::new()
-        .route("/", file("text/html; charset=utf-8", html))
-        .route("/page.css", file("text/css; charset=utf-8", css.to_owned()))
-        .route(
-            "/page.js",
-            file("text/javascript; charset=utf-8", js.to_owned()),
-        )
+    page::router()
         .route(metrics, get(api::metrics))
         .route("/-/healthy", get(api::healthy))
         .route("/-/ready", get(api::ready))
@@ -85,11 +70,6 @@ pub(in crate::daemon) fn router(
         .method_not_allowed_fallback(read_only)
         .layer(middleware::from_fn_with_state(guard, guard::guard))
         .with_state(Api::new(followed, door))
-}
-
-fn file(kind: &'static str, text: String) -> axum::routing::MethodRouter<Arc<Api>> {
-    let text = hyper::body::Bytes::from(text);
-    get(move || async move { ([(CONTENT_TYPE, kind)], text) })
 }
 
 /// An answer in plain words.

@@ -1,0 +1,122 @@
+// The status page: brings what the daemon says onto the page, and says how
+// fresh that is. It only reads.
+
+import * as calls from './parts/calls.js';
+import { attr, byId, lines, list, setText, show } from './parts/dom.js';
+import { patchRow } from './parts/patches.js';
+import { pastRow, pastTitles, sight } from './parts/rest.js';
+import { Link } from './parts/stream.js';
+import { section } from './parts/transition.js';
+import { doubt, judge } from './parts/verdict.js';
+import { age, clock, printable } from './parts/words.js';
+
+/** The version of the daemon's answers this page was made for. */
+const SCHEMA = 1;
+/** A short break, as when the daemon is started anew, makes no alarm. */
+const PATIENCE = 5;
+const PAST = 10;
+
+let snapshot = null;
+let verdict = null;
+let isDrawn = true;
+let trouble = null;
+
+const link = new Link(take, tell);
+
+function take(next) {
+	try {
+		verdict = judge(next);
+		snapshot = next;
+		trouble = next.schema_version === SCHEMA ? null : 'The daemon is another version than this page: reload it.';
+	} catch (error) {
+		trouble = `An answer of the daemon cannot be read: ${error.message}`;
+	}
+	tell();
+	// Only the last of several is drawn, and none while nobody looks.
+	if (isDrawn) requestAnimationFrame(draw);
+	isDrawn = false;
+}
+
+function draw() {
+	isDrawn = true;
+	if (snapshot === null) return;
+	for (const part of [drawTransitions, drawPatches, drawCalls, drawPast, drawSight]) {
+		try {
+			part(snapshot);
+		} catch (error) {
+			// One part that cannot be drawn does not take the others with it.
+			trouble = `A part of this page cannot be drawn: ${error.message}`;
+			console.error(error);
+		}
+	}
+	tell();
+}
+
+function drawTransitions({ patches }) {
+	const moving = patches.filter((patch) => patch.transition);
+	list(byId('transitions'), moving, ({ name }) => name, (patch) => section(patch));
+}
+
+function drawPatches({ patches }) {
+	show(byId('patches-none'), patches.length === 0);
+	setText(byId('patches-none'), 'No live patch is loaded.');
+	const urgency = ({ transition, enabled }) => (transition ? 0 : enabled ? 1 : 2);
+	list(byId('patches-list'), patches.toSorted((one, other) => urgency(one) - urgency(other)), ({ name }) => name, patchRow);
+}
+
+function drawCalls(now) {
+	const functions = calls.functionsOf(now);
+	show(byId('calls'), functions.length > 0);
+	calls.update({ tiles: byId('calls-list'), more: byId('calls-more'), none: byId('calls-none') }, functions);
+}
+
+function drawPast({ last_transitions: past, taken_at: now }) {
+	show(byId('past-table'), past.length > 0);
+	show(byId('past-none'), past.length === 0);
+	setText(byId('past-none'), 'None that lpwatch knows of.');
+	const day = now.slice(0, 10);
+	list(byId('past-rows'), past.slice(0, PAST), (one) => `${day} ${one.ended_at} ${one.patch} ${one.outcome}`, pastRow(now));
+}
+
+function drawSight(now) {
+	sight({ notes: byId('notes'), probes: byId('probes-list'), words: byId('sight-words') }, now);
+	setText(byId('taken'), `${now.host}, ${now.kernel}, as of ${clock(now.taken_at)} UTC`);
+}
+
+/** How the host stands, and how far that can be trusted. */
+function tell() {
+	const [state, words] = connection();
+	attr(byId('link'), 'data-state', state);
+	setText(byId('link-words'), words);
+	const isOld = link.isQuiet || (link.state !== 'live' && (link.silence ?? Infinity) > PATIENCE);
+	const why = snapshot === null && link.trouble === null
+		? 'Not known yet' : link.state === 'live' ? 'Not known: the daemon is silent' : 'Not known: the daemon does not answer';
+	const shown = snapshot === null || isOld ? doubt(verdict, why) : verdict;
+	const told = trouble === null ? shown.lines : [...shown.lines, trouble];
+	attr(byId('verdict'), 'data-level', shown.level);
+	attr(byId('verdict-mark'), 'd', shown.mark);
+	setText(byId('verdict-words'), shown.words);
+	lines(byId('verdict-lines'), told);
+	if (snapshot !== null) {
+		setText(byId('host'), snapshot.host);
+		setText(byId('kernel'), snapshot.kernel);
+	}
+	document.title = printable(`${shown.words} · ${snapshot?.host ?? 'lpwatch'}`);
+}
+
+function connection() {
+	const heard = link.silence === null ? 'never heard' : `last heard ${age(link.silence)} ago`;
+	if (link.state === 'live') return link.isQuiet ? ['quiet', `Silent, ${heard}`] : ['live', link.silence < 3 ? 'Live' : `Live, ${heard}`];
+	if (link.state === 'connecting') return ['connecting', link.silence === null ? 'Connecting' : `Connecting, ${heard}`];
+	const again = Math.max(0, Math.ceil((link.retryAt - Date.now()) / 1000));
+	return ['gone', `No answer (${link.trouble}), ${heard}; next try in ${age(again)}`];
+}
+
+setInterval(() => {
+	link.tick();
+	tell();
+}, 1000);
+document.addEventListener('visibilitychange', () => document.hidden || link.retry());
+addEventListener('resize', draw);
+byId('past-titles').append(pastTitles());
+link.run();

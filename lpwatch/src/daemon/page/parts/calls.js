@@ -1,0 +1,118 @@
+// Calls of old and new code: a small chart for each function, its totals, and
+// what was found, dangers first.
+
+import { attr, h, lines, list, prose, s, setText, show } from './dom.js';
+import { clock, count, rate, UNKNOWN } from './words.js';
+
+/** Functions that get a chart. */
+const SHOWN = 60;
+/** Names of functions that are not counted, for each reason. */
+const NAMES = 20;
+const SEVERITIES = { danger: ['DANGER', 'alarm'], warning: ['Warning', 'warn'], note: ['Note', 'quiet'] };
+const RANK = Object.keys(SEVERITIES);
+
+/** All functions of a snapshot, the worst first. */
+export function functionsOf({ patches, watched }) {
+	const all = [];
+	for (const patch of patches) {
+		for (const object of patch.objects) {
+			for (const fn of object.functions) all.push({ ...fn, patch, object: object.name, effect: effectOf(patch, object, fn) });
+		}
+	}
+	for (const fn of watched ?? []) all.push({ ...fn, patch: null, effect: ['watched, not patched', null] });
+	const rank = (fn) => {
+		const worst = fn.calls?.findings.map((finding) => RANK.indexOf(finding.severity)) ?? [];
+		return fn.effect[1] === 'alarm' ? -1 : Math.min(3, ...worst);
+	};
+	return all.map((fn) => [rank(fn), fn]).sort(([one], [other]) => one - other).map(([, fn]) => fn);
+}
+
+/** A tile for each function that is counted; of the others, the names by reason. */
+export function update({ tiles, more, none }, functions) {
+	const counted = functions.filter((fn) => fn.calls);
+	list(tiles, counted.slice(0, SHOWN), (fn) => `${fn.patch?.name ?? ''} ${fn.object} ${fn.name} ${fn.sympos}`, tile);
+	show(more, counted.length > SHOWN);
+	setText(more, `and ${count(counted.length - SHOWN)} functions more: lpwatch calls`);
+	const reasons = new Map();
+	for (const { calls, not_counted: why, name } of functions) {
+		if (!calls) reasons.set(why, [...(reasons.get(why) ?? []), name]);
+	}
+	lines(none, [...reasons].map(([why, names]) => {
+		const rest = names.length > NAMES ? ` and ${count(names.length - NAMES)} more` : '';
+		return `Not counted${why ? `, ${why}` : ''}: ${names.slice(0, NAMES).join(', ')}${rest}.`;
+	}));
+}
+
+/** Whether the new code runs, and how that is to be taken. */
+function effectOf({ enabled, transition }, object, { calls }) {
+	if (!enabled && !transition) return ['not on', null];
+	if (object.patched === false) {
+		return object.name === 'vmlinux' ? ['new code DOES NOT RUN', 'alarm'] : ['not known: its module is not loaded', null];
+	}
+	if (!calls) return ['not known', null];
+	if (calls.effective === true) return ['new code runs', 'well'];
+	const isOff = calls.findings.some((finding) => finding.kind === 'ftrace_disabled');
+	if (calls.effective === false || isOff) return ['new code DOES NOT RUN', 'alarm'];
+	if (calls.not_entered) return [`not known whether new code runs: ${calls.not_entered}`, null];
+	return ['not known whether new code runs', null];
+}
+
+function tile({ name, object, sympos, patch }) {
+	const effect = h('p', { class: 'effect' });
+	const chart = s('svg', { class: 'bars', role: 'img', viewBox: '0 0 300 76' });
+	const totals = h('p', { class: 'totals' });
+	const findings = h('ul', { class: 'findings' });
+	const of = [patch ? patch.name : 'no patch', object === 'vmlinux' ? null : object].filter(Boolean).join(' · ');
+	const node = h('article', { class: 'tile' },
+		h('h3', { class: 'name' }, sympos > 1 ? `${name},${sympos}` : name),
+		h('p', { class: 'quiet name' }, of), effect, chart, totals, findings);
+	return { node, update: (fn) => setTile({ effect, chart, totals, findings }, fn) };
+}
+
+function setTile({ effect, chart, totals, findings }, { name, calls, effect: [words, tone] }) {
+	setText(effect, words);
+	attr(effect, 'data-tone', tone);
+	draw(chart, name, [
+		['before', calls.before], ['during', calls.during], ['since', calls.after], ['now', calls],
+	].map(([label, phase]) => ({ label, old: phase?.old_per_second ?? null, new: phase?.new_per_second ?? null })));
+	setText(totals, totalsOf(calls));
+	const worstFirst = calls.findings.toSorted((one, other) => RANK.indexOf(one.severity) - RANK.indexOf(other.severity));
+	list(findings, worstFirst, ({ kind, text }) => `${kind} ${text}`, finding);
+}
+
+function totalsOf({ old, new: fresh, since, above, uncertain, entered, new_share: part }) {
+	const words = [`${count(old)} old, ${count(fresh)} new since ${clock(since).slice(-8)} UTC`];
+	if (part !== null) words.push(`${Math.round(part * 100)} % new now`);
+	if (entered?.expected > 0) words.push(`new code entered ${count(entered.entries)} of ${count(entered.expected)} times`);
+	if (above > 0) words.push(`${count(above)} ran a patch above`);
+	if (uncertain > 0) words.push(`${count(uncertain)} not known which`);
+	return words.join(' · ');
+}
+
+/** Both codes on one bar; where both were called, both numbers behind it. */
+function draw(svg, name, phases) {
+	const [left, right] = [52, 208];
+	const most = Math.max(...phases.map((phase) => phase.old + phase.new), Number.MIN_VALUE);
+	const nodes = phases.flatMap(({ label, old, new: fresh }, nth) => {
+		const y = nth * 19 + 2;
+		const [oldWide, newWide] = [old, fresh].map((value) => (value / most) * (right - left));
+		const bar = (kind, x, width) => s('rect', { class: kind, x, y, width, height: 14 });
+		const sum = old === null && fresh === null ? UNKNOWN : old > 0 && fresh > 0 ? `${rate(old)} + ${rate(fresh)}` : rate(old + fresh);
+		return [
+			s('text', { x: 0, y: y + 11 }, label),
+			bar('track', left, right - left), bar('old', left, oldWide), bar('hatch', left, oldWide), bar('new', left + oldWide, newWide),
+			s('text', { class: sum === UNKNOWN ? 'unknown' : 'value', x: 300, y: y + 11, 'text-anchor': 'end' }, sum),
+		];
+	});
+	const said = ({ label, old, new: fresh }) => `${label} ${rate(old)} old, ${rate(fresh)} new`;
+	attr(svg, 'aria-label', `Calls of ${name} a second: ${phases.map(said).join('; ')}.`);
+	svg.replaceChildren(...nodes);
+}
+
+function finding({ severity, text, advice }) {
+	const [word, tone] = SEVERITIES[severity] ?? [severity, 'quiet'];
+	const node = h('li', { 'data-tone': tone }, h('strong', {}, `${word}: `), prose(text));
+	if (advice.length > 0) node.append(h('ul', {}, ...advice.map((step) => prose(step, 'li'))));
+	return { node };
+}
+
