@@ -28,7 +28,7 @@ pub fn entry(trial: &mut Trial) -> Result<()> {
     check(PATCH, SHORT)?.silent(BLOCKS)?;
     let program = EmptyEntry::place(PATCHED)?;
     let report = check(PATCH, SHORT)?;
-    let own = format!("({})", std::process::id());
+    let own = format!("{})", std::process::id());
     if guest::kernel_series()? == "5.10" {
         let found = report.refusing(
             BLOCKS,
@@ -67,7 +67,7 @@ pub fn held(trial: &mut Trial) -> Result<()> {
     let probe = Module::load("lpwatch_redirect")?;
     let report = check(TOP, SHORT)?;
     report.silent(BLOCKS)?;
-    report.finding(BLIND, "note", &["gcd", "lpwatch verify"])?;
+    report.finding(BLIND, "note", &["gcd", "may send calls elsewhere"])?;
     put_to_the_test(TOP, &report)?;
     probe.unload()?;
     let free = check(TOP, SHORT)?;
@@ -84,7 +84,7 @@ pub fn fexit(trial: &mut Trial) -> Result<()> {
     let napping = Actor::start(&["napping", "2"])?;
     napping.wait_in(FUNCTION)?;
     let report = check(NAP, SHORT)?;
-    let owner = format!("({})", holder.actor.pid()?);
+    let owner = format!("{})", holder.actor.pid()?);
     let words = ["fexit", PROGRAM, FUNCTION, &owner];
     match guest::kernel_series()?.as_str() {
         "5.10" => {
@@ -158,7 +158,7 @@ pub fn blind(trial: &mut Trial) -> Result<()> {
 
     let inside = ProbeCounter::place_at(PATCHED, offset)?;
     let report = check(PATCH, SHORT)?;
-    let own = format!("({})", std::process::id());
+    let own = format!("{})", std::process::id());
     let words = [PATCHED, "sees no call", ProbeCounter::NAME, &own];
     trial.say(&format!("{:?}", report.finding(BLIND, "warning", &words)?));
 

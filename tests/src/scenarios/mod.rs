@@ -11,6 +11,7 @@ mod check_rules;
 mod check_rules_files;
 mod check_rules_kernel;
 mod check_rules_overlap;
+mod check_rules_rates;
 mod check_rules_tracing;
 mod clean_end;
 mod degraded;
@@ -120,6 +121,7 @@ pub const ALL: &[Scenario] = &[
     scenario("check_elsewhere", check_rules_files::elsewhere),
     scenario("check_ftrace", check_rules_kernel::ftrace),
     scenario("check_builds", check_rules_kernel::builds),
+    scenario("check_rates", check_rules_rates::run),
     scenario("check_overlap", check_rules_overlap::loaded),
     scenario("check_on_top", check_rules_overlap::on_top),
     scenario("check_entry", check_rules_tracing::entry),
