@@ -103,7 +103,8 @@ impl Running {
             if Instant::now() > deadline {
                 bail!("{} did not end in {} s", self.line, SOON.as_secs());
             }
-            thread::sleep(Duration::from_millis(2));
+            // Not asleep in nanosleep(2): scenarios patch and trace that.
+            thread::park_timeout(Duration::from_millis(2));
         }
         self.ended()
     }

@@ -117,7 +117,7 @@ pub fn kretprobe(trial: &mut Trial) -> Result<()> {
     let report = check("lp_nap", SHORT)?;
     let other = check(PATCH, SHORT)?;
     if guest::kernel_series()? == "5.10" {
-        let words = ["kretprobe", PROBE, FUNCTION];
+        let words = ["retprobe", PROBE, FUNCTION];
         trial.say(&report.finding(BLOCKS, "warning", &words)?.text);
         waits_for(&other, &napping)?;
     } else {
