@@ -28,6 +28,10 @@ const NO_PROGRAMS: &str = "built without BPF programs: run `cargo xtask setup`";
 const TRACEFS: &str = "/sys/kernel/tracing";
 pub const PROBE: &str = "lpwatch_foreign";
 
+/// Bytes behind a function's beginning that are in its body: beyond `endbr64`
+/// and the call of the function tracer.
+const BODY: std::ops::Range<u64> = 10..40;
+
 /// Calls that can be under way; beyond it, a return probe misses them.
 const ACTIVE: usize = 64;
 
@@ -49,6 +53,8 @@ pub struct EmptyEntry {
 }
 
 impl EmptyEntry {
+    pub const NAME: &str = EMPTY_ENTRY;
+
     pub fn place(function: &str) -> Result<Self> {
         let mut bpf = load()?;
         let program: &mut FEntry = program(&mut bpf, EMPTY_ENTRY)?;
@@ -87,11 +93,18 @@ pub struct ProbeCounter {
 }
 
 impl ProbeCounter {
+    pub const NAME: &str = "kprobe_counter";
+
     pub fn place(function: &str) -> Result<Self> {
+        Self::place_at(function, 0)
+    }
+
+    /// So many bytes behind its beginning.
+    pub fn place_at(function: &str, offset: u64) -> Result<Self> {
         let mut bpf = load()?;
-        let program: &mut KProbe = program(&mut bpf, "kprobe_counter")?;
+        let program: &mut KProbe = program(&mut bpf, Self::NAME)?;
         program.load()?;
-        program.attach(function, 0)?;
+        program.attach(function, offset)?;
         Ok(Self { bpf })
     }
 
@@ -138,10 +151,26 @@ impl Holder {
 }
 
 /// A return probe on [`FUNCTION`], made through tracefs.
-pub struct ReturnProbe;
+pub struct ReturnProbe {
+    _probe: TraceProbe,
+}
 
 impl ReturnProbe {
     pub fn place() -> Result<Self> {
+        let probe = TraceProbe::place(&format!("r{ACTIVE}"), PROBE, FUNCTION)?;
+        Ok(Self { _probe: probe })
+    }
+}
+
+/// A probe made through tracefs, which calls it `kprobes/<name>`.
+pub struct TraceProbe {
+    name: &'static str,
+}
+
+impl TraceProbe {
+    /// Of that kind (`p`, or `r` for a return probe), at a function or behind
+    /// its beginning: `function+4`.
+    pub fn place(kind: &str, name: &'static str, place: &str) -> Result<Self> {
         if !Path::new(TRACEFS).join("kprobe_events").exists() {
             mount(
                 Some("none"),
@@ -152,19 +181,33 @@ impl ReturnProbe {
             )
             .context("mounting tracefs")?;
         }
-        write("kprobe_events", &format!("r{ACTIVE}:{PROBE} {FUNCTION}"))?;
-        let probe = Self;
-        write(&format!("events/kprobes/{PROBE}/enable"), "1")?;
+        write("kprobe_events", &format!("{kind}:{name} {place}"))?;
+        let probe = Self { name };
+        write(&format!("events/kprobes/{name}/enable"), "1")?;
         let listed = fs::read_to_string(Path::new(TRACEFS).join("kprobe_events"))?;
-        ensure!(listed.contains(PROBE), "no such probe: {listed}");
+        ensure!(listed.contains(name), "no such probe: {listed}");
         Ok(probe)
+    }
+
+    /// A probe in the body of a function, and how far behind its beginning: the
+    /// kernel takes none in the midst of an instruction.
+    pub fn place_inside(name: &'static str, function: &str) -> Result<(Self, u64)> {
+        let mut last = None;
+        for offset in BODY {
+            match Self::place("p", name, &format!("{function}+{offset}")) {
+                Ok(probe) => return Ok((probe, offset)),
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.context("nowhere to place it")?)
     }
 }
 
-impl Drop for ReturnProbe {
+impl Drop for TraceProbe {
     fn drop(&mut self) {
-        let taken_out = write(&format!("events/kprobes/{PROBE}/enable"), "0")
-            .and_then(|()| write("kprobe_events", &format!("-:{PROBE}")));
+        let name = self.name;
+        let taken_out = write(&format!("events/kprobes/{name}/enable"), "0")
+            .and_then(|()| write("kprobe_events", &format!("-:{name}")));
         if let Err(error) = taken_out {
             eprintln!("    left behind: {error:#}");
         }

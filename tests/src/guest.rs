@@ -48,7 +48,7 @@ pub fn wait_until(what: &str, mut ask: impl FnMut() -> Result<bool>) -> Result<(
     wait_for(what, || Ok(ask()?.then_some(())))
 }
 
-fn module_file(name: &str) -> PathBuf {
+pub fn module_file(name: &str) -> PathBuf {
     let folder = env::var_os("LPWATCH_MODULES").unwrap_or_else(|| "/modules".into());
     Path::new(&folder).join(format!("{name}.ko"))
 }
@@ -61,10 +61,14 @@ pub fn load(name: &str) -> Result<()> {
 
 /// [`load`], with parameters as `insmod` takes them.
 pub fn load_with(name: &str, parameters: &CStr) -> Result<()> {
-    let path = module_file(name);
-    let file = File::open(&path).with_context(|| format!("opening {}", path.display()))?;
+    load_file(&module_file(name), parameters)
+}
+
+/// [`load_with`], from that file.
+pub fn load_file(path: &Path, parameters: &CStr) -> Result<()> {
+    let file = File::open(path).with_context(|| format!("opening {}", path.display()))?;
     finit_module(&file, parameters, ModuleInitFlags::empty())
-        .with_context(|| format!("loading {name}"))?;
+        .with_context(|| format!("loading {}", path.display()))?;
     Ok(())
 }
 

@@ -18,7 +18,7 @@ use crate::contract::Document;
 use crate::guest::{self, SOON};
 use crate::patch;
 
-/// Exit codes of `status`, `wait`, `calls` and `verify`.
+/// Exit codes of `status`, `wait`, `calls`, `verify` and `check`.
 pub mod code {
     pub const WELL: i32 = 0;
     pub const ERROR: i32 = 1;
@@ -28,6 +28,7 @@ pub mod code {
     pub const STALLED: i32 = 11;
     pub const REVERSED: i32 = 12;
     pub const DANGER: i32 = 13;
+    pub const WARNING: i32 = 14;
     pub const TIMED_OUT: i32 = 124;
 }
 
@@ -102,7 +103,8 @@ impl Running {
             if Instant::now() > deadline {
                 bail!("{} did not end in {} s", self.line, SOON.as_secs());
             }
-            thread::sleep(Duration::from_millis(2));
+            // Not asleep in nanosleep(2): scenarios patch and trace that.
+            thread::park_timeout(Duration::from_millis(2));
         }
         self.ended()
     }

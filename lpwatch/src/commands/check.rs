@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::{
     check::{
         Ground, check,
-        facts::{How, gather},
+        facts::{How, gather, rates::of_daemon},
         rules,
     },
     daemon::observer,
@@ -54,6 +54,10 @@ pub struct Args {
     /// Look at the tasks for this long.
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "5s")]
     sample: Duration,
+
+    /// Tell of functions that are called so many times a second.
+    #[arg(long, value_name = "CALLS", default_value_t = 100_000)]
+    hot: u32,
 
     /// Exit with 14 if there are warnings only.
     #[arg(long)]
@@ -169,6 +173,11 @@ impl Session<'_> {
             observer: self.globals.observer_options(),
             sample: self.args.sample,
             beside: path.and_then(Path::parent).map(Path::to_owned),
+            counted: snapshots::of_daemon(self.globals)
+                .await
+                .map(|snapshot| of_daemon(&snapshot))
+                .unwrap_or_default(),
+            hot: Some(f64::from(self.args.hot)),
         };
         let progress = progress(self.output);
         let facts = gather(&how, patch, &mut |step| {

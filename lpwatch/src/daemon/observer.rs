@@ -17,8 +17,8 @@ use crate::{
         snapshot::{PastTransition, Probe},
     },
     probe::{
-        BpfLog, EventRing, Hooks, LoadOptions, ProbeError, TaskIterator, load_hooks,
-        load_task_iterator,
+        BpfLog, CallCounters, EventRing, Hooks, LoadOptions, ProbeError, TaskIterator, load_hooks,
+        load_iterator_and_counters, load_task_iterator,
     },
 };
 
@@ -123,15 +123,17 @@ impl Observer {
         Ok(observer)
     }
 
-    /// Gets ready for looks at all tasks, in no transition: no hooks, no log.
+    /// Gets ready for looks at all tasks, in no transition: no hooks, no log; and
+    /// counters, none of which is attached.
     #[must_use]
-    pub fn for_looks(options: &ObserverOptions) -> Self {
-        let load = || load_task_iterator(&options.roots, false);
-        let (iterator, probes, note) = match bpf_or_why_not(options, load) {
-            Ok((iterator, probes)) => (Some(iterator), probes, None),
-            Err(note) => (None, Vec::new(), note),
+    pub fn for_looks(options: &ObserverOptions) -> (Self, Option<CallCounters>) {
+        let load = || load_iterator_and_counters(&options.roots);
+        let (iterator, counters, note) = match bpf_or_why_not(options, load) {
+            Ok((iterator, counters)) => (Some(iterator), Some(counters), None),
+            Err(note) => (None, None, note),
         };
-        Self::new(options, iterator, probes, note, None)
+        let observer = Self::new(options, iterator, Vec::new(), note, None);
+        (observer, counters)
     }
 
     /// The BPF side, where there is one.

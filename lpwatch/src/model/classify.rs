@@ -8,6 +8,7 @@
 
 use super::{
     Answer, Cause, Culprit, Direction, EngineKind, PatchView, Reason, TaskOnOldCode,
+    calls::FunctionId,
     evidence::{Evidence, ForeignFrame, Frame, Traits},
 };
 
@@ -37,10 +38,20 @@ pub(super) struct Ground<'a> {
     pub patch: &'a PatchView,
     /// All loaded patches.
     pub all: &'a [PatchView],
+    /// The code of those of them whose files were read.
+    pub code: &'a [PatchCode],
     pub direction: Direction,
     pub traits: Traits,
     /// Whether the kernel has signalled the tasks left.
     pub signalled: bool,
+}
+
+/// The new functions of a loaded patch, as its file names them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PatchCode {
+    pub patch: String,
+    /// What each stands in for, and its symbol.
+    pub functions: Vec<(FunctionId, String)>,
 }
 
 /// Why `task` has not switched.
@@ -215,20 +226,26 @@ fn old_function(frame: &Frame, ground: &Ground<'_>) -> Option<String> {
                 _ => frame.symbol.clone(),
             }
         }),
-        Direction::Patching => original(frame, ground.patch).or_else(|| {
-            let older = ground
-                .all
-                .iter()
-                .filter(|other| other.name != ground.patch.name);
-            let replaced = older.filter(|other| {
-                ground.patch.replace == Some(true) || share_a_function(ground.patch, other)
-            });
-            let mut replaced = replaced.map(|other| is_code_of(frame, other));
-            replaced
-                .any(|is_code| is_code)
-                .then(|| frame.symbol.clone())
-        }),
+        Direction::Patching => original(frame, ground.patch).or_else(|| replaced(frame, ground)),
     }
+}
+
+/// The function for which the frame's code, of an older patch, stands in until
+/// now. Where the names of that patch's new functions are not known, all of its
+/// code counts if the two share a function.
+fn replaced(frame: &Frame, ground: &Ground<'_>) -> Option<String> {
+    let mut older = ground.all.iter();
+    let older = older.find(|older| older.name != ground.patch.name && is_code_of(frame, older))?;
+    let takes_all = ground.patch.replace == Some(true);
+    let Some(code) = ground.code.iter().find(|code| code.patch == older.name) else {
+        let is_taken = takes_all || share_a_function(ground.patch, older);
+        return is_taken.then(|| frame.symbol.clone());
+    };
+    let mut functions = code.functions.iter();
+    let (id, _) = functions.find(|(id, new)| {
+        *new == frame.symbol && (takes_all || ground.patch.function_ids().any(|own| own == *id))
+    })?;
+    Some(id.name.clone())
 }
 
 fn is_code_of(frame: &Frame, patch: &PatchView) -> bool {

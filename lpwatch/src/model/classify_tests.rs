@@ -85,6 +85,7 @@ fn judge_on(
     let ground = Ground {
         patch: &patches[0],
         all: patches,
+        code: &[],
         direction,
         traits,
         signalled: false,
@@ -259,6 +260,7 @@ fn with_nothing_in_the_way_the_signal_or_the_next_try_does_it() {
     let mut ground = Ground {
         patch: &patches[0],
         all: &patches,
+        code: &[],
         direction: Direction::Patching,
         traits: OLD_KERNEL,
         signalled: true,

@@ -8,6 +8,8 @@ use super::{
     evidence::{Evidence, Frame, Traits},
 };
 
+pub use super::classify::PatchCode;
+
 /// A task in the way.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Foreseen {
@@ -23,18 +25,31 @@ pub struct Foreseen {
     pub program: Option<Culprit>,
 }
 
-/// The tasks of a look at all tasks that would not switch at once; `patch` is
-/// the one to be applied, `loaded` those that are.
+/// What a patch would be applied to.
+#[derive(Clone, Copy, Debug)]
+pub struct Before<'a> {
+    /// The patch to be applied.
+    pub patch: &'a PatchView,
+    /// Those that are loaded.
+    pub loaded: &'a [PatchView],
+    /// The code of those of them whose files were read.
+    pub code: &'a [PatchCode],
+    pub traits: Traits,
+}
+
+/// The tasks of a look at all tasks that would not switch at once.
 #[must_use]
-pub fn foresee(
-    sample: &TaskSample,
-    patch: &PatchView,
-    loaded: &[PatchView],
-    traits: Traits,
-) -> Vec<Foreseen> {
+pub fn foresee(sample: &TaskSample, before: &Before<'_>) -> Vec<Foreseen> {
+    let Before {
+        patch,
+        loaded,
+        code,
+        traits,
+    } = *before;
     let ground = Ground {
         patch,
         all: loaded,
+        code,
         direction: Direction::Patching,
         traits,
         signalled: false,
@@ -87,7 +102,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::model::{EngineKind, ObjectView};
+    use crate::model::{EngineKind, ObjectView, calls::FunctionId};
 
     fn frame(symbol: &str, module: Option<&str>) -> Frame {
         Frame {
@@ -140,7 +155,13 @@ mod tests {
             bpf_frames_reliable: reliable,
             verdicts: false,
         };
-        let found = foresee(&sample, &patch, &[], traits);
+        let before = Before {
+            patch: &patch,
+            loaded: &[],
+            code: &[],
+            traits,
+        };
+        let found = foresee(&sample, &before);
         found.iter().map(|task| (task.tid, task.obstacle)).collect()
     }
 
@@ -162,6 +183,64 @@ mod tests {
             (4, Obstacle::AsleepIn),
         ];
         assert_eq!(foretold(tasks, true), expected);
+    }
+
+    /// Asleep in this code of the loaded patch `older`, which patches `f` and
+    /// `g`: what is in the way of a patch of `f` alone.
+    fn on_top_of(symbol: &str, code: &[PatchCode], replace: bool) -> Option<String> {
+        let patch = |name: &str, functions: &[&str]| PatchView {
+            name: name.to_owned(),
+            engine: EngineKind::Livepatch,
+            enabled: true,
+            in_transition: false,
+            replace: Some(replace),
+            stack_order: None,
+            objects: vec![ObjectView {
+                name: "vmlinux".to_owned(),
+                patched: None,
+                functions: functions.iter().map(|f| ((*f).to_owned(), 1)).collect(),
+            }],
+        };
+        let mut sleeper = task(1, false, &["schedule"]);
+        sleeper.evidence.stack.push(frame(symbol, Some("older")));
+        let sample = TaskSample {
+            at: Duration::ZERO,
+            direction: Direction::Patching,
+            total: 1,
+            remaining: vec![sleeper],
+            switched: None,
+        };
+        let before = Before {
+            patch: &patch("fix", &["f"]),
+            loaded: &[patch("older", &["f", "g"])],
+            code,
+            traits: Traits {
+                bpf_frames_reliable: true,
+                verdicts: false,
+            },
+        };
+        foresee(&sample, &before).pop()?.function
+    }
+
+    #[test]
+    fn of_a_patch_below_only_what_stands_in_is_in_the_way() {
+        let function = |name: &str| FunctionId::new("vmlinux", name, 1);
+        let code = [PatchCode {
+            patch: "older".to_owned(),
+            functions: vec![
+                (function("f"), "new_f".to_owned()),
+                (function("g"), "new_g".to_owned()),
+            ],
+        }];
+        let is = |name: &str| Some(name.to_owned());
+        assert_eq!(on_top_of("new_f", &code, false), is("f"));
+        assert_eq!(on_top_of("new_g", &code, false), None);
+        assert_eq!(on_top_of("helper", &code, false), None);
+        // One that replaces all takes the other back.
+        assert_eq!(on_top_of("new_g", &code, true), is("g"));
+        assert_eq!(on_top_of("helper", &code, true), None);
+        // Without its file all of its code may be what runs.
+        assert_eq!(on_top_of("new_g", &[], false), is("new_g"));
     }
 
     #[test]

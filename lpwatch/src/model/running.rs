@@ -182,6 +182,7 @@ impl Running {
         let ground = Ground {
             patch,
             all,
+            code: &[],
             direction: self.direction,
             traits,
             signalled: self.signals.is_some_and(|signals| signals > 0),

@@ -59,6 +59,21 @@ pub fn load_task_iterator(
     Ok((TaskIterator::new(bpf, verdicts, false)?, probes))
 }
 
+/// Loads the task iterator and the counters, and attaches nothing.
+///
+/// # Errors
+/// [`ProbeError`] says what is missing on this host.
+pub fn load_iterator_and_counters(
+    roots: &Roots,
+) -> Result<(TaskIterator, CallCounters), ProbeError> {
+    let types = kernel_types(roots)?;
+    let layout = Layout::of_tasks(&types.for_layout)?;
+    let mut bpf = load_object(&types.for_loading, &layout, &LoadOptions::default())?;
+    task_iterator(&mut bpf, &types.for_loading)?;
+    let counters = CallCounters::new(&mut bpf, false)?;
+    Ok((TaskIterator::new(bpf, None, false)?, counters))
+}
+
 /// The verdicts' maps, if their hook is among `probes`.
 fn watched_verdicts(bpf: &mut Ebpf, probes: &[Probe]) -> Result<Option<Verdicts>, ProbeError> {
     let watched = probes

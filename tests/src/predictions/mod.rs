@@ -4,12 +4,16 @@ mod happened;
 
 use std::collections::BTreeSet;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use nix::errno::Errno;
 use serde::Deserialize;
 
 use crate::lpwatch::{self, code};
 
 pub use happened::{Happened, load};
+
+/// For scenarios that ask for nothing that lasts.
+pub const SHORT: &[&str] = &["--sample", "1s"];
 
 /// What is read of the report: the rest is for people.
 #[derive(Debug, Deserialize)]
@@ -25,6 +29,8 @@ pub struct Finding {
     pub rule: String,
     pub severity: String,
     pub text: String,
+    pub evidence: Vec<String>,
+    pub refusal: Option<Refusal>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -49,14 +55,55 @@ pub struct Task {
 
 /// Checks a test patch, with these flags besides.
 pub fn check(patch: &str, flags: &[&str]) -> Result<Report> {
-    let file = format!("/modules/{patch}.ko");
-    let line: &[&[&str]] = &[&["check", &file, "-o", "json"], flags];
+    check_file(&format!("/modules/{patch}.ko"), flags)
+}
+
+/// [`check`] of a file. Its exit code has to be that of its verdict.
+pub fn check_file(file: &str, flags: &[&str]) -> Result<Report> {
+    let line: &[&[&str]] = &[&["check", file, "-o", "json"], flags];
     let ended = lpwatch::run(line)?;
-    ended.expect(&[code::WELL, code::DANGER])?;
-    serde_json::from_slice(&ended.stdout).with_context(|| format!("the report on {patch}"))
+    ended.expect(&[code::WELL, code::DANGER, code::WARNING])?;
+    let report: Report =
+        serde_json::from_slice(&ended.stdout).with_context(|| format!("the report on {file}"))?;
+    let expected = match report.verdict.as_str() {
+        "danger" => code::DANGER,
+        "warning" if flags.contains(&"--strict") => code::WARNING,
+        _ => code::WELL,
+    };
+    ended.expect(&[expected])?;
+    Ok(report)
 }
 
 impl Report {
+    /// The finding of a rule with this severity and, in its text or evidence, all
+    /// of these words.
+    pub fn finding(&self, rule: &str, severity: &str, words: &[&str]) -> Result<&Finding> {
+        let mut found = self.findings.iter().filter(|found| {
+            let all = format!("{} {}", found.text, found.evidence.join(" "));
+            found.rule == rule
+                && found.severity == severity
+                && words.iter().all(|word| all.contains(word))
+        });
+        found
+            .next()
+            .with_context(|| format!("no {severity} of {rule} with {words:?} in {self:?}"))
+    }
+
+    /// [`Self::finding`], for which the kernel would refuse the patch so.
+    pub fn refusing(&self, rule: &str, errno: Errno, words: &[&str]) -> Result<&Finding> {
+        let found = self.finding(rule, "danger", words)?;
+        let errnos = [&found.refusal, &self.forecast.refusal];
+        let foretold = errnos.map(|refusal| refusal.as_ref().map(|refusal| refusal.errno));
+        ensure!(foretold == [Some(errno as i32); 2], "not {errno}: {self:?}");
+        Ok(found)
+    }
+
+    /// A rule must have found nothing at all.
+    pub fn silent(&self, rule: &str) -> Result<()> {
+        ensure!(!self.found(rule, "note"), "{rule} speaks: {self:?}");
+        Ok(())
+    }
+
     /// Whether a rule found something, as bad as this or worse.
     pub fn found(&self, rule: &str, severity: &str) -> bool {
         let rank = |severity: &str| match severity {
@@ -128,4 +175,16 @@ pub fn agree(report: &Report, happened: &Happened) -> bool {
         ) => !signalled && *left == tids(&forecast.after_signal),
         _ => false,
     }
+}
+
+/// Loads a patch that was checked: what happens has to be what was foretold.
+pub fn put_to_the_test(patch: &str, report: &Report) -> Result<Happened> {
+    let happened = load(patch, &report.forecast.course)?;
+    ensure!(
+        agree(report, &happened),
+        "{patch}: foretold {}, happened {}: {report:?} {happened:?}",
+        report.words(),
+        happened.words()
+    );
+    Ok(happened)
 }

@@ -217,10 +217,10 @@ fn refused_while_off(trial: &Trial) -> Result<()> {
 }
 
 /// ftrace switched off, and on again in the end.
-struct Off;
+pub(super) struct Off;
 
 impl Off {
-    fn switch() -> Result<Self> {
+    pub fn switch() -> Result<Self> {
         switch_ftrace("0").context("switching ftrace off")?;
         Ok(Self)
     }

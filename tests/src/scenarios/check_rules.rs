@@ -10,14 +10,12 @@ use crate::foreign::{FUNCTION, Holder, PROGRAM};
 use crate::guest::Module;
 use crate::lpwatch::{self, Daemon, PATIENT, code};
 use crate::patch::Patch;
-use crate::predictions::{Report, check};
+use crate::predictions::{Report, SHORT, check};
 use crate::tasks::Code;
 use crate::trial::Trial;
 
 /// A kernel whose unwinder knows the frames of BPF trampolines has this.
 const MARKER: &str = "bpf_has_frame_pointer";
-
-const SHORT: &[&str] = &["--sample", "1s"];
 
 /// Verdicts, exit codes, and a patch that is loaded already.
 pub fn verdicts(trial: &mut Trial) -> Result<()> {

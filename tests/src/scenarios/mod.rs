@@ -8,6 +8,11 @@ mod calls_lifecycle;
 mod calls_unwatched;
 mod check_predictions;
 mod check_rules;
+mod check_rules_files;
+mod check_rules_kernel;
+mod check_rules_overlap;
+mod check_rules_rates;
+mod check_rules_tracing;
 mod clean_end;
 mod degraded;
 mod doctor;
@@ -111,6 +116,19 @@ pub const ALL: &[Scenario] = &[
     scenario("check_busy", check_rules::busy),
     scenario("check_foreign", check_rules::foreign),
     scenario("check_beside", check_rules::beside),
+    scenario("check_unreadable", check_rules_files::unreadable),
+    scenario("check_read", check_rules_files::read),
+    scenario("check_elsewhere", check_rules_files::elsewhere),
+    scenario("check_ftrace", check_rules_kernel::ftrace),
+    scenario("check_builds", check_rules_kernel::builds),
+    scenario("check_rates", check_rules_rates::run),
+    scenario("check_overlap", check_rules_overlap::loaded),
+    scenario("check_on_top", check_rules_overlap::on_top),
+    scenario("check_entry", check_rules_tracing::entry),
+    scenario("check_held", check_rules_tracing::held),
+    scenario("check_fexit", check_rules_tracing::fexit),
+    scenario("check_kretprobe", check_rules_tracing::kretprobe),
+    scenario("check_blind", check_rules_tracing::blind),
     scenario("harmless", harmless::run),
     scenario("harm", harm::run),
     scenario("many_threads", many_threads::run),
@@ -119,6 +137,11 @@ pub const ALL: &[Scenario] = &[
         name: "calls_many",
         own_boot: true,
         run: calls_faults::many,
+    },
+    Scenario {
+        name: "check_signature",
+        own_boot: true,
+        run: check_rules_kernel::signature,
     },
     Scenario {
         name: "forced",

@@ -11,7 +11,11 @@ use crate::{
     engine,
     error::Error,
     kernel::{Roots, host::Host, patch_file::PatchFile},
-    model::{PatchView, evidence::Traits, foresee::foresee},
+    model::{
+        PatchView,
+        foresee::{Before, foresee},
+    },
+    probe::CallCounters,
 };
 
 use super::{
@@ -20,6 +24,7 @@ use super::{
     hooks::HookFacts,
     kernel::KernelFacts,
     objects::{Look, ObjectFacts},
+    rates::{Counting, Rates},
     tasks::TaskFacts,
 };
 
@@ -35,6 +40,10 @@ pub struct How {
     pub sample: Duration,
     /// The folder of the file that is checked: others may lie beside it.
     pub beside: Option<PathBuf>,
+    /// What a daemon has counted.
+    pub counted: Rates,
+    /// Calls a second from which on a function is hot; `None` for the usual.
+    pub hot: Option<f64>,
 }
 
 /// Reads what matters for this patch; `progress` is told of each step.
@@ -60,14 +69,27 @@ pub fn gather(
     });
     let mut looker = looker(&how.observer, patches.as_deref(), &mut notes);
     progress("looking for hooks on the functions");
-    let iterator = looker.as_mut().and_then(Observer::iterator);
+    let iterator = looker.as_mut().and_then(|(looker, _)| looker.iterator());
     let hooks = HookFacts::gather(roots, patch, &objects, iterator, &mut notes);
-    let tasks = match &mut looker {
-        Some(looker) => {
-            let loaded = patches.as_deref().unwrap_or_default();
-            look(looker, how.sample, patch, loaded, &mut notes, progress)
+    let tasks = match looker {
+        Some((mut looker, counters)) => {
+            let about = About {
+                how,
+                patch,
+                loaded: patches.as_deref().unwrap_or_default(),
+                objects: &objects,
+            };
+            let bpf = counters.zip(looker.iterator());
+            let mut counting =
+                Counting::begin(roots, patch, &objects, &how.counted, bpf, &mut notes);
+            let mut facts = about.look(&mut looker, &mut counting, &mut notes, progress);
+            facts.rates = counting.end();
+            facts
         }
-        None => TaskFacts::default(),
+        None => TaskFacts {
+            rates: how.counted.clone(),
+            ..TaskFacts::default()
+        },
     };
     Ok(Facts {
         kernel: KernelFacts::gather(roots, &host, &disk),
@@ -77,6 +99,7 @@ pub fn gather(
         hooks,
         tasks: TaskFacts {
             nohz_full: nohz_full(roots),
+            hot: how.hot,
             ..tasks
         },
         notes,
@@ -88,7 +111,7 @@ fn looker(
     options: &ObserverOptions,
     patches: Option<&[PatchView]>,
     notes: &mut Vec<String>,
-) -> Option<Observer> {
+) -> Option<(Observer, Option<CallCounters>)> {
     let Some(patches) = patches else {
         notes.push(
             "This kernel has no live patching: what its tasks do says nothing, so they were not \
@@ -104,50 +127,62 @@ fn looker(
         );
         return None;
     }
-    let looker = Observer::for_looks(options);
+    let (looker, counters) = Observer::for_looks(options);
     notes.extend(looker.model().facts.notes.iter().cloned());
-    Some(looker)
+    Some((looker, counters))
 }
 
-/// Looks at all tasks for that long.
-fn look(
-    looker: &mut Observer,
-    time: Duration,
-    patch: &PatchFile,
-    loaded: &[PatchView],
-    notes: &mut Vec<String>,
-    progress: &mut dyn FnMut(&str),
-) -> TaskFacts {
-    let mut facts = TaskFacts::default();
-    let view = as_view(patch);
-    let traits: Traits = looker.model().facts.traits;
-    let started = Instant::now();
-    loop {
-        progress("looking at what all tasks do");
-        let look_began = Instant::now();
-        let looked = looker.look_at_all();
-        for note in looked.notes {
-            if !notes.contains(&note) {
-                notes.push(note);
-            }
-        }
-        let Some(mut sample) = looked.sample else {
-            break;
+/// What the tasks are looked at for.
+struct About<'a> {
+    how: &'a How,
+    patch: &'a PatchFile,
+    loaded: &'a [PatchView],
+    objects: &'a ObjectFacts,
+}
+
+impl About<'_> {
+    /// Looks at all tasks for as long as is asked for.
+    fn look(
+        &self,
+        looker: &mut Observer,
+        counting: &mut Counting,
+        notes: &mut Vec<String>,
+        progress: &mut dyn FnMut(&str),
+    ) -> TaskFacts {
+        let mut facts = TaskFacts::default();
+        let view = as_view(self.patch);
+        let before = Before {
+            patch: &view,
+            loaded: self.loaded,
+            code: &self.objects.stand_ins,
+            traits: looker.model().facts.traits,
         };
-        // We are no obstacle: this process ends first.
-        let own = std::process::id();
-        sample.remaining.retain(|task| task.tgid != own);
-        facts.seconds = started.elapsed().as_secs_f64();
-        facts.add(
-            sample.total.unwrap_or_default(),
-            foresee(&sample, &view, loaded, traits),
-        );
-        if started.elapsed() >= time && facts.looks >= LOOKS {
-            break;
+        let started = Instant::now();
+        loop {
+            progress("looking at what all tasks do");
+            let look_began = Instant::now();
+            let looked = looker.look_at_all();
+            for note in looked.notes {
+                if !notes.contains(&note) {
+                    notes.push(note);
+                }
+            }
+            let Some(mut sample) = looked.sample else {
+                break;
+            };
+            // We are no obstacle: this process ends first.
+            let own = std::process::id();
+            sample.remaining.retain(|task| task.tgid != own);
+            facts.seconds = started.elapsed().as_secs_f64();
+            facts.add(sample.total.unwrap_or_default(), foresee(&sample, &before));
+            if started.elapsed() >= self.how.sample && facts.looks >= LOOKS {
+                break;
+            }
+            counting.turn(&self.how.observer.roots, notes);
+            thread::sleep(BETWEEN_LOOKS.saturating_sub(look_began.elapsed()));
         }
-        thread::sleep(BETWEEN_LOOKS.saturating_sub(look_began.elapsed()));
+        facts
     }
-    facts
 }
 
 fn nohz_full(roots: &Roots) -> Option<String> {

@@ -7,6 +7,7 @@ pub mod hooks;
 pub mod kernel;
 pub mod objects;
 mod patch_files;
+pub mod rates;
 pub mod tasks;
 
 pub use gather::{How, gather};
@@ -87,6 +88,7 @@ pub fn as_file(patch: &PatchView) -> PatchFile {
         made_by: None,
         replace: patch.replace,
         objects: objects.collect(),
+        uses: Vec::new(),
         states: Vec::new(),
         shadow_variables: false,
         unread: Vec::new(),

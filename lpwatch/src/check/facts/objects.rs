@@ -9,7 +9,7 @@ use crate::{
         modules::{Build, Presence},
         patch_file::{PatchFile, PatchedFunction},
     },
-    model::{PatchView, calls::FunctionId},
+    model::{PatchView, calls::FunctionId, foresee::PatchCode},
 };
 
 use super::{disk::Disk, patch_files};
@@ -26,13 +26,16 @@ pub struct ObjectFacts {
     /// for one that is not found or whose address is hidden. Several where the
     /// patch does not say which it means: the kernel refuses that.
     pub functions: BTreeMap<FunctionId, Vec<Extent>>,
-    /// The code of loaded patches that runs in place of a function and that this
-    /// patch would take over from, or would remove.
-    pub stand_ins: BTreeMap<FunctionId, Vec<Extent>>,
+    /// The code of loaded patches that stands in for functions, of those whose
+    /// file was found and read.
+    pub stand_ins: Vec<PatchCode>,
     /// The kernel hides its addresses.
     pub hidden: bool,
     /// What the kernel has of each function; `None` where it cannot be read.
     pub symbols: Option<BTreeMap<FunctionId, SymbolFacts>>,
+    /// How many symbols there are of each name that the patch's code uses; those
+    /// there are none of are left out.
+    pub used: BTreeMap<Symbol, u32>,
     /// Why not all is known of the symbols, a sentence each without its stop.
     pub unread: Vec<String>,
     /// The modules that the patch names as objects.
@@ -113,19 +116,20 @@ impl ObjectFacts {
         let patch_files = patch_files::find(roots, disk, names);
         let Symbols {
             functions,
-            stand_ins,
             hidden,
             known,
+            used,
             unread,
-        } = Symbols::gather(look, &patch_files);
+        } = Symbols::gather(look);
         let objects = patch.objects.iter().map(|object| object.name.as_str());
         let modules = objects.filter(|name| *name != VMLINUX);
         let needed = patch.modinfo.depends.iter();
         Self {
             functions,
-            stand_ins,
+            stand_ins: patch_files.values().filter_map(code).collect(),
             hidden,
             symbols: known,
+            used,
             unread,
             modules: modules
                 .map(|name| (name.to_owned(), modules::facts(roots, disk, name)))
@@ -142,6 +146,17 @@ impl ObjectFacts {
             patch_files,
         }
     }
+}
+
+/// The new functions of a loaded patch; `None` where its file does not name all.
+fn code(file: &PatchFile) -> Option<PatchCode> {
+    let named = named(file).into_iter();
+    let functions = named.map(|(id, function)| Some((id, function.new_function.clone()?)));
+    let functions: Vec<(FunctionId, String)> = functions.collect::<Option<_>>()?;
+    (file.unread.is_empty() && !functions.is_empty()).then(|| PatchCode {
+        patch: file.name.clone(),
+        functions,
+    })
 }
 
 /// Every function the patch names.

@@ -1,8 +1,8 @@
 //! What all tasks do, in several looks.
 
-use std::collections::BTreeMap;
-
 use crate::model::{Culprit, check::Obstacle, foresee::Foreseen};
+
+use super::rates::Rates;
 
 /// Facts for the rules `will_block` and `wont_switch`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -17,8 +17,10 @@ pub struct TaskFacts {
     pub tasks: Vec<Observed>,
     /// CPUs without a tick, as the kernel lists them (`nohz_full`).
     pub nohz_full: Option<String>,
-    /// Calls per second of functions to be patched, where that was counted.
-    pub rates: BTreeMap<String, f64>,
+    /// Calls of the functions to be patched, of those that were counted.
+    pub rates: Rates,
+    /// Calls a second from which on a function is hot; `None` for the usual.
+    pub hot: Option<f64>,
 }
 
 /// A task that something was in the way of.

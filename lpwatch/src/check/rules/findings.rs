@@ -1,13 +1,10 @@
 //! What findings are made of: names in a sentence, lines of evidence, of which
 //! there may be many, and answers of the kernel.
 
-use crate::{
-    kernel::functions::VMLINUX,
-    model::{
-        calls::FunctionId,
-        check::{CheckFinding, Refusal},
-        snapshot::Severity,
-    },
+use crate::model::{
+    calls::FunctionId,
+    check::{CheckFinding, Refusal},
+    snapshot::Severity,
 };
 
 use super::Rule;
@@ -41,10 +38,7 @@ pub(super) fn bounded(mut lines: Vec<String>) -> Vec<String> {
 
 /// `name`, or `object:name` if it is not the kernel's own.
 pub(super) fn display(id: &FunctionId) -> String {
-    if id.object == VMLINUX {
-        return id.name.clone();
-    }
-    format!("{}:{}", id.object, id.name)
+    id.spelled()
 }
 
 /// A finding of this rule, without evidence and remedies.

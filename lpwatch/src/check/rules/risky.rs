@@ -1,11 +1,20 @@
 //! Functions that are dangerous to patch by their nature.
 
 use crate::{
-    check::Ground,
-    model::{check::CheckFinding, snapshot::Severity},
+    check::{
+        Ground,
+        facts::{
+            rates::{CountedBy, Rate},
+            tasks::TaskFacts,
+        },
+    },
+    model::{calls::FunctionId, check::CheckFinding, snapshot::Severity},
 };
 
-use super::{Rule, findings::finding};
+use super::{
+    Rule,
+    findings::{display, finding},
+};
 
 pub(super) const RULE: Rule = Rule {
     id: "risky",
@@ -19,7 +28,9 @@ run before or without the bookkeeping that livepatch needs. Livepatch's own path
 stop_machine are what a patch is applied with.
 
 A very hot function pays the price of ftrace's redirection at each call: about 30 to 60 ns on \
-today's processors.",
+today's processors. How often the functions are called is asked of the daemon, or counted for as \
+long as the tasks are looked at, by a kprobe each (not at functions of the kinds above, and not \
+while a transition is under way). --hot says from how many calls a second on a function is told.",
     sources: &[
         "Documentation/livepatch/livepatch.rst, Limitations (5.10 to 7.3)",
         "kpatch: doc/patch-author-guide.md",
@@ -145,30 +156,53 @@ fn judge(ground: &Ground<'_>) -> Vec<CheckFinding> {
     let mut found: Vec<CheckFinding> = functions
         .filter_map(|function| by_nature(&function.name))
         .collect();
-    let rates = ground.facts.tasks.rates.iter();
-    found.extend(
-        rates
-            .filter(|(_, rate)| **rate >= HOT)
-            .map(|(function, rate)| {
-                let text = format!(
-                    "{function} is called {rate:.0} times a second: patched, each call costs more."
-                );
-                finding(&RULE, Severity::Warning, text, None).with_remedy(vec![
-                    "Measure the load on one host before rolling it out: lpwatch calls".to_owned(),
-                ])
-            }),
-    );
+    let TaskFacts { rates, hot, .. } = &ground.facts.tasks;
+    let from = hot.unwrap_or(HOT);
+    let too_hot = rates.iter().filter(|(_, rate)| rate.per_second >= from);
+    found.extend(too_hot.map(|(function, rate)| hot_finding(function, rate)));
     found
 }
 
-fn by_nature(function: &str) -> Option<CheckFinding> {
-    let kind = KINDS.iter().find(|kind| {
+fn hot_finding(function: &FunctionId, rate: &Rate) -> CheckFinding {
+    let Rate {
+        per_second,
+        seconds,
+        by,
+    } = rate;
+    let function = display(function);
+    let text = format!(
+        "{function} is called {per_second:.0} times a second: patched, each call costs more."
+    );
+    let line = match by {
+        CountedBy::Daemon => {
+            format!("{function}: counted by the daemon, over the last {seconds:.0} s")
+        }
+        CountedBy::Check => format!("{function}: counted for {seconds:.1} s, by this check"),
+    };
+    finding(&RULE, Severity::Warning, text, None)
+        .with_evidence(vec![line])
+        .with_remedy(vec![
+            "Measure the load on one host before rolling it out: lpwatch calls".to_owned(),
+        ])
+}
+
+/// Whether this function of the kernel is dangerous to patch by its nature.
+pub(in crate::check) fn is_risky(function: &str) -> bool {
+    kind_of(function).is_some()
+}
+
+fn kind_of(function: &str) -> Option<&'static Kind> {
+    KINDS.iter().find(|kind| {
         kind.names.contains(&function)
             || kind
                 .beginnings
                 .iter()
                 .any(|start| function.starts_with(start))
-    })?;
+    })
+}
+
+fn by_nature(function: &str) -> Option<CheckFinding> {
+    let kind = kind_of(function)?;
     let text = format!("{function} {}.", kind.why);
     Some(finding(&RULE, kind.severity, text, None).with_remedy(vec![
         "Patch what calls it, or what it calls, instead; or reboot into a fixed kernel.".to_owned(),
@@ -179,6 +213,15 @@ fn by_nature(function: &str) -> Option<CheckFinding> {
 mod tests {
     use super::*;
     use crate::check::{facts::Facts, rules::samples};
+
+    fn rate((name, per_second): (&str, f64)) -> (FunctionId, Rate) {
+        let rate = Rate {
+            per_second,
+            seconds: 5.0,
+            by: CountedBy::Check,
+        };
+        (FunctionId::new("vmlinux", name, 0), rate)
+    }
 
     fn judged(functions: &[&str], facts: &Facts) -> Vec<(Severity, String)> {
         let patch = samples::patch(functions);
@@ -212,10 +255,12 @@ mod tests {
     #[test]
     fn a_hot_function_is_told_with_its_rate() {
         let mut facts = Facts::default();
-        facts.tasks.rates.insert("vfs_read".to_owned(), 250_000.0);
-        facts.tasks.rates.insert("gcd".to_owned(), 12.0);
+        let counted = [("vfs_read", 250_000.0), ("gcd", 12.0)];
+        facts.tasks.rates = counted.into_iter().map(rate).collect();
         let found = judged(&["vfs_read", "gcd"], &facts);
         assert_eq!(found.len(), 1);
         assert!(found[0].1.contains("250000"), "{}", found[0].1);
+        facts.tasks.hot = Some(10.0);
+        assert_eq!(judged(&["vfs_read", "gcd"], &facts).len(), 2);
     }
 }

@@ -38,6 +38,7 @@ pub(in crate::check) fn patch(functions: &[&str]) -> PatchFile {
                 .collect(),
             callbacks: Vec::new(),
         }],
+        uses: Vec::new(),
         states: Vec::new(),
         shadow_variables: false,
         unread: Vec::new(),

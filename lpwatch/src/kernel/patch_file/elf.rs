@@ -21,6 +21,9 @@ const NAME_MAX: usize = 2048;
 /// loaded (`SHF_RELA_LIVEPATCH`, include/uapi/linux/elf.h).
 const SHF_RELA_LIVEPATCH: u64 = 0x0010_0000;
 
+/// The section of symbols that the kernel is to find (include/uapi/linux/elf.h).
+const SHN_LIVEPATCH: u16 = 0xff20;
+
 /// An ELF module, borrowed from the file's bytes.
 pub(super) struct Elf<'data> {
     pub machine: Machine,
@@ -104,6 +107,8 @@ pub(super) struct Symbol<'data> {
     /// Index of the section it lies in.
     pub section: Option<usize>,
     pub undefined: bool,
+    /// The kernel is to find it by name (`SHN_LIVEPATCH`).
+    pub livepatch: bool,
 }
 
 impl<'data> Elf<'data> {
@@ -167,6 +172,7 @@ impl<'data> Elf<'data> {
             kind: symbol.st_type(),
             section: section.ok().flatten().map(|SectionIndex(index)| index),
             undefined: symbol.st_shndx(self.endian) == elf::SHN_UNDEF,
+            livepatch: symbol.st_shndx(self.endian) == SHN_LIVEPATCH,
         })
     }
 

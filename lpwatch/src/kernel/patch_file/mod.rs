@@ -17,6 +17,7 @@ mod index;
 mod klp;
 mod klp_build;
 mod klp_lists;
+mod klp_symbols;
 mod kpatch_build;
 mod machine;
 mod modinfo;
@@ -31,6 +32,7 @@ use std::path::Path;
 
 pub use error::{Packing, PatchFileError, Problem};
 pub use find::{Found, find_in};
+pub use klp_symbols::UsedSymbol;
 pub use machine::Machine;
 pub use modinfo::Modinfo;
 
@@ -67,6 +69,8 @@ pub struct PatchFile {
     pub replace: Option<bool>,
     /// What it patches, in the module's order.
     pub objects: Vec<PatchObject>,
+    /// Symbols that its code uses and that the kernel is to find by name.
+    pub uses: Vec<UsedSymbol>,
     /// Versions of changes that outlive a patch (`klp_state`).
     pub states: Vec<PatchState>,
     /// Uses shadow variables (`klp_shadow_alloc` and its like), data that is
@@ -176,6 +180,7 @@ fn parse(bytes: &[u8], file_name: &str) -> Result<PatchFile, Problem> {
     }
     let image = Image::new(&elf, &mut unread);
     let uses = Uses::of(&elf);
+    let symbols = klp_symbols::read(&elf, &mut unread);
     let found = find(&image, &modinfo, &mut unread);
     if found.is_none() && (modinfo.livepatch || uses.enable) {
         unread.add("what it patches: no klp_patch was found in its data; its code may build it when it is loaded");
@@ -195,6 +200,7 @@ fn parse(bytes: &[u8], file_name: &str) -> Result<PatchFile, Problem> {
         made_by,
         replace,
         objects,
+        uses: symbols,
         states,
         shadow_variables: uses.shadow,
         unread: unread.into_sentences(),

@@ -25,6 +25,15 @@ impl FunctionId {
             sympos: sympos.max(1),
         }
     }
+
+    /// As kprobes and people name it: `name`, or `module:name`.
+    #[must_use]
+    pub fn spelled(&self) -> String {
+        if self.object == "vmlinux" {
+            return self.name.clone();
+        }
+        format!("{}:{}", self.object, self.name)
+    }
 }
 
 /// Calls by epoch and state, summed over all CPUs; they only grow.

@@ -7,7 +7,7 @@ use crate::{
         ReadError, Roots,
         functions::{self, Symbol},
         object_symbols::{self, Matches, ObjectSymbols, Place},
-        patch_file::PatchFile,
+        patch_file::UsedSymbol,
         traceable::{self, Traceable},
     },
     model::calls::FunctionId,
@@ -19,18 +19,18 @@ use super::{Extent, Look, SymbolFacts, named, symbol};
 #[derive(Default)]
 pub(super) struct Symbols {
     pub functions: BTreeMap<FunctionId, Vec<Extent>>,
-    pub stand_ins: BTreeMap<FunctionId, Vec<Extent>>,
     pub hidden: bool,
     pub known: Option<BTreeMap<FunctionId, SymbolFacts>>,
+    pub used: BTreeMap<Symbol, u32>,
     pub unread: Vec<String>,
 }
 
 impl Symbols {
-    pub fn gather(look: &Look<'_>, files: &BTreeMap<String, PatchFile>) -> Self {
+    pub fn gather(look: &Look<'_>) -> Self {
         let named = named(look.patch);
-        let stand_ins = stand_ins(look, files);
+        let used: BTreeSet<Symbol> = look.patch.uses.iter().map(used_symbol).collect();
         let asked = named.iter().map(|(id, _)| symbol(id));
-        let asked: BTreeSet<Symbol> = asked.chain(stand_ins.values().flatten().cloned()).collect();
+        let asked: BTreeSet<Symbol> = asked.chain(used.iter().cloned()).collect();
         let asked: Vec<Symbol> = asked.into_iter().collect();
         let found = match object_symbols::find(look.roots, &asked) {
             Ok(found) => found,
@@ -48,21 +48,19 @@ impl Symbols {
             .collect();
         let mut unread = Vec::new();
         let traceable = Redirectable::read(look.roots, &found, &meant, &mut unread);
-        let extents = |symbols: &[Symbol]| -> Vec<Extent> {
-            let places = symbols.iter().filter_map(|symbol| found.found.get(symbol));
-            extents(places.flat_map(|matches| &matches.places))
-        };
         Self {
             functions: meant
                 .iter()
-                .map(|(id, meant)| (id.clone(), self::extents(meant.places.iter().copied())))
-                .collect(),
-            stand_ins: stand_ins
-                .iter()
-                .map(|(id, symbols)| (id.clone(), extents(symbols)))
-                .filter(|(_, extents)| !extents.is_empty())
+                .map(|(id, meant)| (id.clone(), extents(meant.places.iter().copied())))
                 .collect(),
             hidden: found.hidden,
+            used: used
+                .into_iter()
+                .filter_map(|symbol| {
+                    let count = found.found.get(&symbol)?.places.len();
+                    Some((symbol, u32::try_from(count).unwrap_or(u32::MAX)))
+                })
+                .collect(),
             known: Some(
                 meant
                     .iter()
@@ -71,6 +69,13 @@ impl Symbols {
             ),
             unread,
         }
+    }
+}
+
+fn used_symbol(used: &UsedSymbol) -> Symbol {
+    Symbol {
+        object: used.object.clone(),
+        name: used.name.clone(),
     }
 }
 
@@ -185,43 +190,6 @@ impl Redirectable {
             _ => (listed >= meant.functions()).then_some(true),
         }
     }
-}
-
-/// The new functions of loaded patches that stand in for those that this patch
-/// changes or, if it may replace the others, takes back.
-fn stand_ins(
-    look: &Look<'_>,
-    files: &BTreeMap<String, PatchFile>,
-) -> BTreeMap<FunctionId, Vec<Symbol>> {
-    let own: BTreeSet<FunctionId> = named(look.patch).into_iter().map(|(id, _)| id).collect();
-    let may_replace = look.patch.replace != Some(false);
-    let mut stand_ins: BTreeMap<FunctionId, Vec<Symbol>> = BTreeMap::new();
-    let others = look
-        .patches
-        .iter()
-        .filter(|patch| patch.name != look.patch.name);
-    for patch in others {
-        for id in patch.function_ids() {
-            if may_replace || own.contains(&id) {
-                let name = new_name(files.get(&patch.name), &id);
-                let object = patch.name.clone();
-                stand_ins
-                    .entry(id)
-                    .or_default()
-                    .push(Symbol { object, name });
-            }
-        }
-    }
-    stand_ins
-}
-
-/// As its file says; without one the same name, as the tools give it.
-fn new_name(file: Option<&PatchFile>, id: &FunctionId) -> String {
-    let named = file.into_iter().flat_map(named);
-    let new = named
-        .filter(|(named, _)| named == id)
-        .find_map(|(_, function)| function.new_function.clone());
-    new.unwrap_or_else(|| id.name.clone())
 }
 
 /// The functions among these places, where addresses are known.

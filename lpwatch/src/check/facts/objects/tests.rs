@@ -20,8 +20,6 @@ ffffffff81000030 D data
 ffffffff81000040 t blind
 ffffffff81000050 t once.part.0
 ffffffff81000060 T end
-ffffffffc0000000 t new_once\t[older]
-ffffffffc0000040 t gone\t[older]
 ";
 
 struct Tree {
@@ -144,16 +142,29 @@ fn a_function_is_listed_by_its_first_name_only() {
 }
 
 #[test]
-fn what_loaded_patches_put_in_place_is_found() {
+fn what_loaded_patches_put_in_place_is_known_from_their_files() {
+    let file = samples::patch(&["once", "gone"]);
+    let code = code(&file).unwrap();
+    assert_eq!(code.patch, "fix");
+    let expected = [
+        (id("once", 1), "new_once".to_owned()),
+        (id("gone", 1), "new_gone".to_owned()),
+    ];
+    assert_eq!(code.functions, expected);
+
+    let mut nameless = file.clone();
+    nameless.objects[0].functions[1].new_function = None;
+    assert_eq!(super::code(&nameless), None);
+    let mut partial = file;
+    partial.unread = vec!["the functions of nfs: their list is odd".to_owned()];
+    assert_eq!(super::code(&partial), None);
+    assert_eq!(super::code(&samples::patch(&[])), None);
+
+    // Without its file nothing is known of a loaded patch.
     let tree = Tree::new(&[("proc/kallsyms", KALLSYMS)]);
-    let older = samples::loaded("older", &["once", "gone"]);
-    let mut patch = samples::patch(&["once"]);
-    let facts = tree.facts(&patch, std::slice::from_ref(&older));
-    // By its file it would be `new_once`, but there is none.
-    assert!(facts.stand_ins.is_empty(), "{:?}", facts.stand_ins);
-    patch.replace = Some(true);
-    let facts = tree.facts(&patch, &[older]);
-    assert_eq!(begins(&facts.stand_ins[&id("gone", 1)]), [0x40]);
+    let older = samples::loaded("older", &["once"]);
+    let facts = tree.facts(&samples::patch(&["once"]), &[older]);
+    assert_eq!(facts.stand_ins, []);
 }
 
 #[test]

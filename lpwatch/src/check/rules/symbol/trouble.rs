@@ -21,6 +21,8 @@ pub(super) enum Trouble {
     Ambiguous,
     TooFew,
     Data,
+    UsedMissing,
+    UsedAmbiguous,
     Untraceable,
     TraceNotKnown,
     ByPosition,
@@ -76,6 +78,18 @@ fn sentence(trouble: Trouble, names: &str) -> (Severity, Option<u32>, String) {
             refused,
             format!("No function, but data: {names}; the patch would be refused (EINVAL)."),
         ),
+        Trouble::UsedMissing => (
+            refused,
+            format!(
+                "The patch's code uses what is not in this kernel: {names}; it would be refused (EINVAL)."
+            ),
+        ),
+        Trouble::UsedAmbiguous => (
+            refused,
+            format!(
+                "The patch does not say which {names} its code uses: it would be refused (EINVAL)."
+            ),
+        ),
         Trouble::Untraceable => (
             refused,
             format!("Calls cannot be redirected: {names}; the patch would be refused (EINVAL)."),
@@ -105,7 +119,11 @@ fn sentence(trouble: Trouble, names: &str) -> (Severity, Option<u32>, String) {
 fn remedy(trouble: Trouble) -> &'static [&'static str] {
     match trouble {
         Trouble::Twice => &["Build the patch anew, with each function once."],
-        Trouble::Missing | Trouble::TooFew | Trouble::Data => {
+        Trouble::Missing
+        | Trouble::TooFew
+        | Trouble::Data
+        | Trouble::UsedMissing
+        | Trouble::UsedAmbiguous => {
             &["Use the patch that is built for this kernel, with the same compiler."]
         }
         Trouble::Ambiguous => &["Give its position among the symbols of its name (old_sympos)."],

@@ -6,6 +6,7 @@ mod build;
 mod damaged;
 mod files;
 mod hand_written;
+mod klp_symbols;
 mod patch;
 mod properties;
 mod recorded;
