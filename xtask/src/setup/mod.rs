@@ -4,10 +4,11 @@
 //! quick where everything is there already.
 
 mod bpf;
+mod cargo_deb;
 mod linker;
 mod packages;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
@@ -63,6 +64,23 @@ pub fn for_build() -> Result<()> {
     Ok(())
 }
 
+/// What packing takes; the program that makes Debian packages.
+pub fn for_packages() -> Result<PathBuf> {
+    packages::ensure(PACKAGES)?;
+    cargo_deb::ensure()
+}
+
+/// What trying the package takes: small systems to install it in.
+pub fn for_systems() -> Result<()> {
+    packages::ensure(MODULES)?;
+    if !geteuid().is_root() {
+        bail!(
+            "trying the package takes root, for the chroots it is installed in: run this as root"
+        );
+    }
+    Ok(())
+}
+
 const GUESTS: &[Need] = &[
     Need {
         what: "QEMU, to boot kernels",
@@ -115,3 +133,9 @@ const BUILD: &[Need] = &[
         is_there: build::has_static_libc,
     },
 ];
+
+const PACKAGES: &[Need] = &[Need {
+    what: "strip, to leave symbols out of what is packed",
+    package: "binutils",
+    is_there: || which("strip").is_some(),
+}];

@@ -1,7 +1,7 @@
 //! `cargo xtask test`: the unit tests, then every scenario in every kernel.
 
 mod boot;
-mod report;
+pub mod report;
 mod summary;
 mod unit;
 
@@ -15,7 +15,7 @@ use anyhow::{Result, bail};
 use crate::build::Scenarios;
 use crate::cli::TestArgs;
 use crate::kernels::{Cached, Series};
-use crate::{build, interrupt, modules, process, setup, ui};
+use crate::{build, dist, interrupt, modules, process, setup, ui};
 use boot::{Common, Job};
 use report::{Report, Scenario, parse_list};
 use summary::{Fate, Summary};
@@ -32,6 +32,9 @@ pub fn run(args: &TestArgs) -> Result<ExitCode> {
     }
     if plan.guests && !interrupt::asked() {
         summary.kernels = in_guests(args, &plan)?;
+    }
+    if plan.dist && !interrupt::asked() {
+        summary.dist = Some(dist::test::run());
     }
     println!("{}", summary.text());
     if interrupt::asked() {
@@ -50,6 +53,8 @@ pub fn run(args: &TestArgs) -> Result<ExitCode> {
 struct Plan {
     unit: bool,
     guests: bool,
+    /// The package and the image.
+    dist: bool,
     /// Parts of scenario names; none stands for all.
     parts: Vec<String>,
 }
@@ -60,13 +65,15 @@ impl Plan {
         let parts: Vec<String> = args
             .filters
             .iter()
-            .filter(|filter| !["unit", "vm"].contains(&filter.as_str()))
+            .filter(|filter| !["unit", "vm", "dist"].contains(&filter.as_str()))
             .cloned()
             .collect();
         let named = !parts.is_empty() || !args.only.is_empty() || !args.kernel.is_empty();
+        let some = has("unit") || has("vm") || has("dist") || named;
         Self {
-            unit: has("unit") || !(has("vm") || named),
-            guests: has("vm") || named || !has("unit"),
+            unit: has("unit") || !some,
+            guests: has("vm") || named || !some,
+            dist: has("dist") || !some,
             parts,
         }
     }
@@ -244,14 +251,15 @@ mod tests {
 
     #[test]
     fn filters_say_what_to_run() {
-        let all = |plan: &Plan| (plan.unit, plan.guests);
-        assert_eq!(all(&plan(&[])), (true, true));
-        assert_eq!(all(&plan(&["unit"])), (true, false));
-        assert_eq!(all(&plan(&["vm"])), (false, true));
-        assert_eq!(all(&plan(&["unit", "vm"])), (true, true));
-        assert_eq!(all(&plan(&["--kernel", "6.1"])), (false, true));
+        let all = |plan: &Plan| (plan.unit, plan.guests, plan.dist);
+        assert_eq!(all(&plan(&[])), (true, true, true));
+        assert_eq!(all(&plan(&["unit"])), (true, false, false));
+        assert_eq!(all(&plan(&["vm"])), (false, true, false));
+        assert_eq!(all(&plan(&["dist"])), (false, false, true));
+        assert_eq!(all(&plan(&["unit", "vm"])), (true, true, false));
+        assert_eq!(all(&plan(&["--kernel", "6.1"])), (false, true, false));
         let stall = plan(&["stall"]);
-        assert_eq!((all(&stall), stall.parts.len()), ((false, true), 1));
+        assert_eq!((all(&stall), stall.parts.len()), ((false, true, false), 1));
     }
 
     #[test]

@@ -69,6 +69,8 @@ pub enum Fate {
 pub struct Summary {
     pub unit: Option<Count>,
     pub kernels: Vec<(Series, Fate)>,
+    /// The package and the image.
+    pub dist: Option<Vec<Report>>,
 }
 
 impl Summary {
@@ -95,6 +97,10 @@ impl Summary {
     fn write(&self, text: &mut String) -> std::fmt::Result {
         if let Some(unit) = self.unit {
             writeln!(text, "unit tests: {}", unit.line())?;
+        }
+        if let Some(reports) = &self.dist {
+            writeln!(text, "package and image: {}", Count::of(reports).line())?;
+            write_reports(text, reports)?;
         }
         for (series, fate) in &self.kernels {
             match fate {
@@ -134,6 +140,7 @@ impl Summary {
     fn total(&self) -> Count {
         let mut total = self.unit.unwrap_or_default();
         total += self.scenarios();
+        total += Count::of(self.dist.as_deref().unwrap_or_default());
         total
     }
 }
@@ -206,6 +213,7 @@ mod tests {
                     },
                 ),
             ],
+            dist: None,
         };
         let text = summary.text();
         assert_eq!(text.lines().last(), Some("11 passed, 0 failed, 2 skipped"));
@@ -222,6 +230,7 @@ mod tests {
         let of = |kernels| Summary {
             unit: None,
             kernels,
+            dist: None,
         };
         assert!(!of(vec![failed]).is_good());
         assert!(!of(vec![passed.clone(), missing]).is_good());
@@ -240,7 +249,8 @@ mod tests {
         assert!(
             !Summary {
                 unit,
-                kernels: vec![skipped]
+                kernels: vec![skipped],
+                dist: None
             }
             .is_good()
         );
