@@ -70,7 +70,7 @@ as other lpwatch status -o json >/tmp/other 2>&1
 grep -q '"source": "bpf"' /tmp/other && fail "others are told as well"
 
 say "an easy patch"
-insmod /trial/modules/lp_cmdline.ko || fail "no lp_cmdline"
+/trial/busybox insmod /trial/modules/lp_cmdline.ko || fail "no lp_cmdline"
 within 30 shows '"outcome": "completed"' || fail "its transition is not seen: $(cat /tmp/status)"
 grep -q '"source": "bpf"' /tmp/status || fail "not by BPF"
 sleep 3
@@ -89,12 +89,29 @@ say "a flag in /etc/default/lpwatch, and a patch that stalls"
 echo 'LPWATCH_OPTIONS="--stall-after 5s"' >/etc/default/lpwatch
 systemctl restart lpwatch || fail "it does not restart"
 within 30 active || fail "it is not active"
-insmod /trial/modules/lpwatch_target.ko || fail "no target"
-insmod /trial/modules/lp_stall.ko || fail "no lp_stall"
+/trial/busybox insmod /trial/modules/lpwatch_target.ko || fail "no target"
+/trial/busybox insmod /trial/modules/lp_stall.ko || fail "no lp_stall"
 within 60 shows '"phase": "stalled"' || fail "the stall is not seen: $(cat /tmp/status)"
 grep -q '"reason": "sleeping_on_function"' /tmp/status || fail "not why: $(cat /tmp/status)"
 echo 0 >/sys/kernel/livepatch/lp_stall/enabled
 within 60 shows '"outcome": "reversed"' || fail "the reversal is not seen: $(cat /tmp/status)"
+
+say "systemd listens for it, and it has no network of its own"
+examples=/usr/share/doc/lpwatch/examples/systemd/socket
+mkdir -p /run/systemd/system/lpwatch.service.d
+cp $examples/lpwatch.socket /run/systemd/system/
+cp $examples/20-socket.conf /run/systemd/system/lpwatch.service.d/
+systemctl daemon-reload
+systemctl stop lpwatch
+systemctl start lpwatch.socket || fail "systemd does not listen"
+systemctl start lpwatch || fail "it does not start with a socket"
+get 127.0.0.1 9417 /metrics | grep -q '^lpwatch_build_info' || fail "no metrics by a socket of systemd's"
+nsenter --net --target "$(property MainPID)" ss -Htln 2>/dev/null | grep -q . && fail "it has a network"
+shows '"source": "bpf"' || fail "it does not answer: $(cat /tmp/status.err)"
+systemctl stop lpwatch.socket lpwatch
+rm /run/systemd/system/lpwatch.socket /run/systemd/system/lpwatch.service.d/20-socket.conf
+systemctl daemon-reload
+systemctl start lpwatch || fail "it does not start again"
 
 say "the watchdog: quiet while it works, and there when it does not"
 mkdir -p /run/systemd/system/lpwatch.service.d

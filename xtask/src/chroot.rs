@@ -62,6 +62,13 @@ impl Chroot {
         Ok(chroot)
     }
 
+    /// The system that is there.
+    pub fn at(root: &Path) -> Self {
+        Self {
+            root: root.to_path_buf(),
+        }
+    }
+
     /// Where it is on this machine.
     pub fn path(&self) -> &Path {
         &self.root
@@ -138,7 +145,8 @@ impl Chroot {
         Ok(())
     }
 
-    fn install(&self, debs: &[PathBuf]) -> Result<()> {
+    /// Installs packages, which this removes from where they are.
+    pub fn install(&self, debs: &[PathBuf]) -> Result<()> {
         if debs.is_empty() {
             return Ok(());
         }

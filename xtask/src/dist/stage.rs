@@ -1,11 +1,14 @@
 //! The files of the package, as `[package.metadata.deb]` in lpwatch/Cargo.toml
 //! names them: `target/dist/package/`.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 
 use super::crates;
 use super::epoch::Epoch;
@@ -19,7 +22,13 @@ const SHELLS: [(&str, &str); 3] = [
 ];
 
 /// Folders of `deploy/` that go to the package's examples, where they exist.
-const EXAMPLES: [&str; 4] = ["prometheus", "grafana", "container", "kubernetes"];
+const EXAMPLES: [&str; 5] = [
+    "prometheus",
+    "grafana",
+    "container",
+    "kubernetes",
+    "systemd/socket",
+];
 
 /// A filled folder.
 pub struct Stage {
@@ -87,9 +96,13 @@ impl Stage {
 
     fn documents(&self) -> Result<()> {
         let workspace = paths::workspace();
-        for name in ["README.md", "CHANGELOG.md"] {
-            copy(&workspace.join(name), &self.folder.join(name))?;
-        }
+        copy(&workspace.join("README.md"), &self.folder.join("README.md"))?;
+        // Debian has it packed, and under this name.
+        let changes = fs::read(workspace.join("CHANGELOG.md"))?;
+        let packed = File::create(self.folder.join("changelog.gz"))?;
+        let mut packed = GzEncoder::new(packed, Compression::best());
+        packed.write_all(&changes)?;
+        packed.finish()?;
         copy_all(&workspace.join("docs"), &self.folder.join("docs"))
     }
 }
