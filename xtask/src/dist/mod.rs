@@ -10,6 +10,7 @@ mod stage;
 mod system;
 pub mod test;
 
+use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -87,7 +88,7 @@ fn sums(made: &Made) -> Result<String> {
     let mut text = String::new();
     for file in made.files() {
         let name = file.file_name().context("a file without a name")?;
-        text.push_str(&format!("{}  {}\n", sha256(file)?, name.to_string_lossy()));
+        writeln!(text, "{}  {}", sha256(file)?, name.to_string_lossy())?;
     }
     Ok(text)
 }
