@@ -36,6 +36,14 @@ pub fn run() -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Builds lpwatch, and says where it is.
+pub fn lpwatch() -> Result<PathBuf> {
+    let built = build(&[LPWATCH])?.pop();
+    built
+        .map(|(_, program)| program)
+        .context("nothing was built")
+}
+
 /// Whether a guest can do without the scenarios.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scenarios {

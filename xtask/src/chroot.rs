@@ -62,6 +62,13 @@ impl Chroot {
         Ok(chroot)
     }
 
+    /// The system that is there.
+    pub fn at(root: &Path) -> Self {
+        Self {
+            root: root.to_path_buf(),
+        }
+    }
+
     /// Where it is on this machine.
     pub fn path(&self) -> &Path {
         &self.root
@@ -110,26 +117,7 @@ impl Chroot {
     fn bootstrap(&self, base: &str) -> Result<()> {
         let step = ui::Step::start(format!("making a chroot of {base}"));
         let mirrors = Mirrors::of_this_machine()?;
-        let unfinished = self.root.with_extension("unfinished");
-        remove(&unfinished)?;
-        let debs = paths::target("apt").join("debootstrap");
-        fs::create_dir_all(&debs)?;
-        let Some(program) = process::which("debootstrap") else {
-            bail!("debootstrap is missing; `cargo xtask setup` installs it");
-        };
-        let mut debootstrap = in_own_mounts();
-        debootstrap
-            .arg(program)
-            .args(["--variant=minbase", "--include=gcc,make", "--arch=amd64"]);
-        debootstrap.arg(format!("--cache-dir={}", debs.display()));
-        debootstrap
-            .arg(base)
-            .arg(&unfinished)
-            .arg(mirrors.for_suite(base));
-        let log = paths::target("logs").join(format!("chroot-{base}.log"));
-        process::run_logged(&mut debootstrap, &log)
-            .with_context(|| format!("cannot make a chroot of {base}"))?;
-        fs::rename(&unfinished, &self.root)?;
+        debootstrap(base, "gcc,make", &mirrors, &self.root, base)?;
         step.done("made");
         Ok(())
     }
@@ -157,7 +145,8 @@ impl Chroot {
         Ok(())
     }
 
-    fn install(&self, debs: &[PathBuf]) -> Result<()> {
+    /// Installs packages, which this removes from where they are.
+    pub fn install(&self, debs: &[PathBuf]) -> Result<()> {
         if debs.is_empty() {
             return Ok(());
         }
@@ -176,15 +165,47 @@ impl Chroot {
     }
 }
 
+/// Makes a minimal system of a suite in `root`, under another name until it is
+/// whole; `name` tells the logs apart.
+pub fn debootstrap(
+    suite: &str,
+    packages: &str,
+    mirrors: &Mirrors,
+    root: &Path,
+    name: &str,
+) -> Result<()> {
+    let unfinished = root.with_extension("unfinished");
+    remove(&unfinished)?;
+    let debs = paths::target("apt").join("debootstrap");
+    fs::create_dir_all(&debs)?;
+    let Some(program) = process::which("debootstrap") else {
+        bail!("debootstrap is missing; `cargo xtask setup` installs it");
+    };
+    let mut debootstrap = in_own_mounts();
+    debootstrap
+        .arg(program)
+        .args(["--variant=minbase", "--arch=amd64"])
+        .arg(format!("--include={packages}"))
+        .arg(format!("--cache-dir={}", debs.display()))
+        .arg(suite)
+        .arg(&unfinished)
+        .arg(mirrors.for_suite(suite));
+    let log = paths::target("logs").join(format!("chroot-{name}.log"));
+    process::run_logged(&mut debootstrap, &log)
+        .with_context(|| format!("cannot make a chroot of {suite}"))?;
+    fs::rename(&unfinished, root)?;
+    Ok(())
+}
+
 /// What follows runs with mounts that nobody else sees.
-fn in_own_mounts() -> Command {
+pub fn in_own_mounts() -> Command {
     let mut command = Command::new("unshare");
     command.args(["--mount", "--propagation", "private", "--"]);
     command
 }
 
 /// Removes a chroot, and nothing that might still be mounted in it.
-fn remove(root: &Path) -> Result<()> {
+pub fn remove(root: &Path) -> Result<()> {
     process::run(
         Command::new("rm")
             .args(["-rf", "--one-file-system", "--"])

@@ -51,6 +51,14 @@ pub enum Command {
     },
     /// Run the unit tests, try the status page in a browser, run the scenarios in real kernels
     Test(TestArgs),
+    /// Make the Debian package and the container image: target/dist/
+    ///
+    /// The same commit gives the same bytes. SHA256SUMS lists them.
+    Dist {
+        /// Pack twice and compare, and run lintian over the package
+        #[arg(long)]
+        check: bool,
+    },
     /// Measure what lpwatch costs, and prove that it does no harm
     ///
     /// The tables it prints are those in docs/cost.md.
@@ -123,13 +131,14 @@ pub struct VmArgs {
     cargo xtask test                           everything\n  \
     cargo xtask test unit                      without kernels\n  \
     cargo xtask test page                      the status page, in Chromium\n  \
+    cargo xtask test dist                      the package and the image, installed and run\n  \
     cargo xtask test vm --kernel 6.1           all scenarios in one kernel\n  \
     cargo xtask test stall                     scenarios with `stall` in their name\n  \
     cargo xtask test --only stall --verbose    one scenario, and all it says\n\n\
 The last line of the output counts: `N passed, N failed, N skipped`.\n\
 The guests' whole logs are in target/logs/test-*.")]
 pub struct TestArgs {
-    /// `unit`, `page`, `vm`, or parts of scenario names; nothing means everything
+    /// `unit`, `page`, `fleet`, `dist`, `vm`, or parts of scenario names; nothing means everything
     #[arg(value_name = "FILTER")]
     pub filters: Vec<String>,
     /// Only in this kernel: 5.10, 6.1, 6.12 or 7 (repeatable)

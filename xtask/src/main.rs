@@ -6,6 +6,7 @@ mod build;
 mod chroot;
 mod cli;
 mod demo;
+mod dist;
 mod interrupt;
 mod kernels;
 mod lock;
@@ -42,6 +43,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Build => build::run(),
         Command::Bench { bench } => bench::run(bench),
         Command::Demo { kernel } => demo::run(*kernel),
+        Command::Dist { check } => dist::run(*check),
         Command::Test(args) => test::run(args),
         Command::Vm(args) => vm::run(args),
     }

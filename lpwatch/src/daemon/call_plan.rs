@@ -63,8 +63,9 @@ pub(super) fn original_at(
         .find(|function| function.id == *id)
         .and_then(|function| function.old_address);
     let address = match addresses {
-        [] if found.hidden && told.is_none() => {
-            return Err("the kernel hides its symbols (kptr_restrict)".to_owned());
+        // Hidden, it would be 0, at which no call is ever seen.
+        [] | [_] if found.hidden && told.is_none() => {
+            return Err("the kernel hides its symbols (kptr_restrict, no CAP_SYSLOG)".to_owned());
         }
         [] if told.is_none() => return Err(absent(id)),
         [_, _, ..] => {
@@ -151,5 +152,41 @@ fn absent(id: &FunctionId) -> String {
             "the module {} is not loaded, or has no such function",
             id.object
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hidden_address_is_none() {
+        let id = FunctionId {
+            object: VMLINUX.to_owned(),
+            name: "f".to_owned(),
+            sympos: 1,
+        };
+        let key = PatchKey {
+            name: "p".to_owned(),
+            enabled: true,
+            settled: true,
+            functions: BTreeSet::from([id.clone()]),
+            unpatched: Vec::new(),
+        };
+        let symbol = Symbol {
+            object: id.object.clone(),
+            name: id.name.clone(),
+        };
+        let found = |address, hidden| Functions {
+            addresses: [(symbol.clone(), vec![address])].into(),
+            hidden,
+            ..Functions::default()
+        };
+        let at = |found: &Functions| {
+            original_at(&id, false, &[], found, std::slice::from_ref(&key))
+                .map(|count| count.address)
+        };
+        assert_eq!(at(&found(0x1000, false)), Ok(0x1000));
+        assert!(at(&found(0, true)).unwrap_err().contains("CAP_SYSLOG"));
     }
 }

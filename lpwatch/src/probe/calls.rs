@@ -318,7 +318,7 @@ fn attach_kprobe(iterator: &mut TaskIterator, symbol: &str) -> Result<Link, Prob
         .attach(symbol, 0)
         .and_then(|id| program.take_link(id))
         .map(Link::Kprobe)
-        .map_err(|error| ProbeError::new("attach a kprobe", &error))
+        .map_err(|error| ProbeError::kprobe("attach a kprobe", &error))
 }
 
 fn failed(reason: String) -> ProbeError {

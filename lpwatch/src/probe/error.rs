@@ -20,6 +20,11 @@ pub enum ProbeError {
     NoBtf,
     #[error("no permission to {action}; run as root, or give lpwatch CAP_BPF and CAP_PERFMON")]
     NoPermission { action: &'static str },
+    #[error(
+        "no permission to attach a kprobe; run as root, or give lpwatch CAP_PERFMON, and \
+         CAP_SYS_ADMIN where kernel.perf_event_paranoid is above 2"
+    )]
+    NoKprobes,
     #[error("`struct {structure}` has no member `{member}` on this kernel; is CONFIG_LIVEPATCH=y?")]
     Layout {
         structure: &'static str,
@@ -44,10 +49,19 @@ impl ProbeError {
         }
     }
 
+    /// [`Self::new`], of attaching a kprobe. Debian's kernels and some others
+    /// have a level of `perf_event_paranoid` at which `CAP_PERFMON` is not enough.
+    pub(super) fn kprobe(action: &'static str, error: &(dyn std::error::Error + 'static)) -> Self {
+        match Self::new(action, error) {
+            Self::NoPermission { .. } => Self::NoKprobes,
+            other => other,
+        }
+    }
+
     /// Whether it is for want of a privilege.
     #[must_use]
     pub fn is_permission(&self) -> bool {
-        matches!(self, Self::NoPermission { .. })
+        matches!(self, Self::NoPermission { .. } | Self::NoKprobes)
     }
 }
 

@@ -235,7 +235,7 @@ fn attach_kprobe(bpf: &mut Ebpf, fact: &Fact) -> Result<(), ProbeError> {
         .and_then(|()| program.attach(fact.function, 0));
     attached
         .map(drop)
-        .map_err(|error| ProbeError::new("attach a kprobe", &error))
+        .map_err(|error| ProbeError::kprobe("attach a kprobe", &error))
 }
 
 fn attach_tracepoint(bpf: &mut Ebpf, tracepoint: &Tracepoint) -> Probe {
@@ -270,9 +270,9 @@ fn attach_verdicts(bpf: &mut Ebpf, types: &KernelTypes) -> Probe {
                     let attached = program
                         .load()
                         .and_then(|()| program.attach(policy::VERDICT_FUNCTION, 0));
-                    attached
-                        .map(drop)
-                        .map_err(|error| ProbeError::new("attach a kretprobe", &error).to_string())
+                    attached.map(drop).map_err(|error| {
+                        ProbeError::kprobe("attach a kretprobe", &error).to_string()
+                    })
                 })
         });
     let notes: Vec<String> = attached.as_ref().err().cloned().into_iter().collect();

@@ -125,7 +125,7 @@ impl Manifest {
 }
 
 /// The checksum of a file, in hexadecimal.
-fn sha256(file: &Path) -> Result<String> {
+pub fn sha256(file: &Path) -> Result<String> {
     let mut open = File::open(file).with_context(|| format!("cannot open {}", file.display()))?;
     let mut hash = Sha256::new();
     io::copy(&mut open, &mut hash)?;

@@ -10,7 +10,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-pub use cache::Cached;
+pub use cache::{Cached, sha256};
 
 /// A line of kernels with its own behaviour under live patching.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

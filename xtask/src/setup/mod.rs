@@ -4,10 +4,11 @@
 //! quick where everything is there already.
 
 mod bpf;
+mod cargo_deb;
 mod linker;
 mod packages;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
@@ -66,6 +67,24 @@ pub fn for_build() -> Result<()> {
 /// What looking at the status page takes.
 pub fn for_pages() -> Result<()> {
     packages::ensure(PAGES)
+    Ok(())
+}
+
+/// What packing takes; the program that makes Debian packages.
+pub fn for_packages() -> Result<PathBuf> {
+    packages::ensure(PACKAGES)?;
+    cargo_deb::ensure()
+}
+
+/// What trying the package takes: small systems to install it in.
+pub fn for_systems() -> Result<()> {
+    packages::ensure(MODULES)?;
+    if !geteuid().is_root() {
+        bail!(
+            "trying the package takes root, for the chroots it is installed in: run this as root"
+        );
+    }
+    Ok(())
 }
 
 const GUESTS: &[Need] = &[
@@ -138,3 +157,9 @@ const BUILD: &[Need] = &[
         is_there: build::has_static_libc,
     },
 ];
+
+const PACKAGES: &[Need] = &[Need {
+    what: "strip, to leave symbols out of what is packed",
+    package: "binutils",
+    is_there: || which("strip").is_some(),
+}];

@@ -124,9 +124,20 @@ fn perf_events(host: &Offers) -> Offer {
     let draft = Draft {
         id: "perf_events",
         name: "perf events",
-        why: "Kprobes are placed through them; with CAP_PERFMON the setting does not matter.",
+        why: "Kprobes are placed through them: CAP_PERFMON allows it, above level 2 (where a kernel \
+              has that) CAP_SYS_ADMIN.",
     };
+    let admin = host
+        .rights
+        .as_ref()
+        .map(|rights| rights.has(Capability::SysAdmin));
     match &host.settings.perf_event_paranoid {
+        Reading::Found(value) if is_above_two(value) && admin == Some(Some(false)) => draft.missing(
+            format!("kernel.perf_event_paranoid={value}, and no CAP_SYS_ADMIN"),
+            "Kprobes: the kernel's verdicts on tasks, entries of new code, and calls of functions \
+             that fentry is not for.",
+            "Give lpwatch CAP_SYS_ADMIN, or sysctl -w kernel.perf_event_paranoid=2",
+        ),
         Reading::Found(value) => draft.available(format!("kernel.perf_event_paranoid={value}")),
         Reading::Absent => draft.missing(
             "there is no kernel.perf_event_paranoid",
@@ -135,6 +146,11 @@ fn perf_events(host: &Offers) -> Offer {
         ),
         other => draft.unread("kernel.perf_event_paranoid", other),
     }
+}
+
+/// Debian and others have levels that mainline has not.
+fn is_above_two(level: &str) -> bool {
+    level.trim().parse::<i32>().is_ok_and(|level| level > 2)
 }
 
 fn unprivileged(host: &Offers) -> Offer {

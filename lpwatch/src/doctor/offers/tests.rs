@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::samples::{no_livepatch, unprivileged, whole, without_symbols};
 use super::*;
+use crate::kernel::offers::Capability;
 
 const X86: &str = "x86_64";
 
@@ -159,6 +160,18 @@ fn kprobes_can_be_absent_or_switched_off() {
     assert_missing(&of(&host, "kprobes"), "switched off", "echo 1 >");
     host.kprobe_events = false;
     assert_missing(&of(&host, "kprobes"), "perf has no", "CONFIG_KPROBES=y");
+}
+
+/// As measured on Debian's kernels, in docs/deploy.md.
+#[test]
+fn kprobes_above_level_two_take_more_than_perfmon() {
+    let mut host = whole();
+    if let Some(rights) = &mut host.rights {
+        rights.capabilities = Some(vec![Capability::Bpf, Capability::Perfmon]);
+    }
+    assert_missing(&of(&host, "perf_events"), "=3", "CAP_SYS_ADMIN");
+    host.settings.perf_event_paranoid = Reading::Found("2".to_owned());
+    assert_eq!(of(&host, "perf_events").state, Availability::Available);
 }
 
 #[test]

@@ -1,0 +1,101 @@
+//! The crates that are linked into the program, with their licences: whoever
+//! hands the program on has to be able to say.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fmt::Write;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::{paths, process};
+
+const HEAD: &str = "The Rust crates linked into lpwatch: name, version, licence, source.\n\n";
+
+/// One line a crate.
+pub fn list() -> Result<String> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.current_dir(paths::workspace());
+    command.args(["metadata", "--format-version", "1", "--locked"]);
+    command.args(["--filter-platform", "x86_64-unknown-linux-gnu"]);
+    let metadata: Value = serde_json::from_str(&process::run(&mut command)?)?;
+    let text = table(&metadata).context("cargo's metadata has another form than is known")?;
+    Ok(format!("{HEAD}{text}"))
+}
+
+fn table(metadata: &Value) -> Option<String> {
+    let nodes = metadata["resolve"]["nodes"].as_array()?;
+    let by_id: HashMap<&str, &Value> = nodes
+        .iter()
+        .filter_map(|node| Some((node["id"].as_str()?, node)))
+        .collect();
+    let packages = metadata["packages"].as_array()?;
+    let root = packages
+        .iter()
+        .find(|package| package["name"] == "lpwatch" && package["source"].is_null())?;
+    let mut wanted = vec![root["id"].as_str()?];
+    let mut linked = HashSet::new();
+    while let Some(id) = wanted.pop() {
+        if linked.insert(id) {
+            wanted.extend(by_id.get(id)?["deps"].as_array()?.iter().filter_map(normal));
+        }
+    }
+    let lines: BTreeSet<String> = packages
+        .iter()
+        .filter(|package| package["id"].as_str().is_some_and(|id| linked.contains(id)))
+        .filter(|package| !package["source"].is_null())
+        .map(line)
+        .collect();
+    Some(lines.into_iter().collect())
+}
+
+/// A dependency that is linked, not one for building or testing.
+fn normal(dependency: &Value) -> Option<&str> {
+    let kinds = dependency["dep_kinds"].as_array()?;
+    let linked = kinds.iter().any(|kind| kind["kind"].is_null());
+    linked.then(|| dependency["pkg"].as_str())?
+}
+
+fn line(package: &Value) -> String {
+    let field = |name: &str| package[name].as_str().unwrap_or("-").to_owned();
+    let mut line = String::new();
+    // Writing to a String cannot fail.
+    let _ = writeln!(
+        line,
+        "{:<28} {:<12} {:<40} {}",
+        field("name"),
+        field("version"),
+        field("license"),
+        field("repository")
+    );
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_linked_is_listed() {
+        let crate_of = |name: &str, source: Value| {
+            serde_json::json!({"id": name, "name": name, "version": "1.0.0",
+                "license": "MIT", "source": source})
+        };
+        let dep = |name: &str, kind: Value| serde_json::json!({"pkg": name, "dep_kinds": [{"kind": kind}]});
+        let metadata = serde_json::json!({
+            "packages": [crate_of("lpwatch", Value::Null), crate_of("aya", "r".into()),
+                crate_of("cc", "r".into()), crate_of("log", "r".into())],
+            "resolve": {"nodes": [
+                {"id": "lpwatch", "deps": [dep("aya", Value::Null), dep("cc", "build".into())]},
+                {"id": "aya", "deps": [dep("log", Value::Null)]},
+                {"id": "log", "deps": []}, {"id": "cc", "deps": []}]},
+        });
+        let text = table(&metadata).unwrap();
+        let names: Vec<_> = text
+            .lines()
+            .filter_map(|line| line.split(' ').next())
+            .collect();
+        assert_eq!(names, ["aya", "log"]);
+    }
+}
