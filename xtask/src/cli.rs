@@ -16,7 +16,7 @@ use crate::vm::qemu::Tcg;
     after_help = "Everything downloaded or built is kept below target/.\n\n\
         Start here:\n  \
         cargo xtask demo      see a live patch stall, and lpwatch tell why\n  \
-        cargo xtask test      unit tests, then every scenario in four kernels",
+        cargo xtask test      unit tests, a fleet, every scenario in four kernels",
     version
 )]
 pub struct Cli {
@@ -49,8 +49,21 @@ pub enum Command {
         #[arg(long, value_name = "SERIES", default_value = "6.12")]
         kernel: Series,
     },
-    /// Run the unit tests, then the scenarios in real kernels
+    /// Run the unit tests, Prometheus over a fleet, then the scenarios in real kernels
     Test(TestArgs),
+    /// Simulate a fleet of hosts for a Prometheus to scrape
+    ///
+    /// One process on loopback, which ends by itself. `cargo xtask fleet-sim --help` tells more.
+    #[command(disable_help_flag = true)]
+    FleetSim {
+        /// Passed on to the simulation
+        #[arg(
+            value_name = "ARGUMENTS",
+            trailing_var_arg = true,
+            allow_hyphen_values = true
+        )]
+        arguments: Vec<String>,
+    },
     /// Measure what lpwatch costs, and prove that it does no harm
     ///
     /// The tables it prints are those in docs/cost.md.
@@ -128,7 +141,7 @@ pub struct VmArgs {
 The last line of the output counts: `N passed, N failed, N skipped`.\n\
 The guests' whole logs are in target/logs/test-*.")]
 pub struct TestArgs {
-    /// `unit`, `vm`, or parts of scenario names; nothing means everything
+    /// `unit`, `fleet`, `vm`, or parts of scenario names; nothing means everything
     #[arg(value_name = "FILTER")]
     pub filters: Vec<String>,
     /// Only in this kernel: 5.10, 6.1, 6.12 or 7 (repeatable)

@@ -6,6 +6,7 @@ mod build;
 mod chroot;
 mod cli;
 mod demo;
+mod fleet;
 mod interrupt;
 mod kernels;
 mod lock;
@@ -41,6 +42,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Build => build::run(),
         Command::Bench { bench } => bench::run(bench),
         Command::Demo { kernel } => demo::run(*kernel),
+        Command::FleetSim { arguments } => fleet::simulate(arguments),
         Command::Test(args) => test::run(args),
         Command::Vm(args) => vm::run(args),
     }

@@ -6,6 +6,7 @@
 mod bpf;
 mod linker;
 mod packages;
+pub mod prometheus;
 
 use std::path::Path;
 use std::process::ExitCode;

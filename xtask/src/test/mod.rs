@@ -1,7 +1,8 @@
-//! `cargo xtask test`: the unit tests, then every scenario in every kernel.
+//! `cargo xtask test`: the unit tests, the fleet, then every scenario in every
+//! kernel.
 
 mod boot;
-mod report;
+pub mod report;
 mod summary;
 mod unit;
 
@@ -15,7 +16,7 @@ use anyhow::{Result, bail};
 use crate::build::Scenarios;
 use crate::cli::TestArgs;
 use crate::kernels::{Cached, Series};
-use crate::{build, interrupt, modules, process, setup, ui};
+use crate::{build, fleet, interrupt, modules, process, setup, ui};
 use boot::{Common, Job};
 use report::{Report, Scenario, parse_list};
 use summary::{Fate, Summary};
@@ -23,12 +24,18 @@ use summary::{Fate, Summary};
 /// More guests at once than this gain nothing: each takes a whole processor.
 const MOST_GUESTS: usize = 4;
 
+/// Words that are no part of a scenario's name.
+const PARTS: [&str; 3] = ["unit", "fleet", "vm"];
+
 /// Runs `cargo xtask test`.
 pub fn run(args: &TestArgs) -> Result<ExitCode> {
     let plan = Plan::of(args);
     let mut summary = Summary::default();
     if plan.unit {
         summary.unit = Some(unit::run()?);
+    }
+    if plan.fleet && !interrupt::asked() {
+        summary.fleet = Some(fleet::run());
     }
     if plan.guests && !interrupt::asked() {
         summary.kernels = in_guests(args, &plan)?;
@@ -49,6 +56,7 @@ pub fn run(args: &TestArgs) -> Result<ExitCode> {
 #[derive(Debug, PartialEq, Eq)]
 struct Plan {
     unit: bool,
+    fleet: bool,
     guests: bool,
     /// Parts of scenario names; none stands for all.
     parts: Vec<String>,
@@ -60,13 +68,15 @@ impl Plan {
         let parts: Vec<String> = args
             .filters
             .iter()
-            .filter(|filter| !["unit", "vm"].contains(&filter.as_str()))
+            .filter(|filter| !PARTS.contains(&filter.as_str()))
             .cloned()
             .collect();
         let named = !parts.is_empty() || !args.only.is_empty() || !args.kernel.is_empty();
+        let all = !named && !PARTS.iter().any(|part| has(part));
         Self {
-            unit: has("unit") || !(has("vm") || named),
-            guests: has("vm") || named || !has("unit"),
+            unit: has("unit") || all,
+            fleet: has("fleet") || all,
+            guests: has("vm") || named || all,
             parts,
         }
     }
@@ -244,14 +254,16 @@ mod tests {
 
     #[test]
     fn filters_say_what_to_run() {
-        let all = |plan: &Plan| (plan.unit, plan.guests);
-        assert_eq!(all(&plan(&[])), (true, true));
-        assert_eq!(all(&plan(&["unit"])), (true, false));
-        assert_eq!(all(&plan(&["vm"])), (false, true));
-        assert_eq!(all(&plan(&["unit", "vm"])), (true, true));
-        assert_eq!(all(&plan(&["--kernel", "6.1"])), (false, true));
+        let all = |plan: &Plan| (plan.unit, plan.fleet, plan.guests);
+        assert_eq!(all(&plan(&[])), (true, true, true));
+        assert_eq!(all(&plan(&["unit"])), (true, false, false));
+        assert_eq!(all(&plan(&["fleet"])), (false, true, false));
+        assert_eq!(all(&plan(&["vm"])), (false, false, true));
+        assert_eq!(all(&plan(&["unit", "vm"])), (true, false, true));
+        assert_eq!(all(&plan(&["--kernel", "6.1"])), (false, false, true));
         let stall = plan(&["stall"]);
-        assert_eq!((all(&stall), stall.parts.len()), ((false, true), 1));
+        assert_eq!(all(&stall), (false, false, true));
+        assert_eq!(stall.parts.len(), 1);
     }
 
     #[test]

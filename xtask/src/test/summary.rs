@@ -68,6 +68,8 @@ pub enum Fate {
 #[derive(Debug, Clone, Default)]
 pub struct Summary {
     pub unit: Option<Count>,
+    /// The checks of the fleet, where they were asked for.
+    pub fleet: Option<Vec<Report>>,
     pub kernels: Vec<(Series, Fate)>,
 }
 
@@ -95,6 +97,10 @@ impl Summary {
     fn write(&self, text: &mut String) -> std::fmt::Result {
         if let Some(unit) = self.unit {
             writeln!(text, "unit tests: {}", unit.line())?;
+        }
+        if let Some(fleet) = &self.fleet {
+            writeln!(text, "fleet: {}", Count::of(fleet).line())?;
+            write_reports(text, fleet)?;
         }
         for (series, fate) in &self.kernels {
             match fate {
@@ -133,6 +139,7 @@ impl Summary {
 
     fn total(&self) -> Count {
         let mut total = self.unit.unwrap_or_default();
+        total += Count::of(self.fleet.as_deref().unwrap_or_default());
         total += self.scenarios();
         total
     }
@@ -193,6 +200,7 @@ mod tests {
                 failed: 0,
                 skipped: 1,
             }),
+            fleet: Some(vec![report(Outcome::Passed, "")]),
             kernels: vec![
                 (Series::V6_1, tested(vec![report(Outcome::Passed, "")])),
                 (
@@ -208,7 +216,7 @@ mod tests {
             ],
         };
         let text = summary.text();
-        assert_eq!(text.lines().last(), Some("11 passed, 0 failed, 2 skipped"));
+        assert_eq!(text.lines().last(), Some("12 passed, 0 failed, 2 skipped"));
         assert!(text.contains("no such hook"), "a skip has its reason");
         assert!(text.contains("KERNELS NOT TESTED: 7"));
         assert!(summary.is_good(), "7 may be missing");
@@ -220,9 +228,14 @@ mod tests {
         let passed = (Series::V6_1, tested(vec![report(Outcome::Passed, "")]));
         let missing = (Series::V6_12, Fate::NotTested { why: "gone".into() });
         let of = |kernels| Summary {
-            unit: None,
             kernels,
+            ..Summary::default()
         };
+        let fleet = Summary {
+            fleet: Some(vec![report(Outcome::Failed, "why")]),
+            ..of(vec![passed.clone()])
+        };
+        assert!(!fleet.is_good());
         assert!(!of(vec![failed]).is_good());
         assert!(!of(vec![passed.clone(), missing]).is_good());
         assert!(of(vec![passed]).is_good());
@@ -240,7 +253,8 @@ mod tests {
         assert!(
             !Summary {
                 unit,
-                kernels: vec![skipped]
+                kernels: vec![skipped],
+                ..Summary::default()
             }
             .is_good()
         );
