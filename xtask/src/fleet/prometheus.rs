@@ -15,8 +15,8 @@ use super::until::until;
 use crate::paths;
 use crate::setup::prometheus::Prometheus as Tools;
 
-const READY_WITHIN: Duration = Duration::from_secs(60);
-const REQUEST: Duration = Duration::from_secs(60);
+const READY_WITHIN: Duration = Duration::from_mins(1);
+const REQUEST: Duration = Duration::from_mins(1);
 
 /// A running Prometheus; dropping it ends it, and its data go.
 pub struct Prometheus {

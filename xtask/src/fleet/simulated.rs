@@ -20,7 +20,7 @@ use crate::build;
 
 /// The rollout takes 40 s; a busy machine gets several times as long.
 const ROLLOUT: Duration = Duration::from_secs(150);
-const SEEN: Duration = Duration::from_secs(60);
+const SEEN: Duration = Duration::from_mins(1);
 /// For one command of lpwatch.
 const COMMAND: Duration = Duration::from_secs(90);
 

@@ -15,7 +15,7 @@ use super::{Programs, promtool_metrics};
 
 const PATCH: &str = "lp_stall";
 /// The guest counts a transition as stalled after a few seconds; it is emulated.
-const WITHIN: Duration = Duration::from_secs(60);
+const WITHIN: Duration = Duration::from_mins(1);
 
 /// The checks, in the order things happen.
 pub fn run(programs: &Programs, guest: &mut Running<'_>, checks: &mut Checks) {
