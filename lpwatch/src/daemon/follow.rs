@@ -21,6 +21,7 @@ use crate::{
 use super::{
     folder_watch::FolderWatch,
     log_source::LogSource,
+    metrics::Totals,
     observer::{Observer, Told},
 };
 
@@ -41,6 +42,8 @@ const READINGS: usize = 16;
 pub struct Followed {
     /// The latest snapshot.
     pub snapshots: watch::Receiver<Arc<Snapshot>>,
+    /// What ended since the loop began.
+    pub totals: watch::Receiver<Totals>,
     asks: mpsc::Sender<Ask>,
 }
 
@@ -54,6 +57,22 @@ enum Ask {
 }
 
 impl Followed {
+    /// A handle on states that are made by hand, without a kernel: for tests
+    /// and simulations. The latest one is also the answer to [`Self::ask`].
+    #[must_use]
+    pub fn by_hand(
+        snapshots: watch::Receiver<Arc<Snapshot>>,
+        totals: watch::Receiver<Totals>,
+    ) -> Self {
+        // Nobody takes what is asked.
+        let (asks, _) = mpsc::channel(1);
+        Self {
+            snapshots,
+            totals,
+            asks,
+        }
+    }
+
     /// A snapshot made now; the latest one if the loop has ended.
     pub async fn ask(&self) -> Arc<Snapshot> {
         let (answer, answered) = oneshot::channel();
@@ -82,6 +101,7 @@ pub struct Follower {
     watched_files: Option<Waking<FolderWatch>>,
     hooked: bool,
     publish: watch::Sender<Arc<Snapshot>>,
+    totals: watch::Sender<Totals>,
     asked: mpsc::Receiver<Ask>,
 }
 
@@ -134,8 +154,11 @@ pub fn follow(
             "Neither hooks nor the kernel log tell of changes here: sysfs is read once a second.",
         );
     }
+    // What the kernel log told of the time before is shown, not counted.
+    observer.take_ended();
     let snapshot = Arc::new(observer.snapshot(&thresholds));
     let (publish, snapshots) = watch::channel(snapshot);
+    let (totals, ended) = watch::channel(Totals::default());
     let (asks, asked) = mpsc::channel(16);
     let watched_files = observer.watch_files();
     let follower = Follower {
@@ -147,9 +170,15 @@ pub fn follow(
         watched_files: watched_files.map(Waking::new).transpose()?,
         hooked,
         publish,
+        totals,
         asked,
     };
-    Ok((follower, Followed { snapshots, asks }))
+    let followed = Followed {
+        snapshots,
+        totals: ended,
+        asks,
+    };
+    Ok((follower, followed))
 }
 
 impl Follower {
@@ -290,7 +319,7 @@ impl Follower {
             Err(error) => {
                 tracing::warn!(%error, "the kernel log ends here");
                 self.observer
-                    .note(&format!("The kernel log is no longer read: {error}."));
+                    .lose_log(&format!("The kernel log is no longer read: {error}."));
                 self.kernel_log = None;
                 false
             }
@@ -313,7 +342,12 @@ impl Follower {
         }
     }
 
-    fn publish_snapshot(&self) {
+    fn publish_snapshot(&mut self) {
+        let ended = self.observer.take_ended();
+        if !ended.is_empty() {
+            self.totals
+                .send_modify(|totals| ended.iter().for_each(|past| totals.note(past)));
+        }
         let snapshot = self.observer.snapshot(&self.thresholds);
         self.publish.send_replace(Arc::new(snapshot));
     }

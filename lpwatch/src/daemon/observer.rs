@@ -12,7 +12,9 @@ use crate::{
     },
     model::{
         Event, EventKind, HostFacts, Model, Moment, Snapshot, SystemView, Thresholds,
-        check::CheckReport, evidence::Traits, snapshot::Probe,
+        check::CheckReport,
+        evidence::Traits,
+        snapshot::{PastTransition, Probe},
     },
     probe::{
         BpfLog, EventRing, Hooks, LoadOptions, ProbeError, TaskIterator, load_hooks,
@@ -48,6 +50,9 @@ const BETWEEN_ATTACHING: Duration = Duration::from_millis(5);
 const FTRACE_OFF: &str = "DANGER: ftrace is switched off (kernel.ftrace_enabled=0): no call is \
     redirected to new code, no live patch can be loaded, and calls are not counted. Switch it on: \
     sysctl kernel.ftrace_enabled=1";
+
+/// The fact that the kernel log tells.
+const LOG: &str = "log";
 
 /// What tells of events.
 pub struct Told {
@@ -283,7 +288,7 @@ impl Observer {
         };
         match self.read_log(&mut log) {
             Ok(_) => self.log = Some(log),
-            Err(error) => self.note(&format!("The kernel log is not read: {error}.")),
+            Err(error) => self.lose_log(&format!("The kernel log is not read: {error}.")),
         }
     }
 
@@ -403,6 +408,20 @@ impl Observer {
         self.model.note_check(report);
     }
 
+    /// The transitions that have ended since the last call.
+    pub(super) fn take_ended(&mut self) -> Vec<PastTransition> {
+        self.model.take_ended()
+    }
+
+    /// The kernel log can no longer be read.
+    pub(super) fn lose_log(&mut self, why: &str) {
+        self.note(why);
+        let probes = &mut self.model.facts.probes;
+        for probe in probes.iter_mut().filter(|probe| probe.fact == LOG) {
+            probe.attached = false;
+        }
+    }
+
     /// What the model knows.
     #[must_use]
     pub fn model(&self) -> &Model {
@@ -447,7 +466,7 @@ fn bpf_or_why_not<T>(
 
 fn log_probe(attached: bool) -> Probe {
     Probe {
-        fact: "log".to_owned(),
+        fact: LOG.to_owned(),
         kind: "kmsg".to_owned(),
         target: "/dev/kmsg".to_owned(),
         attached,

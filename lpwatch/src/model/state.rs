@@ -64,6 +64,8 @@ pub struct Model {
     /// The patch whose end a hook reported and sysfs may not show yet.
     ending: Option<(String, Moment)>,
     past: VecDeque<PastTransition>,
+    /// Those of them that nobody has taken note of yet.
+    ended: Vec<PastTransition>,
     complaints: Vec<(Duration, String)>,
     events_lost: u64,
     /// Tasks switched, by way, when lpwatch last looked.
@@ -88,6 +90,7 @@ impl Model {
             running: None,
             ending: None,
             past: VecDeque::new(),
+            ended: Vec::new(),
             complaints: Vec::new(),
             events_lost: 0,
             switched: SwitchedBy::default(),
@@ -295,7 +298,14 @@ impl Model {
             .and_then(|patch| checks.of(patch))
             .cloned();
         self.past.truncate(PAST_TRANSITIONS - 1);
+        self.ended.push(past.clone());
         self.past.push_front(past);
+    }
+
+    /// The transitions that have ended since the last call, oldest first: each
+    /// is given once, however many end in between.
+    pub fn take_ended(&mut self) -> Vec<PastTransition> {
+        std::mem::take(&mut self.ended)
     }
 
     fn refused(&mut self, patch: String, errno: u32, at: Moment, now: &Moment) {
