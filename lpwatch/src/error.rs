@@ -4,7 +4,7 @@ use std::{io, path::PathBuf};
 
 use thiserror::Error;
 
-use crate::{exit::Exit, kernel::ReadError};
+use crate::{exit::Exit, fleet::prometheus, kernel::ReadError};
 
 /// What can go wrong.
 #[derive(Debug, Error)]
@@ -31,6 +31,13 @@ pub enum Error {
     Listen { address: String, source: io::Error },
     #[error("cannot use the sockets of systemd: {0}")]
     SystemdSocket(String),
+    #[error(transparent)]
+    Fleet(#[from] prometheus::Error),
+    #[error(
+        "Prometheus at {url} knows of no host for {{{hosts}}}: is lpwatch scraped under another \
+         job (--job), or does --selector leave none?"
+    )]
+    NoHosts { url: String, hosts: String },
     #[error("cannot {action}: {source}")]
     Io {
         action: &'static str,
@@ -50,7 +57,9 @@ impl Error {
             {
                 Exit::NoPermission
             }
+            Self::Fleet(error) => error.exit(),
             Self::Read(_)
+            | Self::NoHosts { .. }
             | Self::NoSuchPatch { .. }
             | Self::DaemonRuns { .. }
             | Self::NotASocket { .. }

@@ -4,7 +4,8 @@
 //! [`engine`] puts each patching system into the terms of [`model`], whose
 //! `Snapshot` is the one value that [`daemon`], [`commands`] and [`render`]
 //! show. [`doctor`] tells what a host offers and what is chosen for it; [`check`]
-//! whether a patch can be loaded safely.
+//! whether a patch can be loaded safely; [`fleet`] how a rollout stands over many
+//! hosts.
 
 pub mod check;
 pub mod commands;
@@ -13,6 +14,7 @@ pub mod doctor;
 pub mod engine;
 mod error;
 mod exit;
+pub mod fleet;
 pub mod kernel;
 pub mod model;
 pub mod probe;

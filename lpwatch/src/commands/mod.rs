@@ -8,6 +8,7 @@ mod counted;
 mod daemon;
 mod doctor;
 mod explain;
+mod fleet;
 mod man;
 mod output;
 mod snapshots;
@@ -49,6 +50,7 @@ Examples:
   lpwatch verify                      whether the new code really runs
   lpwatch check fix.ko                whether it is safe to load this patch
   lpwatch doctor                      what this host offers, and what it lacks
+  lpwatch fleet status                a rollout over many hosts, by Prometheus
 
 Exit codes:
   0 all well   10 in transition   11 stalled   12 reversed or failed   124 timed out
@@ -66,6 +68,7 @@ enum Command {
     Check(check::Args),
     Daemon(daemon::Args),
     Doctor(doctor::Args),
+    Fleet(Box<fleet::Args>),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -100,6 +103,7 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Verify(args) => block_on(verify::run(&globals, &args)),
         Command::Daemon(args) => block_on(daemon::run(&globals, &args)),
         Command::Doctor(args) => block_on(doctor::run(&globals, &args)),
+        Command::Fleet(args) => block_on(fleet::run(&globals, &args)),
         Command::Completions(args) => completions::run(&args, Cli::command()),
         Command::Man(args) => man::run(&args, Cli::command()),
     }

@@ -8,6 +8,7 @@ pub mod calls;
 pub mod check;
 pub mod doctor;
 pub mod explain;
+pub mod fleet;
 pub mod json;
 pub mod outcome;
 pub mod style;

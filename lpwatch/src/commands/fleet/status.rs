@@ -1,0 +1,111 @@
+//! `lpwatch fleet status`: how a rollout stands over all hosts.
+
+use crate::{
+    commands::{args::Globals, output::Output},
+    exit::Exit,
+    fleet::{
+        hosts::{Host, hosts},
+        queries::Fact,
+        rollout::{ByState, Rollout},
+        selector::PatchPattern,
+    },
+    render::fleet::{self, Status},
+};
+
+use super::{
+    exit_of,
+    prometheus::{IntervalArgs, PrometheusArgs},
+    source::{Look, Source},
+};
+
+/// Show how far a patch is over all hosts: hosts by state, which are stalled and
+/// why, and how long patching took.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The patch (the name of its module); `*` stands for any characters, where
+    /// each kernel has a patch of its own name. Default: every patch.
+    patch: Option<PatchPattern>,
+
+    /// Show it again and again, until interrupted.
+    #[arg(short, long)]
+    watch: bool,
+
+    #[command(flatten)]
+    interval: IntervalArgs,
+
+    #[command(flatten)]
+    prometheus: PrometheusArgs,
+}
+
+pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
+    let output = Output::new(globals);
+    let mut source = Source::new(&args.prometheus, args.patch.as_ref(), &Fact::ALL)?;
+    let look = source.look().await?;
+    let mut exit = show(&output, &source, args, look)?;
+    if !args.watch {
+        return Ok(exit);
+    }
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(args.interval.interval) => (),
+            interrupted = tokio::signal::ctrl_c() => {
+                interrupted?;
+                return Ok(exit);
+            }
+        }
+        if let Some(look) = source.next_look().await? {
+            output.clear()?;
+            exit = show(&output, &source, args, look)?;
+        }
+    }
+}
+
+fn show(output: &Output, source: &Source, args: &Args, look: Look) -> anyhow::Result<Exit> {
+    let asked = args.patch.as_ref().map(PatchPattern::as_str);
+    let (rollouts, exit) = rollouts(&look, asked);
+    let Look {
+        at,
+        facts,
+        warnings,
+        mut notes,
+    } = look;
+    if let Some(patch) = asked.filter(|_| facts.patches().is_empty()) {
+        notes.push(format!("No host has heard of a patch named {patch} yet."));
+    }
+    let all = hosts(&facts, |_| true);
+    let status = Status {
+        schema_version: fleet::SCHEMA_VERSION,
+        prometheus: source.url(),
+        selector: format!("{{{}}}", source.scope.selector.matchers()),
+        taken_at: at,
+        hosts: all.len(),
+        hosts_not_reporting: all.iter().filter(|host| host.silence.is_some()).count(),
+        warnings,
+        notes,
+        patches: rollouts,
+    };
+    if output.is_json() {
+        output.json(&status)?;
+    } else {
+        Output::text(&fleet::status(&status, &output.style))?;
+    }
+    Ok(exit)
+}
+
+/// Each patch, or all that was asked for as one; and how that stands.
+fn rollouts(look: &Look, asked: Option<&str>) -> (Vec<Rollout>, Exit) {
+    let facts = &look.facts;
+    if let Some(patch) = asked {
+        let rollout = Rollout::of(patch, &hosts(facts, |_| true));
+        let exit = exit_of(rollout.by_state, true);
+        return (vec![rollout], exit);
+    }
+    let of_patch = |patch: &str| -> Vec<Host> { hosts(facts, |name| name == patch) };
+    let rollouts = facts
+        .patches()
+        .into_iter()
+        .map(|patch| Rollout::of(patch, &of_patch(patch)))
+        .collect();
+    let whole = ByState::of(&hosts(facts, |_| true));
+    (rollouts, exit_of(whole, false))
+}

@@ -1,0 +1,189 @@
+//! `lpwatch fleet wait`: until enough hosts are on new code.
+
+use std::{io::IsTerminal as _, time::Duration};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use crate::{
+    commands::{
+        args::{Globals, duration},
+        output::Output,
+    },
+    exit::Exit,
+    fleet::{
+        hosts::{Host, hosts},
+        queries::Fact,
+        rollout::Rollout,
+        selector::PatchPattern,
+        wait::{End, Percent, Wait},
+    },
+    render::fleet::{self, WaitEnd},
+};
+
+use super::{
+    prometheus::{IntervalArgs, PrometheusArgs},
+    source::Source,
+};
+
+/// Wait until enough hosts are on new code, and say how it went.
+///
+/// Exits with 0 once --percent of the hosts known are on new code. Exits with 12
+/// once so many hosts have failed that this cannot be reached, with 11 once so
+/// many are stalled or have failed, and with 124 once --timeout has passed. With
+/// --stall-after it also exits with 11 once no host has changed for that long;
+/// leave it longer than the pauses between waves. Hosts that do not report count
+/// like any other, and may come back.
+///
+/// A Prometheus that is restarted does not end the wait; one that gives no first
+/// answer does, with 1, and one that refuses us with 3.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The patch (the name of its module); `*` stands for any characters.
+    patch: PatchPattern,
+
+    /// Wait for this share of the hosts.
+    #[arg(long, value_name = "PERCENT", default_value = "100")]
+    percent: Percent,
+
+    /// Give up after this long.
+    #[arg(short, long, value_name = "TIME", value_parser = duration)]
+    timeout: Option<Duration>,
+
+    #[command(flatten)]
+    interval: IntervalArgs,
+
+    #[command(flatten)]
+    prometheus: PrometheusArgs,
+}
+
+pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
+    let output = Output::new(globals);
+    let source = Source::new(&args.prometheus, Some(&args.patch), &Fact::STATES)?;
+    let mut waiting = Waiting {
+        wait: Wait::new(args.percent, globals.thresholds.stall_after()),
+        source: source.remembering(),
+        args,
+        latest: None,
+        progress: if std::io::stderr().is_terminal() && !output.is_json() {
+            bar()
+        } else {
+            ProgressBar::hidden()
+        },
+    };
+    let watched = waiting.until_over();
+    let (result, exit) = match args.timeout {
+        None => told(watched.await?),
+        Some(timeout) => match tokio::time::timeout(timeout, watched).await {
+            Ok(end) => told(end?),
+            Err(_) => ("timed_out", Exit::TimedOut),
+        },
+    };
+    waiting.progress.finish_and_clear();
+    waiting.report(&output, result, exit)?;
+    Ok(exit)
+}
+
+fn told(end: End) -> (&'static str, Exit) {
+    match end {
+        End::Reached => ("reached", Exit::Well),
+        End::Failed => ("failed", Exit::Failed),
+        End::Stalled => ("stalled", Exit::Stalled),
+        End::NoChange => ("no_change", Exit::Stalled),
+    }
+}
+
+struct Waiting<'a> {
+    wait: Wait,
+    source: Source,
+    args: &'a Args,
+    /// The hosts when they were last seen.
+    latest: Option<Vec<Host>>,
+    progress: ProgressBar,
+}
+
+/// The document of `-o json`.
+#[derive(Serialize)]
+struct Report<'a> {
+    schema_version: u32,
+    result: &'static str,
+    exit_code: u8,
+    percent: f64,
+    waited_seconds: f64,
+    /// Why Prometheus gave no answer at the end.
+    trouble: Option<&'a str>,
+    /// `null` where Prometheus never answered.
+    rollout: Option<&'a Rollout>,
+}
+
+impl Waiting<'_> {
+    async fn until_over(&mut self) -> Result<End, crate::Error> {
+        // Until it has answered once, nothing says that the URL is right.
+        let mut look = Some(self.source.look().await?);
+        loop {
+            match look {
+                None => self.wait.was_blind(),
+                Some(look) => {
+                    let hosts = hosts(&look.facts, |_| true);
+                    self.show(&hosts);
+                    let end = self.wait.judge(self.source.now(), &hosts);
+                    self.latest = Some(hosts);
+                    if let Some(end) = end {
+                        return Ok(end);
+                    }
+                }
+            }
+            tokio::time::sleep(self.args.interval.interval).await;
+            look = self.source.next_look().await?;
+        }
+    }
+
+    fn show(&self, hosts: &[Host]) {
+        let rollout = crate::fleet::rollout::ByState::of(hosts);
+        let as_u64 = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        self.progress.set_length(as_u64(hosts.len()));
+        self.progress.set_position(as_u64(rollout.on_new_code));
+        let stalled = match rollout.stalled {
+            0 => String::new(),
+            stalled => format!(", {stalled} stalled"),
+        };
+        self.progress.set_message(format!("on new code{stalled}"));
+    }
+
+    fn report(&self, output: &Output, result: &'static str, exit: Exit) -> anyhow::Result<()> {
+        let rollout = self
+            .latest
+            .as_ref()
+            .map(|hosts| Rollout::of(self.args.patch.as_str(), hosts));
+        let waited = self.source.now();
+        if output.is_json() {
+            return output.json(&Report {
+                schema_version: fleet::SCHEMA_VERSION,
+                result,
+                exit_code: exit as u8,
+                percent: self.args.percent.get(),
+                waited_seconds: (waited.as_secs_f64() * 1e3).round() / 1e3,
+                trouble: self.source.trouble(),
+                rollout: rollout.as_ref(),
+            });
+        }
+        let end = WaitEnd {
+            patch: self.args.patch.as_str(),
+            result,
+            percent: self.args.percent,
+            waited,
+            trouble: self.source.trouble(),
+            rollout: rollout.as_ref(),
+        };
+        Output::text(&fleet::waited(&end, &output.style))
+    }
+}
+
+fn bar() -> ProgressBar {
+    let style = ProgressStyle::with_template("[{bar:30}] {pos}/{len} hosts {msg}, {elapsed}");
+    let bar = ProgressBar::new(0);
+    match style {
+        Ok(style) => bar.with_style(style.progress_chars("=> ")),
+        Err(_) => bar,
+    }
+}

@@ -1,0 +1,251 @@
+//! How each host stands: a closed set of states, from what it reports.
+//!
+//! Nothing here compares the clocks of two hosts, or a host's with ours.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Direction, Outcome};
+
+use super::facts::{Facts, OnHost, Seen};
+
+/// How a host stands; worst first.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    clap::ValueEnum,
+)]
+#[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
+pub enum HostState {
+    /// In transition, and no task has switched for too long.
+    Stalled,
+    /// The last transition was reversed, refused or cancelled, and the patch is
+    /// not enabled.
+    Failed,
+    /// Nothing is known of it now.
+    NotReporting,
+    InTransition,
+    /// It reports, and the patch is not loaded or not enabled.
+    NotPatched,
+    /// The patch is enabled and in no transition.
+    OnNewCode,
+}
+
+impl HostState {
+    pub const ALL: [Self; 6] = [
+        Self::Stalled,
+        Self::Failed,
+        Self::NotReporting,
+        Self::InTransition,
+        Self::NotPatched,
+        Self::OnNewCode,
+    ];
+
+    /// As in JSON and on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Stalled => "stalled",
+            Self::Failed => "failed",
+            Self::NotReporting => "not_reporting",
+            Self::InTransition => "in_transition",
+            Self::NotPatched => "not_patched",
+            Self::OnNewCode => "on_new_code",
+        }
+    }
+}
+
+/// Why nothing is known of a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Silence {
+    /// Prometheus cannot scrape it.
+    Down,
+    /// Prometheus no longer tries, or has not for five minutes.
+    Gone,
+    /// It can be scraped, but what answers is not lpwatch.
+    NoMetrics,
+    /// lpwatch cannot read the state of patches there.
+    Blind,
+    /// It gives values that lpwatch does not write.
+    Broken,
+}
+
+/// A host, and how it stands with the patch asked for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Host {
+    pub host: String,
+    pub state: HostState,
+    /// Of the patches asked for, the one that decides; `null` where there is none.
+    pub patch: Option<String>,
+    pub kernel: Option<String>,
+    /// Why it does not report.
+    pub silence: Option<Silence>,
+    /// Of the transition under way.
+    pub direction: Option<Direction>,
+    /// Of the last transition of the patch.
+    pub outcome: Option<Outcome>,
+    pub tasks_total: Option<u64>,
+    pub tasks_remaining: Option<u64>,
+    pub seconds_without_progress: Option<f64>,
+    pub age_seconds: Option<f64>,
+    /// The tasks left, by reason, most first.
+    pub reasons: Vec<ReasonTasks>,
+    /// How long patching took when it last completed.
+    pub duration_seconds: Option<f64>,
+    /// Patched functions were found whose new code does not run.
+    pub not_effective: bool,
+}
+
+/// Tasks left for a reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReasonTasks {
+    pub reason: String,
+    pub tasks: u64,
+}
+
+/// All hosts, by name. Of the patches known, those that `wanted` takes count; of
+/// several, a transition counts before a patch at rest, and of patches at rest
+/// the one that last came to it.
+#[must_use]
+pub fn hosts(facts: &Facts, wanted: impl Fn(&str) -> bool) -> Vec<Host> {
+    let of_host = |(name, seen): (&String, &Seen)| {
+        let patches = seen.patches.iter();
+        let standing = patches
+            .filter(|(patch, _)| wanted(patch))
+            .map(|(patch, on_host)| Standing::of(patch, on_host))
+            .max_by(Standing::order);
+        host(name, seen, standing)
+    };
+    facts.hosts.iter().map(of_host).collect()
+}
+
+fn host(name: &str, seen: &Seen, standing: Option<Standing<'_>>) -> Host {
+    let silence = silence(seen);
+    // What a host said before it fell silent is no longer known to hold.
+    let standing = standing.filter(|_| silence.is_none());
+    let state = match (silence, &standing) {
+        (Some(_), _) => HostState::NotReporting,
+        (None, Some(standing)) => standing.state,
+        (None, None) => HostState::NotPatched,
+    };
+    let on_host = standing.as_ref().map(|standing| standing.on_host);
+    let moving = on_host.filter(|on_host| on_host.in_progress);
+    Host {
+        host: name.to_owned(),
+        state,
+        patch: standing.as_ref().map(|standing| standing.patch.to_owned()),
+        kernel: seen.kernel.clone(),
+        silence,
+        direction: moving.and_then(|on_host| on_host.direction),
+        outcome: on_host.and_then(|on_host| on_host.last?.outcome),
+        tasks_total: moving.and_then(|on_host| Some(on_host.old? + on_host.new?)),
+        tasks_remaining: moving.and_then(|on_host| on_host.old),
+        seconds_without_progress: moving.and_then(|on_host| on_host.idle),
+        age_seconds: moving.and_then(|on_host| on_host.age),
+        reasons: moving.map(reasons).unwrap_or_default(),
+        duration_seconds: on_host.and_then(|on_host| on_host.duration),
+        not_effective: on_host.is_some_and(|on_host| on_host.ineffective),
+    }
+}
+
+fn silence(seen: &Seen) -> Option<Silence> {
+    let is = |silence: &Silence| seen.silences.contains(silence);
+    if seen.up == Some(false) {
+        Some(Silence::Down)
+    } else if is(&Silence::Gone) || is(&Silence::Broken) {
+        seen.silences.first().copied()
+    } else if !seen.answers {
+        Some(Silence::NoMetrics)
+    } else {
+        seen.silences.first().copied()
+    }
+}
+
+fn reasons(on_host: &OnHost) -> Vec<ReasonTasks> {
+    let mut reasons: Vec<_> = on_host
+        .blocked
+        .iter()
+        .map(|(reason, &tasks)| ReasonTasks {
+            reason: reason.clone(),
+            tasks,
+        })
+        .filter(|of| of.tasks > 0)
+        .collect();
+    reasons.sort_by(|a, b| b.tasks.cmp(&a.tasks).then_with(|| a.reason.cmp(&b.reason)));
+    reasons
+}
+
+/// How one patch stands on a host that reports.
+struct Standing<'a> {
+    patch: &'a str,
+    on_host: &'a OnHost,
+    state: HostState,
+}
+
+impl<'a> Standing<'a> {
+    fn of(patch: &'a str, on_host: &'a OnHost) -> Self {
+        let failed =
+            on_host
+                .last
+                .and_then(|last| last.outcome)
+                .is_some_and(|outcome| match outcome {
+                    Outcome::Reversed | Outcome::Refused | Outcome::Cancelled => true,
+                    Outcome::Completed | Outcome::Forced | Outcome::Unknown => false,
+                });
+        let state = match on_host {
+            OnHost {
+                in_progress: true,
+                stalled: true,
+                ..
+            } => HostState::Stalled,
+            OnHost {
+                in_progress: true, ..
+            } => HostState::InTransition,
+            OnHost {
+                enabled: Some(true),
+                ..
+            } => HostState::OnNewCode,
+            _ if failed => HostState::Failed,
+            _ => HostState::NotPatched,
+        };
+        Self {
+            patch,
+            on_host,
+            state,
+        }
+    }
+
+    /// The greatest decides.
+    fn order(&self, other: &Self) -> std::cmp::Ordering {
+        let rank = |standing: &Self| match standing.state {
+            HostState::Stalled => 3,
+            HostState::InTransition => 2,
+            HostState::OnNewCode | HostState::Failed => 1,
+            HostState::NotPatched | HostState::NotReporting => 0,
+        };
+        // Both ends are of the same clock. Where one is not known, the failure
+        // counts: all is not said to be well.
+        let end = |standing: &Self| standing.on_host.last.map(|last| last.end);
+        let failed = |standing: &Self| standing.state == HostState::Failed;
+        let by_end = match (end(self), end(other)) {
+            (Some(own), Some(others)) => own.total_cmp(&others),
+            _ => std::cmp::Ordering::Equal,
+        };
+        rank(self)
+            .cmp(&rank(other))
+            .then(by_end)
+            .then(failed(self).cmp(&failed(other)))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,325 @@
+//! A rollout as a whole, from its hosts.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::hosts::{Host, HostState};
+
+/// A patch over all hosts asked for. Those that do not report count like any
+/// other.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rollout {
+    /// As it was asked for: a name, or a pattern with `*`.
+    pub patch: String,
+    pub hosts: usize,
+    pub by_state: ByState,
+    /// From 0 to 1; `null` without hosts.
+    pub share_on_new_code: Option<f64>,
+    /// Hosts in transition whose direction is unpatching, stalled ones included.
+    pub unpatching: usize,
+    /// Hosts on new code where functions were found whose new code does not run.
+    pub not_effective: Vec<String>,
+    /// Stalled hosts by the reason of their tasks; a host with several reasons
+    /// counts for each.
+    pub stalled_by_reason: Vec<ReasonHosts>,
+    pub stalled: Vec<Host>,
+    pub failed: Vec<Host>,
+    pub not_reporting: Vec<Host>,
+    pub durations: Durations,
+}
+
+/// How many hosts are in each state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ByState {
+    pub on_new_code: usize,
+    pub in_transition: usize,
+    pub stalled: usize,
+    pub failed: usize,
+    pub not_patched: usize,
+    pub not_reporting: usize,
+}
+
+/// Stalled hosts with tasks left for this reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReasonHosts {
+    /// `unknown` where a host does not tell of any task.
+    pub reason: String,
+    pub hosts: usize,
+    pub tasks: u64,
+}
+
+/// How long patching took where it completed, one number from each host.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Durations {
+    /// `null` where it completed nowhere.
+    pub all: Option<Quantiles>,
+    /// Most hosts first.
+    pub by_kernel: Vec<KernelQuantiles>,
+}
+
+/// In seconds, interpolated as Prometheus's `quantile` does.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Quantiles {
+    pub hosts: usize,
+    pub p50: f64,
+    pub p90: f64,
+    pub p99: f64,
+}
+
+/// The same for the hosts of one kernel.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct KernelQuantiles {
+    /// `null` for hosts that do not tell.
+    pub kernel: Option<String>,
+    #[serde(flatten)]
+    pub quantiles: Quantiles,
+}
+
+impl ByState {
+    #[must_use]
+    pub fn of(hosts: &[Host]) -> Self {
+        let mut by_state = Self::default();
+        for host in hosts {
+            *by_state.slot(host.state) += 1;
+        }
+        by_state
+    }
+
+    #[must_use]
+    pub fn get(mut self, state: HostState) -> usize {
+        *self.slot(state)
+    }
+
+    fn slot(&mut self, state: HostState) -> &mut usize {
+        match state {
+            HostState::OnNewCode => &mut self.on_new_code,
+            HostState::InTransition => &mut self.in_transition,
+            HostState::Stalled => &mut self.stalled,
+            HostState::Failed => &mut self.failed,
+            HostState::NotPatched => &mut self.not_patched,
+            HostState::NotReporting => &mut self.not_reporting,
+        }
+    }
+}
+
+impl Rollout {
+    /// What `hosts` come to together.
+    #[must_use]
+    pub fn of(patch: &str, hosts: &[Host]) -> Self {
+        let by_state = ByState::of(hosts);
+        let in_state = |state| {
+            let of_state = hosts.iter().filter(move |host| host.state == state);
+            of_state.cloned().collect::<Vec<_>>()
+        };
+        let mut stalled = in_state(HostState::Stalled);
+        stalled.sort_by(longest_first);
+        Self {
+            patch: patch.to_owned(),
+            hosts: hosts.len(),
+            by_state,
+            share_on_new_code: share(by_state.on_new_code, hosts.len()),
+            unpatching: hosts
+                .iter()
+                .filter(|host| host.direction == Some(crate::model::Direction::Unpatching))
+                .count(),
+            not_effective: hosts
+                .iter()
+                .filter(|host| host.state == HostState::OnNewCode && host.not_effective)
+                .map(|host| host.host.clone())
+                .collect(),
+            stalled_by_reason: by_reason(&stalled),
+            stalled,
+            failed: in_state(HostState::Failed),
+            not_reporting: in_state(HostState::NotReporting),
+            durations: durations(hosts),
+        }
+    }
+}
+
+/// Those first that have stood still for longest, by their own clocks.
+fn longest_first(a: &Host, b: &Host) -> std::cmp::Ordering {
+    let idle = |host: &Host| host.seconds_without_progress.or(host.age_seconds);
+    let idle = |host| idle(host).unwrap_or(-1.0);
+    idle(b)
+        .total_cmp(&idle(a))
+        .then_with(|| a.host.cmp(&b.host))
+}
+
+/// A share from 0 to 1.
+#[must_use]
+pub fn share(part: usize, whole: usize) -> Option<f64> {
+    #[expect(clippy::cast_precision_loss, reason = "there are no 2^52 hosts")]
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
+
+fn by_reason(stalled: &[Host]) -> Vec<ReasonHosts> {
+    let mut sums: BTreeMap<&str, (usize, u64)> = BTreeMap::new();
+    for host in stalled {
+        if host.reasons.is_empty() {
+            sums.entry("unknown").or_default().0 += 1;
+        }
+        for of in &host.reasons {
+            let (hosts, tasks) = sums.entry(&of.reason).or_default();
+            *hosts += 1;
+            *tasks += of.tasks;
+        }
+    }
+    let mut reasons: Vec<_> = sums
+        .into_iter()
+        .map(|(reason, (hosts, tasks))| ReasonHosts {
+            reason: reason.to_owned(),
+            hosts,
+            tasks,
+        })
+        .collect();
+    // Stable: alike ones stay in the order of their names.
+    reasons.sort_by_key(|of| std::cmp::Reverse(of.hosts));
+    reasons
+}
+
+fn durations(hosts: &[Host]) -> Durations {
+    let mut all = Vec::new();
+    let mut by_kernel: BTreeMap<Option<&str>, Vec<f64>> = BTreeMap::new();
+    for host in hosts {
+        if let Some(seconds) = host.duration_seconds {
+            all.push(seconds);
+            let of_kernel = by_kernel.entry(host.kernel.as_deref()).or_default();
+            of_kernel.push(seconds);
+        }
+    }
+    let mut by_kernel: Vec<KernelQuantiles> = by_kernel
+        .into_iter()
+        .filter_map(|(kernel, seconds)| {
+            Some(KernelQuantiles {
+                kernel: kernel.map(str::to_owned),
+                quantiles: quantiles(seconds)?,
+            })
+        })
+        .collect();
+    by_kernel.sort_by_key(|of| std::cmp::Reverse(of.quantiles.hosts));
+    Durations {
+        all: quantiles(all),
+        by_kernel,
+    }
+}
+
+/// `None` without numbers.
+#[must_use]
+pub fn quantiles(mut seconds: Vec<f64>) -> Option<Quantiles> {
+    seconds.sort_by(f64::total_cmp);
+    Some(Quantiles {
+        hosts: seconds.len(),
+        p50: quantile(&seconds, 0.5)?,
+        p90: quantile(&seconds, 0.9)?,
+        p99: quantile(&seconds, 0.99)?,
+    })
+}
+
+/// Between the two numbers around the place, in proportion.
+fn quantile(sorted: &[f64], share: f64) -> Option<f64> {
+    #[expect(clippy::cast_precision_loss, reason = "there are no 2^52 hosts")]
+    let place = share * sorted.len().checked_sub(1)? as f64;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it is a place in the list"
+    )]
+    let below = place.floor() as usize;
+    let low = *sorted.get(below)?;
+    let high = sorted.get(below + 1).copied().unwrap_or(low);
+    Some(low + (high - low) * place.fract())
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn host(nth: usize, state: HostState) -> Host {
+        Host {
+            host: format!("host-{nth:04}"),
+            state,
+            patch: Some("lp_x".to_owned()),
+            kernel: Some("6.1.0-44".to_owned()),
+            silence: None,
+            direction: None,
+            outcome: None,
+            tasks_total: None,
+            tasks_remaining: None,
+            seconds_without_progress: None,
+            age_seconds: None,
+            reasons: Vec::new(),
+            duration_seconds: None,
+            not_effective: false,
+        }
+    }
+
+    /// So many hosts in each state.
+    pub(crate) fn fleet(counts: &[(HostState, usize)]) -> Vec<Host> {
+        let states = counts
+            .iter()
+            .flat_map(|&(state, count)| std::iter::repeat_n(state, count));
+        states
+            .enumerate()
+            .map(|(nth, state)| host(nth, state))
+            .collect()
+    }
+
+    #[test]
+    fn every_host_counts_also_those_that_are_silent() {
+        let hosts = fleet(&[
+            (HostState::OnNewCode, 3),
+            (HostState::NotReporting, 1),
+            (HostState::Stalled, 1),
+            (HostState::NotPatched, 1),
+        ]);
+        let rollout = Rollout::of("lp_x", &hosts);
+        assert_eq!(rollout.share_on_new_code, Some(0.5));
+        let sum: usize = HostState::ALL
+            .iter()
+            .map(|&state| rollout.by_state.get(state))
+            .sum();
+        assert_eq!((sum, rollout.hosts), (6, 6));
+        assert_eq!(rollout.stalled_by_reason[0].reason, "unknown");
+        assert_eq!(Rollout::of("lp_x", &[]).share_on_new_code, None);
+    }
+
+    #[test]
+    fn quantiles_are_those_of_prometheus() {
+        assert_eq!(quantiles(Vec::new()), None);
+        let found = quantiles((1..=11).rev().map(f64::from).collect()).unwrap();
+        assert!((found.p50 - 6.0).abs() < 1e-9);
+        assert!((found.p90 - 10.0).abs() < 1e-9);
+        assert!((found.p99 - 10.9).abs() < 1e-9);
+        let one = quantiles(vec![2.5]).unwrap();
+        assert!((one.p99 - 2.5).abs() < 1e-9);
+    }
+
+    #[test]
+    fn kernels_and_reasons_are_told_apart() {
+        let mut hosts = fleet(&[(HostState::OnNewCode, 3), (HostState::Stalled, 2)]);
+        for (host, seconds) in hosts.iter_mut().zip([1.0, 2.0, 3.0]) {
+            host.duration_seconds = Some(seconds);
+        }
+        hosts[0].kernel = None;
+        hosts[1].not_effective = true;
+        for (host, idle) in hosts[3..].iter_mut().zip([70.0, 90.0]) {
+            host.seconds_without_progress = Some(idle);
+            host.reasons = vec![super::super::hosts::ReasonTasks {
+                reason: "running".to_owned(),
+                tasks: 2,
+            }];
+        }
+        let rollout = Rollout::of("lp_x", &hosts);
+        assert_eq!(rollout.durations.all.unwrap().hosts, 3);
+        assert_eq!(rollout.durations.by_kernel[0].quantiles.hosts, 2);
+        assert_eq!(rollout.durations.by_kernel[1].kernel, None);
+        assert_eq!(rollout.stalled[0].host, "host-0004");
+        assert_eq!(rollout.not_effective, ["host-0001"]);
+        let reason = &rollout.stalled_by_reason[0];
+        assert_eq!(
+            (reason.reason.as_str(), reason.hosts, reason.tasks),
+            ("running", 2, 4)
+        );
+    }
+}

@@ -1,0 +1,201 @@
+//! A rollout over many hosts: tables for people, documents for programs.
+
+mod hosts;
+mod rollout;
+#[cfg(test)]
+mod tests;
+mod waited;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::fleet::{
+    hosts::{Host, HostState, Silence},
+    rollout::Rollout,
+};
+
+use super::page::{Page, Paint, Span, painted, plain};
+use super::style::Style;
+use super::words;
+
+pub use waited::{WaitEnd, waited};
+
+/// The version of these documents.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// The document of `lpwatch fleet status`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    pub schema_version: u32,
+    /// The URL of Prometheus.
+    pub prometheus: String,
+    /// Which hosts were asked for, in PromQL.
+    pub selector: String,
+    /// By Prometheus's clock.
+    pub taken_at: Timestamp,
+    /// All hosts, reporting or not.
+    pub hosts: usize,
+    pub hosts_not_reporting: usize,
+    /// What Prometheus says of its answers: that they are partial, say.
+    pub warnings: Vec<String>,
+    /// What lpwatch says of them.
+    pub notes: Vec<String>,
+    pub patches: Vec<Rollout>,
+}
+
+/// The document of `lpwatch fleet hosts`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Hosts {
+    pub schema_version: u32,
+    pub prometheus: String,
+    pub selector: String,
+    pub taken_at: Timestamp,
+    /// `null` where none was asked for.
+    pub patch: Option<String>,
+    pub warnings: Vec<String>,
+    pub notes: Vec<String>,
+    pub hosts: Vec<Host>,
+}
+
+/// The table of `lpwatch fleet status`: patches that need somebody first.
+#[must_use]
+pub fn status(status: &Status, style: &Style) -> String {
+    let mut page = Page::new(style);
+    if status.patches.is_empty() {
+        let (hosts, silent) = (status.hosts, status.hosts_not_reporting);
+        let words = format!(
+            "No live patch is loaded on {} that report; {} not.",
+            hosts_of(hosts.saturating_sub(silent)),
+            words::count(as_u64(silent)) + if silent == 1 { " does" } else { " do" },
+        );
+        page.paragraph(0, &[plain(words)]);
+    }
+    let mut patches: Vec<&Rollout> = status.patches.iter().collect();
+    patches.sort_by_key(|rollout| {
+        let worst = HostState::ALL
+            .into_iter()
+            .find(|&state| state != HostState::NotReporting && rollout.by_state.get(state) > 0);
+        (worst, &rollout.patch)
+    });
+    for patch in patches {
+        page.blank();
+        rollout::rollout(&mut page, patch);
+    }
+    remarks(&mut page, &status.warnings, &status.notes);
+    origin(
+        &mut page,
+        &status.prometheus,
+        &status.selector,
+        status.taken_at,
+    );
+    page.finish()
+}
+
+/// The table of `lpwatch fleet hosts`.
+#[must_use]
+pub fn hosts(listing: &Hosts, style: &Style) -> String {
+    let mut page = Page::new(style);
+    if listing.hosts.is_empty() {
+        page.paragraph(0, &[plain("No host is in such a state.")]);
+    } else {
+        // Of one patch, its name says nothing new.
+        let one = listing
+            .patch
+            .as_ref()
+            .is_some_and(|patch| !patch.contains('*'));
+        hosts::listing(&mut page, &listing.hosts, !one);
+    }
+    remarks(&mut page, &listing.warnings, &listing.notes);
+    origin(
+        &mut page,
+        &listing.prometheus,
+        &listing.selector,
+        listing.taken_at,
+    );
+    page.finish()
+}
+
+fn remarks(page: &mut Page<'_>, warnings: &[String], notes: &[String]) {
+    if !warnings.is_empty() || !notes.is_empty() {
+        page.blank();
+    }
+    for warning in warnings {
+        let words = format!("Prometheus warns: {}", page.style.text(warning));
+        page.line(&[painted(Paint::Yellow, "Warning: ")], &[plain(words)]);
+    }
+    for note in notes {
+        let words = page.style.text(note);
+        page.line(&[painted(Paint::Yellow, "Note: ")], &[plain(words)]);
+    }
+}
+
+/// Where this was seen.
+fn origin(page: &mut Page<'_>, url: &str, selector: &str, at: Timestamp) {
+    let style = page.style;
+    let parts = [
+        style.text(url),
+        style.text(selector),
+        words::glued(&format!("{} UTC", at.strftime("%H:%M:%S"))),
+    ];
+    let line = parts.join(&format!(" {} ", style.separator()));
+    page.blank();
+    page.paragraph(0, &[painted(Paint::Dim, line)]);
+}
+
+/// A state in words, and how it is painted.
+fn state(state: HostState) -> (&'static str, Paint) {
+    match state {
+        HostState::Stalled => ("stalled", Paint::Alarm),
+        HostState::Failed => ("failed", Paint::Red),
+        HostState::NotReporting => ("not reporting", Paint::Yellow),
+        HostState::InTransition => ("in transition", Paint::Plain),
+        HostState::NotPatched => ("not patched", Paint::Plain),
+        HostState::OnNewCode => ("on new code", Paint::Green),
+    }
+}
+
+fn silence(silence: Silence) -> &'static str {
+    match silence {
+        Silence::Down => "cannot be scraped",
+        Silence::Gone => "no longer scraped",
+        Silence::NoMetrics => "what answers is not lpwatch",
+        Silence::Blind => "lpwatch cannot read its patches",
+        Silence::Broken => "its values are no numbers lpwatch writes",
+    }
+}
+
+/// `1,985 hosts`
+fn hosts_of(number: usize) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    words::glued(&format!("{} host{plural}", words::count(as_u64(number))))
+}
+
+/// A share as a percentage that only says 100 or 0 where it is that.
+fn percent(part: usize, whole: usize) -> String {
+    let Some(share) = crate::fleet::rollout::share(part, whole) else {
+        return String::new();
+    };
+    if part == whole || part == 0 {
+        return format!("{:.0}%", share * 100.0);
+    }
+    // Cut, not rounded: 99.96 is not 100.0.
+    let tenths = (share * 1000.0).floor().max(1.0);
+    format!("{:.1}%", tenths / 10.0)
+}
+
+fn as_u64(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+/// `1 sleeping on function, 2 running`: tasks by reason.
+fn reasons(host: &Host, style: &Style) -> String {
+    let each = host.reasons.iter().map(|of| {
+        let reason = style.text(&of.reason.replace('_', " "));
+        words::glued(&format!("{} {reason}", of.tasks))
+    });
+    each.collect::<Vec<_>>().join(", ")
+}
+
+fn dim(text: impl Into<String>) -> Span {
+    painted(Paint::Dim, text)
+}

@@ -1,0 +1,280 @@
+//! One rollout: how far it is, which hosts need somebody, how long it takes.
+
+use crate::fleet::{
+    hosts::{Host, HostState},
+    rollout::{Quantiles, Rollout},
+};
+use crate::render::columns::{Side, columns};
+use crate::render::page::{Page, Paint, Span, painted, plain};
+use crate::render::words;
+
+use super::{as_u64, dim, hosts_of, percent, reasons, silence, state};
+
+/// So many hosts of a kind are shown.
+const SHOWN: usize = 10;
+const KERNELS_SHOWN: usize = 8;
+
+pub(super) fn rollout(page: &mut Page<'_>, rollout: &Rollout) {
+    headline(page, rollout);
+    states(page, rollout);
+    stalled(page, rollout);
+    failed(page, rollout);
+    silent(page, rollout);
+    not_effective(page, rollout);
+    durations(page, rollout);
+}
+
+fn headline(page: &mut Page<'_>, rollout: &Rollout) {
+    let by = rollout.by_state;
+    let (mark, paint) = match by {
+        _ if by.stalled > 0 => ("!", Paint::Alarm),
+        _ if by.failed > 0 => ("!", Paint::Red),
+        _ if by.on_new_code == rollout.hosts => ("*", Paint::Green),
+        _ => ("~", Paint::Yellow),
+    };
+    let mark = match (page.style.unicode, mark) {
+        (true, "*") => "●",
+        (true, "~") => "◐",
+        (_, mark) => mark,
+    };
+    let prefix = [
+        painted(paint, format!("{mark} ")),
+        painted(Paint::Bold, page.style.text(&rollout.patch)),
+        plain("  "),
+    ];
+    let share = percent(by.on_new_code, rollout.hosts);
+    let words = format!(
+        "on new code on {} of {} ({share})",
+        words::count(as_u64(by.on_new_code)),
+        hosts_of(rollout.hosts),
+    );
+    page.headline(&prefix, &[plain(words)]);
+}
+
+/// The bar, and the hosts by state, those with nobody in it left out.
+fn states(page: &mut Page<'_>, rollout: &Rollout) {
+    let mut prefix = vec![plain("  ")];
+    prefix.extend(bar(page, rollout));
+    prefix.push(plain("  "));
+    let mut spans: Vec<Span> = Vec::new();
+    for host_state in HostState::ALL {
+        let count = rollout.by_state.get(host_state);
+        if count == 0 {
+            continue;
+        }
+        if !spans.is_empty() {
+            spans.push(plain(", "));
+        }
+        let (word, paint) = state(host_state);
+        let words = format!("{} {word}", words::count(as_u64(count)));
+        spans.push(painted(paint, words::glued(&words)));
+    }
+    if rollout.unpatching > 0 {
+        let words = format!(" ({} of them unpatching)", rollout.unpatching);
+        spans.push(plain(words));
+    }
+    page.line(&prefix, &spans);
+}
+
+/// What is on new code, filled; full only when that is all.
+fn bar(page: &Page<'_>, rollout: &Rollout) -> Vec<Span> {
+    let style = page.style;
+    let width = (style.width / 4).clamp(10, 30);
+    let filled = width * rollout.by_state.on_new_code / rollout.hosts.max(1);
+    let (full, empty) = if style.unicode {
+        ("█", "░")
+    } else {
+        ("#", ".")
+    };
+    let filled_text = painted(Paint::Green, full.repeat(filled));
+    let empty_text = dim(empty.repeat(width - filled));
+    if style.unicode {
+        vec![filled_text, empty_text]
+    } else {
+        vec![plain("["), filled_text, empty_text, plain("]")]
+    }
+}
+
+fn stalled(page: &mut Page<'_>, rollout: &Rollout) {
+    if rollout.stalled.is_empty() {
+        return;
+    }
+    page.blank();
+    let reasons_of: Vec<String> = rollout
+        .stalled_by_reason
+        .iter()
+        .map(|of| {
+            let reason = page.style.text(&of.reason.replace('_', " "));
+            format!("{reason} on {}", hosts_of(of.hosts))
+        })
+        .collect();
+    let summary = [
+        painted(Paint::Alarm, "Stalled"),
+        plain(format!(": {}", reasons_of.join(", "))),
+    ];
+    page.item(2, &summary);
+    let titles = [
+        ("HOST", Side::Left),
+        ("LEFT", Side::Right),
+        ("STILL FOR", Side::Left),
+        ("KERNEL", Side::Left),
+        ("WHY", Side::Left),
+    ];
+    let rows: Vec<Vec<Span>> = rollout
+        .stalled
+        .iter()
+        .take(SHOWN)
+        .map(|host| {
+            vec![
+                plain(page.style.text(&host.host)),
+                plain(left(host)),
+                plain(idle(host)),
+                plain(page.style.text(host.kernel.as_deref().unwrap_or_default())),
+                plain(reasons(host, page.style)),
+            ]
+        })
+        .collect();
+    columns(page, 4, &titles, &rows);
+    more(page, rollout, HostState::Stalled);
+}
+
+/// `1 of 312`: tasks left.
+pub(super) fn left(host: &Host) -> String {
+    match (host.tasks_remaining, host.tasks_total) {
+        (Some(left), Some(total)) => format!("{left} of {total}"),
+        (Some(left), None) => left.to_string(),
+        _ => String::new(),
+    }
+}
+
+/// For how long no task has switched, by the host's own clock.
+pub(super) fn idle(host: &Host) -> String {
+    let idle = host.seconds_without_progress.or(host.age_seconds);
+    idle.and_then(words::age).unwrap_or_default()
+}
+
+fn failed(page: &mut Page<'_>, rollout: &Rollout) {
+    let hosts = &rollout.failed;
+    listed(page, hosts, Paint::Red, "Failed", |host| {
+        let outcome = host.outcome.map(|outcome| words::outcome(outcome).0);
+        outcome.unwrap_or_default()
+    });
+    more(page, rollout, HostState::Failed);
+}
+
+fn silent(page: &mut Page<'_>, rollout: &Rollout) {
+    let hosts = &rollout.not_reporting;
+    listed(page, hosts, Paint::Yellow, "Not reporting", |host| {
+        host.silence.map(silence).unwrap_or_default()
+    });
+    more(page, rollout, HostState::NotReporting);
+}
+
+/// `Failed: host-1, host-2 (reversed), host-3 (refused by the kernel)`
+fn listed(
+    page: &mut Page<'_>,
+    hosts: &[Host],
+    paint: Paint,
+    title: &'static str,
+    why: impl Fn(&Host) -> &'static str,
+) {
+    let shown = &hosts[..hosts.len().min(SHOWN)];
+    if shown.is_empty() {
+        return;
+    }
+    page.blank();
+    let mut groups: Vec<(&'static str, Vec<String>)> = Vec::new();
+    for host in shown {
+        let (why, name) = (why(host), page.style.text(&host.host));
+        match groups.iter_mut().find(|(known, _)| *known == why) {
+            Some((_, names)) => names.push(name),
+            None => groups.push((why, vec![name])),
+        }
+    }
+    let groups: Vec<String> = groups
+        .into_iter()
+        .map(|(why, names)| format!("{} ({why})", names.join(", ")))
+        .collect();
+    let spans = [
+        painted(paint, title),
+        plain(format!(": {}", groups.join("; "))),
+    ];
+    page.item(2, &spans);
+}
+
+/// How many are not shown, and what shows them.
+fn more(page: &mut Page<'_>, rollout: &Rollout, host_state: HostState) {
+    let rest = rollout.by_state.get(host_state).saturating_sub(SHOWN);
+    if rest > 0 {
+        let words = format!(
+            "and {} more: lpwatch fleet hosts {} --state {}",
+            words::count(as_u64(rest)),
+            page.style.text(&quoted(&rollout.patch)),
+            host_state.name(),
+        );
+        page.paragraph(4, &[dim(words)]);
+    }
+}
+
+/// A pattern in the quotes that keep the shell from it.
+fn quoted(patch: &str) -> String {
+    if patch.contains('*') {
+        format!("'{patch}'")
+    } else {
+        patch.to_owned()
+    }
+}
+
+fn not_effective(page: &mut Page<'_>, rollout: &Rollout) {
+    let hosts = &rollout.not_effective;
+    let Some(first) = hosts.first() else {
+        return;
+    };
+    let words = format!(
+        "the new code of some function was found not to run on {}, such as {}; \
+         `lpwatch verify` there tells which.",
+        hosts_of(hosts.len()),
+        page.style.text(first),
+    );
+    page.blank();
+    page.line(&[painted(Paint::Alarm, "  Danger: ")], &[plain(words)]);
+}
+
+fn durations(page: &mut Page<'_>, rollout: &Rollout) {
+    let Some(all) = &rollout.durations.all else {
+        return;
+    };
+    let titles = [
+        ("PATCHING TOOK", Side::Left),
+        ("HOSTS", Side::Right),
+        ("P50", Side::Right),
+        ("P90", Side::Right),
+        ("P99", Side::Right),
+    ];
+    let row = |name: Span, quantiles: &Quantiles| {
+        let Quantiles {
+            hosts,
+            p50,
+            p90,
+            p99,
+        } = quantiles;
+        let took = |seconds: &f64| plain(words::duration(*seconds).unwrap_or_default());
+        let hosts = plain(words::count(as_u64(*hosts)));
+        vec![name, hosts, took(p50), took(p90), took(p99)]
+    };
+    let kernels = &rollout.durations.by_kernel;
+    let mut rows = Vec::new();
+    if kernels.len() != 1 {
+        rows.push(row(plain("all kernels"), all));
+    }
+    for of_kernel in kernels.iter().take(KERNELS_SHOWN) {
+        let name = of_kernel.kernel.as_deref().unwrap_or("kernel not known");
+        rows.push(row(plain(page.style.text(name)), &of_kernel.quantiles));
+    }
+    page.blank();
+    columns(page, 2, &titles, &rows);
+    if kernels.len() > KERNELS_SHOWN {
+        let words = format!("and {} more kernels", kernels.len() - KERNELS_SHOWN);
+        page.paragraph(2, &[dim(words)]);
+    }
+}
