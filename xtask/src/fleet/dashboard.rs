@@ -10,12 +10,12 @@ use super::checks::Figures;
 use super::deployed;
 use super::prometheus::Prometheus;
 
-/// What stands for a variable in a query. An interval of five scrapes.
+/// What stands for a variable in a query. An interval is six scrapes.
 const VARIABLES: [(&str, &str); 4] = [
     ("$job", "lpwatch"),
     ("$patch", ".*"),
     ("$instance", ".*"),
-    ("$__rate_interval", "30s"),
+    ("$__rate_interval", "1m"),
 ];
 
 /// Panels that stay empty on the simulated fleet, where all lpwatches are well

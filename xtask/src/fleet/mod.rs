@@ -65,7 +65,7 @@ pub fn simulate(arguments: &[String]) -> Result<ExitCode> {
 }
 
 fn programs(tools: Tools) -> Result<Programs> {
-    setup::for_guests()?;
+    setup::for_fleet()?;
     let guest = build::guest_programs(Scenarios::IfTheyBuild)?;
     let lpwatch = guest.iter().find(|(name, _)| *name == "lpwatch");
     let lpwatch = lpwatch

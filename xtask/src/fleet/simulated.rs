@@ -78,7 +78,7 @@ fn start(programs: &Programs, figures: &mut Figures) -> Result<(Sim, Prometheus)
 
 fn config(discovery: &str) -> String {
     format!(
-        "global:\n  scrape_interval: 5s\n  evaluation_interval: 5s\n\
+        "global:\n  scrape_interval: 10s\n  evaluation_interval: 5s\n\
          rule_files: [lpwatch-recording.rules.yml, lpwatch-alerts.rules.yml]\n\
          scrape_configs:\n  - job_name: lpwatch\n    http_sd_configs:\n      \
          - url: {discovery}\n        refresh_interval: 30s\n"

@@ -21,8 +21,9 @@ use packages::Need;
 
 /// Runs `cargo xtask setup`.
 pub fn run(again: bool) -> Result<ExitCode> {
-    for_guests()?;
+    for_fleet()?;
     packages::ensure(MODULES)?;
+    ui::note(prometheus::ensure()?.version);
     let toolchain = bpf::ensure_toolchain(again)?;
     ui::note(format!(
         "BPF programs are compiled by {}",
@@ -43,6 +44,12 @@ pub fn for_guests() -> Result<()> {
         );
     }
     packages::ensure(GUESTS)
+}
+
+/// What a guest with a network takes.
+pub fn for_fleet() -> Result<()> {
+    for_guests()?;
+    packages::ensure(FLEET)
 }
 
 /// What building the test modules takes.
@@ -90,6 +97,12 @@ const GUESTS: &[Need] = &[
         is_there: || Path::new(KEYRING).is_file(),
     },
 ];
+
+const FLEET: &[Need] = &[Need {
+    what: "xz, to unpack a kernel's network driver",
+    package: "xz-utils",
+    is_there: || which("xz").is_some(),
+}];
 
 const MODULES: &[Need] = &[
     Need {
