@@ -73,24 +73,12 @@ pub fn has_static_libc() -> bool {
 
 /// Builds programs into `target/dist/`, and checks that they are static.
 fn build(programs: &[Program]) -> Result<Vec<(&'static str, PathBuf)>> {
-    setup::for_build()?;
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let host = host(&cargo)?;
-    let mut command = Command::new(&cargo);
-    command
-        .current_dir(paths::workspace())
-        .env("RUSTFLAGS", "-C target-feature=+crt-static")
-        .env_remove("CARGO_ENCODED_RUSTFLAGS")
-        // Then build.rs fails rather than leave the BPF programs out.
-        .env("LPWATCH_REQUIRE_BPF", "1")
-        // Named, so that the flags above are not those of build scripts too.
-        .args(["build", "--release", "--target", &host]);
+    let (mut command, built) = release_build()?;
     for Program { package, name } in programs {
         command.args(["--package", package, "--bin", name]);
     }
     process::run_shown(&mut command)?;
 
-    let built = target_directory(&cargo)?.join(host).join("release");
     let mut kept = Vec::new();
     for Program { name, .. } in programs {
         let program = built.join(name);
@@ -105,6 +93,32 @@ fn build(programs: &[Program]) -> Result<Vec<(&'static str, PathBuf)>> {
         kept.push((*name, copy));
     }
     Ok(kept)
+}
+
+/// Builds the simulated fleet, an example of lpwatch, and returns the program.
+pub fn fleet_sim() -> Result<PathBuf> {
+    let (mut command, built) = release_build()?;
+    command.args(["--package", LPWATCH.package, "--example", "fleet_sim"]);
+    process::run_shown(&mut command)?;
+    Ok(built.join("examples/fleet_sim"))
+}
+
+/// The start of a cargo command for static programs, and where they will be.
+fn release_build() -> Result<(Command, PathBuf)> {
+    setup::for_build()?;
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let host = host(&cargo)?;
+    let mut command = Command::new(&cargo);
+    command
+        .current_dir(paths::workspace())
+        .env("RUSTFLAGS", "-C target-feature=+crt-static")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        // Then build.rs fails rather than leave the BPF programs out.
+        .env("LPWATCH_REQUIRE_BPF", "1")
+        // Named, so that the flags above are not those of build scripts too.
+        .args(["build", "--release", "--target", &host]);
+    let built = target_directory(&cargo)?.join(host).join("release");
+    Ok((command, built))
 }
 
 /// Copies under another name first: the old one may be running.

@@ -16,7 +16,7 @@ use crate::vm::qemu::Tcg;
     after_help = "Everything downloaded or built is kept below target/.\n\n\
         Start here:\n  \
         cargo xtask demo      see a live patch stall, and lpwatch tell why\n  \
-        cargo xtask test      unit tests, then every scenario in four kernels",
+        cargo xtask test      unit tests, a fleet, every scenario in four kernels",
     version
 )]
 pub struct Cli {
@@ -49,7 +49,7 @@ pub enum Command {
         #[arg(long, value_name = "SERIES", default_value = "6.12")]
         kernel: Series,
     },
-    /// Run the unit tests, try the status page in a browser, run the scenarios in real kernels
+    /// Run the unit tests, the page, a fleet, the package, and the scenarios in real kernels
     Test(TestArgs),
     /// Make the Debian package and the container image: target/dist/
     ///
@@ -58,6 +58,19 @@ pub enum Command {
         /// Pack twice and compare, and run lintian over the package
         #[arg(long)]
         check: bool,
+    },
+    /// Simulate a fleet of hosts for a Prometheus to scrape
+    ///
+    /// One process on loopback, which ends by itself. `cargo xtask fleet-sim --help` tells more.
+    #[command(disable_help_flag = true)]
+    FleetSim {
+        /// Passed on to the simulation
+        #[arg(
+            value_name = "ARGUMENTS",
+            trailing_var_arg = true,
+            allow_hyphen_values = true
+        )]
+        arguments: Vec<String>,
     },
     /// Measure what lpwatch costs, and prove that it does no harm
     ///

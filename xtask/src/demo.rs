@@ -11,7 +11,7 @@ use crate::kernels::{Cached, Series};
 use crate::vm::Guest;
 use crate::vm::guest::{Contents, Task};
 use crate::vm::outcome::{Limits, report};
-use crate::vm::qemu::{Machine, Tcg};
+use crate::vm::qemu::{Machine, Network, Tcg};
 use crate::{build, modules, paths, setup, ui};
 
 /// Runs `cargo xtask demo`.
@@ -30,6 +30,7 @@ pub fn run(series: Series) -> Result<ExitCode> {
             cpus: 2,
             tcg: Tcg::Single,
             append: String::new(),
+            network: Network::None,
         },
         contents: Contents {
             series: series.name().to_owned(),

@@ -7,6 +7,7 @@ mod chroot;
 mod cli;
 mod demo;
 mod dist;
+mod fleet;
 mod interrupt;
 mod kernels;
 mod lock;
@@ -44,6 +45,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Bench { bench } => bench::run(bench),
         Command::Demo { kernel } => demo::run(*kernel),
         Command::Dist { check } => dist::run(*check),
+        Command::FleetSim { arguments } => fleet::simulate(arguments),
         Command::Test(args) => test::run(args),
         Command::Vm(args) => vm::run(args),
     }

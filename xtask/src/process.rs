@@ -1,5 +1,6 @@
 //! Running other programs: quietly, with their output at hand when they fail.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -65,6 +66,19 @@ pub fn run_shown(command: &mut Command) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// A command that the kernel ends with xtask, however xtask dies.
+pub fn tied(program: impl AsRef<OsStr>) -> Command {
+    let program = program.as_ref();
+    match which("setpriv") {
+        Some(setpriv) => {
+            let mut command = Command::new(setpriv);
+            command.args(["--pdeathsig", "KILL"]).arg(program);
+            command
+        }
+        None => Command::new(program),
+    }
 }
 
 /// What a command prints, or nothing where it cannot run or fails: for asking.

@@ -14,7 +14,7 @@ use crate::vm::Guest;
 use crate::vm::guest::{Contents, Task};
 use crate::vm::lines::Lines;
 use crate::vm::outcome::{Limits, Outcome};
-use crate::vm::qemu::{Machine, Tcg};
+use crate::vm::qemu::{Machine, Network, Tcg};
 use crate::{paths, ui};
 
 pub const CPUS: u32 = 2;
@@ -77,6 +77,7 @@ impl Job<'_> {
                 cpus: CPUS,
                 tcg: Tcg::Single,
                 append: String::new(),
+                network: Network::None,
             },
             contents: Contents {
                 series: self.kernel.series.name().to_owned(),

@@ -4,6 +4,7 @@
 //! moves, and the newest of each series is what should be tested.
 
 mod cache;
+pub mod drivers;
 mod fetch;
 
 use std::fmt;

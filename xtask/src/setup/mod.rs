@@ -7,6 +7,7 @@ mod bpf;
 mod cargo_deb;
 mod linker;
 mod packages;
+pub mod prometheus;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -21,8 +22,9 @@ use packages::Need;
 
 /// Runs `cargo xtask setup`.
 pub fn run(again: bool) -> Result<ExitCode> {
-    for_guests()?;
+    for_fleet()?;
     packages::ensure(MODULES)?;
+    ui::note(prometheus::ensure()?.version);
     let toolchain = bpf::ensure_toolchain(again)?;
     ui::note(format!(
         "BPF programs are compiled by {}",
@@ -43,6 +45,12 @@ pub fn for_guests() -> Result<()> {
         );
     }
     packages::ensure(GUESTS)
+}
+
+/// What a guest with a network takes.
+pub fn for_fleet() -> Result<()> {
+    for_guests()?;
+    packages::ensure(FLEET)
 }
 
 /// What building the test modules takes.
@@ -67,7 +75,6 @@ pub fn for_build() -> Result<()> {
 /// What looking at the status page takes.
 pub fn for_pages() -> Result<()> {
     packages::ensure(PAGES)
-    Ok(())
 }
 
 /// What packing takes; the program that makes Debian packages.
@@ -113,6 +120,12 @@ const GUESTS: &[Need] = &[
         is_there: || Path::new(KEYRING).is_file(),
     },
 ];
+
+const FLEET: &[Need] = &[Need {
+    what: "xz, to unpack a kernel's network driver",
+    package: "xz-utils",
+    is_there: || which("xz").is_some(),
+}];
 
 const MODULES: &[Need] = &[
     Need {

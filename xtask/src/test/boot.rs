@@ -13,7 +13,7 @@ use crate::paths;
 use crate::vm::Guest;
 use crate::vm::guest::{Contents, Task};
 use crate::vm::outcome::{Limits, Outcome};
-use crate::vm::qemu::{Machine, Tcg};
+use crate::vm::qemu::{Machine, Network, Tcg};
 
 /// What is the same for all boots of a run.
 #[derive(Debug, Clone)]
@@ -49,6 +49,7 @@ pub fn run(job: &Job, common: &Common) -> Result<Vec<Report>> {
             cpus: 2,
             tcg: Tcg::Single,
             append: String::new(),
+            network: Network::None,
         },
         contents: Contents {
             series: series.to_owned(),

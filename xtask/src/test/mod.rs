@@ -1,8 +1,9 @@
-//! `cargo xtask test`: the unit tests, the status page in a browser, then every
-//! scenario in every kernel.
+//! `cargo xtask test`: the unit tests, the status page in a browser, Prometheus
+//! over a fleet, the package, then every scenario in every kernel.
 
 mod boot;
-mod report;
+mod part;
+pub mod report;
 mod summary;
 mod unit;
 
@@ -16,8 +17,9 @@ use anyhow::{Result, bail};
 use crate::build::Scenarios;
 use crate::cli::TestArgs;
 use crate::kernels::{Cached, Series};
-use crate::{build, interrupt, modules, page, process, setup, ui};
+use crate::{build, dist, fleet, interrupt, modules, page, process, setup, ui};
 use boot::{Common, Job};
+use part::Part;
 use report::{Report, Scenario, parse_list};
 use summary::{Fate, Summary};
 
@@ -28,14 +30,17 @@ const MOST_GUESTS: usize = 4;
 pub fn run(args: &TestArgs) -> Result<ExitCode> {
     let plan = Plan::of(args);
     let mut summary = Summary::default();
-    if plan.unit {
-        summary.unit = Some(unit::run()?);
-    }
-    if plan.page && !interrupt::asked() {
-        summary.page = Some(page::run()?.into());
-    }
-    if plan.guests && !interrupt::asked() {
-        summary.kernels = in_guests(args, &plan)?;
+    for part in plan.parts.iter().copied() {
+        if interrupt::asked() {
+            break;
+        }
+        match part {
+            Part::Unit => summary.note(part, unit::run()?, Vec::new()),
+            Part::Page => summary.note(part, page::run()?.into(), Vec::new()),
+            Part::Fleet => summary.note_reports(part, fleet::run()),
+            Part::Dist => summary.note_reports(part, dist::test::run()),
+            Part::Vm => summary.kernels = in_guests(args, &plan)?,
+        }
     }
     println!("{}", summary.text());
     if interrupt::asked() {
@@ -52,29 +57,22 @@ pub fn run(args: &TestArgs) -> Result<ExitCode> {
 /// What the words on the command line ask for.
 #[derive(Debug, PartialEq, Eq)]
 struct Plan {
-    unit: bool,
-    page: bool,
-    guests: bool,
+    parts: Vec<Part>,
     /// Parts of scenario names; none stands for all.
-    parts: Vec<String>,
+    names: Vec<String>,
 }
 
 impl Plan {
     fn of(args: &TestArgs) -> Self {
-        let has = |word: &str| args.filters.iter().any(|filter| filter == word);
-        let parts: Vec<String> = args
-            .filters
-            .iter()
-            .filter(|filter| !["unit", "page", "vm"].contains(&filter.as_str()))
-            .cloned()
-            .collect();
-        let named = !parts.is_empty() || !args.only.is_empty() || !args.kernel.is_empty();
-        let everything = args.filters.is_empty() && !named;
+        let has = |part: &Part| args.filters.iter().any(|filter| filter == part.word());
+        let is_name = |filter: &&String| Part::ALL.iter().all(|part| part.word() != *filter);
+        let names: Vec<String> = args.filters.iter().filter(is_name).cloned().collect();
+        let named = !names.is_empty() || !args.only.is_empty() || !args.kernel.is_empty();
+        let all = !named && !Part::ALL.iter().any(has);
+        let wanted = |part: &Part| all || has(part) || (named && *part == Part::Vm);
         Self {
-            unit: has("unit") || everything,
-            page: has("page") || everything,
-            guests: has("vm") || named || everything,
-            parts,
+            parts: Part::ALL.into_iter().filter(wanted).collect(),
+            names,
         }
     }
 }
@@ -86,7 +84,7 @@ fn in_guests(args: &TestArgs, plan: &Plan) -> Result<Vec<(Series, Fate)>> {
         bail!("nothing was built")
     };
     let list = process::run(Command::new(runner).arg("list"))?;
-    let scenarios = choose(parse_list(&list), &args.only, &plan.parts)?;
+    let scenarios = choose(parse_list(&list), &args.only, &plan.names)?;
     let common = Common {
         programs,
         limits: boot::limits(args.silence, args.timeout),
@@ -251,15 +249,15 @@ mod tests {
 
     #[test]
     fn filters_say_what_to_run() {
-        let all = |plan: &Plan| (plan.unit, plan.page, plan.guests);
-        assert_eq!(all(&plan(&[])), (true, true, true));
-        assert_eq!(all(&plan(&["unit"])), (true, false, false));
-        assert_eq!(all(&plan(&["page"])), (false, true, false));
-        assert_eq!(all(&plan(&["vm"])), (false, false, true));
-        assert_eq!(all(&plan(&["unit", "vm"])), (true, false, true));
-        assert_eq!(all(&plan(&["--kernel", "6.1"])), (false, false, true));
+        let parts = |words: &[&str]| plan(words).parts;
+        assert_eq!(parts(&[]), Part::ALL);
+        for part in Part::ALL {
+            assert_eq!(parts(&[part.word()]), [part]);
+        }
+        assert_eq!(parts(&["unit", "vm"]), [Part::Unit, Part::Vm]);
+        assert_eq!(parts(&["--kernel", "6.1"]), [Part::Vm]);
         let stall = plan(&["stall"]);
-        assert_eq!((all(&stall), stall.parts.len()), ((false, false, true), 1));
+        assert_eq!((stall.parts, stall.names.len()), (vec![Part::Vm], 1));
     }
 
     #[test]

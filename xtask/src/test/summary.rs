@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::ops::AddAssign;
 
+use super::part::Part;
 use super::report::{Outcome, Report};
 use crate::kernels::Series;
 use crate::page::Checked;
@@ -78,13 +79,22 @@ pub enum Fate {
 /// Everything of one run.
 #[derive(Debug, Clone, Default)]
 pub struct Summary {
-    pub unit: Option<Count>,
-    /// The status page in a browser.
-    pub page: Option<Count>,
+    /// All parts but the scenarios.
+    parts: Vec<(Part, Count, Vec<Report>)>,
     pub kernels: Vec<(Series, Fate)>,
 }
 
 impl Summary {
+    /// Notes how a part went, with a line for each of `reports`.
+    pub fn note(&mut self, part: Part, count: Count, reports: Vec<Report>) {
+        self.parts.push((part, count, reports));
+    }
+
+    /// [`Self::note`] of a part that is nothing but these.
+    pub fn note_reports(&mut self, part: Part, reports: Vec<Report>) {
+        self.note(part, Count::of(&reports), reports);
+    }
+
     /// Whether the run proves what it set out to prove.
     pub fn is_good(&self) -> bool {
         let total = self.total();
@@ -106,11 +116,9 @@ impl Summary {
     }
 
     fn write(&self, text: &mut String) -> std::fmt::Result {
-        if let Some(unit) = self.unit {
-            writeln!(text, "unit tests: {}", unit.line())?;
-        }
-        if let Some(page) = self.page {
-            writeln!(text, "status page: {}", page.line())?;
+        for (part, count, reports) in &self.parts {
+            writeln!(text, "{}: {}", part.title(), count.line())?;
+            write_reports(text, reports)?;
         }
         for (series, fate) in &self.kernels {
             match fate {
@@ -148,9 +156,10 @@ impl Summary {
     }
 
     fn total(&self) -> Count {
-        let mut total = self.unit.unwrap_or_default();
-        total += self.page.unwrap_or_default();
-        total += self.scenarios();
+        let mut total = self.scenarios();
+        for (_, count, _) in &self.parts {
+            total += *count;
+        }
         total
     }
 }
@@ -188,6 +197,12 @@ fn write_reports(text: &mut String, reports: &[Report]) -> std::fmt::Result {
 mod tests {
     use super::*;
 
+    const UNIT: Count = Count {
+        passed: 10,
+        failed: 0,
+        skipped: 1,
+    };
+
     fn report(outcome: Outcome, detail: &str) -> Report {
         Report {
             outcome,
@@ -204,17 +219,7 @@ mod tests {
 
     #[test]
     fn the_last_line_is_the_total() {
-        let summary = Summary {
-            unit: Some(Count {
-                passed: 10,
-                failed: 0,
-                skipped: 1,
-            }),
-            page: Some(Count {
-                passed: 3,
-                failed: 0,
-                skipped: 0,
-            }),
+        let mut summary = Summary {
             kernels: vec![
                 (Series::V6_1, tested(vec![report(Outcome::Passed, "")])),
                 (
@@ -228,9 +233,12 @@ mod tests {
                     },
                 ),
             ],
+            ..Summary::default()
         };
+        summary.note(Part::Unit, UNIT, Vec::new());
+        summary.note_reports(Part::Fleet, vec![report(Outcome::Passed, "")]);
         let text = summary.text();
-        assert_eq!(text.lines().last(), Some("14 passed, 0 failed, 2 skipped"));
+        assert_eq!(text.lines().last(), Some("12 passed, 0 failed, 2 skipped"));
         assert!(text.contains("no such hook"), "a skip has its reason");
         assert!(text.contains("KERNELS NOT TESTED: 7"));
         assert!(summary.is_good(), "7 may be missing");
@@ -247,25 +255,21 @@ mod tests {
         };
         assert!(!of(vec![failed]).is_good());
         assert!(!of(vec![passed.clone(), missing]).is_good());
-        assert!(of(vec![passed]).is_good());
+        let mut fleet = of(vec![passed.clone()]);
+        assert!(fleet.is_good());
+        fleet.note_reports(Part::Fleet, vec![report(Outcome::Failed, "why")]);
+        assert!(!fleet.is_good());
     }
 
     #[test]
     fn a_run_of_nothing_is_not_good() {
         assert!(!Summary::default().is_good());
         let skipped = (Series::V6_1, tested(vec![report(Outcome::Skipped, "x")]));
-        let unit = Some(Count {
-            passed: 5,
-            failed: 0,
-            skipped: 0,
-        });
-        assert!(
-            !Summary {
-                unit,
-                kernels: vec![skipped],
-                ..Summary::default()
-            }
-            .is_good()
-        );
+        let mut summary = Summary {
+            kernels: vec![skipped],
+            ..Summary::default()
+        };
+        summary.note(Part::Unit, UNIT, Vec::new());
+        assert!(!summary.is_good());
     }
 }

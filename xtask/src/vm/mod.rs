@@ -11,6 +11,7 @@ mod trouble;
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -24,7 +25,7 @@ use crate::{build, interrupt, modules, paths, setup, ui};
 use console::Sinks;
 use guest::{Contents, Task};
 use outcome::{Limits, Outcome, report};
-use qemu::{Machine, Qemu};
+use qemu::{Machine, Network, Qemu};
 
 /// A guest to boot.
 #[derive(Debug, Clone)]
@@ -39,6 +40,17 @@ pub struct Guest {
 impl Guest {
     /// Boots the guest and stays until it has ended.
     pub fn run(&self, stdout: &mut dyn Write, stderr: &mut dyn Write) -> Result<Outcome> {
+        self.run_told(stdout, stderr, |_| ())
+    }
+
+    /// As [`Self::run`], with something that can be told to it: what is written
+    /// to the stream `started` gets can be read from ttyS1.
+    pub fn run_told(
+        &self,
+        stdout: &mut dyn Write,
+        stderr: &mut dyn Write,
+        started: impl FnOnce(UnixStream),
+    ) -> Result<Outcome> {
         let folder = tempfile::Builder::new().prefix("xtask-guest-").tempdir()?;
         let initramfs = folder.path().join("initramfs");
         self.contents.write(&initramfs)?;
@@ -52,6 +64,7 @@ impl Guest {
             &initramfs,
             &self.log.with_extension("qemu.log"),
         )?;
+        started(qemu.ports[1].try_clone()?);
         let mut raw = None;
         if matches!(self.contents.task, Task::Shell { .. }) {
             raw = terminal::RawMode::enter()?;
@@ -109,6 +122,7 @@ fn guest_for(args: &VmArgs) -> Result<Guest> {
             cpus: args.cpus,
             tcg: args.tcg,
             append: args.append.clone(),
+            network: Network::None,
         },
         log: paths::target("logs").join(format!("vm-{series}-{}.log", std::process::id())),
         contents: Contents {

@@ -36,6 +36,17 @@ pub struct Machine {
     pub tcg: Tcg,
     /// More arguments for the kernel.
     pub append: String,
+    pub network: Network,
+}
+
+/// What a guest can be reached by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Network {
+    #[default]
+    None,
+    /// A port of this machine's loopback leads to one of the guest, which has
+    /// a virtio device and the address 10.0.2.15/24. The guest reaches nothing.
+    Forward { from: u16, to: u16 },
 }
 
 /// A started QEMU; dropping it ends it.
@@ -136,15 +147,7 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
 
 /// The command line, to be read next to QEMU's manual.
 fn command(machine: &Machine, initramfs: &Path, sockets: &Path) -> Command {
-    let mut command = match process::which("setpriv") {
-        // However xtask dies, the kernel then ends QEMU too.
-        Some(setpriv) => {
-            let mut command = Command::new(setpriv);
-            command.args(["--pdeathsig", "KILL", PROGRAM]);
-            command
-        }
-        None => Command::new(PROGRAM),
-    };
+    let mut command = process::tied(PROGRAM);
     let tcg = match machine.tcg {
         Tcg::Single => "tcg,thread=single",
         Tcg::Multi => "tcg,thread=multi",
@@ -159,7 +162,8 @@ fn command(machine: &Machine, initramfs: &Path, sockets: &Path) -> Command {
         "none",
         "-no-reboot",
     ]);
-    command.args(["-nic", "none", "-m", &machine.memory_mib.to_string()]);
+    network(&mut command, machine.network);
+    command.args(["-m", &machine.memory_mib.to_string()]);
     command.args(["-smp", &machine.cpus.to_string()]);
     command
         .arg("-kernel")
@@ -176,6 +180,19 @@ fn command(machine: &Machine, initramfs: &Path, sockets: &Path) -> Command {
         command.args(["-serial", &format!("chardev:port{port}")]);
     }
     command
+}
+
+fn network(command: &mut Command, network: Network) {
+    match network {
+        Network::None => command.args(["-nic", "none"]),
+        Network::Forward { from, to } => command.args([
+            "-netdev",
+            &format!("user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{from}-10.0.2.15:{to}"),
+            "-device",
+            // No boot ROM: it is in a package of its own, and nothing is booted.
+            "virtio-net-pci,netdev=net,romfile=",
+        ]),
+    };
 }
 
 fn kernel_arguments(more: &str) -> String {

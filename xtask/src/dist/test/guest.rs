@@ -13,7 +13,7 @@ use crate::kernels::{Cached, Series};
 use crate::vm::Guest;
 use crate::vm::guest::{Contents, Task};
 use crate::vm::outcome::{Limits, Outcome};
-use crate::vm::qemu::{Machine, Tcg};
+use crate::vm::qemu::{Machine, Network, Tcg};
 use crate::{modules, paths, process, setup, ui};
 
 /// The suite's systemd, with the suite's own kernel.
@@ -38,6 +38,7 @@ pub fn under_systemd(made: &Made) -> Result<Verdict> {
             tcg: Tcg::Single,
             // Its own init, in place of the one that all guests have.
             append: "rdinit=/root/systemd-init systemd.wants=lpwatch-trial.service".to_owned(),
+            network: Network::None,
         },
         contents: Contents {
             series: SERIES.name().to_owned(),
