@@ -115,6 +115,7 @@ impl Engine for Kgraft {
 /// The patch in transition, and which way: where a patch that replaces all is
 /// applied, others are reverted with it, and it is the one.
 fn moving(graft: &Graft) -> Option<(&GraftPatch, Direction)> {
+    use FunctionState::{AppliedNotFinal, RevertSlow, Slow};
     // Kernels without the file (2014) are told by the functions alone.
     if graft.in_progress == Some(false) {
         return None;
@@ -123,7 +124,6 @@ fn moving(graft: &Graft) -> Option<(&GraftPatch, Direction)> {
         let mut patches = graft.patches.iter();
         patches.find(|patch| states.iter().any(|&state| patch.has(state)))
     };
-    use FunctionState::{AppliedNotFinal, RevertSlow, Slow};
     with(&[Slow, AppliedNotFinal])
         .map(|patch| (patch, Direction::Patching))
         .or_else(|| with(&[RevertSlow]).map(|patch| (patch, Direction::Unpatching)))
@@ -158,16 +158,16 @@ fn loaded(patch: GraftPatch, direction: Option<Direction>, roots: &Roots) -> Loa
         objects: objects(named, enabled, roots),
         name,
     };
+    let word = match (direction, enabled) {
+        (Some(Direction::Patching), _) => "being applied",
+        (Some(Direction::Unpatching), _) => "being reverted",
+        (None, Some(true)) => "applied",
+        (None, Some(false)) => "reverted",
+        (None, None) => "not known",
+    };
     LoadedPatch {
         direction,
-        state: Some(match (direction, enabled) {
-            (Some(Direction::Patching), _) => "being applied",
-            (Some(Direction::Unpatching), _) => "being reverted",
-            (None, Some(true)) => "applied",
-            (None, Some(false)) => "reverted",
-            (None, None) => "not known",
-        })
-        .map(str::to_owned),
+        state: Some(word.to_owned()),
         module: owner,
         refs,
         ..LoadedPatch::of(view, enabled)

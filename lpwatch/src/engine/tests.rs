@@ -10,10 +10,13 @@ fn view(host: &Host, kind: EngineKind) -> EngineView {
 fn graft(in_progress: &str, patches: &[(&str, &str)]) -> Host {
     let host = Host::new(&[("sys/kernel/kgraft/in_progress", in_progress)]);
     for (name, states) in patches {
-        let mut table = "Function  Object  Sympos  State\n".to_owned();
-        for (number, state) in states.chars().enumerate() {
-            table.push_str(&format!("f{number}  vmlinux  0  {state}\n"));
-        }
+        let head = "Function  Object  Sympos  State\n".to_owned();
+        let table = states
+            .chars()
+            .enumerate()
+            .fold(head, |table, (number, state)| {
+                table + &format!("f{number}  vmlinux  0  {state}\n")
+            });
         host.write(&format!("sys/kernel/kgraft/{name}/state"), table);
     }
     host

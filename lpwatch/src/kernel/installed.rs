@@ -130,12 +130,10 @@ fn examine(
     let module = match read {
         Some(Ok(module)) => Some(module),
         Some(Err(error)) => {
-            // The error names the file; what was wrong with it is its cause.
-            let cause = std::error::Error::source(&error)
-                .map_or_else(|| error.to_string(), ToString::to_string);
             reader.note(format!(
-                "Of {} only the name is known: {cause}.",
-                file.display()
+                "Of {} only the name is known: {}.",
+                file.display(),
+                error.problem
             ));
             None
         }

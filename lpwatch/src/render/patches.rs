@@ -126,11 +126,10 @@ fn functions(page: &mut Page<'_>, patch: &InventoryPatch) {
 }
 
 fn function(function: &InventoryFunction, in_force: bool, style: &Style) -> Vec<Span> {
-    let mut name = style.text(&function.name);
+    let mut spans = vec![plain(style.text(&function.name))];
     if function.sympos > 1 {
-        name.push_str(&format!(" ({})", function.sympos));
+        spans.push(plain(format!(" ({})", function.sympos)));
     }
-    let mut spans = vec![plain(name)];
     match (&function.overridden_by, function.wins) {
         (Some(by), _) => {
             let by = format!(" (overridden by {})", style.text(by));
@@ -179,18 +178,18 @@ fn on_disk(page: &mut Page<'_>, inventory: &Inventory) {
             vendor,
             state,
         } = file;
-        let mut words = disk_words(*state).unwrap_or_default().to_owned();
-        match state {
-            DiskState::InstalledOtherKernel => words.push_str(&format!(", {}", style.text(kernel))),
+        let words = disk_words(*state).unwrap_or_default();
+        let kernel = match state {
+            DiskState::InstalledOtherKernel => format!(", {}", style.text(kernel)),
             DiskState::InstalledWrongKernel => {
                 let built = built_for.as_deref().unwrap_or("not told");
-                words.push_str(&format!(" ({})", style.text(built)));
+                format!(" ({})", style.text(built))
             }
             DiskState::Installed
             | DiskState::InstalledOtherBuild
             | DiskState::LoadedNotInstalled
-            | DiskState::InstalledNotLoaded => {}
-        }
+            | DiskState::InstalledNotLoaded => String::new(),
+        };
         let vendor = vendor.map(|vendor| format!(", {}", vendor.name()));
         let paint = match state {
             DiskState::InstalledNotLoaded | DiskState::InstalledWrongKernel => Paint::Yellow,
@@ -198,7 +197,11 @@ fn on_disk(page: &mut Page<'_>, inventory: &Inventory) {
         };
         page.headline(
             &[plain(format!("  {}  ", style.text(name)))],
-            &[painted(paint, words), plain(vendor.unwrap_or_default())],
+            &[
+                painted(paint, words),
+                plain(kernel),
+                plain(vendor.unwrap_or_default()),
+            ],
         );
     }
 }
@@ -230,14 +233,14 @@ fn cves(page: &mut Page<'_>, inventory: &Inventory) {
 fn origin(page: &mut Page<'_>, inventory: &Inventory) {
     let style = page.style;
     page.blank();
-    let mut kernel = style.text(&inventory.kernel);
-    if let Some(effective) = &inventory.effective_kernel {
-        kernel.push_str(&format!(
+    let effective = inventory.effective_kernel.as_ref().map(|effective| {
+        format!(
             ", in force {} ({})",
             style.text(&effective.version),
             style.text(&effective.told_by)
-        ));
-    }
+        )
+    });
+    let kernel = style.text(&inventory.kernel) + &effective.unwrap_or_default();
     let systems: Vec<_> = inventory
         .systems
         .iter()

@@ -180,12 +180,11 @@ fn ksplice(text: &str) -> Option<ForeignKind> {
     if let Some(rest) = text.strip_prefix("Aborted") {
         let rest = rest.trim_start();
         // `Aborted. (reason)` of old, `Aborted <id>.  reason` since.
-        let (patch, reason) = match rest.strip_prefix('.') {
-            Some(reason) => (None, reason),
-            None => {
-                let (patch, reason) = rest.split_once('.')?;
-                (Some(patch.to_owned()), reason)
-            }
+        let (patch, reason) = if let Some(reason) = rest.strip_prefix('.') {
+            (None, reason)
+        } else {
+            let (patch, reason) = rest.split_once('.')?;
+            (Some(patch.to_owned()), reason)
         };
         let reason = reason.trim();
         let inner = reason
