@@ -17,7 +17,7 @@ use crate::trial::Trial;
 
 const RULE: &str = "risky";
 
-/// It changes gcd() alone.
+/// It changes `gcd` alone.
 const PATCH: &str = "lp_calls_top";
 
 /// Guests are slow: calls that many times a second are many here.

@@ -88,8 +88,8 @@ fn used(file: &PatchFile) -> Vec<String> {
     .collect()
 }
 
-#[test]
-fn symbols_are_read_with_the_object_they_are_found_with() {
+/// With symbols of vmlinux and of a module.
+pub fn module() -> Vec<u8> {
     let sections: [Relocations<'_>; 2] = [
         (
             ".klp.rela.vmlinux..text",
@@ -104,11 +104,12 @@ fn symbols_are_read_with_the_object_they_are_found_with() {
             &[".klp.sym.ext4.ext4_count,1"],
         ),
     ];
-    let file = read(&with_symbols(
-        patch_of_one_function(),
-        &sections,
-        SHN_LIVEPATCH,
-    ));
+    with_symbols(patch_of_one_function(), &sections, SHN_LIVEPATCH)
+}
+
+#[test]
+fn symbols_are_read_with_the_object_they_are_found_with() {
+    let file = read(&module());
     assert_eq!(file.unread, [""; 0]);
     let expected = [
         "ext4: ext4:ext4_count,1",

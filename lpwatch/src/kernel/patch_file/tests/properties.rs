@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::build::Module;
 use super::patch::{FUNCTION_SIZE, OBJECT_SIZE, Object, Source};
-use super::{read, tools};
+use super::{klp_symbols, read, tools};
 use crate::kernel::patch_file::{
     Callback, FUNCTIONS_MAX, OBJECTS_MAX, PatchFile, PatchState, PatchedFunction,
 };
@@ -172,7 +172,11 @@ proptest! {
 
     #[test]
     fn damage_to_modules_of_tools_is_survived(changes in changes()) {
-        for mut bytes in [tools::kpatch_module(), tools::klp_module()] {
+        for mut bytes in [
+            tools::kpatch_module(),
+            tools::klp_module(),
+            klp_symbols::module(),
+        ] {
             damage(&mut bytes, &changes);
             survive(&bytes);
         }
