@@ -30,7 +30,7 @@ pub(super) fn router(followed: Followed) -> Router {
         .route("/api/v1/stream", get(stream))
         .route("/metrics", get(metrics))
         .route("/api/v1/checks", post(note_check))
-        .merge(page::router())
+        .merge(page::router("/metrics"))
         .with_state(followed)
 }
 
