@@ -7,6 +7,7 @@
 
 use axum::{
     Router,
+    body::Bytes,
     http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_TYPE},
     routing::get,
 };
@@ -58,20 +59,28 @@ const FILES: &[File] = &[
     ("/parts/words.js", JS, include_str!("page/parts/words.js")),
 ];
 
-/// The page's routes, to be merged into the router of whoever serves the API.
-pub(super) fn router<S>() -> Router<S>
+/// The page's routes, to be merged into the router of whoever serves the API;
+/// `metrics` is the path of the metrics there.
+pub(super) fn router<S>(metrics: &str) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
 {
     FILES.iter().fold(Router::new(), |router, file| {
         let (path, kind, text) = *file;
+        let text = Bytes::from(linked(text, metrics));
         router.route(path, get(async move || (headers(kind), text)))
     })
 }
 
-/// Whether the page has a file of this path.
-pub(super) fn has(path: &str) -> bool {
-    FILES.iter().any(|(own, _, _)| *own == path)
+/// Whether the page has a file at this path, so that nothing else may be there.
+pub(super) fn is_at(path: &str) -> bool {
+    FILES.iter().any(|(own, ..)| *own == path)
+}
+
+/// The page's link to the metrics, to where they are.
+fn linked(text: &str, metrics: &str) -> String {
+    let relative = metrics.trim_start_matches('/');
+    text.replace("href=\"metrics\"", &format!("href=\"{relative}\""))
 }
 
 fn headers(kind: &'static str) -> HeaderMap {

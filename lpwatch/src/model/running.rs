@@ -13,7 +13,9 @@ use super::{
     time::{milliseconds, seconds},
 };
 
-/// Points kept of the trend: two minutes at one a second.
+/// Points kept of the trend. Of looks in a row that found the same number only
+/// the first and the last are kept, so a long stall does not push out the fall
+/// before it.
 const TREND_POINTS: usize = 120;
 
 /// A transition under way.
@@ -159,7 +161,10 @@ impl Running {
 
     fn push_trend(&mut self, left: usize, at: &Moment) {
         let remaining = u32::try_from(left).unwrap_or(u32::MAX);
-        if self.trend.len() == TREND_POINTS {
+        let mut latest = self.trend.iter().rev().map(|point| point.remaining);
+        if latest.next() == Some(remaining) && latest.next() == Some(remaining) {
+            self.trend.pop_back();
+        } else if self.trend.len() == TREND_POINTS {
             self.trend.pop_front();
         }
         self.trend.push_back(TrendPoint {

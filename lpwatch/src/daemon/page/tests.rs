@@ -28,6 +28,33 @@ fn every_header_is_sent() {
 }
 
 #[test]
+fn the_link_to_the_metrics_leads_there() {
+    let html = FILES[0].2;
+    assert_eq!(linked(html, "/metrics"), html);
+    assert!(linked(html, "/a/b").contains("<a href=\"a/b\">Metrics</a>"));
+}
+
+/// As a client sees them.
+#[tokio::test]
+async fn every_file_is_served() {
+    use axum::{body::Body, http::Request};
+    use http_body_util::BodyExt as _;
+    use hyper::service::Service as _;
+    use hyper_util::service::TowerToHyperService;
+
+    let service = TowerToHyperService::new(router::<()>("/metrics"));
+    for (path, kind, text) in FILES {
+        let request = Request::get(*path).body(Body::empty()).unwrap();
+        let answer = service.call(request).await.unwrap();
+        assert_eq!(answer.status(), 200, "{path}");
+        assert_eq!(answer.headers()[CONTENT_TYPE], *kind);
+        assert_eq!(answer.headers()["x-content-type-options"], "nosniff");
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(body, text.as_bytes(), "{path}");
+    }
+}
+
+#[test]
 fn the_page_is_small_and_whole() {
     let size: usize = FILES.iter().map(|(_, _, text)| text.len()).sum();
     assert!(size < LARGEST, "{size} bytes");

@@ -39,7 +39,7 @@ pub fn telemetry_path(path: &str) -> Result<String, String> {
     if !path.starts_with('/') || !path.chars().all(fits) {
         return Err("write it like /metrics: letters, digits and -_.~ after a /".to_owned());
     }
-    if TAKEN.contains(&path) || page::has(path) {
+    if TAKEN.contains(&path) || page::is_at(path) {
         return Err(format!("{path} is something else already"));
     }
     Ok(path.to_owned())
@@ -56,7 +56,7 @@ pub(in crate::daemon) fn router(
         Door::Own => post(api::note_check),
         Door::Web => post(own_socket_only),
     };
-    page::router()
+    page::router(metrics)
         .route(metrics, get(api::metrics))
         .route("/-/healthy", get(api::healthy))
         .route("/-/ready", get(api::ready))

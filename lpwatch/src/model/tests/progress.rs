@@ -66,6 +66,22 @@ fn long_only_while_tasks_still_switch() {
 }
 
 #[test]
+fn a_long_stall_leaves_the_fall_before_it_in_the_trend() {
+    let mut model = begun();
+    for (at, left) in [(100.5, 9), (101.5, 9), (102.5, 4), (103.5, 1)] {
+        sample(&mut model, at, Direction::Patching, 0..left);
+    }
+    for second in 0..1000 {
+        let at = 104.5 + f64::from(second);
+        sample(&mut model, at, Direction::Patching, 0..1);
+    }
+    let trend = transition(&model, 1104.0).trend;
+    let numbers: Vec<u32> = trend.iter().map(|point| point.remaining).collect();
+    assert_eq!(numbers, [9, 9, 4, 1, 1]);
+    assert!(trend[4].seconds - trend[3].seconds > 990.0);
+}
+
+#[test]
 fn a_reversal_starts_progress_anew_and_is_the_outcome() {
     let mut model = begun();
     sample(&mut model, 100.2, Direction::Patching, 0..1);

@@ -36,8 +36,8 @@ export function setText(node, text) {
 export function attr(node, name, value) {
 	if (value === null || value === undefined || value === false) {
 		node.removeAttribute(name);
-	} else if (node.getAttribute(name) !== String(value)) {
-		node.setAttribute(name, value);
+	} else if (node.getAttribute(name) !== printable(value)) {
+		node.setAttribute(name, printable(value));
 	}
 }
 
