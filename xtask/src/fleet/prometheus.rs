@@ -122,12 +122,6 @@ impl Prometheus {
             .sum())
     }
 
-    /// Whether so many hosts are targets by now.
-    pub fn knows_all(&self, hosts: u64) -> Result<bool> {
-        let query = format!("count(up{{job=\"lpwatch\"}}) >= {hosts}");
-        Ok(self.number(&query)?.is_some())
-    }
-
     /// The `data` of an API's answer.
     pub fn data(&self, path: &str, query: &[(&str, &str)]) -> Result<Value> {
         let text = self

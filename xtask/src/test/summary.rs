@@ -165,6 +165,8 @@ impl Summary {
 }
 
 fn write_reports(text: &mut String, reports: &[Report]) -> std::fmt::Result {
+    let longest = reports.iter().map(|report| report.scenario.len()).max();
+    let width = longest.unwrap_or_default().max(20);
     for report in reports {
         let Report {
             scenario,
@@ -175,7 +177,7 @@ fn write_reports(text: &mut String, reports: &[Report]) -> std::fmt::Result {
         } = report;
         write!(
             text,
-            "  {:<8} {scenario:<20} {seconds:>6.1} s",
+            "  {:<8} {scenario:<width$} {seconds:>6.1} s",
             outcome.word()
         )?;
         for (number, line) in detail.lines().take(DETAIL_LINES).enumerate() {
