@@ -32,7 +32,7 @@ as() {
 status() { as member lpwatch status -o json >/tmp/status 2>/tmp/status.err; }
 shows() { status; grep -q "$1" /tmp/status; }
 get() { # host port path
-    bash -c 'exec 3<>"/dev/tcp/$0/$1" && printf "GET %s HTTP/1.0\r\nHost: x\r\n\r\n" "$2" >&3 && cat <&3' "$@"
+    bash -c 'exec 3<>"/dev/tcp/$0/$1" && printf "GET %s HTTP/1.0\r\nHost: localhost\r\n\r\n" "$2" >&3 && cat <&3' "$@"
 }
 # Programs that trace. systemd's own are of other kinds.
 programs() { bpftool prog list | grep -cE '^[0-9]+: (kprobe|tracing|tracepoint|raw_tracepoint|perf_event)'; }
