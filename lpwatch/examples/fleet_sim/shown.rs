@@ -102,6 +102,7 @@ impl Shown<'_> {
             name: self.patch.to_owned(),
             engine: EngineKind::Livepatch,
             enabled: true,
+            failure: None,
             replace: Some(true),
             stack_order: None,
             objects: self.objects(done),
@@ -149,6 +150,7 @@ impl Shown<'_> {
     fn past(&self, outcome: Outcome, ended: f64, took: Option<f64>) -> PastTransition {
         PastTransition {
             patch: Some(self.patch.to_owned()),
+            engine: Some(EngineKind::Livepatch),
             direction: took.map(|_| Direction::Patching),
             outcome,
             started_at: took.map(|took| self.clock(ended - took)),

@@ -193,6 +193,8 @@ mod tests {
             engine: EngineKind::Livepatch,
             enabled: true,
             in_transition: false,
+            told_direction: None,
+            failure: None,
             replace: Some(replace),
             stack_order: None,
             objects: vec![ObjectView {
@@ -206,7 +208,7 @@ mod tests {
         let sample = TaskSample {
             at: Duration::ZERO,
             direction: Direction::Patching,
-            total: 1,
+            total: Some(1),
             remaining: vec![sleeper],
             switched: None,
         };
