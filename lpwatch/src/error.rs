@@ -31,6 +31,8 @@ pub enum Error {
     Listen { address: String, source: io::Error },
     #[error("cannot use the sockets of systemd: {0}")]
     SystemdSocket(String),
+    #[error("the web configuration {} cannot be used: {reason}", .path.display())]
+    WebConfig { path: PathBuf, reason: String },
     #[error("cannot {action}: {source}")]
     Io {
         action: &'static str,
@@ -58,6 +60,7 @@ impl Error {
             | Self::Daemon { .. }
             | Self::Listen { .. }
             | Self::SystemdSocket(_)
+            | Self::WebConfig { .. }
             | Self::Io { .. } => Exit::Error,
         }
     }

@@ -14,6 +14,7 @@ pub mod follow;
 mod instance;
 mod log_source;
 pub mod metrics;
+mod notify;
 pub mod observer;
 mod serve;
 mod task_source;
