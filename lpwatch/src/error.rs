@@ -38,6 +38,8 @@ pub enum Error {
          job (--job), or does --selector leave none?"
     )]
     NoHosts { url: String, hosts: String },
+    #[error("the web configuration {} cannot be used: {reason}", .path.display())]
+    WebConfig { path: PathBuf, reason: String },
     #[error("cannot {action}: {source}")]
     Io {
         action: &'static str,
@@ -67,6 +69,7 @@ impl Error {
             | Self::Daemon { .. }
             | Self::Listen { .. }
             | Self::SystemdSocket(_)
+            | Self::WebConfig { .. }
             | Self::Io { .. } => Exit::Error,
         }
     }

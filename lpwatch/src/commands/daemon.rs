@@ -1,5 +1,7 @@
 //! `lpwatch daemon`: follow transitions and answer questions about them.
 
+use std::path::PathBuf;
+
 use crate::{
     daemon::{
         self, DaemonOptions,
@@ -14,7 +16,7 @@ use crate::{
 
 use super::args::Globals;
 
-/// Follow transitions and answer over a Unix socket, in the foreground.
+/// Follow transitions and answer over a Unix socket and HTTP, in the foreground.
 ///
 /// The daemon sleeps until the kernel tells of a transition. It remembers how
 /// the last ones went, and knows since when no task has switched. It ends on
@@ -62,6 +64,13 @@ struct WebArgs {
     )]
     telemetry_path: String,
 
+    /// Take TLS, client certificates, users with passwords and headers from this
+    /// file: YAML, as the exporters of Prometheus take it. It is read again when
+    /// it changes, or a certificate does; a bad change is logged, and what held
+    /// before stays.
+    #[arg(long = "web.config.file", value_name = "FILE")]
+    config_file: Option<PathBuf>,
+
     /// Serve on the sockets that systemd hands over (a .socket unit), in place
     /// of listening.
     #[arg(long = "web.systemd-socket", conflicts_with = "listen_address")]
@@ -86,6 +95,7 @@ impl WebArgs {
         WebOptions {
             listen,
             telemetry_path: self.telemetry_path.clone(),
+            config_file: self.config_file.clone(),
         }
     }
 }

@@ -22,6 +22,7 @@ use super::{
     folder_watch::FolderWatch,
     log_source::LogSource,
     metrics::Totals,
+    notify::Watchdog,
     observer::{Observer, Told},
 };
 
@@ -99,6 +100,7 @@ pub struct Follower {
     bpf_log: Option<Waking<BpfLog>>,
     kernel_log: Option<Waking<LogSource>>,
     watched_files: Option<Waking<FolderWatch>>,
+    watchdog: Option<Watchdog>,
     hooked: bool,
     publish: watch::Sender<Arc<Snapshot>>,
     totals: watch::Sender<Totals>,
@@ -168,6 +170,7 @@ pub fn follow(
         bpf_log: log.map(Waking::new).transpose()?,
         kernel_log: kernel_log.map(Waking::new).transpose()?,
         watched_files: watched_files.map(Waking::new).transpose()?,
+        watchdog: None,
         hooked,
         publish,
         totals,
@@ -182,12 +185,21 @@ pub fn follow(
 }
 
 impl Follower {
+    /// Has the loop itself tell that it works.
+    pub(super) fn watched_by(mut self, watchdog: Option<Watchdog>) -> Self {
+        self.watchdog = watchdog;
+        self
+    }
+
     /// Follows until nobody holds the handle any more.
     ///
     /// # Errors
     /// [`Error`] if sysfs can no longer be read.
     pub async fn run(mut self) -> Result<(), Error> {
         loop {
+            if let Some(watchdog) = &mut self.watchdog {
+                watchdog.came_round();
+            }
             match self.wait().await? {
                 Woken::Ring => self.update(false)?,
                 Woken::Timer if self.changes() => self.update(false)?,
@@ -227,18 +239,26 @@ impl Follower {
             bpf_log,
             kernel_log,
             watched_files,
+            watchdog,
             asked,
             ..
         } = self;
-        tokio::select! {
-            woken = ready(ring.as_ref()) => woken.map(|()| Woken::Ring),
-            woken = ready(kernel_log.as_ref()) => woken.map(|()| Woken::KernelLog),
-            woken = ready(bpf_log.as_ref()) => woken.map(|()| Woken::BpfLog),
-            woken = ready(watched_files.as_ref()) => woken.map(|()| Woken::WatchedFiles),
-            () = sleep_until(timer.unwrap_or_else(Instant::now)), if timer.is_some() => {
-                Ok(Woken::Timer)
+        loop {
+            let due = watchdog.as_ref().map(Watchdog::due);
+            tokio::select! {
+                woken = ready(ring.as_ref()) => return woken.map(|()| Woken::Ring),
+                woken = ready(kernel_log.as_ref()) => return woken.map(|()| Woken::KernelLog),
+                woken = ready(bpf_log.as_ref()) => return woken.map(|()| Woken::BpfLog),
+                woken = ready(watched_files.as_ref()) => {
+                    return woken.map(|()| Woken::WatchedFiles);
+                }
+                () = until(timer) => return Ok(Woken::Timer),
+                // The timer goes on: a watchdog does not put it off.
+                () = until(due) => watchdog.iter_mut().for_each(Watchdog::came_round),
+                answer = asked.recv() => {
+                    return Ok(answer.map_or(Woken::NobodyLeft, Woken::Asked));
+                }
             }
-            answer = asked.recv() => Ok(answer.map_or(Woken::NobodyLeft, Woken::Asked)),
         }
     }
 
@@ -352,6 +372,14 @@ impl Follower {
         }
         let snapshot = self.observer.snapshot(&self.thresholds);
         self.publish.send_replace(Arc::new(snapshot));
+    }
+}
+
+/// Waits for a moment; for ever without one.
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -15,6 +15,7 @@ pub mod follow;
 mod instance;
 mod log_source;
 pub mod metrics;
+mod notify;
 pub mod observer;
 mod page;
 mod serve;

@@ -52,9 +52,6 @@ const FTRACE_OFF: &str = "DANGER: ftrace is switched off (kernel.ftrace_enabled=
     redirected to new code, no live patch can be loaded, and calls are not counted. Switch it on: \
     sysctl kernel.ftrace_enabled=1";
 
-/// The fact that the kernel log tells.
-const LOG: &str = "log";
-
 /// What tells of events.
 pub struct Told {
     pub ring: EventRing,
@@ -207,7 +204,7 @@ impl Observer {
             None
         });
         probes.push(tasks.probe());
-        probes.push(log_probe(log.is_some()));
+        probes.push(LogSource::probe(log.is_some()));
         let facts = HostFacts {
             host: host.node,
             kernel: host.release,
@@ -421,10 +418,7 @@ impl Observer {
     /// The kernel log can no longer be read.
     pub(super) fn lose_log(&mut self, why: &str) {
         self.note(why);
-        let probes = &mut self.model.facts.probes;
-        for probe in probes.iter_mut().filter(|probe| probe.fact == LOG) {
-            probe.attached = false;
-        }
+        LogSource::lost(&mut self.model.facts.probes);
     }
 
     /// What the model knows.
@@ -472,16 +466,6 @@ fn bpf_or_why_not<T>(
         return Err(None);
     }
     load().map_err(|error| Some(format!("Without BPF, tasks are read from /proc: {error}.")))
-}
-
-fn log_probe(attached: bool) -> Probe {
-    Probe {
-        fact: LOG.to_owned(),
-        kind: "kmsg".to_owned(),
-        target: "/dev/kmsg".to_owned(),
-        attached,
-        note: None,
-    }
 }
 
 /// This moment on both clocks.

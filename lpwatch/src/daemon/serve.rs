@@ -10,8 +10,9 @@ use super::{
     api::Door,
     follow::follow,
     instance::Instance,
+    notify::{self, Watchdog},
     observer::{Observer, ObserverOptions},
-    web::{DEFAULT_TELEMETRY_PATH, Guard, Web, WebOptions, router, serve},
+    web::{DEFAULT_TELEMETRY_PATH, Guard, LiveConfig, Web, WebOptions, router, serve},
 };
 
 /// What `lpwatch daemon` was asked for.
@@ -54,13 +55,19 @@ pub async fn run(options: DaemonOptions) -> Result<(), Error> {
     }
     let guard = Arc::new(Guard::default());
     let own = router(handle.clone(), Door::Own, DEFAULT_TELEMETRY_PATH, guard);
+    let plain = LiveConfig::default();
+    let follower = follower.watched_by(Watchdog::from_env());
+    let status = notify::follow_status(handle.snapshots.clone());
     tracing::info!(socket = %options.socket.display(), "ready");
+    notify::ready();
     tokio::select! {
         ended = follower.run() => ended,
-        () = serve(&instance.listener, own) => Ok(()),
+        () = serve(&instance.listener, own, &plain) => Ok(()),
         () = web.serve(handle) => Ok(()),
+        () = status => Ok(()),
         () = stop => {
             tracing::info!("stopping");
+            notify::stopping();
             Ok(())
         }
     }

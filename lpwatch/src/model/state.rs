@@ -280,7 +280,7 @@ impl Model {
             last.message = last.message.take().or(message);
             return;
         }
-        let mut past = refusal(Some(patch), at, message);
+        let mut past = PastTransition::refused(Some(patch), at.wall, message);
         past.errno = Some(errno);
         past.recorded_after_ms = Some(milliseconds(now.since(&at)));
         self.remember(past);
@@ -298,7 +298,11 @@ impl Model {
                 running.turns.cancelled = true;
                 self.complaints.push((at.boot, text));
             }
-            _ => self.remember(refusal(patch.map(str::to_owned), at, Some(text))),
+            _ => self.remember(PastTransition::refused(
+                patch.map(str::to_owned),
+                at.wall,
+                Some(text),
+            )),
         }
     }
 
@@ -414,44 +418,5 @@ impl Model {
     #[must_use]
     pub fn doubted_functions(&self) -> BTreeSet<FunctionId> {
         self.calls.doubted()
-    }
-}
-
-impl EventKind {
-    /// Whether both a hook and the log tell of it.
-    fn is_lifecycle(&self) -> bool {
-        match self {
-            Self::Begun { .. }
-            | Self::Try { .. }
-            | Self::Complete { .. }
-            | Self::Reversed { .. }
-            | Self::Forced { .. }
-            | Self::Cancelled { .. }
-            | Self::Refused { .. } => true,
-            Self::Signaling
-            | Self::ObjectChanged
-            | Self::ModuleChanged { .. }
-            | Self::Complaint { .. }
-            | Self::Elsewhere { .. } => false,
-        }
-    }
-}
-
-fn refusal(patch: Option<String>, at: Moment, message: Option<String>) -> PastTransition {
-    PastTransition {
-        patch,
-        engine: Some(EngineKind::Livepatch),
-        direction: None,
-        outcome: Outcome::Refused,
-        started_at: None,
-        ended_at: at.wall,
-        duration_seconds: None,
-        errno: None,
-        message,
-        tries: None,
-        signals: None,
-        tasks_total: None,
-        recorded_after_ms: None,
-        check: None,
     }
 }

@@ -13,11 +13,16 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
     sync::Semaphore,
+    time::timeout,
 };
 use tokio_io_timeout::TimeoutStream;
+use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 use tower::Layer;
 
-use super::listen::{Listener, Socket};
+use super::{
+    config::LiveConfig,
+    listen::{Listener, Socket},
+};
 
 /// Connections served at a time, for each socket.
 const CONNECTIONS: usize = 64;
@@ -45,7 +50,7 @@ pub(super) struct Peer {
 
 /// Serves each connection in a task of its own, for as long as the socket is
 /// listened on.
-pub(in crate::daemon) async fn serve(listener: &Listener, router: Router) {
+pub(in crate::daemon) async fn serve(listener: &Listener, router: Router, config: &LiveConfig) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let accepted = match &listener.socket {
@@ -69,8 +74,9 @@ pub(in crate::daemon) async fn serve(listener: &Listener, router: Router) {
             continue;
         };
         let router = router.clone();
+        let tls = config.current().tls.clone();
         tokio::spawn(async move {
-            stream.serve(router).await;
+            stream.serve(router, tls).await;
             drop(place);
         });
     }
@@ -91,23 +97,44 @@ impl Accepted {
         tracing::debug!(?said, "too many connections");
     }
 
-    async fn serve(self, router: Router) {
+    async fn serve(self, router: Router, tls: Option<Arc<ServerConfig>>) {
         let served = match self {
             Self::Tcp(stream) => {
-                let plain_loopback = is_loopback(&stream);
-                http(stream, router, Peer { plain_loopback }).await
+                // Answers are written whole: nothing is to wait for more.
+                let _ = stream.set_nodelay(true);
+                let plain_loopback = tls.is_none() && is_loopback(&stream);
+                any(stream, router, tls, Peer { plain_loopback }).await
             }
             Self::Unix(stream) => {
                 let peer = Peer {
                     plain_loopback: false,
                 };
-                http(stream, router, peer).await
+                any(stream, router, tls, peer).await
             }
         };
         if let Err(error) = served {
             tracing::debug!(%error, "a connection broke off");
         }
     }
+}
+
+async fn any<S>(
+    stream: S,
+    router: Router,
+    tls: Option<Arc<ServerConfig>>,
+    peer: Peer,
+) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let Some(tls) = tls else {
+        return http(stream, router, peer).await;
+    };
+    let handshake = TlsAcceptor::from(tls).accept(stream);
+    let stream = timeout(HEAD_WITHIN, handshake)
+        .await
+        .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+    http(stream, router, peer).await
 }
 
 fn is_loopback(stream: &TcpStream) -> bool {

@@ -8,7 +8,8 @@ use axum::{
         HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
         header::{
             CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, HOST,
-            REFERRER_POLICY, TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+            REFERRER_POLICY, TRANSFER_ENCODING, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+            X_FRAME_OPTIONS,
         },
         uri::Authority,
     },
@@ -16,7 +17,11 @@ use axum::{
     response::Response,
 };
 
-use super::{connection::Peer, router::words};
+use super::{
+    config::{Doorkeeper, LiveConfig},
+    connection::Peer,
+    router::words,
+};
 
 /// Nothing but this daemon's own files is loaded, run or asked.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
@@ -24,10 +29,12 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     frame-ancestors 'none'";
 
 /// What a request must fulfil.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(in crate::daemon) struct Guard {
     /// The host's node name.
     pub node: String,
+    /// Who may ask; `None`: whoever can open the socket.
+    pub access: Option<(Arc<LiveConfig>, Doorkeeper)>,
 }
 
 pub(super) async fn guard(
@@ -35,11 +42,23 @@ pub(super) async fn guard(
     request: Request,
     next: Next,
 ) -> Response {
-    let mut answer = match guard.refusal(&request) {
+    let mut refusal = guard.refusal(&request);
+    let mut extra = None;
+    if let Some((config, doorkeeper)) = &guard.access {
+        let loaded = config.current();
+        if refusal.is_none() && !doorkeeper.admits(&loaded.users, request.headers()).await {
+            refusal = Some(unknown_user());
+        }
+        extra = Some(loaded);
+    }
+    let mut answer = match refusal {
         Some(refusal) => refusal,
         None => next.run(request).await,
     };
     add_headers(answer.headers_mut());
+    if let Some(loaded) = extra {
+        answer.headers_mut().extend(loaded.headers.clone());
+    }
     answer
 }
 
@@ -83,6 +102,16 @@ impl Guard {
             || name.eq_ignore_ascii_case(&self.node)
             || address.parse::<std::net::IpAddr>().is_ok()
     }
+}
+
+fn unknown_user() -> Response {
+    let mut refusal = words(
+        StatusCode::UNAUTHORIZED,
+        "A user and a password are needed.",
+    );
+    let how = HeaderValue::from_static("Basic realm=\"lpwatch\"");
+    refusal.headers_mut().insert(WWW_AUTHENTICATE, how);
+    refusal
 }
 
 fn has_unwanted_body(request: &Request) -> bool {

@@ -4,12 +4,13 @@
 //! limits, [`guard`] decides who may ask, [`router`] what there is to ask for.
 
 mod address;
+mod config;
 mod connection;
 mod guard;
 mod listen;
 mod router;
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use futures_util::future::join_all;
 
@@ -17,9 +18,12 @@ use crate::error::Error;
 
 use super::{api::Door, follow::Followed};
 
+use config::Doorkeeper;
+
 pub use address::ListenAddress;
 pub use router::telemetry_path;
 
+pub(super) use config::LiveConfig;
 pub(super) use connection::serve;
 pub(super) use guard::Guard;
 pub(super) use listen::Listener;
@@ -34,6 +38,8 @@ pub struct WebOptions {
     pub listen: Listen,
     /// As [`telemetry_path`] has let pass.
     pub telemetry_path: String,
+    /// TLS, users and headers: a file as Prometheus's exporters take it.
+    pub config_file: Option<PathBuf>,
 }
 
 /// Where to listen.
@@ -49,18 +55,23 @@ pub enum Listen {
 pub struct Web {
     listeners: Vec<Listener>,
     telemetry_path: String,
+    config: Arc<LiveConfig>,
+    doorkeeper: Doorkeeper,
 }
 
 impl Web {
     /// Listens. Must be called within a tokio runtime.
     ///
     /// # Errors
-    /// [`Error::Listen`] where an address is taken or not of this host.
+    /// [`Error::Listen`] where an address is taken or not of this host,
+    /// [`Error::WebConfig`] where the configuration is bad.
     pub fn bind(options: &WebOptions) -> Result<Self, Error> {
         let WebOptions {
             listen,
             telemetry_path,
+            config_file,
         } = options;
+        let config = Arc::new(LiveConfig::open(config_file.as_deref())?);
         let listeners = match listen {
             Listen::Nowhere => Vec::new(),
             Listen::On(addresses) => addresses
@@ -72,6 +83,8 @@ impl Web {
         Ok(Self {
             listeners,
             telemetry_path: telemetry_path.clone(),
+            config,
+            doorkeeper: Doorkeeper::new()?,
         })
     }
 
@@ -85,15 +98,18 @@ impl Web {
         let Self {
             listeners,
             telemetry_path,
+            config,
+            doorkeeper,
         } = self;
         let guard = Arc::new(Guard {
             node: followed.snapshots.borrow().host.clone(),
+            access: Some((config.clone(), doorkeeper)),
         });
         let router = router(followed, Door::Web, &telemetry_path, guard);
         join_all(
             listeners
                 .iter()
-                .map(|listener| serve(listener, router.clone())),
+                .map(|listener| serve(listener, router.clone(), &config)),
         )
         .await;
         // Nowhere to listen: nothing to do, and nothing ends.

@@ -7,7 +7,7 @@ use crate::model::{
     Direction, EngineKind, Moment, Outcome, event::Elsewhere, snapshot::PastTransition,
 };
 
-use super::{Model, course::Course, refusal};
+use super::{Model, course::Course};
 
 /// Lines and readings of one refusal come within this.
 const ONE_STORY: Duration = Duration::from_secs(10);
@@ -60,7 +60,7 @@ impl Model {
             }
             return;
         }
-        let mut past = refusal(patch, at, Some(text));
+        let mut past = PastTransition::refused(patch, at.wall, Some(text));
         past.engine = Some(engine);
         past.direction = Some(Direction::Patching);
         self.remember(past);
