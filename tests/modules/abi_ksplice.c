@@ -43,6 +43,13 @@ static struct kobject *root;
 
 #define to_update(k) container_of(k, struct update, kobj)
 
+/* What the log calls it. */
+#ifdef ABI_KSPLICE_OWN
+#define update_id(k) "abi"
+#else
+#define update_id(k) kobject_name(k)
+#endif
+
 static ssize_t stage_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
 {
 	return scnprintf(buf, PAGE_SIZE, "%s\n", to_update(kobj)->stage);
@@ -62,11 +69,11 @@ static ssize_t stage_store(struct kobject *kobj, struct kobj_attribute *attr, co
 	if (to && !list_empty(&update->conflicts)) {
 		strscpy(update->abort_cause, "code_busy", ABI_NAME);
 		pr_err("ksplice: Aborted %s.  stack check: to-be-replaced code is busy.\n",
-		       kobject_name(kobj));
+		       update_id(kobj));
 	} else if (to) {
 		strscpy(update->stage, to, ABI_NAME);
 		strscpy(update->abort_cause, "ok", ABI_NAME);
-		pr_info("ksplice: Update %s %s successfully\n", kobject_name(kobj), to);
+		pr_info("ksplice: Update %s %s successfully\n", update_id(kobj), to);
 	}
 	mutex_unlock(&abi_lock);
 	return count;
