@@ -27,6 +27,12 @@ pub enum Error {
     },
     #[error("the daemon at {} does not answer as it should: {reason}", .socket.display())]
     Daemon { socket: PathBuf, reason: String },
+    #[error("cannot listen on {address}: {source}{}", and_then(.source))]
+    Listen { address: String, source: io::Error },
+    #[error("cannot use the sockets of systemd: {0}")]
+    SystemdSocket(String),
+    #[error("the web configuration {} cannot be used: {reason}", .path.display())]
+    WebConfig { path: PathBuf, reason: String },
     #[error("cannot {action}: {source}")]
     Io {
         action: &'static str,
@@ -41,7 +47,9 @@ impl Error {
         match self {
             Self::NoLivepatch(_) => Exit::CannotHere,
             Self::Read(error) if error.is_permission() => Exit::NoPermission,
-            Self::File { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+            Self::File { source, .. } | Self::Listen { source, .. }
+                if source.kind() == io::ErrorKind::PermissionDenied =>
+            {
                 Exit::NoPermission
             }
             Self::Read(_)
@@ -50,6 +58,9 @@ impl Error {
             | Self::NotASocket { .. }
             | Self::File { .. }
             | Self::Daemon { .. }
+            | Self::Listen { .. }
+            | Self::SystemdSocket(_)
+            | Self::WebConfig { .. }
             | Self::Io { .. } => Exit::Error,
         }
     }
@@ -64,5 +75,20 @@ fn needs_root(source: &io::Error) -> &'static str {
         " (run as root)"
     } else {
         ""
+    }
+}
+
+/// What to do about an address that cannot be listened on.
+fn and_then(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::AddrInUse => {
+            "; another program, perhaps another lpwatch, listens there: choose another with \
+             --web.listen-address, or none with --web.disable"
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            "; this host has no such address now (for 127.0.0.1, is `lo` up?): choose another \
+             with --web.listen-address, or none with --web.disable"
+        }
+        _ => needs_root(source),
     }
 }

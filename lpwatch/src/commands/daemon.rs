@@ -1,10 +1,13 @@
 //! `lpwatch daemon`: follow transitions and answer questions about them.
 
+use std::path::PathBuf;
+
 use crate::{
     daemon::{
         self, DaemonOptions,
         observer::{Hooking, ObserverOptions},
         watch_list::{Watch, WatchList},
+        web::{DEFAULT_TELEMETRY_PATH, Listen, ListenAddress, WebOptions, telemetry_path},
     },
     exit::Exit,
     kernel::host::Host,
@@ -13,7 +16,7 @@ use crate::{
 
 use super::args::Globals;
 
-/// Follow transitions and answer over a Unix socket, in the foreground.
+/// Follow transitions and answer over a Unix socket and HTTP, in the foreground.
 ///
 /// The daemon sleeps until the kernel tells of a transition. It remembers how
 /// the last ones went, and knows since when no task has switched. It ends on
@@ -37,6 +40,64 @@ pub struct Args {
     /// Functions of loaded patches are counted anyway.
     #[arg(long, value_name = "FUNCTION|FILE|DIR")]
     watch: Vec<Watch>,
+
+    #[command(flatten)]
+    web: WebArgs,
+}
+
+/// HTTP: metrics for Prometheus, the page, the API.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "HTTP")]
+struct WebArgs {
+    /// Listen here; may be given several times. HOST is an IP address or
+    /// localhost, IPv6 in brackets; without HOST, all addresses of this host.
+    /// Default: 127.0.0.1:9417, for this host alone.
+    #[arg(long = "web.listen-address", value_name = "HOST:PORT|:PORT|unix:PATH")]
+    listen_address: Vec<ListenAddress>,
+
+    /// Serve the metrics at this path.
+    #[arg(
+        long = "web.telemetry-path",
+        value_name = "PATH",
+        default_value = DEFAULT_TELEMETRY_PATH,
+        value_parser = telemetry_path
+    )]
+    telemetry_path: String,
+
+    /// Take TLS, client certificates, users with passwords and headers from this
+    /// file: YAML, as the exporters of Prometheus take it. It is read again when
+    /// it changes, or a certificate does; a bad change is logged, and what held
+    /// before stays.
+    #[arg(long = "web.config.file", value_name = "FILE")]
+    config_file: Option<PathBuf>,
+
+    /// Serve on the sockets that systemd hands over (a .socket unit), in place
+    /// of listening.
+    #[arg(long = "web.systemd-socket", conflicts_with = "listen_address")]
+    systemd_socket: bool,
+
+    /// Serve no HTTP but on the daemon's own Unix socket (--socket).
+    #[arg(long = "web.disable", conflicts_with_all = ["listen_address", "systemd_socket"])]
+    disable: bool,
+}
+
+impl WebArgs {
+    fn options(&self) -> WebOptions {
+        let listen = if self.disable {
+            Listen::Nowhere
+        } else if self.systemd_socket {
+            Listen::Systemd
+        } else if self.listen_address.is_empty() {
+            Listen::On(vec![ListenAddress::DEFAULT])
+        } else {
+            Listen::On(self.listen_address.clone())
+        };
+        WebOptions {
+            listen,
+            telemetry_path: self.telemetry_path.clone(),
+            config_file: self.config_file.clone(),
+        }
+    }
 }
 
 pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
@@ -55,6 +116,7 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
         observer,
         socket: globals.socket.clone(),
         thresholds: globals.thresholds.thresholds(),
+        web: args.web.options(),
     })
     .await?;
     Ok(Exit::Well)

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::{
     exit::Exit,
     model::{
-        Direction, Outcome, Phase, Snapshot,
+        Direction, Phase, Snapshot,
         snapshot::{PastTransition, Transition},
     },
     render,
@@ -180,7 +180,7 @@ impl<'a> Wait<'a> {
         report(
             Some(patch),
             exit,
-            outcome_word(past.outcome),
+            past.outcome.name(),
             Some(past.clone()),
             || render::outcome::past(past, &self.output.style),
         )
@@ -263,17 +263,6 @@ fn word(phase: Phase) -> &'static str {
         Phase::Slow => "slow",
         Phase::Long => "long",
         Phase::Stalled => "stalled",
-    }
-}
-
-fn outcome_word(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Completed => "completed",
-        Outcome::Reversed => "reversed",
-        Outcome::Forced => "forced",
-        Outcome::Cancelled => "cancelled",
-        Outcome::Refused => "refused",
-        Outcome::Unknown => "unknown",
     }
 }
 

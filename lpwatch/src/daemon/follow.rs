@@ -21,6 +21,8 @@ use crate::{
 use super::{
     folder_watch::FolderWatch,
     log_source::LogSource,
+    metrics::Totals,
+    notify::Watchdog,
     observer::{Observer, Told},
 };
 
@@ -41,6 +43,8 @@ const READINGS: usize = 16;
 pub struct Followed {
     /// The latest snapshot.
     pub snapshots: watch::Receiver<Arc<Snapshot>>,
+    /// What ended since the loop began.
+    pub totals: watch::Receiver<Totals>,
     asks: mpsc::Sender<Ask>,
 }
 
@@ -54,6 +58,22 @@ enum Ask {
 }
 
 impl Followed {
+    /// A handle on states that are made by hand, without a kernel: for tests
+    /// and simulations. The latest one is also the answer to [`Self::ask`].
+    #[must_use]
+    pub fn by_hand(
+        snapshots: watch::Receiver<Arc<Snapshot>>,
+        totals: watch::Receiver<Totals>,
+    ) -> Self {
+        // Nobody takes what is asked.
+        let (asks, _) = mpsc::channel(1);
+        Self {
+            snapshots,
+            totals,
+            asks,
+        }
+    }
+
     /// A snapshot made now; the latest one if the loop has ended.
     pub async fn ask(&self) -> Arc<Snapshot> {
         let (answer, answered) = oneshot::channel();
@@ -80,8 +100,10 @@ pub struct Follower {
     bpf_log: Option<Waking<BpfLog>>,
     kernel_log: Option<Waking<LogSource>>,
     watched_files: Option<Waking<FolderWatch>>,
+    watchdog: Option<Watchdog>,
     hooked: bool,
     publish: watch::Sender<Arc<Snapshot>>,
+    totals: watch::Sender<Totals>,
     asked: mpsc::Receiver<Ask>,
 }
 
@@ -134,8 +156,11 @@ pub fn follow(
             "Neither hooks nor the kernel log tell of changes here: sysfs is read once a second.",
         );
     }
+    // What the kernel log told of the time before is shown, not counted.
+    observer.take_ended();
     let snapshot = Arc::new(observer.snapshot(&thresholds));
     let (publish, snapshots) = watch::channel(snapshot);
+    let (totals, ended) = watch::channel(Totals::default());
     let (asks, asked) = mpsc::channel(16);
     let watched_files = observer.watch_files();
     let follower = Follower {
@@ -145,20 +170,36 @@ pub fn follow(
         bpf_log: log.map(Waking::new).transpose()?,
         kernel_log: kernel_log.map(Waking::new).transpose()?,
         watched_files: watched_files.map(Waking::new).transpose()?,
+        watchdog: None,
         hooked,
         publish,
+        totals,
         asked,
     };
-    Ok((follower, Followed { snapshots, asks }))
+    let followed = Followed {
+        snapshots,
+        totals: ended,
+        asks,
+    };
+    Ok((follower, followed))
 }
 
 impl Follower {
+    /// Has the loop itself tell that it works.
+    pub(super) fn watched_by(mut self, watchdog: Option<Watchdog>) -> Self {
+        self.watchdog = watchdog;
+        self
+    }
+
     /// Follows until nobody holds the handle any more.
     ///
     /// # Errors
     /// [`Error`] if sysfs can no longer be read.
     pub async fn run(mut self) -> Result<(), Error> {
         loop {
+            if let Some(watchdog) = &mut self.watchdog {
+                watchdog.came_round();
+            }
             match self.wait().await? {
                 Woken::Ring => self.update(false)?,
                 Woken::Timer if self.changes() => self.update(false)?,
@@ -198,18 +239,26 @@ impl Follower {
             bpf_log,
             kernel_log,
             watched_files,
+            watchdog,
             asked,
             ..
         } = self;
-        tokio::select! {
-            woken = ready(ring.as_ref()) => woken.map(|()| Woken::Ring),
-            woken = ready(kernel_log.as_ref()) => woken.map(|()| Woken::KernelLog),
-            woken = ready(bpf_log.as_ref()) => woken.map(|()| Woken::BpfLog),
-            woken = ready(watched_files.as_ref()) => woken.map(|()| Woken::WatchedFiles),
-            () = sleep_until(timer.unwrap_or_else(Instant::now)), if timer.is_some() => {
-                Ok(Woken::Timer)
+        loop {
+            let due = watchdog.as_ref().map(Watchdog::due);
+            tokio::select! {
+                woken = ready(ring.as_ref()) => return woken.map(|()| Woken::Ring),
+                woken = ready(kernel_log.as_ref()) => return woken.map(|()| Woken::KernelLog),
+                woken = ready(bpf_log.as_ref()) => return woken.map(|()| Woken::BpfLog),
+                woken = ready(watched_files.as_ref()) => {
+                    return woken.map(|()| Woken::WatchedFiles);
+                }
+                () = until(timer) => return Ok(Woken::Timer),
+                // The timer goes on: a watchdog does not put it off.
+                () = until(due) => watchdog.iter_mut().for_each(Watchdog::came_round),
+                answer = asked.recv() => {
+                    return Ok(answer.map_or(Woken::NobodyLeft, Woken::Asked));
+                }
             }
-            answer = asked.recv() => Ok(answer.map_or(Woken::NobodyLeft, Woken::Asked)),
         }
     }
 
@@ -290,7 +339,7 @@ impl Follower {
             Err(error) => {
                 tracing::warn!(%error, "the kernel log ends here");
                 self.observer
-                    .note(&format!("The kernel log is no longer read: {error}."));
+                    .lose_log(&format!("The kernel log is no longer read: {error}."));
                 self.kernel_log = None;
                 false
             }
@@ -313,9 +362,22 @@ impl Follower {
         }
     }
 
-    fn publish_snapshot(&self) {
+    fn publish_snapshot(&mut self) {
+        let ended = self.observer.take_ended();
+        if !ended.is_empty() {
+            self.totals
+                .send_modify(|totals| ended.iter().for_each(|past| totals.note(past)));
+        }
         let snapshot = self.observer.snapshot(&self.thresholds);
         self.publish.send_replace(Arc::new(snapshot));
+    }
+}
+
+/// Waits for a moment; for ever without one.
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }
 

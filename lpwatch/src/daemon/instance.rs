@@ -12,10 +12,12 @@ use tokio::net::UnixListener;
 
 use crate::error::Error;
 
+use super::web::Listener;
+
 /// The right to serve a socket, and the socket. Both go when it is dropped;
 /// the lock also goes when the process is killed.
 pub(super) struct Instance {
-    pub listener: UnixListener,
+    pub listener: Listener,
     path: PathBuf,
     _lock: File,
 }
@@ -31,6 +33,7 @@ impl Instance {
         let listener = UnixListener::bind(path).map_err(file("listen on", path))?;
         fs::set_permissions(path, Permissions::from_mode(0o660))
             .map_err(file("set the mode of", path))?;
+        let listener = Listener::unix(listener, path.display().to_string());
         Ok(Self {
             listener,
             path: path.to_owned(),

@@ -8,14 +8,35 @@ use crate::{
         host::Clocks,
         kmsg::{LivepatchLine, LogReader, LogRecord, parse_livepatch},
     },
-    model::{Direction, Event, EventKind, EventSource},
+    model::{Direction, Event, EventKind, EventSource, snapshot::Probe},
 };
+
+/// The fact that it tells.
+const FACT: &str = "log";
 
 /// The kernel log, read for what livepatch says.
 #[derive(Debug)]
 pub(super) struct LogSource(LogReader);
 
 impl LogSource {
+    /// Whether it is read, as the snapshot shows it.
+    pub fn probe(attached: bool) -> Probe {
+        Probe {
+            fact: FACT.to_owned(),
+            kind: "kmsg".to_owned(),
+            target: "/dev/kmsg".to_owned(),
+            attached,
+            note: None,
+        }
+    }
+
+    /// Has the snapshot show that it is no longer read.
+    pub fn lost(probes: &mut [Probe]) {
+        for probe in probes.iter_mut().filter(|probe| probe.fact == FACT) {
+            probe.attached = false;
+        }
+    }
+
     /// Opens the log at its oldest line.
     pub fn open() -> Result<Self, ReadError> {
         LogReader::open_from_start().map(Self)

@@ -2,7 +2,7 @@
 //!
 //! [`observer::Observer`] puts kernel, probes and model together;
 //! [`follow`] keeps one up to date; [`serve`] is the daemon around it and
-//! [`client`] asks a daemon.
+//! [`client`] asks a daemon. [`web`] is HTTP over TCP.
 
 mod api;
 mod call_plan;
@@ -13,11 +13,13 @@ mod folder_watch;
 pub mod follow;
 mod instance;
 mod log_source;
-mod metrics;
+pub mod metrics;
+mod notify;
 pub mod observer;
 mod serve;
 mod task_source;
 pub mod watch_list;
+pub mod web;
 
 pub use serve::{DaemonOptions, run};
 

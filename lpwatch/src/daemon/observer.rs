@@ -12,7 +12,9 @@ use crate::{
     },
     model::{
         Event, EventKind, HostFacts, Model, Moment, Snapshot, SystemView, Thresholds,
-        check::CheckReport, evidence::Traits, snapshot::Probe,
+        check::CheckReport,
+        evidence::Traits,
+        snapshot::{PastTransition, Probe},
     },
     probe::{
         BpfLog, EventRing, Hooks, LoadOptions, ProbeError, TaskIterator, load_hooks,
@@ -199,7 +201,7 @@ impl Observer {
             None
         });
         probes.push(tasks.probe());
-        probes.push(log_probe(log.is_some()));
+        probes.push(LogSource::probe(log.is_some()));
         let facts = HostFacts {
             host: host.node,
             kernel: host.release,
@@ -283,7 +285,7 @@ impl Observer {
         };
         match self.read_log(&mut log) {
             Ok(_) => self.log = Some(log),
-            Err(error) => self.note(&format!("The kernel log is not read: {error}.")),
+            Err(error) => self.lose_log(&format!("The kernel log is not read: {error}.")),
         }
     }
 
@@ -403,6 +405,17 @@ impl Observer {
         self.model.note_check(report);
     }
 
+    /// The transitions that have ended since the last call.
+    pub(super) fn take_ended(&mut self) -> Vec<PastTransition> {
+        self.model.take_ended()
+    }
+
+    /// The kernel log can no longer be read.
+    pub(super) fn lose_log(&mut self, why: &str) {
+        self.note(why);
+        LogSource::lost(&mut self.model.facts.probes);
+    }
+
     /// What the model knows.
     #[must_use]
     pub fn model(&self) -> &Model {
@@ -443,16 +456,6 @@ fn bpf_or_why_not<T>(
         return Err(None);
     }
     load().map_err(|error| Some(format!("Without BPF, tasks are read from /proc: {error}.")))
-}
-
-fn log_probe(attached: bool) -> Probe {
-    Probe {
-        fact: "log".to_owned(),
-        kind: "kmsg".to_owned(),
-        target: "/dev/kmsg".to_owned(),
-        attached,
-        note: None,
-    }
 }
 
 /// This moment on both clocks.

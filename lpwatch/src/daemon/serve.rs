@@ -1,16 +1,18 @@
 //! `lpwatch daemon`: the loop and the API until a signal comes.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{error::Error, model::Thresholds};
 
 use super::{
-    api,
+    api::Door,
     follow::follow,
     instance::Instance,
+    notify::{self, Watchdog},
     observer::{Observer, ObserverOptions},
+    web::{DEFAULT_TELEMETRY_PATH, Guard, LiveConfig, Web, WebOptions, router, serve},
 };
 
 /// What `lpwatch daemon` was asked for.
@@ -19,6 +21,7 @@ pub struct DaemonOptions {
     pub observer: ObserverOptions,
     pub socket: PathBuf,
     pub thresholds: Thresholds,
+    pub web: WebOptions,
 }
 
 /// Serves until SIGTERM or SIGINT. BPF objects live in this process's file
@@ -30,6 +33,8 @@ pub async fn run(options: DaemonOptions) -> Result<(), Error> {
     let stop = stop_signal()?;
     // First the lock: a second daemon must not load anything.
     let instance = Instance::claim(&options.socket)?;
+    // Nor may one that cannot listen.
+    let web = Web::bind(&options.web)?;
     tracing::info!("loading");
     let (observer, hooks) = Observer::following(&options.observer)?;
     let (follower, handle) = follow(observer, hooks, options.thresholds)?;
@@ -45,13 +50,24 @@ pub async fn run(options: DaemonOptions) -> Result<(), Error> {
             "probe"
         );
     }
-    let Instance { listener, .. } = &instance;
+    for address in web.addresses() {
+        tracing::info!(address, "serving HTTP");
+    }
+    let guard = Arc::new(Guard::default());
+    let own = router(handle.clone(), Door::Own, DEFAULT_TELEMETRY_PATH, guard);
+    let plain = LiveConfig::default();
+    let follower = follower.watched_by(Watchdog::from_env());
+    let status = notify::follow_status(handle.snapshots.clone());
     tracing::info!(socket = %options.socket.display(), "ready");
+    notify::ready();
     tokio::select! {
         ended = follower.run() => ended,
-        () = accept(listener, api::router(handle)) => Ok(()),
+        () = serve(&instance.listener, own, &plain) => Ok(()),
+        () = web.serve(handle) => Ok(()),
+        () = status => Ok(()),
         () = stop => {
             tracing::info!("stopping");
+            notify::stopping();
             Ok(())
         }
     }
@@ -73,28 +89,4 @@ fn stop_signal() -> Result<impl Future<Output = ()>, Error> {
             _ = interrupt.recv() => (),
         }
     })
-}
-
-/// Serves each connection in a task of its own.
-async fn accept(listener: &tokio::net::UnixListener, router: axum::Router) {
-    use hyper_util::{rt::TokioIo, service::TowerToHyperService};
-    loop {
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                // For want of file descriptors, say: others may close theirs.
-                tracing::warn!(%error, "cannot accept a connection");
-                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-                continue;
-            }
-        };
-        let service = TowerToHyperService::new(router.clone());
-        tokio::spawn(async move {
-            let connection = hyper::server::conn::http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service);
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection broke off");
-            }
-        });
-    }
 }

@@ -76,3 +76,22 @@ pub enum EventKind {
         text: String,
     },
 }
+
+impl EventKind {
+    /// Whether both a hook and the log tell of it.
+    pub(super) fn is_lifecycle(&self) -> bool {
+        match self {
+            Self::Begun { .. }
+            | Self::Try { .. }
+            | Self::Complete { .. }
+            | Self::Reversed { .. }
+            | Self::Forced { .. }
+            | Self::Cancelled { .. }
+            | Self::Refused { .. } => true,
+            Self::Signaling
+            | Self::ObjectChanged
+            | Self::ModuleChanged { .. }
+            | Self::Complaint { .. } => false,
+        }
+    }
+}

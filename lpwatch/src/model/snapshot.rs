@@ -198,6 +198,31 @@ pub struct PastTransition {
     pub check: Option<CheckSummary>,
 }
 
+impl PastTransition {
+    /// Of a patch that the kernel refused; nothing else is known of it yet.
+    pub(super) fn refused(
+        patch: Option<String>,
+        ended_at: Timestamp,
+        message: Option<String>,
+    ) -> Self {
+        Self {
+            patch,
+            direction: None,
+            outcome: Outcome::Refused,
+            started_at: None,
+            ended_at,
+            duration_seconds: None,
+            errno: None,
+            message,
+            tries: None,
+            signals: None,
+            tasks_total: None,
+            recorded_after_ms: None,
+            check: None,
+        }
+    }
+}
+
 impl Snapshot {
     /// The patch of this name.
     #[must_use]

@@ -64,6 +64,8 @@ pub struct Model {
     /// The patch whose end a hook reported and sysfs may not show yet.
     ending: Option<(String, Moment)>,
     past: VecDeque<PastTransition>,
+    /// Those of them that nobody has taken note of yet.
+    ended: Vec<PastTransition>,
     complaints: Vec<(Duration, String)>,
     events_lost: u64,
     /// Tasks switched, by way, when lpwatch last looked.
@@ -88,6 +90,7 @@ impl Model {
             running: None,
             ending: None,
             past: VecDeque::new(),
+            ended: Vec::new(),
             complaints: Vec::new(),
             events_lost: 0,
             switched: SwitchedBy::default(),
@@ -295,7 +298,14 @@ impl Model {
             .and_then(|patch| checks.of(patch))
             .cloned();
         self.past.truncate(PAST_TRANSITIONS - 1);
+        self.ended.push(past.clone());
         self.past.push_front(past);
+    }
+
+    /// The transitions that have ended since the last call, oldest first: each
+    /// is given once, however many end in between.
+    pub fn take_ended(&mut self) -> Vec<PastTransition> {
+        std::mem::take(&mut self.ended)
     }
 
     fn refused(&mut self, patch: String, errno: u32, at: Moment, now: &Moment) {
@@ -310,7 +320,7 @@ impl Model {
             last.message = last.message.take().or(message);
             return;
         }
-        let mut past = refusal(Some(patch), at, message);
+        let mut past = PastTransition::refused(Some(patch), at.wall, message);
         past.errno = Some(errno);
         past.recorded_after_ms = Some(milliseconds(now.since(&at)));
         self.remember(past);
@@ -328,7 +338,11 @@ impl Model {
                 running.turns.cancelled = true;
                 self.complaints.push((at.boot, text));
             }
-            _ => self.remember(refusal(patch.map(str::to_owned), at, Some(text))),
+            _ => self.remember(PastTransition::refused(
+                patch.map(str::to_owned),
+                at.wall,
+                Some(text),
+            )),
         }
     }
 
@@ -470,42 +484,5 @@ impl Model {
     #[must_use]
     pub fn doubted_functions(&self) -> BTreeSet<FunctionId> {
         self.calls.doubted()
-    }
-}
-
-impl EventKind {
-    /// Whether both a hook and the log tell of it.
-    fn is_lifecycle(&self) -> bool {
-        match self {
-            Self::Begun { .. }
-            | Self::Try { .. }
-            | Self::Complete { .. }
-            | Self::Reversed { .. }
-            | Self::Forced { .. }
-            | Self::Cancelled { .. }
-            | Self::Refused { .. } => true,
-            Self::Signaling
-            | Self::ObjectChanged
-            | Self::ModuleChanged { .. }
-            | Self::Complaint { .. } => false,
-        }
-    }
-}
-
-fn refusal(patch: Option<String>, at: Moment, message: Option<String>) -> PastTransition {
-    PastTransition {
-        patch,
-        direction: None,
-        outcome: Outcome::Refused,
-        started_at: None,
-        ended_at: at.wall,
-        duration_seconds: None,
-        errno: None,
-        message,
-        tries: None,
-        signals: None,
-        tasks_total: None,
-        recorded_after_ms: None,
-        check: None,
     }
 }

@@ -70,6 +70,19 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// As in JSON and in labels.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Reversed => "reversed",
+            Self::Forced => "forced",
+            Self::Cancelled => "cancelled",
+            Self::Refused => "refused",
+            Self::Unknown => "unknown",
+        }
+    }
+
     /// Whether what the operator set out to do was done.
     #[must_use]
     pub fn is_success(self) -> bool {

@@ -12,6 +12,7 @@ mod clean_end;
 mod degraded;
 mod doctor;
 mod easy;
+mod exporter;
 mod forced;
 mod harm;
 mod harmless;
@@ -60,6 +61,7 @@ pub const ALL: &[Scenario] = &[
     scenario("two_patches", easy::two_patches),
     scenario("stall", stall::run),
     scenario("stall_daemon", stall_daemon::run),
+    scenario("exporter", exporter::run),
     scenario("wait", wait::run),
     scenario("wait_no_daemon", wait::without_daemon),
     scenario("wait_delay", wait_delay::run),

@@ -322,3 +322,28 @@ fn only_so_many_transitions_are_remembered() {
     assert_eq!(past.len(), 32);
     assert_eq!(past[0].ended_at, at(99.5).wall, "newest first");
 }
+
+#[test]
+fn what_ended_is_given_once() {
+    let mut model = begun();
+    assert!(model.take_ended().is_empty());
+    hook(&mut model, 101.0, complete(Direction::Patching, None));
+    observe(&mut model, 101.1, &[patch(true, false)]);
+    let ended = model.take_ended();
+    assert_eq!(ended, snapshot(&model, 102.0).last_transitions);
+    assert_eq!(ended.len(), 1);
+    observe(&mut model, 102.1, &[patch(true, false)]);
+    assert!(model.take_ended().is_empty(), "given twice");
+}
+
+#[test]
+fn more_can_end_between_two_looks_than_are_remembered() {
+    let mut model = model(Some(0));
+    for nth in 0..40_u32 {
+        let seconds = 100.0 + f64::from(nth);
+        hook(&mut model, seconds, begin(Direction::Patching));
+        let end = complete(Direction::Patching, None);
+        hook(&mut model, seconds + 0.5, end);
+    }
+    assert_eq!(model.take_ended().len(), 40);
+}

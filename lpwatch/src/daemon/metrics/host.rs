@@ -1,0 +1,77 @@
+//! Metrics of the host and of lpwatch itself.
+
+use crate::model::{
+    Snapshot,
+    snapshot::{Function, Probe, Source},
+};
+
+use super::{Metrics, Outcome, flag};
+
+impl Metrics {
+    pub(super) fn host(&self, snapshot: &Snapshot) -> Outcome {
+        let help = "The version of lpwatch; always 1.";
+        let info = self.gauge("lpwatch_build_info", help, &["version"])?;
+        info.with_label_values(&[env!("CARGO_PKG_VERSION")])
+            .set(1.0);
+        let help = "The kernel's release and where tasks are read from (bpf or procfs); always 1.";
+        let host = self.gauge("lpwatch_host_info", help, &["kernel", "source"])?;
+        let source = match snapshot.source {
+            Source::Bpf => "bpf",
+            Source::Procfs => "procfs",
+        };
+        host.with_label_values(&[snapshot.kernel.as_str(), source])
+            .set(1.0);
+        let help = "When the snapshot shown was made, in seconds since the epoch.";
+        let taken = self.gauge("lpwatch_snapshot_timestamp_seconds", help, &[])?;
+        taken
+            .with_label_values::<&str>(&[])
+            .set(snapshot.taken_at.as_duration().as_secs_f64());
+        let help = "Kernel events that found no room; the state was read again instead.";
+        let lost = self.counter("lpwatch_events_lost_total", help, &[])?;
+        lost.with_label_values::<&str>(&[])
+            .inc_by(snapshot.events_lost);
+        let help = "Whether the hook for a fact is in place: 1 or 0.";
+        let attached = self.gauge("lpwatch_probe_attached", help, &["probe", "kind"])?;
+        for probe in &snapshot.probes {
+            attached
+                .with_label_values(&[&probe.fact, &probe.kind])
+                .set(flag(probe.attached));
+        }
+        Ok(())
+    }
+
+    pub(super) fn collectors(&self, snapshot: &Snapshot) -> Outcome {
+        let help = "Whether a source of facts works on this host: 1 or 0.";
+        let success = self.gauge("lpwatch_collector_success", help, &["collector"])?;
+        let probes = &snapshot.probes;
+        let hooks = works(probes, "begun") && works(probes, "complete");
+        for (collector, succeeds) in [
+            ("hooks", hooks),
+            ("tasks", works(probes, "tasks")),
+            ("calls", hooks && counts(snapshot)),
+            ("kernel_log", works(probes, "log")),
+            // The loop ends, and the daemon with it, when sysfs cannot be read.
+            ("sysfs", true),
+        ] {
+            success.with_label_values(&[collector]).set(flag(succeeds));
+        }
+        Ok(())
+    }
+}
+
+fn works(probes: &[Probe], fact: &str) -> bool {
+    probes
+        .iter()
+        .any(|probe| probe.fact == fact && probe.attached)
+}
+
+/// Whether calls can be counted: not one of the functions has been given up, or
+/// not all of them. Some never can be (inlined, not traceable).
+fn counts(snapshot: &Snapshot) -> bool {
+    let objects = snapshot.patches.iter().flat_map(|patch| &patch.objects);
+    let functions: Vec<&Function> = objects.flat_map(|object| &object.functions).collect();
+    functions.is_empty()
+        || functions
+            .iter()
+            .any(|function| function.not_counted.is_none())
+}

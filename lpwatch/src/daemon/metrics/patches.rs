@@ -1,0 +1,37 @@
+//! Metrics of the patches that are loaded.
+
+use crate::model::snapshot::{Object, Patch};
+
+use super::{Metrics, Outcome, flag};
+
+impl Metrics {
+    pub(super) fn patches(&self, patches: &[Patch]) -> Outcome {
+        let help = "A loaded patch, its engine, whether it replaces all others; always 1.";
+        let info = self.gauge("lpwatch_patch_info", help, &["patch", "engine", "replace"])?;
+        let help = "Whether the patch is enabled: 1 or 0.";
+        let enabled = self.gauge("lpwatch_patch_enabled", help, &["patch"])?;
+        let help = "Whether calls in the object are redirected: 1 or 0.";
+        let object_patched =
+            self.gauge("lpwatch_patch_object_patched", help, &["patch", "object"])?;
+        for patch in patches {
+            let replace = match patch.replace {
+                Some(true) => "true",
+                Some(false) => "false",
+                None => "unknown",
+            };
+            info.with_label_values(&[patch.name.as_str(), patch.engine.name(), replace])
+                .set(1.0);
+            enabled
+                .with_label_values(&[&patch.name])
+                .set(flag(patch.enabled));
+            for Object { name, patched, .. } in &patch.objects {
+                if let Some(patched) = patched {
+                    object_patched
+                        .with_label_values(&[&patch.name, name])
+                        .set(flag(*patched));
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,142 @@
+//! What the service manager (systemd) is told: ready, state, alive, stopping.
+//!
+//! Where nobody asked to be told nothing is done, and nothing wakes up.
+
+use std::{env, sync::Arc, time::Duration};
+
+use sd_notify::NotifyState;
+use tokio::{sync::watch, time::Instant};
+
+use crate::model::{Phase, Snapshot};
+
+/// Between two lines of state: a transition changes more often than anyone
+/// reads.
+const BETWEEN_LINES: Duration = Duration::from_secs(1);
+
+/// The line begins so while nothing happens.
+const IDLE: &str = "No transition";
+
+/// lpwatch follows transitions and answers.
+pub(super) fn ready() {
+    tell(&[NotifyState::Ready]);
+}
+
+/// lpwatch ends, and means to.
+pub(super) fn stopping() {
+    tell(&[NotifyState::Stopping]);
+}
+
+/// Tells in one line how things stand, whenever that changes; ends never.
+pub(super) async fn follow_status(mut snapshots: watch::Receiver<Arc<Snapshot>>) {
+    let mut told = String::new();
+    while env::var_os("NOTIFY_SOCKET").is_some() {
+        let line = status_line(&snapshots.borrow_and_update());
+        if line != told {
+            tell(&[NotifyState::Status(&line)]);
+            told = line;
+        }
+        if snapshots.changed().await.is_err() {
+            break;
+        }
+        if !told.starts_with(IDLE) {
+            tokio::time::sleep(BETWEEN_LINES).await;
+        }
+    }
+    std::future::pending::<()>().await;
+}
+
+fn tell(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::warn!(%error, "the service manager is not told");
+    }
+}
+
+fn status_line(snapshot: &Snapshot) -> String {
+    let under_way = snapshot
+        .patches
+        .iter()
+        .find_map(|patch| Some((&patch.name, patch.transition.as_ref()?)));
+    let Some((patch, transition)) = under_way else {
+        let patches = snapshot.patches.len();
+        let plural = if patches == 1 { "" } else { "es" };
+        return format!("{IDLE}; {patches} patch{plural} loaded");
+    };
+    let left = match (transition.tasks_remaining, transition.tasks_total) {
+        (Some(left), Some(total)) => format!(", {left} of {total} tasks left"),
+        (Some(left), None) => format!(", {left} tasks left"),
+        (None, _) => String::new(),
+    };
+    let phase = match transition.phase {
+        Some(Phase::Stalled) => ", stalled",
+        Some(Phase::Slow) => ", slow",
+        Some(Phase::Long) => ", long",
+        Some(Phase::Progressing) | None => "",
+    };
+    let direction = transition.direction.name();
+    format!("{direction} {patch}{left}{phase}")
+}
+
+/// Tells the service manager that the loop works: it restarts a daemon that
+/// does not say so in time.
+pub(super) struct Watchdog {
+    every: Duration,
+    due: Instant,
+}
+
+impl Watchdog {
+    /// `None` where nobody watches (`WATCHDOG_USEC` is not set).
+    pub fn from_env() -> Option<Self> {
+        sd_notify::watchdog_enabled().map(Self::new)
+    }
+
+    /// Twice in the time that is given, as `sd_watchdog_enabled(3)` asks for.
+    fn new(within: Duration) -> Self {
+        let every = (within / 2).max(Duration::from_millis(1));
+        Self {
+            every,
+            due: Instant::now(),
+        }
+    }
+
+    /// When the loop is to come round at the latest.
+    pub fn due(&self) -> Instant {
+        self.due
+    }
+
+    /// The loop has come round.
+    pub fn came_round(&mut self) {
+        let now = Instant::now();
+        if now >= self.due {
+            self.due = now + self.every;
+            tell(&[NotifyState::Watchdog]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::table::samples;
+
+    #[test]
+    fn the_state_is_one_line() {
+        let idle = samples::snapshot(vec![samples::patch("p")]);
+        assert_eq!(status_line(&idle), "No transition; 1 patch loaded");
+        let progressing = status_line(&samples::progressing());
+        assert_eq!(progressing, "patching lp_easy, 57 of 98 tasks left");
+        let stalled = status_line(&samples::stalled());
+        assert!(stalled.ends_with(" left, stalled"), "{stalled}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_loop_says_twice_within_the_time_that_it_works() {
+        let mut dog = Watchdog::new(Duration::from_secs(30));
+        let first = dog.due();
+        assert!(first <= Instant::now(), "the first time at once");
+        dog.came_round();
+        assert_eq!(dog.due(), Instant::now() + Duration::from_secs(15));
+        let due = dog.due();
+        dog.came_round();
+        assert_eq!(dog.due(), due, "said again before it is due");
+    }
+}

@@ -1,0 +1,123 @@
+//! The web configuration file: YAML, as exporter-toolkit of Prometheus takes it
+//! (docs/web-configuration.md there), as far as lpwatch can follow it. What it
+//! does not know is an error: a misspelt key must not leave a door open.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use serde::Deserialize;
+
+use super::{Loaded, Users, tls};
+
+/// No configuration, certificate or key is longer.
+const LARGEST: u64 = 1 << 20;
+
+/// The headers that may be set: those of exporter-toolkit.
+const HEADERS: [&str; 5] = [
+    "content-security-policy",
+    "strict-transport-security",
+    "x-content-type-options",
+    "x-frame-options",
+    "x-xss-protection",
+];
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Contents {
+    tls_server_config: Option<TlsSection>,
+    http_server_config: Option<HttpSection>,
+    basic_auth_users: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TlsSection {
+    pub cert_file: PathBuf,
+    pub key_file: PathBuf,
+    #[serde(default)]
+    pub client_auth_type: Option<String>,
+    #[serde(default)]
+    pub client_ca_file: Option<PathBuf>,
+    #[serde(default)]
+    pub min_version: Option<String>,
+    #[serde(default)]
+    pub max_version: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HttpSection {
+    /// Taken and without effect: lpwatch speaks HTTP/1.1.
+    #[serde(default, rename = "http2")]
+    _http2: Option<bool>,
+    #[serde(default)]
+    headers: Option<BTreeMap<String, String>>,
+}
+
+/// Reads a configuration; `reads` is told of each other file before it is read.
+pub(super) fn load(path: &Path, mut reads: impl FnMut(&Path)) -> Result<Loaded, String> {
+    let text = String::from_utf8(read(path)?)
+        .map_err(|_| format!("{} is not text in UTF-8", path.display()))?;
+    let contents: Option<Contents> =
+        serde_saphyr::from_str(&text).map_err(|error| error.to_string())?;
+    let Contents {
+        tls_server_config,
+        http_server_config,
+        basic_auth_users,
+    } = contents.unwrap_or_default();
+    // Names in the file are relative to its own folder.
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut read_beside = |name: &Path| {
+        let beside = folder.join(name);
+        reads(&beside);
+        read(&beside)
+    };
+    let tls = tls_server_config
+        .map(|section| tls::server_config(&section, &mut read_beside))
+        .transpose()?;
+    let headers = http_server_config.unwrap_or_default().headers;
+    Ok(Loaded {
+        tls,
+        users: Users::new(basic_auth_users.unwrap_or_default())?,
+        headers: header_map(headers.unwrap_or_default())?,
+    })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    let fail = |error: std::io::Error| format!("cannot read {}: {error}", path.display());
+    // A pipe would be waited for.
+    if !fs::metadata(path).map_err(fail)?.is_file() {
+        return Err(format!("{} is no file", path.display()));
+    }
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(fail)?;
+    file.take(LARGEST + 1)
+        .read_to_end(&mut bytes)
+        .map_err(fail)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(format!("{} is longer than {LARGEST} bytes", path.display()));
+    }
+    Ok(bytes)
+}
+
+fn header_map(headers: BTreeMap<String, String>) -> Result<HeaderMap, String> {
+    let header = |(name, value): (String, String)| {
+        let known = HEADERS.contains(&name.to_ascii_lowercase().as_str());
+        let parsed = HeaderName::try_from(&name).ok().filter(|_| known);
+        let key = parsed.ok_or_else(|| {
+            format!(
+                "the header `{name}` cannot be set; these can: {}",
+                HEADERS.join(", ")
+            )
+        })?;
+        let value = HeaderValue::try_from(&value)
+            .map_err(|_| format!("`{value}` is not a value of the header `{name}`"))?;
+        Ok((key, value))
+    };
+    headers.into_iter().map(header).collect()
+}

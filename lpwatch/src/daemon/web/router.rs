@@ -1,0 +1,137 @@
+//! The routes, one table for the Unix socket and for TCP.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    http::{
+        StatusCode, Uri,
+        header::{ALLOW, CONTENT_TYPE},
+    },
+    middleware,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+
+use crate::daemon::{
+    api::{self, Api, Door},
+    follow::Followed,
+};
+
+use super::{
+    guard::{self, Guard},
+    page::{Page, page},
+};
+
+/// Paths that cannot be that of the metrics.
+const TAKEN: [&str; 11] = [
+    "/",
+    "/page.css",
+    "/page.js",
+    "/-/healthy",
+    "/-/ready",
+    "/api/v1/status",
+    "/api/v1/tasks",
+    "/api/v1/calls",
+    "/api/v1/transitions",
+    "/api/v1/stream",
+    "/api/v1/checks",
+];
+
+/// Checks a path for the metrics.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn telemetry_path(path: &str) -> Result<String, String> {
+    let fits = |letter: char| letter.is_ascii_alphanumeric() || "/-_.~".contains(letter);
+    if !path.starts_with('/') || !path.chars().all(fits) {
+        return Err("write it like /metrics: letters, digits and -_.~ after a /".to_owned());
+    }
+    if TAKEN.contains(&path) {
+        return Err(format!("{path} is something else already"));
+    }
+    Ok(path.to_owned())
+}
+
+/// All routes; `metrics` is a path that [`telemetry_path`] has let pass.
+pub(in crate::daemon) fn router(
+    followed: Followed,
+    door: Door,
+    metrics: &str,
+    guard: Arc<Guard>,
+) -> Router {
+    let Page { html, css, js } = page(metrics);
+    let check = match door {
+        Door::Own => post(api::note_check),
+        Door::Web => post(own_socket_only),
+    };
+    Router::new()
+        .route("/", file("text/html; charset=utf-8", html))
+        .route("/page.css", file("text/css; charset=utf-8", css.to_owned()))
+        .route(
+            "/page.js",
+            file("text/javascript; charset=utf-8", js.to_owned()),
+        )
+        .route(metrics, get(api::metrics))
+        .route("/-/healthy", get(api::healthy))
+        .route("/-/ready", get(api::ready))
+        .route("/api/v1/status", get(api::status))
+        .route("/api/v1/tasks", get(api::tasks))
+        .route("/api/v1/calls", get(api::calls))
+        .route("/api/v1/transitions", get(api::transitions))
+        .route("/api/v1/stream", get(api::stream))
+        .route("/api/v1/checks", check)
+        .fallback(nothing_here)
+        .method_not_allowed_fallback(read_only)
+        .layer(middleware::from_fn_with_state(guard, guard::guard))
+        .with_state(Api::new(followed, door))
+}
+
+fn file(kind: &'static str, text: String) -> axum::routing::MethodRouter<Arc<Api>> {
+    let text = hyper::body::Bytes::from(text);
+    get(move || async move { ([(CONTENT_TYPE, kind)], text) })
+}
+
+/// An answer in plain words.
+pub(in crate::daemon) fn words(status: StatusCode, text: &str) -> Response {
+    (status, format!("{text}\n")).into_response()
+}
+
+async fn nothing_here(uri: Uri) -> Response {
+    let text = format!(
+        "There is nothing at {}. The page at / has links to what there is.",
+        uri.path()
+    );
+    words(StatusCode::NOT_FOUND, &text)
+}
+
+async fn read_only() -> Response {
+    let answer = words(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "This can only be read: use GET. (POST is for /api/v1/checks on the daemon's Unix socket.)",
+    );
+    ([(ALLOW, "GET, HEAD")], answer).into_response()
+}
+
+async fn own_socket_only() -> Response {
+    words(
+        StatusCode::FORBIDDEN,
+        "Checks are handed over on the daemon's Unix socket only.",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_path_of_the_metrics_is_checked() {
+        assert_eq!(telemetry_path("/metrics"), Ok("/metrics".to_owned()));
+        assert_eq!(telemetry_path("/a/b.c"), Ok("/a/b.c".to_owned()));
+        for bad in [
+            "", "metrics", "/", "/-/ready", "/a b", "/{x}", "/*x", "/:x", "/a?b",
+        ] {
+            assert!(telemetry_path(bad).is_err(), "{bad}");
+        }
+    }
+}
