@@ -5,6 +5,7 @@
 //! when a wait for it is over ([`wait`]). No host's clock is held against
 //! another's.
 
+pub mod durations;
 mod facts;
 pub mod hosts;
 mod memory;

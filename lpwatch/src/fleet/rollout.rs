@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::hosts::{Host, HostState};
+use super::{
+    durations::Durations,
+    hosts::{Host, HostState},
+};
 
 /// A patch over all hosts asked for. Those that do not report count like any
 /// other.
@@ -47,33 +50,6 @@ pub struct ReasonHosts {
     pub reason: String,
     pub hosts: usize,
     pub tasks: u64,
-}
-
-/// How long patching took where it completed, one number from each host.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Durations {
-    /// `null` where it completed nowhere.
-    pub all: Option<Quantiles>,
-    /// Most hosts first.
-    pub by_kernel: Vec<KernelQuantiles>,
-}
-
-/// In seconds, interpolated as Prometheus's `quantile` does.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Quantiles {
-    pub hosts: usize,
-    pub p50: f64,
-    pub p90: f64,
-    pub p99: f64,
-}
-
-/// The same for the hosts of one kernel.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct KernelQuantiles {
-    /// `null` for hosts that do not tell.
-    pub kernel: Option<String>,
-    #[serde(flatten)]
-    pub quantiles: Quantiles,
 }
 
 impl ByState {
@@ -132,7 +108,7 @@ impl Rollout {
             stalled,
             failed: in_state(HostState::Failed),
             not_reporting: in_state(HostState::NotReporting),
-            durations: durations(hosts),
+            durations: Durations::of(hosts),
         }
     }
 }
@@ -176,59 +152,6 @@ fn by_reason(stalled: &[Host]) -> Vec<ReasonHosts> {
     // Stable: alike ones stay in the order of their names.
     reasons.sort_by_key(|of| std::cmp::Reverse(of.hosts));
     reasons
-}
-
-fn durations(hosts: &[Host]) -> Durations {
-    let mut all = Vec::new();
-    let mut by_kernel: BTreeMap<Option<&str>, Vec<f64>> = BTreeMap::new();
-    for host in hosts {
-        if let Some(seconds) = host.duration_seconds {
-            all.push(seconds);
-            let of_kernel = by_kernel.entry(host.kernel.as_deref()).or_default();
-            of_kernel.push(seconds);
-        }
-    }
-    let mut by_kernel: Vec<KernelQuantiles> = by_kernel
-        .into_iter()
-        .filter_map(|(kernel, seconds)| {
-            Some(KernelQuantiles {
-                kernel: kernel.map(str::to_owned),
-                quantiles: quantiles(seconds)?,
-            })
-        })
-        .collect();
-    by_kernel.sort_by_key(|of| std::cmp::Reverse(of.quantiles.hosts));
-    Durations {
-        all: quantiles(all),
-        by_kernel,
-    }
-}
-
-/// `None` without numbers.
-#[must_use]
-pub fn quantiles(mut seconds: Vec<f64>) -> Option<Quantiles> {
-    seconds.sort_by(f64::total_cmp);
-    Some(Quantiles {
-        hosts: seconds.len(),
-        p50: quantile(&seconds, 0.5)?,
-        p90: quantile(&seconds, 0.9)?,
-        p99: quantile(&seconds, 0.99)?,
-    })
-}
-
-/// Between the two numbers around the place, in proportion.
-fn quantile(sorted: &[f64], share: f64) -> Option<f64> {
-    #[expect(clippy::cast_precision_loss, reason = "there are no 2^52 hosts")]
-    let place = share * sorted.len().checked_sub(1)? as f64;
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "it is a place in the list"
-    )]
-    let below = place.floor() as usize;
-    let low = *sorted.get(below)?;
-    let high = sorted.get(below + 1).copied().unwrap_or(low);
-    Some(low + (high - low) * place.fract())
 }
 
 #[cfg(test)]
@@ -282,17 +205,6 @@ pub(crate) mod tests {
         assert_eq!((sum, rollout.hosts), (6, 6));
         assert_eq!(rollout.stalled_by_reason[0].reason, "unknown");
         assert_eq!(Rollout::of("lp_x", &[]).share_on_new_code, None);
-    }
-
-    #[test]
-    fn quantiles_are_those_of_prometheus() {
-        assert_eq!(quantiles(Vec::new()), None);
-        let found = quantiles((1..=11).rev().map(f64::from).collect()).unwrap();
-        assert!((found.p50 - 6.0).abs() < 1e-9);
-        assert!((found.p90 - 10.0).abs() < 1e-9);
-        assert!((found.p99 - 10.9).abs() < 1e-9);
-        let one = quantiles(vec![2.5]).unwrap();
-        assert!((one.p99 - 2.5).abs() < 1e-9);
     }
 
     #[test]

@@ -70,6 +70,7 @@ pub struct PrometheusArgs {
 
     /// Wait this long for one answer.
     #[arg(
+        id = "answer_timeout",
         long = "prometheus.timeout",
         value_name = "TIME",
         default_value = "30s",

@@ -5,11 +5,14 @@ use std::time::{Duration, Instant};
 use futures_util::{StreamExt as _, stream};
 use jiff::Timestamp;
 
-use crate::fleet::{
-    Facts, Memory,
-    prometheus::{Error, Prometheus},
-    queries::{Fact, Scope},
-    selector::PatchPattern,
+use crate::{
+    error::Error,
+    fleet::{
+        Facts, Memory,
+        prometheus::Prometheus,
+        queries::{Fact, Scope},
+        selector::PatchPattern,
+    },
 };
 
 use super::prometheus::PrometheusArgs;
@@ -82,9 +85,9 @@ impl Source {
     /// How the fleet stands now. All queries are evaluated at one moment.
     ///
     /// # Errors
-    /// [`crate::Error::Fleet`] where Prometheus gives no answer, and
-    /// [`crate::Error::NoHosts`] where it knows of no host.
-    pub async fn look(&mut self) -> Result<Look, crate::Error> {
+    /// [`Error::Fleet`] where Prometheus gives no answer, and
+    /// [`Error::NoHosts`] where it knows of no host.
+    pub async fn look(&mut self) -> Result<Look, Error> {
         let at = self.prometheus.now().await?;
         let mut facts = Facts::default();
         let mut warnings: Vec<String> = Vec::new();
@@ -105,7 +108,7 @@ impl Source {
         warnings.sort();
         warnings.dedup();
         if facts.names().next().is_none() {
-            return Err(crate::Error::NoHosts {
+            return Err(Error::NoHosts {
                 url: self.url(),
                 hosts: self.scope.selector.matchers(),
             });
@@ -124,7 +127,7 @@ impl Source {
 
     /// The next look. What may pass by itself is waited for, and told once on
     /// stderr; `None` is a look that could not be had.
-    pub async fn next_look(&mut self) -> Result<Option<Look>, crate::Error> {
+    pub async fn next_look(&mut self) -> Result<Option<Look>, Error> {
         match self.look().await {
             Ok(look) => {
                 if self.trouble.take().is_some() {
@@ -149,11 +152,11 @@ impl Source {
     }
 }
 
-fn may_pass(error: &crate::Error) -> bool {
+fn may_pass(error: &Error) -> bool {
     match error {
-        crate::Error::Fleet(error) => error.may_pass(),
+        Error::Fleet(error) => error.may_pass(),
         // As after a restart without its data, until it has scraped.
-        crate::Error::NoHosts { .. } => true,
+        Error::NoHosts { .. } => true,
         _ => false,
     }
 }

@@ -5,7 +5,7 @@ use crate::render::columns::{Side, columns};
 use crate::render::page::{Page, Span, painted, plain};
 use crate::render::words;
 
-use super::{dim, reasons, rollout, silence, state};
+use super::{dim, reasons, silence, state, troubled};
 
 pub(super) fn listing(page: &mut Page<'_>, hosts: &[Host], with_patch: bool) {
     let titles = [
@@ -25,8 +25,8 @@ pub(super) fn listing(page: &mut Page<'_>, hosts: &[Host], with_patch: bool) {
             plain(style.text(&host.host)),
             painted(paint, word),
             plain(style.text(patch.unwrap_or_default())),
-            plain(rollout::left(host)),
-            plain(rollout::idle(host)),
+            plain(troubled::left(host)),
+            plain(troubled::idle(host)),
             dim(style.text(host.kernel.as_deref().unwrap_or_default())),
             plain(why(host, page)),
         ]

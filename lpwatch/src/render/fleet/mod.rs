@@ -4,6 +4,7 @@ mod hosts;
 mod rollout;
 #[cfg(test)]
 mod tests;
+mod troubled;
 mod waited;
 
 use jiff::Timestamp;

@@ -1,25 +1,21 @@
-//! One rollout: how far it is, which hosts need somebody, how long it takes.
+//! One rollout: how far it is, and how long it takes.
 
-use crate::fleet::{
-    hosts::{Host, HostState},
-    rollout::{Quantiles, Rollout},
-};
+use crate::fleet::{durations::Quantiles, hosts::HostState, rollout::Rollout};
 use crate::render::columns::{Side, columns};
 use crate::render::page::{Page, Paint, Span, painted, plain};
 use crate::render::words;
 
-use super::{as_u64, dim, hosts_of, percent, reasons, silence, state};
+use super::{as_u64, dim, hosts_of, percent, state, troubled};
 
-/// So many hosts of a kind are shown.
-const SHOWN: usize = 10;
+/// So many kernels are shown.
 const KERNELS_SHOWN: usize = 8;
 
 pub(super) fn rollout(page: &mut Page<'_>, rollout: &Rollout) {
     headline(page, rollout);
     states(page, rollout);
-    stalled(page, rollout);
-    failed(page, rollout);
-    silent(page, rollout);
+    troubled::stalled(page, rollout);
+    troubled::failed(page, rollout);
+    troubled::silent(page, rollout);
     not_effective(page, rollout);
     durations(page, rollout);
 }
@@ -92,136 +88,6 @@ fn bar(page: &Page<'_>, rollout: &Rollout) -> Vec<Span> {
         vec![filled_text, empty_text]
     } else {
         vec![plain("["), filled_text, empty_text, plain("]")]
-    }
-}
-
-fn stalled(page: &mut Page<'_>, rollout: &Rollout) {
-    if rollout.stalled.is_empty() {
-        return;
-    }
-    page.blank();
-    let reasons_of: Vec<String> = rollout
-        .stalled_by_reason
-        .iter()
-        .map(|of| {
-            let reason = page.style.text(&of.reason.replace('_', " "));
-            format!("{reason} on {}", hosts_of(of.hosts))
-        })
-        .collect();
-    let summary = [
-        painted(Paint::Alarm, "Stalled"),
-        plain(format!(": {}", reasons_of.join(", "))),
-    ];
-    page.item(2, &summary);
-    let titles = [
-        ("HOST", Side::Left),
-        ("LEFT", Side::Right),
-        ("STILL FOR", Side::Left),
-        ("KERNEL", Side::Left),
-        ("WHY", Side::Left),
-    ];
-    let rows: Vec<Vec<Span>> = rollout
-        .stalled
-        .iter()
-        .take(SHOWN)
-        .map(|host| {
-            vec![
-                plain(page.style.text(&host.host)),
-                plain(left(host)),
-                plain(idle(host)),
-                plain(page.style.text(host.kernel.as_deref().unwrap_or_default())),
-                plain(reasons(host, page.style)),
-            ]
-        })
-        .collect();
-    columns(page, 4, &titles, &rows);
-    more(page, rollout, HostState::Stalled);
-}
-
-/// `1 of 312`: tasks left.
-pub(super) fn left(host: &Host) -> String {
-    match (host.tasks_remaining, host.tasks_total) {
-        (Some(left), Some(total)) => format!("{left} of {total}"),
-        (Some(left), None) => left.to_string(),
-        _ => String::new(),
-    }
-}
-
-/// For how long no task has switched, by the host's own clock.
-pub(super) fn idle(host: &Host) -> String {
-    let idle = host.seconds_without_progress.or(host.age_seconds);
-    idle.and_then(words::age).unwrap_or_default()
-}
-
-fn failed(page: &mut Page<'_>, rollout: &Rollout) {
-    let hosts = &rollout.failed;
-    listed(page, hosts, Paint::Red, "Failed", |host| {
-        let outcome = host.outcome.map(|outcome| words::outcome(outcome).0);
-        outcome.unwrap_or_default()
-    });
-    more(page, rollout, HostState::Failed);
-}
-
-fn silent(page: &mut Page<'_>, rollout: &Rollout) {
-    let hosts = &rollout.not_reporting;
-    listed(page, hosts, Paint::Yellow, "Not reporting", |host| {
-        host.silence.map(silence).unwrap_or_default()
-    });
-    more(page, rollout, HostState::NotReporting);
-}
-
-/// `Failed: host-1, host-2 (reversed), host-3 (refused by the kernel)`
-fn listed(
-    page: &mut Page<'_>,
-    hosts: &[Host],
-    paint: Paint,
-    title: &'static str,
-    why: impl Fn(&Host) -> &'static str,
-) {
-    let shown = &hosts[..hosts.len().min(SHOWN)];
-    if shown.is_empty() {
-        return;
-    }
-    page.blank();
-    let mut groups: Vec<(&'static str, Vec<String>)> = Vec::new();
-    for host in shown {
-        let (why, name) = (why(host), page.style.text(&host.host));
-        match groups.iter_mut().find(|(known, _)| *known == why) {
-            Some((_, names)) => names.push(name),
-            None => groups.push((why, vec![name])),
-        }
-    }
-    let groups: Vec<String> = groups
-        .into_iter()
-        .map(|(why, names)| format!("{} ({why})", names.join(", ")))
-        .collect();
-    let spans = [
-        painted(paint, title),
-        plain(format!(": {}", groups.join("; "))),
-    ];
-    page.item(2, &spans);
-}
-
-/// How many are not shown, and what shows them.
-fn more(page: &mut Page<'_>, rollout: &Rollout, host_state: HostState) {
-    let rest = rollout.by_state.get(host_state).saturating_sub(SHOWN);
-    if rest > 0 {
-        let words = format!(
-            "and {} more: lpwatch fleet hosts {} --state {}",
-            words::count(as_u64(rest)),
-            page.style.text(&quoted(&rollout.patch)),
-            host_state.name(),
-        );
-        page.paragraph(4, &[dim(words)]);
-    }
-}
-
-/// A pattern in the quotes that keep the shell from it.
-fn quoted(patch: &str) -> String {
-    if patch.contains('*') {
-        format!("'{patch}'")
-    } else {
-        patch.to_owned()
     }
 }
 
