@@ -225,7 +225,6 @@ fn cost(prometheus: &Prometheus, figures: &mut Figures) -> Result<()> {
             "scrape seconds p99",
             "quantile(0.99, scrape_duration_seconds)",
         ),
-        ("series in all", "count({job=\"lpwatch\"})"),
     ] {
         if let Some(number) = prometheus.number(query)? {
             figures.add(name, format!("{number:.4}"));
