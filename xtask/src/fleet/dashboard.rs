@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -111,10 +112,13 @@ fn substituted(expr: &str) -> Result<String> {
 /// Runs every query; those that must find something do.
 pub fn run(queries: &[Query], prometheus: &Prometheus, figures: &mut Figures) -> Result<()> {
     let mut empty = Vec::new();
+    let mut slowest = (Duration::ZERO, "");
     for Query { panel, expr } in queries {
+        let started = Instant::now();
         let found = prometheus
             .query(expr)
             .with_context(|| format!("the query of `{panel}` fails: {expr}"))?;
+        slowest = slowest.max((started.elapsed(), panel.as_str()));
         let may_be = MAY_BE_EMPTY.contains(&panel.as_str())
             || NOTHING_THERE.iter().any(|start| expr.contains(start));
         if found.is_empty() && !may_be {
@@ -122,6 +126,8 @@ pub fn run(queries: &[Query], prometheus: &Prometheus, figures: &mut Figures) ->
         }
     }
     figures.add("queries", queries.len());
+    let (took, panel) = slowest;
+    figures.add("slowest", format!("{:.2} s ({panel})", took.as_secs_f64()));
     if !empty.is_empty() {
         bail!("these find nothing:\n{}", empty.join("\n"));
     }
