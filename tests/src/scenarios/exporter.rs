@@ -84,9 +84,23 @@ pub fn run(trial: &mut Trial) -> Result<()> {
     let stall = Patch::load("lp_stall")?;
     let stalled = stalled()?;
     trial.figure("bytes", stalled.0.len());
-    trial.figure("series", stalled.0.lines().filter(|line| !line.starts_with('#')).count());
-    for counter in ["lpwatch_transitions_total", "lpwatch_transition_duration_seconds_count"] {
-        ensure!(stalled.ended(counter) < 0.5, "ended already:\n{}", stalled.0);
+    trial.figure(
+        "series",
+        stalled
+            .0
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .count(),
+    );
+    for counter in [
+        "lpwatch_transitions_total",
+        "lpwatch_transition_duration_seconds_count",
+    ] {
+        ensure!(
+            stalled.ended(counter) < 0.5,
+            "ended already:\n{}",
+            stalled.0
+        );
     }
     let lost = first.find("lpwatch_events_lost_total");
     ensure!(lost == Some(0.0), "events lost: {lost:?}");
@@ -99,9 +113,16 @@ pub fn run(trial: &mut Trial) -> Result<()> {
     daemon.wait_outcome("lp_cmdline", "patching", "completed")?;
     let last = Scrape::now()?;
     last.expect(&format!("lpwatch_transitions_total{COMPLETED}"), 1.0)?;
-    last.expect(&format!("lpwatch_transition_duration_seconds_count{COMPLETED}"), 1.0)?;
+    last.expect(
+        &format!("lpwatch_transition_duration_seconds_count{COMPLETED}"),
+        1.0,
+    )?;
     last.expect("lpwatch_patch_enabled{patch=\"lp_cmdline\"}", 1.0)?;
-    ensure!((last.ended("lpwatch_transitions_total") - 2.0).abs() < 0.5, "{}", last.0);
+    ensure!(
+        (last.ended("lpwatch_transitions_total") - 2.0).abs() < 0.5,
+        "{}",
+        last.0
+    );
     daemon.terminate()?.expect(&[code::WELL])?;
     Ok(())
 }
@@ -110,16 +131,25 @@ fn at_rest() -> Result<Scrape> {
     let scrape = Scrape::now()?;
     let document = lpwatch::look(&[])?;
     let Document { kernel, source, .. } = &document;
-    scrape.expect(&format!("lpwatch_host_info{{kernel=\"{kernel}\",source=\"{source}\"}}"), 1.0)?;
+    scrape.expect(
+        &format!("lpwatch_host_info{{kernel=\"{kernel}\",source=\"{source}\"}}"),
+        1.0,
+    )?;
     for collector in ["hooks", "tasks", "calls", "kernel_log", "sysfs"] {
         let series = format!("lpwatch_collector_success{{collector=\"{collector}\"}}");
         scrape.expect(&series, 1.0)?;
     }
     scrape.has_no("lpwatch_transition_in_progress{")?;
     ensure!(document.last("lp_cmdline").is_some(), "{document:?}");
-    ensure!(scrape.ended("lpwatch_transitions_total") < 0.5, "counted:\n{}", scrape.0);
     ensure!(
-        scrape.0.contains("lpwatch_last_transition_end_timestamp_seconds{"),
+        scrape.ended("lpwatch_transitions_total") < 0.5,
+        "counted:\n{}",
+        scrape.0
+    );
+    ensure!(
+        scrape
+            .0
+            .contains("lpwatch_last_transition_end_timestamp_seconds{"),
         "{}",
         scrape.0
     );
@@ -137,7 +167,11 @@ fn port_taken() -> Result<()> {
     let name = socket.to_str().unwrap_or_default();
     let ended = Running::lpwatch(&["daemon", "--socket", name])?.end()?;
     ended.expect(&[code::ERROR])?;
-    ensure!(ended.stderr.contains(ADDRESS), "does not name it: {}", ended.stderr);
+    ensure!(
+        ended.stderr.contains(ADDRESS),
+        "does not name it: {}",
+        ended.stderr
+    );
     ensure!(!socket.exists(), "its socket stayed behind");
     Ok(())
 }
@@ -153,18 +187,29 @@ fn stalled() -> Result<Scrape> {
         }
         Ok((is_stalled == Some(1.0)).then_some(scrape))
     })?;
-    ensure!(seen.contains(&Some(0.0)), "stalled from the start: {seen:?}");
+    ensure!(
+        seen.contains(&Some(0.0)),
+        "stalled from the start: {seen:?}"
+    );
     let document = lpwatch::status(&[], &[code::STALLED])?;
     let transition = document.transition("lp_stall")?;
-    let left = transition.tasks_remaining.context("not known how many are left")?;
-    let total = transition.tasks_total.context("not known how many there are")?;
+    let left = transition
+        .tasks_remaining
+        .context("not known how many are left")?;
+    let total = transition
+        .tasks_total
+        .context("not known how many there are")?;
     ensure!(left == 1, "{transition:?}");
-    let tasks = |code: &str| format!("lpwatch_transition_tasks{{code=\"{code}\",patch=\"lp_stall\"}}");
+    let tasks =
+        |code: &str| format!("lpwatch_transition_tasks{{code=\"{code}\",patch=\"lp_stall\"}}");
     scrape.expect(&tasks("old"), 1.0)?;
     // Tasks come and go between the two questions.
     let on_new = scrape.find(&tasks("new")).context("none on new code")?;
     let others = f64::from(u32::try_from(total - left)?);
-    ensure!((on_new - others).abs() <= 5.0, "{on_new}, not about {others}");
+    ensure!(
+        (on_new - others).abs() <= 5.0,
+        "{on_new}, not about {others}"
+    );
     scrape.expect(
         "lpwatch_transition_in_progress{direction=\"patching\",patch=\"lp_stall\"}",
         1.0,
@@ -175,7 +220,9 @@ fn stalled() -> Result<Scrape> {
     )?;
     for name in ["age_seconds", "seconds_without_progress"] {
         let series = format!("lpwatch_transition_{name}{{patch=\"lp_stall\"}}");
-        let seconds = scrape.find(&series).with_context(|| format!("no {series}"))?;
+        let seconds = scrape
+            .find(&series)
+            .with_context(|| format!("no {series}"))?;
         ensure!((6.0..600.0).contains(&seconds), "{series} is {seconds}");
     }
     Ok(scrape)
@@ -191,7 +238,10 @@ fn reversed() -> Result<()> {
     let past = document.last("lp_stall").context("status forgot it")?;
     ensure!(past.outcome == "reversed", "{past:?}");
     scrape.expect(&counter, 1.0)?;
-    scrape.expect(&format!("lpwatch_transition_duration_seconds_count{REVERSED}"), 1.0)?;
+    scrape.expect(
+        &format!("lpwatch_transition_duration_seconds_count{REVERSED}"),
+        1.0,
+    )?;
     scrape.has_no("lpwatch_transition_in_progress{")?;
     scrape.has_no("lpwatch_transition_stalled{")?;
     scrape.has_no("lpwatch_patch_enabled{patch=\"lp_stall\"}")?;
