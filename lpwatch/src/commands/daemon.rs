@@ -22,6 +22,7 @@ use super::args::Globals;
 /// the last ones went, and knows since when no task has switched. It ends on
 /// SIGTERM or SIGINT and leaves nothing in the kernel.
 #[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
 pub struct Args {
     /// Size of the ring the kernel's events pass through, in bytes: a power of
     /// two, at least a page.
@@ -44,6 +45,23 @@ pub struct Args {
     #[command(flatten)]
     web: WebArgs,
 }
+
+const AFTER_HELP: &str = "\
+Examples:
+  lpwatch daemon                                  for `lpwatch status` and the like
+  curl http://127.0.0.1:9417/metrics              what Prometheus reads
+  curl http://127.0.0.1:9417/api/v1/status        what is known, as JSON
+  lpwatch daemon --web.listen-address :9417 --web.config.file web.yml
+                                                  for the network, with TLS and users
+  lpwatch daemon --web.disable                    the Unix socket only
+
+web.yml, each part as you need it:
+  tls_server_config: {cert_file: server.pem, key_file: server.key}
+  basic_auth_users: {prometheus: HASH}            HASH from htpasswd -nBC 10 prometheus
+
+Exit codes:
+  0 ended by a signal   1 error, such as an address that is taken   2 usage
+  3 no permission       4 this kernel cannot";
 
 /// HTTP: metrics for Prometheus, the page, the API.
 #[derive(Debug, clap::Args)]
