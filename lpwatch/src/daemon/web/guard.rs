@@ -121,7 +121,7 @@ fn has_unwanted_body(request: &Request) -> bool {
     has_body && request.method() != Method::POST
 }
 
-/// What every answer carries.
+/// What every answer carries, unless it says itself what is to hold for it.
 fn add_headers(headers: &mut HeaderMap) {
     const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
     for (name, value) in [
@@ -132,6 +132,8 @@ fn add_headers(headers: &mut HeaderMap) {
         (RESOURCE_POLICY, "same-origin"),
         (CACHE_CONTROL, "no-store"),
     ] {
-        headers.insert(name, HeaderValue::from_static(value));
+        headers
+            .entry(name)
+            .or_insert_with(|| HeaderValue::from_static(value));
     }
 }
