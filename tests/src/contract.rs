@@ -52,6 +52,9 @@ pub struct Patch {
     pub engine: String,
     #[serde(deserialize_with = "nullable")]
     pub enabled: Option<bool>,
+    /// Why it is not applied although it was to be.
+    #[serde(deserialize_with = "nullable")]
+    pub failure: Option<String>,
     #[serde(deserialize_with = "nullable")]
     pub replace: Option<bool>,
     #[serde(deserialize_with = "nullable")]
@@ -122,6 +125,8 @@ pub struct Past {
     /// Null where only the kernel log tells of it, and names no patch.
     #[serde(deserialize_with = "nullable")]
     pub patch: Option<String>,
+    #[serde(deserialize_with = "nullable")]
+    pub engine: Option<String>,
     /// Null for one refused before its transition began.
     #[serde(deserialize_with = "nullable")]
     pub direction: Option<String>,

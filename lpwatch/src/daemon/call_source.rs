@@ -123,7 +123,9 @@ impl CallSource {
 
     /// Makes up what is to be counted, if the patches are others than before.
     pub fn plan(&mut self, iterator: &mut TaskIterator, roots: &Roots, patches: &[PatchView]) {
-        let keys: Vec<PatchKey> = patches.iter().map(PatchKey::of).collect();
+        // Of the others it is not known which tasks run what.
+        let live = patches.iter().filter(|patch| patch.is_livepatch());
+        let keys: Vec<PatchKey> = live.map(PatchKey::of).collect();
         if self.made_for.as_ref() == Some(&keys) {
             return;
         }

@@ -331,7 +331,7 @@ impl Model {
         let ended = course.observe(Reading { at, patches }, now);
         self.remember_ended(ended, at);
         self.observe_others(&view.patches, at, now);
-        self.calls.observe(&view);
+        self.calls.observe(&view.of_livepatch());
         self.patches = view.patches;
         let Self {
             patches,

@@ -136,6 +136,17 @@ impl SystemView {
         self.patches.iter().find(|patch| patch.name == name)
     }
 
+    /// The same, of livepatch alone.
+    #[must_use]
+    pub fn of_livepatch(&self) -> Self {
+        let live = self.patches.iter().filter(|patch| patch.is_livepatch());
+        Self {
+            read_at: self.read_at,
+            patches: live.cloned().collect(),
+            notes: Vec::new(),
+        }
+    }
+
     /// The live patch in transition; the kernel allows one at a time.
     #[must_use]
     pub fn in_transition(&self) -> Option<&PatchView> {
@@ -165,6 +176,11 @@ pub struct PatchView {
 }
 
 impl PatchView {
+    #[must_use]
+    pub fn is_livepatch(&self) -> bool {
+        self.engine == EngineKind::Livepatch
+    }
+
     /// Which way it goes in a transition.
     #[must_use]
     pub fn direction(&self) -> Direction {

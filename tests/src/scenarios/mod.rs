@@ -17,6 +17,7 @@ mod clean_end;
 mod degraded;
 mod doctor;
 mod easy;
+mod engines;
 mod exporter;
 mod forced;
 mod harm;
@@ -131,6 +132,10 @@ pub const ALL: &[Scenario] = &[
     scenario("check_fexit", check_rules_tracing::fexit),
     scenario("check_kretprobe", check_rules_tracing::kretprobe),
     scenario("check_blind", check_rules_tracing::blind),
+    scenario("engines_at_once", engines::at_once),
+    scenario("engine_kgraft", engines::kgraft),
+    scenario("engine_ksplice", engines::ksplice),
+    scenario("engine_kpatch", engines::kpatch),
     scenario("harmless", harmless::run),
     scenario("harm", harm::run),
     scenario("many_threads", many_threads::run),
