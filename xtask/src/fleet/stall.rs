@@ -12,6 +12,7 @@ use super::simulated::fleet_status;
 use super::truth::{printed, printed_states};
 use super::until::until;
 use super::{Programs, promtool_metrics};
+use crate::{page, paths};
 
 const PATCH: &str = "lp_stall";
 /// The guest counts a transition as stalled after a few seconds; it is emulated.
@@ -42,6 +43,11 @@ pub fn run(programs: &Programs, guest: &mut Running<'_>, checks: &mut Checks) {
     });
     checks.check("fleet_status_shows_the_stall", |_| {
         state_is("stalled", programs, &prometheus)
+    });
+    checks.check("page_shows_the_stall", |_| {
+        let picture = paths::target("logs").join("page-stalled.png");
+        let url = format!("http://{}/", guest.address);
+        page::against(&url, "stalled", Some(&picture))
     });
     checks.check("stall_alert_resolves", |_| {
         guest.tell("reverse")?;

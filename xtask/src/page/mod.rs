@@ -49,7 +49,6 @@ pub fn run() -> Result<Checked> {
 
 /// Waits until the page of a real daemon says `expect`: `stalled`, `completed` or
 /// `in_transition`. What it looks like then goes into `screenshot`.
-#[expect(dead_code, reason = "for the test of a fleet, which has real daemons")]
 pub fn against(url: &str, expect: &str, screenshot: Option<&Path>) -> Result<()> {
     let mut command = node()?;
     command.args(["--url", url, "--expect", expect]);
