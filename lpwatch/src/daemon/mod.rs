@@ -18,6 +18,7 @@ pub mod metrics;
 mod notify;
 pub mod observer;
 mod page;
+mod reading;
 mod serve;
 mod task_source;
 pub mod watch_list;

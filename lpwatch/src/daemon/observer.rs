@@ -3,11 +3,10 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    engine::{self, LoadedPatch},
     error::Error,
     kernel::{
         Roots, ftrace,
-        host::{Clocks, Host, livepatch_config},
+        host::{Clocks, Host},
         kallsyms,
     },
     model::{
@@ -27,6 +26,7 @@ use super::{
     elsewhere,
     folder_watch::FolderWatch,
     log_source::LogSource,
+    reading::{ensure_livepatch, is_in_transition, read_patches},
     task_source::{Looked, TaskSource},
     watch_list::{Resolved, WatchList},
 };
@@ -434,21 +434,6 @@ impl Observer {
     }
 }
 
-fn is_in_transition(roots: &Roots) -> bool {
-    read_patches(roots).is_ok_and(|view| view.in_transition().is_some())
-}
-
-fn read_patches(roots: &Roots) -> Result<SystemView, Error> {
-    let read_at = Clocks::now().boot;
-    let systems = engine::read_systems(roots)?;
-    let patches = systems.patches().map(LoadedPatch::for_model).collect();
-    Ok(SystemView {
-        read_at,
-        patches,
-        notes: systems.all_notes(),
-    })
-}
-
 /// Whether this kernel's unwinder knows the frames of BPF programs and
 /// trampolines: since 6.19 (ca45c84afb8c, 01bc3b6db18d), and wherever these
 /// were backported.
@@ -479,27 +464,4 @@ fn moment(clocks: &Clocks) -> Moment {
         boot: clocks.boot,
         wall: clocks.wall,
     }
-}
-
-fn ensure_livepatch(roots: &Roots) -> Result<(), Error> {
-    if engine::read_all(roots)?.is_some() {
-        return Ok(());
-    }
-    let Host { release, .. } = Host::of(roots);
-    let directory = roots.sysfs.join("kernel/livepatch");
-    if !roots.is_live() {
-        let text = format!(
-            "{} does not exist, so nothing can be said.",
-            directory.display()
-        );
-        return Err(Error::NoLivepatch(text));
-    }
-    let why = match livepatch_config(roots, &release) {
-        Some(false) => "its configuration says CONFIG_LIVEPATCH is not set",
-        Some(true) | None => "/sys/kernel/livepatch does not exist",
-    };
-    Err(Error::NoLivepatch(format!(
-        "This kernel ({release}) cannot be live-patched: {why}. lpwatch needs a kernel built \
-         with CONFIG_LIVEPATCH=y, and sysfs mounted on /sys."
-    )))
 }
