@@ -17,7 +17,7 @@ use crate::tasks::{self, Code};
 use crate::trial::Trial;
 
 pub const PAUSE: &str = "__x64_sys_pause";
-const MAIN: &str = "lpwatch_target_main";
+pub const MAIN: &str = "lpwatch_target_main";
 const MANY: usize = 300;
 
 /// A kernel thread inside its main function, which it never leaves.

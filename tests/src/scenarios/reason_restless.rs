@@ -1,12 +1,11 @@
 //! Reasons while things are not as they should be: tasks that come and go, and
 //! a kernel that hides its symbols.
 
-use std::collections::BTreeSet;
 use std::fs;
 
 use anyhow::{Context, Result, ensure};
 
-use super::reason_asleep::PAUSE;
+use super::reason_asleep::MAIN;
 use crate::actor::Actor;
 use crate::guest::{self, Module};
 use crate::lpwatch::{self, ALONE, ALONE_NO_BPF, Daemon, PATIENT, code};
@@ -73,20 +72,20 @@ pub fn hidden_symbols(trial: &mut Trial) -> Result<()> {
     let hidden = Hidden::hide()?;
     let _daemon = Daemon::start(PATIENT)?;
     let mut oracle = Oracle::listen()?;
-    let pausing = Actor::start(&["pausing", "1"])?;
-    pausing.wait_in("_sys_pause")?;
-    let tids: BTreeSet<i32> = pausing.tids().into_iter().collect();
-    let patch = Patch::load("lp_sleepers")?;
-    patch.wait_left(Code::Old, tids.len())?;
+    // A kernel thread: the kernel's signal would free a user task meanwhile, for
+    // looks take long here.
+    let target = Module::load("lpwatch_target")?;
+    let patch = Patch::load("lp_stall")?;
+    let tids = patch.wait_left(Code::Old, 1)?;
     let mut comparison = Comparison::of(&patch.name, Code::Old);
     let looks = comparison.run(&mut oracle, ALL_WAYS, &tids)?;
-    reasons::expect(&looks, &tids, "sleeping_on_function", PAUSE)?;
+    reasons::expect(&looks, &tids, "sleeping_on_function", MAIN)?;
     for look in looks.iter().filter(|look| !look.without_bpf()) {
         let said = look.notes.iter().any(|note| note.contains("kptr_restrict"));
         ensure!(said, "[{}] not a word about it: {:?}", look.how, look.notes);
     }
     comparison.conclude(trial)?;
     drop(hidden);
-    drop(pausing);
-    patch.remove()
+    patch.remove()?;
+    target.unload()
 }
