@@ -89,8 +89,14 @@ fn is_counted(flags: &[&str]) -> Result<bool> {
 }
 
 fn has_probe() -> Result<bool> {
+    has_probe_at(GCD.name)
+}
+
+/// Whether any kprobe stands in that function.
+pub(super) fn has_probe_at(function: &str) -> Result<bool> {
     let list = fs::read_to_string(PROBES).context(PROBES)?;
-    Ok(list.lines().any(|line| line.contains(" gcd+0x")))
+    let place = format!(" {function}+0x");
+    Ok(list.lines().any(|line| line.contains(&place)))
 }
 
 /// What a finding says.

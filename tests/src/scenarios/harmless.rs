@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
+use super::check_rules_rates::has_probe_at;
 use crate::actor::Actor;
 use crate::bench::told::{self, HELD, STALLED, Told, middle};
 use crate::guest;
@@ -20,6 +21,8 @@ use crate::trial::Trial;
 
 const TURNS: u64 = 6;
 const PATCH: &str = "lp_cmdline";
+/// What it changes.
+const FUNCTION: &str = "cmdline_proc_show";
 
 pub fn run(trial: &mut Trial) -> Result<()> {
     let mut oracle = Oracle::listen()?;
@@ -47,6 +50,28 @@ pub fn run(trial: &mut Trial) -> Result<()> {
     compare(trial, &without, &with)?;
     trial.figure("rmmod_without_ms", median(&unload_without).as_millis());
     trial.figure("rmmod_with_ms", median(&unload_with).as_millis());
+    let slowest = unload_with.iter().max().context("nothing was unloaded")?;
+    ensure!(*slowest < HELD, "a module was held: {unload_with:?}");
+    Ok(())
+}
+
+/// The same beside `lpwatch check`, which counts calls of the very function when
+/// the patch comes.
+pub fn beside_check(trial: &mut Trial) -> Result<()> {
+    let mut oracle = Oracle::listen()?;
+    let (mut without, mut with) = (Vec::new(), Vec::new());
+    let mut unload_with = Vec::new();
+    let file = format!("/modules/{PATCH}.ko");
+    let line = [&["check", &file, "--sample", "8s"], ALONE].concat();
+    for _ in 0..TURNS {
+        there_and_back(&mut oracle, &mut without)?;
+        let check = Running::lpwatch(&line)?;
+        guest::wait_until("the check counts", || has_probe_at(FUNCTION))?;
+        unload_with.push(there_and_back(&mut oracle, &mut with)?);
+        check.end()?.expect(&[code::WELL, code::DANGER])?;
+        ensure!(!has_probe_at(FUNCTION)?, "a counter is left");
+    }
+    compare(trial, &without, &with)?;
     let slowest = unload_with.iter().max().context("nothing was unloaded")?;
     ensure!(*slowest < HELD, "a module was held: {unload_with:?}");
     Ok(())

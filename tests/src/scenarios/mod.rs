@@ -137,6 +137,7 @@ pub const ALL: &[Scenario] = &[
     scenario("engine_ksplice", engines::ksplice),
     scenario("engine_kpatch", engines::kpatch),
     scenario("harmless", harmless::run),
+    scenario("harmless_check", harmless::beside_check),
     scenario("harm", harm::run),
     scenario("many_threads", many_threads::run),
     scenario("doctor", doctor::run),
