@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use crate::{
+    engine::frame,
     kernel::{
         ReadError, Roots,
-        symbols::{Location, Symbolizer},
+        symbols::Symbolizer,
         task_detail,
         tasks::{TaskFacts, read_tasks},
     },
@@ -276,19 +277,6 @@ fn suspects(finder: &mut CulpritFinder, stack: &[Frame]) -> Vec<Suspect> {
         culprits: finder.of_frame(&frame.symbol, &functions),
     });
     suspects.collect()
-}
-
-fn frame(location: Location) -> Frame {
-    let Location {
-        symbol,
-        offset,
-        module,
-    } = location;
-    Frame {
-        symbol,
-        offset,
-        module,
-    }
 }
 
 fn stack_of(roots: &Roots, tgid: u32, tid: u32) -> Vec<Frame> {

@@ -20,6 +20,7 @@ use crate::{
 };
 
 pub use knowledge::{Consistency, Knowledge, Known};
+pub(crate) use task::frame;
 pub use view::{
     EngineView, FunctionAddress, Left, LeftTask, LoadedPatch, OBJECT_NOT_TOLD, Refusal,
 };

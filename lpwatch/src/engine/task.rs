@@ -18,7 +18,8 @@ pub(super) fn evidence(roots: &Roots, tgid: u32, tid: u32) -> Evidence {
     }
 }
 
-fn frame(location: Location) -> Frame {
+/// A frame of a stack as procfs shows it.
+pub(crate) fn frame(location: Location) -> Frame {
     let Location {
         symbol,
         offset,
