@@ -30,6 +30,12 @@ pub type Slot = [u64; BUCKETS];
 /// each function of a patch that stands in for one. 192 bytes each on each CPU.
 pub const SLOTS: u32 = 1024;
 
+/// Where this CPU's slot lies among those of all CPUs.
+#[must_use]
+pub const fn place(cpu: u32, slot: u32) -> u32 {
+    cpu.wrapping_mul(SLOTS).wrapping_add(slot)
+}
+
 /// The bucket of this epoch and state.
 #[must_use]
 pub const fn bucket(epoch: u32, state: usize) -> usize {

@@ -5,17 +5,24 @@
 //! (`klp_ftrace_handler`, kernel/livepatch/patch.c). What code that was is told
 //! in user space, which knows the patches of each epoch.
 //!
+//! A task preempted in here keeps the program from running for other tasks on
+//! its CPU. The kernel counts those calls (`recursion_misses`), and user space
+//! adds them.
+//!
 //! One program serves any number of functions: the address it was entered from
 //! leads to the function's slot.
 
 use aya_ebpf::{
-    helpers::generated::{bpf_get_current_task, bpf_get_current_task_btf, bpf_get_func_ip},
+    bindings::BPF_F_MMAPABLE,
+    helpers::generated::{
+        bpf_get_current_task, bpf_get_current_task_btf, bpf_get_func_ip, bpf_get_smp_processor_id,
+    },
     macros::{fentry, kprobe, map},
-    maps::{Array, HashMap, PerCpuArray},
+    maps::{Array, HashMap},
     programs::{FEntryContext, ProbeContext},
 };
 use lpwatch_common::calls::{
-    BUCKETS, EPOCHS, SLOTS, STATES, Slot, bucket, rest_after, transition_after,
+    BUCKETS, EPOCHS, SLOTS, STATES, Slot, bucket, place, rest_after, transition_after,
 };
 
 use crate::kernel;
@@ -25,16 +32,24 @@ use crate::kernel;
 #[map]
 static SLOT_OF: HashMap<u64, u32> = HashMap::with_max_entries(4 * SLOTS, 0);
 
+/// The slots, CPU after CPU ([`place`]); user space, which knows how many CPUs
+/// there are, sets the size.
+///
+/// It is no per-CPU array, as only system calls can read those, and while one
+/// does, kprobes on its CPU are not told of calls (`bpf_disable_instrumentation`,
+/// include/linux/bpf.h): where the reader is preempted, those of others would
+/// be lost. This one user space maps.
 #[map]
-static CALLS: PerCpuArray<Slot> = PerCpuArray::with_max_entries(SLOTS, 0);
+static CALLS: Array<Slot> = Array::with_max_entries(SLOTS, BPF_F_MMAPABLE);
 
-/// The epoch now; user space sets it once, before anything is attached.
+/// The epoch now; user space sets it once, before anything is attached. A whole
+/// word, as user space reads words.
 #[map]
-static EPOCH: Array<u32> = Array::with_max_entries(1, 0);
+static EPOCH: Array<u64> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
 /// The epoch now.
 pub fn epoch() -> u32 {
-    EPOCH.get(0).copied().unwrap_or(0)
+    EPOCH.get(0).map_or(0, |epoch| *epoch as u32)
 }
 
 /// A transition begins: a new epoch.
@@ -51,7 +66,7 @@ fn turn(to: impl Fn(u32) -> u32) {
     if let Some(epoch) = EPOCH.get_ptr_mut(0) {
         // SAFETY: a valid pointer; transitions begin and end one at a time,
         // under klp_mutex.
-        unsafe { *epoch = to(*epoch) };
+        unsafe { *epoch = u64::from(to(*epoch as u32)) };
     }
 }
 
@@ -62,7 +77,9 @@ fn count(address: u64, patch_state: i32) {
     let Some(&slot) = (unsafe { SLOT_OF.get(address) }) else {
         return;
     };
-    let Some(calls) = CALLS.get_ptr_mut(slot) else {
+    // SAFETY: the helper has no preconditions.
+    let cpu = unsafe { bpf_get_smp_processor_id() };
+    let Some(calls) = CALLS.get_ptr_mut(place(cpu, slot)) else {
         return;
     };
     // The states are -1, 0 and 1; anything else is taken for "none".

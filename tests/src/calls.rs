@@ -240,14 +240,15 @@ impl Function {
         calls.with_context(|| format!("{}: its calls are not counted", self.name))
     }
 
-    /// What is counted, which must be exactly that many calls in all.
+    /// What is counted, which must be exactly that many calls in all. Of one in a
+    /// hundred at the most it may be open which code they ran.
     pub fn expect_all(self, patch: Option<&str>, made: u64) -> Result<Calls> {
         let calls = self.counted(patch)?;
+        let counted = calls.all() + calls.uncertain;
         ensure!(
-            calls.all() == made,
-            "{}: {made} calls were made, and {} counted: {calls:?}",
+            counted == made && calls.uncertain <= made / 100,
+            "{}: {made} calls were made, and {counted} counted: {calls:?}",
             self.name,
-            calls.all()
         );
         Ok(calls)
     }

@@ -15,7 +15,8 @@ use crate::{
         calls::{CallsReading, Counter, Entries, FunctionId, FunctionReading},
     },
     probe::{
-        CallCounter, CallCounters, CountAt, CountKind, PatchedFunction, ProbeError, TaskIterator,
+        CallCounter, CallCounters, CountAt, CountKind, Counted, PatchedFunction, ProbeError,
+        TaskIterator,
     },
 };
 
@@ -310,15 +311,14 @@ impl CallSource {
         missing.collect()
     }
 
-    /// A reading of all counters within one epoch; `None` while it changes, or
-    /// if the counters cannot be read.
+    /// A reading of all counters within one epoch; `None` while it changes.
     ///
     /// What else hooks a function is told where `doubted`.
     pub fn read(&mut self, roots: &Roots, doubted: &BTreeSet<FunctionId>) -> Option<CallsReading> {
         self.suspects.look_at_ftrace(roots);
         let suspects = &self.suspects;
         for _ in 0..READINGS {
-            let epoch = self.counters.epoch().ok()?;
+            let epoch = self.counters.epoch();
             let at = Clocks::now().boot;
             let functions = self.originals.iter().map(|(id, held)| FunctionReading {
                 id: id.clone(),
@@ -331,7 +331,7 @@ impl CallSource {
                 },
             });
             let functions = functions.collect();
-            if self.counters.epoch().ok()? == epoch {
+            if self.counters.epoch() == epoch {
                 return Some(CallsReading {
                     at,
                     epoch,
@@ -358,13 +358,12 @@ impl CallSource {
             Ok(counter) => counter,
             Err(why) => return Counter::Missing(why.clone()),
         };
-        match self.counters.read(counter) {
-            Ok(calls) => Counter::Counting {
-                kind: counter.kind.name(),
-                since: counter.since,
-                calls,
-            },
-            Err(error) => Counter::Missing(error.to_string()),
+        let Counted { calls, missed } = self.counters.read(counter);
+        Counter::Counting {
+            kind: counter.kind.name(),
+            since: counter.since,
+            calls: Box::new(calls),
+            missed,
         }
     }
 }

@@ -5,26 +5,33 @@
 //! EAGAIN: `bpf_tramp_ftrace_ops_func`, kernel/bpf/trampoline.c). So fentry,
 //! which costs less, is for functions that are patched already.
 
-use std::collections::{HashSet, VecDeque};
-use std::time::Duration;
+use std::{
+    collections::{HashSet, VecDeque},
+    fs,
+    time::Duration,
+};
 
 use aya::{
     Btf, Ebpf,
-    maps::{Array, HashMap, MapData, PerCpuArray, PerCpuValues},
-    programs::{FEntry, KProbe, fentry::FEntryLink, kprobe::KProbeLink},
-    util::nr_cpus,
+    maps::{HashMap, Map, MapData},
+    programs::{FEntry, KProbe, ProgramFd, fentry::FEntryLink, kprobe::KProbeLink},
 };
-use lpwatch_common::calls::{BUCKETS, SLOTS, Slot};
+use lpwatch_common::calls::{BUCKETS, SLOTS, place};
 use rustix::process::{Resource, getrlimit};
 
 use crate::model::calls::Buckets;
 
-use super::{ProbeError, TaskIterator, load::program, policy};
+use super::{
+    ProbeError, TaskIterator, load::program, mapped::MappedWords, missed::runs_missed, policy,
+};
 
 const ACTION: &str = "count calls";
 
 /// Open files that counters leave alone.
 const FILES_FOR_ALL_ELSE: u64 = 200;
+
+/// Open files that a counter takes: its link (a kprobe's has two), its program.
+const FILES_EACH: u64 = 3;
 
 /// Where the function's address may be seen by a hook, from its first byte:
 /// behind a breakpoint (x86), behind a landing pad (x86 `endbr64`, arm64
@@ -80,7 +87,38 @@ pub struct CallCounter {
     /// When it began, since boot.
     pub since: Duration,
     symbol: String,
+    hook: Hook,
+    /// Calls that earlier hooks of it missed.
+    missed_before: u64,
+}
+
+/// What a counter counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// Summed over all CPUs.
+    pub calls: Buckets,
+    /// Calls that the kernel did not tell the hook of, as the kernel counts
+    /// them.
+    pub missed: u64,
+}
+
+impl Counted {
+    /// All calls.
+    #[must_use]
+    pub fn all(&self) -> u64 {
+        let Self { calls, missed } = self;
+        calls
+            .iter()
+            .fold(*missed, |sum, calls| sum.wrapping_add(*calls))
+    }
+}
+
+/// A program of its own at a function.
+#[derive(Debug)]
+struct Hook {
+    #[expect(dead_code, reason = "held, so that dropping it takes the hook off")]
     link: Link,
+    program: ProgramFd,
 }
 
 /// What holds a counter in place, until it is dropped.
@@ -94,8 +132,10 @@ enum Link {
 /// All counters' maps.
 pub struct CallCounters {
     slot_of: HashMap<MapData, u64, u32>,
-    calls: PerCpuArray<MapData, Slot>,
-    epoch: Array<MapData, u32>,
+    calls: MappedWords,
+    epoch: MappedWords,
+    /// CPUs there may be.
+    cpus: u32,
     /// Slots given back, the longest unused first: a hook may still be running
     /// when it is taken off.
     free: VecDeque<u32>,
@@ -112,15 +152,15 @@ impl CallCounters {
                 .ok_or_else(|| failed(format!("the object has no `{name}`")))
         };
         let (slot_of, calls, epoch) = (map("SLOT_OF")?, map("CALLS")?, map("EPOCH")?);
-        let mut epoch = Array::try_from(epoch).map_err(|error| fail(&error))?;
-        epoch
-            .set(0, u32::from(in_transition), 0)
-            .map_err(|error| fail(&error))?;
+        let cpus = cpus()?;
+        let epoch = mapped(epoch, 1)?;
+        epoch.fill(0, 1, u64::from(in_transition));
         let most = most_counters();
         Ok(Self {
             slot_of: HashMap::try_from(slot_of).map_err(|error| fail(&error))?,
-            calls: PerCpuArray::try_from(calls).map_err(|error| fail(&error))?,
+            calls: mapped(calls, word(place(cpus, 0)))?,
             epoch,
+            cpus,
             free: (0..most).collect(),
             most,
             counted: HashSet::new(),
@@ -134,11 +174,11 @@ impl CallCounters {
     }
 
     /// The epoch now.
-    ///
-    /// # Errors
-    /// [`ProbeError`] if the map cannot be read.
-    pub fn epoch(&self) -> Result<u32, ProbeError> {
-        self.epoch.get(&0, 0).map_err(|error| fail(&error))
+    #[must_use]
+    pub fn epoch(&self) -> u32 {
+        let [epoch] = self.epoch.read(0).unwrap_or_default();
+        // The kernel side has no larger ones.
+        u32::try_from(epoch).unwrap_or_default()
     }
 
     /// Begins to count, from 0.
@@ -160,21 +200,22 @@ impl CallCounters {
             .free
             .pop_front()
             .ok_or_else(|| failed(format!("no more than {} functions are counted", self.most)))?;
-        let link = self
+        let hook = self
             .point(at.address, slot)
             .and_then(|()| match (at.kind, btf) {
                 (CountKind::Fentry, Some(btf)) => attach_fentry(iterator, &at.symbol, btf),
                 (CountKind::Fentry, None) => Err(failed("there is no BTF".to_owned())),
                 (CountKind::Kprobe, _) => attach_kprobe(iterator, &at.symbol),
             });
-        match link {
-            Ok(link) => Ok(CallCounter {
+        match hook {
+            Ok(hook) => Ok(CallCounter {
                 slot,
                 address: at.address,
                 kind: at.kind,
                 since: now,
                 symbol: at.symbol.clone(),
-                link,
+                hook,
+                missed_before: 0,
             }),
             Err(error) => {
                 self.release(at.address, slot);
@@ -195,23 +236,26 @@ impl CallCounters {
         iterator: &mut TaskIterator,
         counter: CallCounter,
     ) -> Result<CallCounter, ProbeError> {
+        let missed_before = counter.missed();
         let CallCounter {
             slot,
             address,
             kind,
             since,
             symbol,
-            link,
+            hook,
+            missed_before: _,
         } = counter;
-        drop(link);
+        drop(hook);
         match attach_kprobe(iterator, &symbol) {
-            Ok(link) => Ok(CallCounter {
+            Ok(hook) => Ok(CallCounter {
                 slot,
                 address,
                 kind,
                 since,
                 symbol,
-                link,
+                hook,
+                missed_before,
             }),
             Err(error) => {
                 self.release(address, slot);
@@ -225,29 +269,27 @@ impl CallCounters {
         let CallCounter {
             slot,
             address,
-            link,
+            hook,
             ..
         } = counter;
-        drop(link);
+        drop(hook);
         self.release(address, slot);
     }
 
-    /// The calls counted so far, summed over all CPUs.
-    ///
-    /// # Errors
-    /// [`ProbeError`] if the map cannot be read.
-    pub fn read(&self, counter: &CallCounter) -> Result<Buckets, ProbeError> {
-        let slots = self
-            .calls
-            .get(&counter.slot, 0)
-            .map_err(|error| fail(&error))?;
-        let mut sum = [0_u64; BUCKETS];
-        for slot in slots.iter() {
-            for (sum, calls) in sum.iter_mut().zip(slot) {
-                *sum = sum.wrapping_add(*calls);
+    /// The calls so far.
+    #[must_use]
+    pub fn read(&self, counter: &CallCounter) -> Counted {
+        let mut calls = [0_u64; BUCKETS];
+        for cpu in 0..self.cpus {
+            let of_cpu = self.calls.read::<BUCKETS>(word(place(cpu, counter.slot)));
+            for (sum, calls) in calls.iter_mut().zip(of_cpu.unwrap_or_default()) {
+                *sum = sum.wrapping_add(calls);
             }
         }
-        Ok(sum)
+        Counted {
+            calls,
+            missed: counter.missed(),
+        }
     }
 
     /// Lets the addresses by which the function may be seen lead to its slot.
@@ -267,58 +309,86 @@ impl CallCounters {
             // One that was never there is as good as removed.
             let _ = self.slot_of.remove(&address.wrapping_add(behind));
         }
-        let cleared = nr_cpus()
-            .map_err(|(what, error)| failed(format!("{what}: {error}")))
-            .and_then(|cpus| {
-                PerCpuValues::try_from(vec![[0; BUCKETS]; cpus])
-                    .map_err(|error| failed(error.to_string()))
-            })
-            .and_then(|zero| self.calls.set(slot, zero, 0).map_err(|error| fail(&error)));
-        match cleared {
-            Ok(()) => self.free.push_back(slot),
-            // A slot that begins with somebody else's calls must not be used.
-            Err(error) => tracing::warn!(%error, slot, "a counter is lost"),
+        for cpu in 0..self.cpus {
+            self.calls.fill(word(place(cpu, slot)), BUCKETS, 0);
         }
+        self.free.push_back(slot);
     }
 }
 
+impl CallCounter {
+    /// Calls that its hooks missed; none where the kernel does not tell.
+    fn missed(&self) -> u64 {
+        let now = runs_missed(&self.hook.program).unwrap_or_default();
+        self.missed_before.saturating_add(now)
+    }
+}
+
+/// The first word of the slot at this place.
+fn word(place: u32) -> usize {
+    place as usize * BUCKETS
+}
+
+fn mapped(map: Map, words: usize) -> Result<MappedWords, ProbeError> {
+    let Map::Array(map) = map else {
+        return Err(failed("a map is no array".to_owned()));
+    };
+    MappedWords::of(map, words).map_err(|error| fail(&error))
+}
+
+/// How many CPUs there may be: the largest number of one, and one more.
+///
+/// # Errors
+/// [`ProbeError`] if sysfs does not tell.
+pub(super) fn cpus() -> Result<u32, ProbeError> {
+    const POSSIBLE: &str = "/sys/devices/system/cpu/possible";
+    let text = fs::read_to_string(POSSIBLE).map_err(|error| fail(&error))?;
+    let last = text.trim().rsplit([',', '-']).next().unwrap_or_default();
+    let last: u32 = last
+        .parse()
+        .map_err(|_| failed(format!("{POSSIBLE} says \"{}\"", text.trim())))?;
+    Ok(last.saturating_add(1))
+}
+
 /// As many as there are slots, or as the limit of open files allows: each takes
-/// one, and some are for all else.
+/// some, and some are for all else.
 fn most_counters() -> u32 {
     let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let files = files.saturating_sub(FILES_FOR_ALL_ELSE);
-    SLOTS.min(u32::try_from(files).unwrap_or(SLOTS))
+    SLOTS.min(u32::try_from(files / FILES_EACH).unwrap_or(SLOTS))
 }
 
-/// Loads the program anew for each function; the link keeps it in the kernel.
+/// Loads the program anew for each function: so the kernel tells of each what
+/// it missed.
 fn attach_fentry(
     iterator: &mut TaskIterator,
     function: &str,
     btf: &Btf,
-) -> Result<Link, ProbeError> {
+) -> Result<Hook, ProbeError> {
     let program: &mut FEntry = program(&mut iterator.bpf, "count_fentry")?;
-    let link = program
-        .load(function, btf)
-        .and_then(|()| program.attach())
-        .and_then(|id| program.take_link(id));
+    let hook = program.load(function, btf).and_then(|()| {
+        let id = program.attach()?;
+        let link = Link::Fentry(program.take_link(id)?);
+        let program = program.fd()?.try_clone()?;
+        Ok(Hook { link, program })
+    });
     // It may not have been loaded at all.
     let _ = program.unload();
-    link.map(Link::Fentry)
-        .map_err(|error| ProbeError::new("attach fentry", &error))
+    hook.map_err(|error| ProbeError::new("attach fentry", &error))
 }
 
-fn attach_kprobe(iterator: &mut TaskIterator, symbol: &str) -> Result<Link, ProbeError> {
+/// As [`attach_fentry`].
+fn attach_kprobe(iterator: &mut TaskIterator, symbol: &str) -> Result<Hook, ProbeError> {
     let program: &mut KProbe = program(&mut iterator.bpf, "count_kprobe")?;
-    if program.fd().is_err() {
-        program
-            .load()
-            .map_err(|error| ProbeError::new("load a kprobe", &error))?;
-    }
-    program
-        .attach(symbol, 0)
-        .and_then(|id| program.take_link(id))
-        .map(Link::Kprobe)
-        .map_err(|error| ProbeError::kprobe("attach a kprobe", &error))
+    let hook = program.load().and_then(|()| {
+        let id = program.attach(symbol, 0)?;
+        let link = Link::Kprobe(program.take_link(id)?);
+        let program = program.fd()?.try_clone()?;
+        Ok(Hook { link, program })
+    });
+    // It may not have been loaded at all.
+    let _ = program.unload();
+    hook.map_err(|error| ProbeError::kprobe("attach a kprobe", &error))
 }
 
 fn failed(reason: String) -> ProbeError {

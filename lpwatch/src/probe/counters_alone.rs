@@ -59,9 +59,9 @@ impl CountersAlone {
         } = self;
         let counter = counters.attach(iterator, at, Some(btf), Duration::ZERO)?;
         let done = during();
-        let calls = counters.read(&counter);
+        let counted = counters.read(&counter);
         counters.detach(counter);
-        Ok((done, calls?.iter().sum()))
+        Ok((done, counted.all()))
     }
 }
 

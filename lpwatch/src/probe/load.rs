@@ -4,6 +4,7 @@ use aya::{
     Btf, Ebpf, EbpfLoader,
     programs::{FEntry, Iter, KProbe, ProgramError, RawTracePoint},
 };
+use lpwatch_common::calls::place;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::{
@@ -13,6 +14,7 @@ use crate::{
 
 use super::{
     CallCounters, Hooks, ProbeError, TaskIterator,
+    calls::cpus,
     error::is_no_btf,
     layout::Layout,
     object, patch_walk,
@@ -150,6 +152,7 @@ pub(super) fn load_object(
     for (name, address) in &layout.addresses {
         loader.override_global(name, address, true);
     }
+    loader.map_max_entries("CALLS", place(cpus()?, 0));
     if let Some(bytes) = options.ring_buffer_bytes {
         loader.map_max_entries("EVENTS", bytes);
     }
@@ -172,7 +175,7 @@ fn raise_memlock() {
     }
 }
 
-/// Each counter takes a file.
+/// Each counter takes some files.
 fn raise_files() {
     let limit = getrlimit(Resource::Nofile);
     if limit.current != limit.maximum {

@@ -9,6 +9,8 @@ mod error;
 mod hooks;
 mod layout;
 mod load;
+mod mapped;
+mod missed;
 mod object;
 mod patch_walk;
 mod plan;
@@ -19,7 +21,7 @@ mod records;
 mod tasks;
 mod verdicts;
 
-pub use calls::{CallCounter, CallCounters, CountAt, CountKind, may_count_ahead};
+pub use calls::{CallCounter, CallCounters, CountAt, CountKind, Counted, may_count_ahead};
 pub use counters_alone::{CountersAlone, ProgramIds, program_ids};
 pub use culprits::{CulpritFinder, Tracer};
 pub use error::ProbeError;

@@ -27,6 +27,9 @@ struct Made {
     new: u64,
 }
 
+/// Calls of each thread where they crowd each other out.
+const CROWD: u64 = 300_000;
+
 /// Phase by phase.
 pub fn run(trial: &mut Trial) -> Result<()> {
     let mut caller = Caller::load()?;
@@ -134,5 +137,37 @@ pub fn turns(trial: &mut Trial) -> Result<()> {
         let calls = function.expect_all(None, caller.made)?;
         trial.figure(&format!("{}_uncertain", function.name), calls.uncertain);
     }
+    caller.unload()
+}
+
+/// More threads than processors, none of which sleeps: the kernel preempts them
+/// in the counters as well, and leaves the counters out for the others meanwhile.
+pub fn crowded(trial: &mut Trial) -> Result<()> {
+    let mut caller = Caller::load()?;
+    caller.leave()?;
+    let patch = Patch::load_completely(PATCH)?;
+    // Begun after the patch, it counts functions of the kernel by fentry where
+    // it can.
+    let _daemon = Daemon::start(PATIENT)?;
+    for function in BOTH {
+        function.wait_entered(PATCH)?;
+    }
+    trial.figure("calls_made", caller.now(CROWD)?);
+    for function in BOTH {
+        let calls = function.expect_all(Some(PATCH), caller.made)?;
+        ensure!(
+            (calls.old, calls.new, calls.uncertain) == (0, caller.made, 0),
+            "{}: {calls:?}",
+            function.name
+        );
+        let entered = calls.entered.as_ref().context("entries are not counted")?;
+        ensure!(
+            entered.entries == entered.expected && calls.effective == Some(true),
+            "{}: {calls:?}",
+            function.name
+        );
+        trial.figure(&format!("{}_by", function.name), calls.counter);
+    }
+    patch.remove()?;
     caller.unload()
 }

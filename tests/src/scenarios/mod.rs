@@ -101,6 +101,7 @@ pub const ALL: &[Scenario] = &[
     scenario("reason_hidden_symbols", reason_restless::hidden_symbols),
     scenario("calls_exact", calls_exact::run),
     scenario("calls_exact_turns", calls_exact::turns),
+    scenario("calls_crowded", calls_exact::crowded),
     scenario("calls_unwatched", calls_unwatched::run),
     scenario("calls_unloading", calls_lifecycle::unloading),
     scenario("calls_target", calls_lifecycle::target),

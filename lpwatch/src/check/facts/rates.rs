@@ -229,25 +229,20 @@ impl Counting {
         };
         for (id, counter, since) in std::mem::take(running) {
             let time = since.elapsed();
-            let calls = counters.read(&counter).map(|calls| calls.iter().sum());
-            match calls {
-                Ok(calls) if !enough(calls, time) => {
-                    running.push((id, counter, since));
-                    continue;
-                }
-                Ok(calls) => {
-                    if let Some(per_second) = rate(calls, time) {
-                        let seconds = time.as_secs_f64();
-                        let by = CountedBy::Check;
-                        let rate = Rate {
-                            per_second,
-                            seconds,
-                            by,
-                        };
-                        rates.insert(id, rate);
-                    }
-                }
-                Err(error) => tracing::info!(%error, ?id, "a counter cannot be read"),
+            let calls = counters.read(&counter).all();
+            if !enough(calls, time) {
+                running.push((id, counter, since));
+                continue;
+            }
+            if let Some(per_second) = rate(calls, time) {
+                let seconds = time.as_secs_f64();
+                let by = CountedBy::Check;
+                let rate = Rate {
+                    per_second,
+                    seconds,
+                    by,
+                };
+                rates.insert(id, rate);
             }
             counters.detach(counter);
         }

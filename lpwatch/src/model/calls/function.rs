@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use lpwatch_common::calls::{EPOCHS, STATES};
+use lpwatch_common::calls::{EPOCHS, STATE_NONE, STATES};
 
 use super::{
     FunctionId,
@@ -20,6 +20,7 @@ pub(super) struct Function {
     pub since: Duration,
     pub asked: bool,
     last: Buckets,
+    last_missed: u64,
     last_at: Duration,
     last_epoch: u32,
     /// Calls of the kernel's own code, and of any patch's.
@@ -40,6 +41,7 @@ pub(super) struct Reading<'a> {
     pub at: Duration,
     pub epoch: u32,
     pub calls: &'a Buckets,
+    pub missed: u64,
     pub entries: &'a [Entries],
 }
 
@@ -50,6 +52,7 @@ impl Function {
             since,
             asked: false,
             last: Buckets::default(),
+            last_missed: 0,
             last_at: since,
             last_epoch: first_epoch,
             calls: Split::default(),
@@ -101,6 +104,9 @@ impl Function {
                 record.add_time(patch, epoch, time);
             }
         }
+        let missed = reading.missed.saturating_sub(self.last_missed);
+        self.last_missed = reading.missed;
+        self.add_missed(id, &epochs, missed, timeline);
         self.last_at = reading.at;
         self.last_epoch = reading.epoch;
         self.close(reading, affected);
@@ -161,6 +167,18 @@ impl Function {
         self.base.calls.add(code != Code::Original, calls);
         for (patch, record) in &mut self.records {
             record.add(patch, epoch, state, code, calls);
+        }
+    }
+
+    /// Adds calls of which only their number is known: what they ran is known
+    /// where all calls since the last reading ran the same.
+    fn add_missed(&mut self, id: &FunctionId, epochs: &[Epoch], calls: u64, timeline: &Timeline) {
+        match epochs {
+            [epoch] if epoch.state.turning().is_none() => {
+                let code = timeline.code(id, epoch, STATE_NONE);
+                self.add(epoch, STATE_NONE, code, calls);
+            }
+            _ => self.uncertain = self.uncertain.wrapping_add(calls),
         }
     }
 

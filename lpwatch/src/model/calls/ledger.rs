@@ -76,8 +76,13 @@ impl Ledger {
             entries,
             suspects,
         } = reading;
-        let (kind, since, calls) = match counter {
-            Counter::Counting { kind, since, calls } => (kind, since, calls),
+        let (kind, since, calls, missed) = match counter {
+            Counter::Counting {
+                kind,
+                since,
+                calls,
+                missed,
+            } => (kind, since, calls, missed),
             Counter::Missing(why) => {
                 self.functions.remove(&id);
                 self.missing.insert(id, Missing { why, asked });
@@ -108,6 +113,7 @@ impl Ledger {
             at,
             epoch,
             calls: &calls,
+            missed,
             entries: &entries,
         };
         if function.take(&id, &reading, timeline) {

@@ -74,7 +74,9 @@ pub enum Counter {
         /// Since when, since boot. Another time means another counter, which
         /// began at 0 again.
         since: Duration,
-        calls: Buckets,
+        calls: Box<Buckets>,
+        /// Calls that the hook was not told of and that are not among `calls`.
+        missed: u64,
     },
     /// Nothing counts it: why, in a sentence.
     Missing(String),

@@ -138,10 +138,18 @@ impl Record {
     pub fn close(&mut self, at: Duration, entries: Option<&Entries>) {
         let expected = self.inferred().new;
         match entries.map(|entries| (&entries.function, &entries.counter)) {
-            Some((function, Counter::Counting { since, calls, .. })) => {
+            Some((
+                function,
+                Counter::Counting {
+                    kind: _,
+                    since,
+                    calls,
+                    missed,
+                },
+            )) => {
                 let entered = calls
                     .iter()
-                    .fold(0_u64, |sum, calls| sum.wrapping_add(*calls));
+                    .fold(*missed, |sum, calls| sum.wrapping_add(*calls));
                 match &mut self.effect {
                     Some(effect) if effect.is_of(function, *since) => {
                         effect.take(at, expected, entered);

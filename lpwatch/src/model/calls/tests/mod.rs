@@ -72,6 +72,8 @@ struct Host {
     now: f64,
     /// Of the function `f`.
     calls: Buckets,
+    missed: u64,
+    missed_entries: u64,
     since: f64,
     entries: Vec<(String, u64)>,
 }
@@ -138,12 +140,24 @@ impl Host {
         self
     }
 
+    /// Calls of `f` that its hook is not told of.
+    fn miss(&mut self, times: u64) -> &mut Self {
+        self.missed += times;
+        self
+    }
+
     /// Calls that reach the new function of a patch.
     fn enter(&mut self, patch: &str, times: u64) -> &mut Self {
         match self.entries.iter_mut().find(|(of, _)| of == patch) {
             Some((_, entries)) => *entries += times,
             None => self.entries.push((patch.to_owned(), times)),
         }
+        self
+    }
+
+    /// Entries that their hook is not told of.
+    fn miss_entries(&mut self, times: u64) -> &mut Self {
+        self.missed_entries += times;
         self
     }
 
@@ -157,7 +171,8 @@ impl Host {
                 counter: Counter::Counting {
                     kind: "kprobe",
                     since: Duration::ZERO,
-                    calls,
+                    calls: Box::new(calls),
+                    missed: self.missed_entries,
                 },
             }
         });
@@ -167,7 +182,8 @@ impl Host {
             counter: Counter::Counting {
                 kind: "kprobe",
                 since: moment(self.since).boot,
-                calls: self.calls,
+                calls: Box::new(self.calls),
+                missed: self.missed,
             },
             entries: entries.collect(),
             suspects: Vec::new(),

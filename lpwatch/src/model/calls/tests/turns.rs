@@ -72,6 +72,37 @@ fn buckets_used_again_before_they_were_read_are_uncertain() {
 }
 
 #[test]
+fn calls_that_the_hook_missed_are_told_apart_where_all_ran_the_same() {
+    let mut host = Host::applied(10);
+    host.at(12.0).call(NONE, 3).miss(4).read();
+    let calls = host.calls("p");
+    assert_eq!((calls.new, calls.uncertain), (7, 0));
+    assert_eq!(sums(calls.after.as_ref()), (0, 7));
+    // Nobody knows whether it was missed before the turn or after it.
+    host.at(13.0)
+        .miss(5)
+        .begin("p", Direction::Unpatching, false);
+    host.at(13.1)
+        .call(OLD, 2)
+        .see(&[turning("p", &["f"], true)]);
+    host.read();
+    let calls = host.calls("p");
+    assert_eq!((calls.new, calls.uncertain), (7, 5));
+    host.at(13.5).read();
+    assert_eq!(host.calls("p").uncertain, 5, "told once");
+}
+
+#[test]
+fn entries_that_the_hook_missed_are_no_lost_effect() {
+    let mut host = Host::applied(10);
+    host.at(12.0).call(NONE, 50).enter("p", 50).read();
+    host.at(13.0).call(NONE, 50).miss_entries(50).read();
+    host.at(14.0).read();
+    let calls = host.calls("p");
+    assert_eq!((calls.effective, calls.new), (Some(true), 100));
+}
+
+#[test]
 fn transitions_between_two_readings_are_told_apart() {
     let mut host = Host::default();
     host.at(0.0).see(&[]).read();
