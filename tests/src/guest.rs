@@ -10,6 +10,8 @@ use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 use nix::kmod::{DeleteModuleFlags, ModuleInitFlags, delete_module, finit_module};
 
+use crate::trial::Skipped;
+
 /// How long anything may take that should happen soon. Long, because the
 /// guests are emulated: only a thing that never happens should run into it.
 pub const SOON: Duration = Duration::from_mins(2);
@@ -18,6 +20,27 @@ pub const SOON: Duration = Duration::from_mins(2);
 pub fn kernel_series() -> Result<String> {
     env::var("LPWATCH_KERNEL_SERIES")
         .context("LPWATCH_KERNEL_SERIES is not set: is this a guest of `cargo xtask`?")
+}
+
+/// The kernel in which long work is done whose outcome is no matter of kernels.
+const LONG_WORK_IN: &str = "6.12";
+
+/// Whether long work is done in this kernel: in one of them, or in all where
+/// `LPWATCH_WHOLE` is set.
+pub fn does_long_work() -> Result<bool> {
+    Ok(env::var_os("LPWATCH_WHOLE").is_some() || kernel_series()? == LONG_WORK_IN)
+}
+
+/// Leaves a scenario that is such work to that kernel.
+///
+/// # Errors
+/// [`Skipped`] in the others.
+pub fn long_work(why: &str) -> Result<()> {
+    if does_long_work()? {
+        return Ok(());
+    }
+    let why = format!("{why}: done in {LONG_WORK_IN}; LPWATCH_WHOLE=1 does it here, too");
+    Err(Skipped(why).into())
 }
 
 /// Asks again and again until there is an answer.

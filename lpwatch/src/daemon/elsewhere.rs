@@ -45,6 +45,7 @@ pub(super) fn look(model: &mut Model, roots: &Roots) -> Vec<String> {
             direction,
             total: left.total,
             remaining: remaining.collect(),
+            unread: 0,
             switched: None,
         };
         model.sample_other(engine, sample, &now());

@@ -127,6 +127,7 @@ impl TaskSource {
                         direction: direction_of(wanted),
                         total: Some(total),
                         remaining,
+                        unread: 0,
                         switched,
                     };
                     return Looked {
@@ -328,6 +329,7 @@ fn look_at_procfs(
         direction: direction_of(wanted),
         total: Some(listing.total),
         remaining: remaining.collect(),
+        unread: listing.unreadable,
         switched: None,
     };
     (Some(sample), note)

@@ -149,6 +149,7 @@ mod tests {
             direction: Direction::Patching,
             total: Some(9),
             remaining: tasks,
+            unread: 0,
             switched: None,
         };
         let traits = Traits {
@@ -210,6 +211,7 @@ mod tests {
             direction: Direction::Patching,
             total: Some(1),
             remaining: vec![sleeper],
+            unread: 0,
             switched: None,
         };
         let before = Before {

@@ -13,6 +13,8 @@ use super::{
 #[derive(Clone, Debug)]
 pub(super) struct Remaining {
     tasks: Vec<TaskOnOldCode>,
+    /// Whether some could not be read: then there may be more.
+    partly: bool,
     /// When each was first seen on old code.
     since: HashMap<u32, Moment>,
     lowest: usize,
@@ -29,6 +31,7 @@ impl Remaining {
     pub fn new(left: usize, at: Moment) -> Self {
         Self {
             tasks: Vec::new(),
+            partly: false,
             since: HashMap::new(),
             lowest: left,
             lowest_since: at,
@@ -38,9 +41,11 @@ impl Remaining {
         }
     }
 
-    /// Takes in a look; what the first one finds has been there since `born`.
-    pub fn look(&mut self, tasks: Vec<TaskOnOldCode>, at: Moment, born: Moment) {
-        if tasks.len() < self.lowest {
+    /// Takes in a look, which may have missed some (`partly`); what the first one
+    /// finds has been there since `born`.
+    pub fn look(&mut self, tasks: Vec<TaskOnOldCode>, partly: bool, at: Moment, born: Moment) {
+        self.partly = partly;
+        if tasks.len() < self.lowest && !partly {
             self.lowest = tasks.len();
             self.lowest_since = at;
             self.fell = true;
@@ -52,7 +57,7 @@ impl Remaining {
             .iter()
             .map(|task| (task.tid, since(task.tid)))
             .collect();
-        self.empty_looks = if tasks.is_empty() {
+        self.empty_looks = if tasks.is_empty() && !partly {
             self.empty_looks.saturating_add(1)
         } else {
             0
@@ -68,8 +73,10 @@ impl Remaining {
         watched.then_some(self.lowest_since)
     }
 
-    pub fn count(&self) -> u32 {
-        u32::try_from(self.tasks.len()).unwrap_or(u32::MAX)
+    /// How many there are; `None` where not all could be read.
+    pub fn count(&self) -> Option<u32> {
+        let count = u32::try_from(self.tasks.len()).unwrap_or(u32::MAX);
+        (!self.partly).then_some(count)
     }
 
     /// Whether there is one about which the kernel was not heard. Only the

@@ -150,12 +150,15 @@ impl Running {
             .switched
             .map(|switched| switched.since(&self.switched_before));
         self.last_heard = self.last_heard.max(sample.at);
-        self.push_trend(left, &at);
+        let partly = sample.unread > 0;
+        if !partly {
+            self.push_trend(left, &at);
+        }
         // What the first look finds was there from the beginning.
         let born = self.direction_began.unwrap_or(at);
         let remaining = self.remaining.take();
         let mut remaining = remaining.unwrap_or_else(|| Remaining::new(left, at));
-        remaining.look(sample.remaining, at, born);
+        remaining.look(sample.remaining, partly, at, born);
         self.remaining = Some(remaining);
     }
 
@@ -237,7 +240,7 @@ impl Running {
     }
 
     fn tasks_remaining(&self) -> Option<u32> {
-        self.remaining.as_ref().map(Remaining::count)
+        self.remaining.as_ref().and_then(Remaining::count)
     }
 
     fn blockers(&self, now: &Moment, ground: &Ground<'_>) -> Vec<Blocker> {

@@ -216,6 +216,8 @@ pub struct TaskSample {
     /// `None` where the system does not tell of all.
     pub total: Option<u32>,
     pub remaining: Vec<TaskOnOldCode>,
+    /// Tasks of which it could not be read whether they are left.
+    pub unread: u32,
     /// Tasks switched, by way, since lpwatch watches that.
     pub switched: Option<SwitchedBy>,
 }

@@ -15,7 +15,7 @@ use crate::foreign::{EmptyEntry, ProbeCounter};
 use crate::guest::{self, Module};
 use crate::lpwatch::{self, Daemon, PATIENT};
 use crate::patch::Patch;
-use crate::trial::{Skipped, Trial};
+use crate::trial::Trial;
 
 const PATCH: &str = "lp_calls";
 
@@ -147,10 +147,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// More functions than there is room for: some are counted, and of all others
 /// it is told that they are not.
 pub fn many(trial: &mut Trial) -> Result<()> {
-    if guest::kernel_series()? != "6.12" {
-        let why = "a thousand probes take minutes in a guest: tried in 6.12 only";
-        return Err(Skipped(why.to_owned()).into());
-    }
+    guest::long_work("a thousand probes take minutes in a guest")?;
     let functions = bench::rarely_called_probed(ASKED)?;
     let asked = functions.iter().flat_map(|name| ["--watch", name]);
     let arguments: Vec<&str> = PATIENT.iter().copied().chain(asked).collect();

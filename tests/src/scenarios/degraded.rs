@@ -55,6 +55,14 @@ pub fn no_root(_: &mut Trial) -> Result<()> {
         )?;
         ended.expect(&allowed)?;
         says(&ended, &["root", "permission", "CAP_", "privilege"])?;
+        if output == "json" {
+            let document = ended.document()?;
+            let transition = document.transition("lp_stall")?;
+            ensure!(
+                transition.tasks_remaining.is_none() && transition.blockers.is_empty(),
+                "it cannot know how many are left: {transition:?}"
+            );
+        }
     }
     let ended = restricted(&["--uid", "65534"], &[&["daemon"]])?;
     ended.expect(&[code::ERROR, code::NO_PERMISSION])?;

@@ -28,6 +28,7 @@ fn left(seconds: f64, tids: std::ops::Range<u32>) -> TaskSample {
         direction: Direction::Patching,
         total: Some(100),
         remaining: remaining.collect(),
+        unread: 0,
         switched: None,
     }
 }

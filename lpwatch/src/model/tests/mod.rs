@@ -126,6 +126,7 @@ fn sample(model: &mut Model, seconds: f64, direction: Direction, left: std::ops:
         direction,
         total: Some(100),
         remaining: remaining.collect(),
+        unread: 0,
         switched: None,
     };
     model.sample(sample, &now);

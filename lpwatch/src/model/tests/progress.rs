@@ -57,6 +57,27 @@ fn with_no_task_left_idle_cpus_are() {
 }
 
 #[test]
+fn a_number_of_tasks_is_not_told_where_some_could_not_be_read() {
+    let mut model = begun();
+    for seconds in [101.0, 102.0, 103.0] {
+        let sample = TaskSample {
+            at: at(seconds).boot,
+            direction: Direction::Patching,
+            total: Some(100),
+            remaining: Vec::new(),
+            unread: 99,
+            switched: None,
+        };
+        model.sample(sample, &at(seconds));
+    }
+    let transition = transition(&model, 103.0);
+    assert_eq!(transition.tasks_remaining, None);
+    assert_eq!(transition.tasks_total, Some(100));
+    assert!(transition.trend.is_empty());
+    assert!(transition.blockers.is_empty(), "not even idle CPUs");
+}
+
+#[test]
 fn long_only_while_tasks_still_switch() {
     let mut model = begun();
     sample(&mut model, 100.2, Direction::Patching, 0..9);
