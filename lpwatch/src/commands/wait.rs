@@ -131,7 +131,9 @@ impl<'a> Wait<'a> {
         let loaded = snapshot.patch(&patch);
         match (snapshot.last_transition(&patch), loaded) {
             // It failed before we came, and the patch is in force all the same.
-            (Some(past), Some(loaded)) if first && loaded.enabled && !past.outcome.is_success() => {
+            (Some(past), Some(loaded))
+                if first && loaded.enabled == Some(true) && !past.outcome.is_success() =>
+            {
                 Ok(Some(self.calm(patch)))
             }
             (Some(past), _) => Ok(Some(self.ended(patch, past))),

@@ -73,7 +73,8 @@ pub struct Patch {
     /// The name of its module.
     pub name: String,
     pub engine: EngineKind,
-    pub enabled: bool,
+    /// Whether it is or is to be in force; `null` where its system does not tell.
+    pub enabled: Option<bool>,
     /// Why it is not applied although it was to be, in its system's words.
     #[serde(default)]
     pub failure: Option<String>,

@@ -47,7 +47,7 @@ fn patch(page: &mut Page<'_>, patch: &InventoryPatch, inventory: &Inventory) {
         }
         (Standing::InTransition, _) => ("being applied", Paint::Yellow),
         (Standing::Refused, _) => ("refused", Paint::Red),
-        (Standing::NotKnown, _) => ("loaded; whether it is in force is not known", Paint::Yellow),
+        (Standing::NotKnown, _) => (words::NOT_KNOWN_WHETHER_ON, Paint::Yellow),
     };
     let mut details = vec![engine(patch.engine).to_owned()];
     let vendor = patch.vendor.map(Vendor::name);

@@ -158,7 +158,7 @@ impl From<'_> {
 }
 
 fn standing(patch: &LoadedPatch) -> Standing {
-    match (patch.view.in_transition, patch.enabled) {
+    match (patch.view.in_transition, patch.view.enabled) {
         (true, _) => Standing::InTransition,
         (false, Some(true)) => Standing::Enabled,
         (false, _) if patch.refusal.is_some() => Standing::Refused,
@@ -325,7 +325,7 @@ fn cves(systems: &Systems) -> Vec<Cve> {
         for id in system.cves.iter().flatten() {
             add(id.clone(), None);
         }
-        let in_force = |patch: &&LoadedPatch| patch.enabled == Some(true);
+        let in_force = |patch: &&LoadedPatch| patch.view.enabled == Some(true);
         for patch in system.patches.iter().filter(in_force) {
             let name = &patch.view.name;
             let told = format!(

@@ -98,10 +98,9 @@ fn a_system_that_tells_nothing_stalls_by_what_is_read() {
 fn what_is_applied_at_once_is_recorded_when_it_is_seen() {
     let kpatch = |enabled| of(EngineKind::Kpatch, "kpatch_fix", enabled, false);
     let mut model = model(Some(0));
-    observe(&mut model, 100.0, &[]);
-    observe(&mut model, 101.0, &[kpatch(true)]);
+    // What the first reading shows may have been there long before.
+    observe(&mut model, 100.0, &[kpatch(true)]);
     observe(&mut model, 102.0, &[kpatch(true)]);
-    // The first patch of an engine may have been there long before.
     assert_eq!(snapshot(&model, 102.0).last_transitions, []);
     observe(&mut model, 103.0, &[kpatch(false)]);
     observe(&mut model, 104.0, &[]);
@@ -113,6 +112,44 @@ fn what_is_applied_at_once_is_recorded_when_it_is_seen() {
         (past.direction, past.outcome, past.duration_seconds),
         (Some(Direction::Unpatching), Outcome::Completed, None)
     );
+    // And the first of a system that had none is news.
+    observe(&mut model, 105.0, &[kgraft(true, false)]);
+    let past = snapshot(&model, 105.0).last_transitions;
+    assert_eq!(
+        (past[0].engine, past[0].direction),
+        (Some(EngineKind::Kgraft), Some(Direction::Patching))
+    );
+}
+
+#[test]
+fn a_system_that_cannot_be_read_is_as_it_was() {
+    let mut model = model(Some(0));
+    let unreadable = |model: &mut Model, seconds: f64| {
+        let now = at(seconds);
+        let view = SystemView {
+            read_at: now.boot,
+            patches: vec![patch(true, false)],
+            unread: vec![EngineKind::Kgraft],
+            notes: Vec::new(),
+        };
+        model.observe(view, &now);
+    };
+    // Nor is what it shows later news, if it could never be read.
+    unreadable(&mut model, 99.0);
+    observe(
+        &mut model,
+        100.0,
+        &[patch(true, false), kgraft(true, false)],
+    );
+    unreadable(&mut model, 101.0);
+    let shown = snapshot(&model, 101.0);
+    assert_eq!(
+        (shown.patches.len(), shown.last_transitions),
+        (2, Vec::new())
+    );
+    observe(&mut model, 102.0, &[patch(true, false)]);
+    let past = snapshot(&model, 102.0).last_transitions;
+    assert_eq!(past[0].direction, Some(Direction::Unpatching));
 }
 
 #[test]
@@ -227,4 +264,25 @@ fn its_direction_is_what_the_system_says() {
     };
     observe(&mut model, 100.0, &[back]);
     assert_eq!(transition(&model, 101.0).direction, Direction::Unpatching);
+}
+
+#[test]
+fn what_a_reading_does_not_tell_is_no_change() {
+    let mut model = model(Some(0));
+    let told = |enabled: Option<bool>| PatchView {
+        enabled,
+        ..of(EngineKind::Kpatch, "kpatch_fix", true, false)
+    };
+    observe(&mut model, 100.0, &[]);
+    observe(&mut model, 101.0, &[told(Some(true))]);
+    observe(&mut model, 102.0, &[told(None)]);
+    assert_eq!(snapshot(&model, 102.0).patches[0].enabled, None);
+    observe(&mut model, 103.0, &[told(Some(true))]);
+    assert_eq!(snapshot(&model, 103.0).last_transitions.len(), 1);
+    // It was disabled while that could not be read.
+    observe(&mut model, 104.0, &[told(None)]);
+    observe(&mut model, 105.0, &[told(Some(false))]);
+    let past = snapshot(&model, 105.0).last_transitions;
+    assert_eq!(past.len(), 2);
+    assert_eq!(past[0].direction, Some(Direction::Unpatching));
 }
