@@ -131,6 +131,8 @@ pub struct InventoryFunction {
     pub wins: Option<bool>,
     /// The patch that has it instead.
     pub overridden_by: Option<String>,
+    /// Where `wins` is `null`: why that is not known.
+    pub not_decided: Option<String>,
 }
 
 /// How a loaded patch and the files on disk agree.

@@ -1,18 +1,14 @@
 //! `lpwatch patches`: each patch with its functions, then what lies on disk.
 
+mod functions;
 #[cfg(test)]
 mod tests;
 
-use super::page::{Page, Paint, Span, painted, plain};
+use super::page::{Page, Paint, painted, plain};
 use super::style::Style;
 use super::words;
-use crate::model::inventory::{
-    DiskState, Inventory, InventoryFunction, InventoryPatch, NotLoaded, Standing, Vendor,
-};
+use crate::model::inventory::{DiskState, Inventory, InventoryPatch, NotLoaded, Standing, Vendor};
 use crate::model::{Direction, EngineKind};
-
-/// Functions shown of one object; `-o json` has all.
-const FUNCTIONS: usize = 20;
 
 /// What is printed for people.
 #[must_use]
@@ -85,63 +81,12 @@ fn patch(page: &mut Page<'_>, patch: &InventoryPatch, inventory: &Inventory) {
         let meaning = format!("{}.", style.text(&refusal.meaning));
         page.item(2, &[painted(Paint::Red, cause), plain(meaning)]);
     }
-    functions(page, patch);
+    functions::functions(page, patch);
     if let Some(disk) = &patch.disk
         && let Some(words) = disk_words(disk.state)
     {
         page.item(2, &[painted(Paint::Yellow, words)]);
     }
-}
-
-fn functions(page: &mut Page<'_>, patch: &InventoryPatch) {
-    let style = page.style;
-    for object in &patch.objects {
-        let not_loaded = object.patched == Some(false) && patch.in_force();
-        let mut spans = vec![painted(
-            Paint::Dim,
-            format!("{}: ", style.text(&object.name)),
-        )];
-        if not_loaded {
-            spans.push(painted(Paint::Yellow, "(not loaded) "));
-        }
-        for (number, function) in object.functions.iter().take(FUNCTIONS).enumerate() {
-            if number > 0 {
-                spans.push(plain(", "));
-            }
-            spans.extend(self::function(function, patch.in_force(), style));
-        }
-        if object.functions.len() > FUNCTIONS {
-            let more = object.functions.len() - FUNCTIONS;
-            spans.push(plain(format!(" and {more} more")));
-        }
-        page.item(2, &spans);
-    }
-    if patch.objects.is_empty() {
-        let words = format!(
-            "{} does not show which functions it changes.",
-            engine(patch.engine)
-        );
-        page.item(2, &[painted(Paint::Dim, words)]);
-    }
-}
-
-fn function(function: &InventoryFunction, in_force: bool, style: &Style) -> Vec<Span> {
-    let mut spans = vec![plain(style.text(&function.name))];
-    if function.sympos > 1 {
-        spans.push(plain(format!(" ({})", function.sympos)));
-    }
-    match (&function.overridden_by, function.wins) {
-        (Some(by), _) => {
-            let by = format!(" (overridden by {})", style.text(by));
-            spans.push(painted(Paint::Dim, by));
-        }
-        (None, None) if in_force => spans.push(painted(
-            Paint::Yellow,
-            " (others patch it too; whose code runs is not known)",
-        )),
-        (None, _) => {}
-    }
-    spans
 }
 
 /// What is to be said of a patch's file; nothing where all is as it should be.

@@ -192,6 +192,7 @@ fn objects(patch: &LoadedPatch) -> Vec<InventoryObject> {
                         new_address: known.and_then(|known| known.new).map(hexadecimal),
                         wins: None,
                         overridden_by: None,
+                        not_decided: None,
                     }
                 })
                 .collect(),

@@ -1,6 +1,7 @@
 //! What an inventory looks like.
 
 use super::*;
+use crate::model::inventory::InventoryFunction;
 use crate::model::inventory::{
     Cve, EffectiveKernel, InventoryObject, OnDisk, PatchRefusal, SCHEMA_VERSION, System, Vendor,
 };
@@ -14,6 +15,7 @@ fn function(name: &str) -> InventoryFunction {
         new_address: None,
         wins: Some(true),
         overridden_by: None,
+        not_decided: None,
     }
 }
 
@@ -139,6 +141,7 @@ fn who_has_a_function_is_said_where_several_have_it() {
     };
     let unknown = InventoryFunction {
         wins: None,
+        not_decided: Some("the log has forgotten".to_owned()),
         sympos: 2,
         ..function("g")
     };
@@ -146,6 +149,10 @@ fn who_has_a_function_is_said_where_several_have_it() {
     let text = patches(&inventory(vec![old]), &Style::default());
     assert!(
         text.contains("vmlinux: f (overridden by new), g (2) (others patch it too;"),
+        "{text}"
+    );
+    assert!(
+        text.contains("Whose code runs is not known: the log has forgotten."),
         "{text}"
     );
 }
