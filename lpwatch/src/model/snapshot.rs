@@ -90,6 +90,14 @@ pub struct Patch {
     pub check: Option<CheckSummary>,
 }
 
+impl Patch {
+    /// It is loaded, and its system gave it up: it is not in force.
+    #[must_use]
+    pub fn was_refused(&self) -> bool {
+        self.failure.is_some() && self.enabled == Some(false) && self.transition.is_none()
+    }
+}
+
 /// `vmlinux` or a module, as far as a patch changes it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Object {
