@@ -11,10 +11,8 @@
 //! (`live-patching-services`: vulnerability scanners, `kcarectl`, `kcare.conf`).
 
 use std::path::Path;
-use std::time::Duration;
 
 use super::files::{Reader, host_root};
-use super::tool::{self, ToolError};
 use super::{ReadError, Roots, modules};
 
 const REMEDY: &str = "run as root";
@@ -145,16 +143,6 @@ impl Standing {
     }
 }
 
-/// Asks `kcarectl --status` below `root`; `None` for a code that is not
-/// documented, or where it was ended by a signal.
-///
-/// # Errors
-/// The tool cannot be run, or does not answer within `limit`.
-pub fn ask_standing(root: &Path, limit: Duration) -> Result<Option<Standing>, ToolError> {
-    let answer = tool::ask(&root.join(KCARECTL), &["--status"], limit)?;
-    Ok(answer.code.and_then(Standing::of))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,14 +197,5 @@ mod tests {
     fn exit_codes_are_told_apart() {
         assert_eq!(Standing::of(2), Some(Standing::NewerWait));
         assert_eq!(Standing::of(127), None);
-        let host = Host::new(&[("usr/bin/kcarectl", "#!/bin/sh\nexit 3\n")]);
-        std::fs::set_permissions(
-            host.path("usr/bin/kcarectl"),
-            std::os::unix::fs::PermissionsExt::from_mode(0o755),
-        )
-        .unwrap();
-        let limit = Duration::from_secs(20);
-        let standing = ask_standing(&host.path(""), limit).unwrap();
-        assert_eq!(standing, Some(Standing::Unsupported));
     }
 }

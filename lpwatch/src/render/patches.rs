@@ -7,7 +7,9 @@ mod tests;
 use super::page::{Page, Paint, painted, plain};
 use super::style::Style;
 use super::words;
-use crate::model::inventory::{DiskState, Inventory, InventoryPatch, NotLoaded, Standing, Vendor};
+use crate::model::inventory::{
+    DiskState, Inventory, InventoryPatch, KernelCareStanding, NotLoaded, Standing, Vendor,
+};
 use crate::model::{Direction, EngineKind};
 
 /// What is printed for people.
@@ -21,6 +23,7 @@ pub fn patches(inventory: &Inventory, style: &Style) -> String {
         page.blank();
         self::patch(&mut page, patch, inventory);
     }
+    kernelcare(&mut page, inventory);
     on_disk(&mut page, inventory);
     cves(&mut page, inventory);
     for note in &inventory.notes {
@@ -105,6 +108,24 @@ fn disk_words(state: DiskState) -> Option<&'static str> {
         }
         DiskState::InstalledOtherKernel => Some("installed for another kernel"),
     }
+}
+
+fn kernelcare(page: &mut Page<'_>, inventory: &Inventory) {
+    let facts = inventory.kernelcare.as_ref();
+    let Some(standing) = facts.and_then(|facts| facts.standing) else {
+        return;
+    };
+    let (words, paint) = match standing {
+        KernelCareStanding::Latest => ("the latest patches are applied", Paint::Green),
+        KernelCareStanding::NothingApplied => ("nothing is applied", Paint::Yellow),
+        KernelCareStanding::NewerWait => ("newer patches wait", Paint::Yellow),
+        KernelCareStanding::Unsupported => ("it has no patches for this kernel", Paint::Yellow),
+    };
+    page.blank();
+    page.paragraph(
+        0,
+        &[plain("KernelCare: "), painted(paint, words), plain(".")],
+    );
 }
 
 fn on_disk(page: &mut Page<'_>, inventory: &Inventory) {

@@ -3,7 +3,8 @@
 use super::*;
 use crate::model::inventory::InventoryFunction;
 use crate::model::inventory::{
-    Cve, EffectiveKernel, InventoryObject, OnDisk, PatchRefusal, SCHEMA_VERSION, System, Vendor,
+    Cve, EffectiveKernel, InventoryObject, KernelCareFacts, OnDisk, PatchRefusal, SCHEMA_VERSION,
+    System, Vendor,
 };
 use crate::render::table::samples;
 
@@ -57,6 +58,7 @@ fn inventory(patches: Vec<InventoryPatch>) -> Inventory {
         kernel: "5.14.0-1.el9".to_owned(),
         taken_at: samples::now(),
         effective_kernel: None,
+        kernelcare: None,
         systems: engines
             .into_iter()
             .map(|engine| System {
@@ -220,4 +222,20 @@ fn hostile_names_do_no_harm() {
     };
     let text = patches(&inventory(vec![bad]), &Style::default());
     assert!(!text.contains('\u{1b}'), "{text}");
+}
+
+#[test]
+fn how_kernelcare_stands_is_said_where_its_tool_told() {
+    let mut inventory = inventory(vec![patch("kcare", EngineKind::Kernelcare, Vec::new())]);
+    let facts = |standing| KernelCareFacts {
+        standing,
+        patch_method: None,
+        auto_update: None,
+    };
+    inventory.kernelcare = Some(facts(Some(KernelCareStanding::NewerWait)));
+    let text = patches(&inventory, &Style::default());
+    assert!(text.contains("KernelCare: newer patches wait."), "{text}");
+    inventory.kernelcare = Some(facts(None));
+    let text = patches(&inventory, &Style::default());
+    assert!(!text.contains("KernelCare: "), "{text}");
 }
