@@ -286,3 +286,26 @@ fn what_a_reading_does_not_tell_is_no_change() {
     assert_eq!(past.len(), 2);
     assert_eq!(past[0].direction, Some(Direction::Unpatching));
 }
+
+#[test]
+fn what_is_in_force_was_refused_to_be_taken_back() {
+    let ksplice = |failure: Option<&str>| PatchView {
+        failure: failure.map(str::to_owned),
+        ..of(EngineKind::Ksplice, "k1", true, false)
+    };
+    let mut model = model(Some(0));
+    observe(&mut model, 100.0, &[ksplice(None)]);
+    let patch = Some("k1".to_owned());
+    let text = "stack check: a task was in it".to_owned();
+    let what = Elsewhere::Refused { patch, text };
+    said(&mut model, 101.0, EngineKind::Ksplice, what);
+    observe(&mut model, 101.1, &[ksplice(Some("code_busy"))]);
+    let past = snapshot(&model, 102.0).last_transitions;
+    let [past] = &past[..] else {
+        panic!("{past:?}")
+    };
+    assert_eq!(
+        (past.direction, past.outcome),
+        (Some(Direction::Unpatching), Outcome::Refused)
+    );
+}

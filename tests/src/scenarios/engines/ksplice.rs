@@ -55,6 +55,7 @@ pub fn run(_: &mut Trial) -> Result<()> {
         ..applied
     };
     stays.check()?;
+    ensure!(counted("unpatching", "refused")? > 0.5, "not counted");
     abi.tell("clear k1fix")?;
     write(STAGE, "reversed")?;
     daemon.wait_outcome("k1fix", "unpatching", "completed")?;
