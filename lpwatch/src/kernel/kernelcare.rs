@@ -188,6 +188,26 @@ mod tests {
     }
 
     #[test]
+    fn odd_and_long_lists_are_read_as_far_as_they_make_sense() {
+        let many: Vec<String> = (1000..2000)
+            .map(|number| format!("CVE-2021-{number}"))
+            .collect();
+        let many = many.join("\n");
+        let host = Host::new(&[
+            ("proc/kcare/cvelist", &format!("{many}\nCVE-2021-")),
+            ("proc/kcare/effective_version", "\n"),
+            (
+                "etc/sysconfig/kcare/kcare.conf",
+                "AUTO_UPDATE=perhaps\nPATCH_METH",
+            ),
+        ]);
+        let care = read(&host.roots).unwrap().unwrap();
+        assert_eq!(care.cves.unwrap().len(), 1000);
+        assert_eq!(care.effective_version, None);
+        assert_eq!((care.auto_update, care.patch_method), (None, None));
+    }
+
+    #[test]
     fn only_cves_are_taken_for_some() {
         let text = "cve-2021-3656,CVE-2021-3656 (CVE-2014-12345) CVE-21-1 CVE-2021-12 XCVE-2021-1111\nCVE-2021";
         assert_eq!(cves(text), ["CVE-2021-3656", "CVE-2014-12345"]);
