@@ -20,6 +20,7 @@ mod reasons;
 mod restricted;
 mod runner;
 mod scenarios;
+mod scrape;
 mod sleeper;
 mod tasks;
 mod trial;

@@ -101,7 +101,7 @@ impl Shown<'_> {
         let patch = || Patch {
             name: self.patch.to_owned(),
             engine: EngineKind::Livepatch,
-            enabled: true,
+            enabled: Some(true),
             failure: None,
             replace: Some(true),
             stack_order: None,

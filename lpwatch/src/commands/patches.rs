@@ -2,6 +2,8 @@
 
 mod gather;
 mod log;
+mod parts;
+mod tools;
 
 use crate::{exit::Exit, render};
 
@@ -17,8 +19,10 @@ use gather::{Wanted, gather};
 /// Ksplice, `KernelCare` and openEuler's. What a system does not show is left
 /// out, and -o json says why.
 ///
-/// The kernel in force is asked of `kcarectl --uname` and `uptrack-uname -r`
-/// where they are installed, for at most five seconds each.
+/// Where they are installed, `kcarectl --status` is asked how `KernelCare`
+/// stands, and `kcarectl --uname` and `uptrack-uname -r` for the kernel in force:
+/// for at most five seconds each, and one that does not answer is not asked
+/// again.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Args {

@@ -3,7 +3,7 @@
 use crate::{
     error::Error,
     exit::Exit,
-    model::{Outcome, Phase, Snapshot},
+    model::{Outcome, Phase, Snapshot, snapshot::Patch},
 };
 
 use super::{
@@ -73,7 +73,12 @@ pub(super) fn select(
         .retain(|past| past.patch.as_deref() == Some(&name));
     match (snapshot.patches.is_empty(), past) {
         (false, _) => {
-            let exit = exit_of(&snapshot);
+            let was_refused = snapshot.patches.iter().all(Patch::was_refused);
+            let exit = if was_refused {
+                Exit::Failed
+            } else {
+                exit_of(&snapshot)
+            };
             Ok((snapshot, exit))
         }
         (true, Some(Outcome::Reversed | Outcome::Cancelled | Outcome::Refused)) => {
@@ -115,4 +120,27 @@ pub(super) fn exit_of(snapshot: &Snapshot) -> Exit {
         }
     }
     exit
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::table::samples;
+
+    #[test]
+    fn a_patch_that_its_system_gave_up_has_failed_though_it_is_loaded() {
+        let exit = |enabled: Option<bool>, failure: Option<&str>| {
+            let mut patch = samples::patch("k1");
+            patch.enabled = enabled;
+            patch.failure = failure.map(str::to_owned);
+            let (_, exit) = select(samples::snapshot(vec![patch]), Some("k1")).unwrap();
+            exit
+        };
+        let busy = Some("code_busy: a task was in it");
+        assert_eq!(exit(Some(false), busy), Exit::Failed);
+        // It was not to be reversed: it stays in force.
+        assert_eq!(exit(Some(true), busy), Exit::Well);
+        assert_eq!(exit(Some(false), None), Exit::Well);
+        assert_eq!(exit(None, busy), Exit::Well, "it may be in force");
+    }
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::{
     exit::Exit,
     model::{
-        Direction, Phase, Snapshot,
+        Direction, Outcome, Phase, Snapshot,
         snapshot::{PastTransition, Transition},
     },
     render,
@@ -131,10 +131,15 @@ impl<'a> Wait<'a> {
         let loaded = snapshot.patch(&patch);
         match (snapshot.last_transition(&patch), loaded) {
             // It failed before we came, and the patch is in force all the same.
-            (Some(past), Some(loaded)) if first && loaded.enabled && !past.outcome.is_success() => {
+            (Some(past), Some(loaded))
+                if first && loaded.enabled == Some(true) && !past.outcome.is_success() =>
+            {
                 Ok(Some(self.calm(patch)))
             }
             (Some(past), _) => Ok(Some(self.ended(patch, past))),
+            (None, Some(loaded)) if loaded.was_refused() => {
+                Ok(Some(self.refused(patch, loaded.failure.as_deref())))
+            }
             (None, Some(_)) => Ok(Some(self.calm(patch))),
             (None, None) if first => Err(no_such_patch(&patch).into()),
             (None, None) => Ok(Some(self.gone(patch))),
@@ -192,6 +197,15 @@ impl<'a> Wait<'a> {
             self.output.style.text(&patch)
         );
         report(Some(patch), Exit::Well, "nothing", None, || line)
+    }
+
+    /// Its system says that it gave it up; when, nobody here has seen.
+    fn refused(&self, patch: String, why: Option<&str>) -> Report {
+        let style = &self.output.style;
+        let why = why.map_or(String::new(), |why| format!(": {}", style.text(why)));
+        let line = format!("{}: refused{why}.", style.text(&patch));
+        let result = Outcome::Refused.name();
+        report(Some(patch), Exit::Failed, result, None, || line)
     }
 
     /// It is no longer loaded, and how it went was not seen.

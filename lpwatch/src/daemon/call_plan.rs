@@ -31,8 +31,8 @@ impl PatchKey {
             .filter(|object| object.patched == Some(false));
         Self {
             name: patch.name.clone(),
-            enabled: patch.enabled,
-            settled: patch.enabled && !patch.in_transition,
+            enabled: patch.enabled == Some(true),
+            settled: patch.enabled == Some(true) && !patch.in_transition,
             functions: patch.function_ids().collect(),
             unpatched: unpatched.map(|object| object.name.clone()).collect(),
         }

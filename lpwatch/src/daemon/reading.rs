@@ -27,6 +27,7 @@ pub(super) fn read_patches(roots: &Roots) -> Result<SystemView, Error> {
         read_at,
         patches,
         notes: systems.all_notes(),
+        unread: systems.unread,
     })
 }
 

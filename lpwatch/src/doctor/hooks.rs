@@ -212,7 +212,7 @@ mod tests {
         let patch = PatchView {
             name: "lp_stall".to_owned(),
             engine: crate::model::EngineKind::Livepatch,
-            enabled: true,
+            enabled: Some(true),
             in_transition: true,
             told_direction: None,
             failure: None,

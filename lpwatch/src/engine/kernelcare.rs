@@ -62,7 +62,7 @@ impl Engine for KernelCare {
             let patch = PatchView {
                 name: "kcare".to_owned(),
                 engine: self.kind(),
-                enabled: enabled.unwrap_or(false),
+                enabled,
                 in_transition: false,
                 told_direction: None,
                 failure: None,
@@ -70,7 +70,7 @@ impl Engine for KernelCare {
                 stack_order: None,
                 objects: Vec::new(),
             };
-            view.patches.push(LoadedPatch::of(patch, enabled));
+            view.patches.push(LoadedPatch::of(patch));
         }
         view.effective_kernel = effective_version;
         view.cves = cves;

@@ -149,7 +149,7 @@ fn loaded(patch: GraftPatch, direction: Option<Direction>, roots: &Roots) -> Loa
     });
     let view = PatchView {
         engine: EngineKind::Kgraft,
-        enabled: enabled.unwrap_or(false),
+        enabled,
         in_transition: direction.is_some(),
         told_direction: None,
         failure: None,
@@ -170,6 +170,6 @@ fn loaded(patch: GraftPatch, direction: Option<Direction>, roots: &Roots) -> Loa
         state: Some(word.to_owned()),
         module: owner,
         refs,
-        ..LoadedPatch::of(view, enabled)
+        ..LoadedPatch::of(view)
     }
 }

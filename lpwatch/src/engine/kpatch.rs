@@ -108,7 +108,7 @@ fn loaded(patch: CorePatch, symbols: &Functions, roots: &Roots) -> LoadedPatch {
     let view = PatchView {
         name,
         engine: EngineKind::Kpatch,
-        enabled: enabled.unwrap_or(false),
+        enabled,
         in_transition: false,
         told_direction: None,
         failure: None,
@@ -118,6 +118,6 @@ fn loaded(patch: CorePatch, symbols: &Functions, roots: &Roots) -> LoadedPatch {
     };
     LoadedPatch {
         addresses,
-        ..LoadedPatch::of(view, enabled)
+        ..LoadedPatch::of(view)
     }
 }

@@ -140,7 +140,7 @@ fn loaded(update: Update) -> LoadedPatch {
     let view = PatchView {
         name: id,
         engine: EngineKind::Ksplice,
-        enabled: enabled.unwrap_or(false),
+        enabled,
         in_transition: direction.is_some(),
         told_direction: None,
         failure: None,
@@ -156,6 +156,6 @@ fn loaded(update: Update) -> LoadedPatch {
             meaning: cause.meaning(),
         }),
         description,
-        ..LoadedPatch::of(view, enabled)
+        ..LoadedPatch::of(view)
     }
 }

@@ -46,10 +46,7 @@ impl Engine for Livepatch {
         view.patches = patches
             .into_iter()
             .filter_map(|patch| patch_view(self.kind(), patch, roots))
-            .map(|patch| {
-                let enabled = patch.enabled;
-                LoadedPatch::of(patch, Some(enabled))
-            })
+            .map(LoadedPatch::of)
             .collect();
         Ok(Some(view))
     }
@@ -72,7 +69,7 @@ pub(super) fn patch_view(
     Some(PatchView {
         name,
         engine,
-        enabled: enabled?,
+        enabled: Some(enabled?),
         // Before 4.12 a patch was applied at once: there was no transition.
         in_transition: transition.unwrap_or(false),
         told_direction: None,

@@ -85,6 +85,8 @@ pub struct Systems {
     pub present: Vec<EngineView>,
     /// Systems that are there and cannot be read, a sentence each.
     pub notes: Vec<String>,
+    /// Those systems.
+    pub unread: Vec<EngineKind>,
 }
 
 impl Systems {
@@ -114,6 +116,7 @@ pub fn read_systems(roots: &Roots) -> Result<Systems, ReadError> {
             Ok(None) => {}
             Err(error) => {
                 systems.notes.push(sentence(&error));
+                systems.unread.push(engine.kind());
                 failed.get_or_insert(error);
             }
         }

@@ -74,7 +74,7 @@ fn loaded(row: StateRow, files: Option<PatchFiles>, roots: &Roots) -> LoadedPatc
     let view = PatchView {
         name,
         engine: EngineKind::Openeuler,
-        enabled: enabled.unwrap_or(false),
+        enabled,
         in_transition: false,
         told_direction: None,
         failure: None,
@@ -82,5 +82,5 @@ fn loaded(row: StateRow, files: Option<PatchFiles>, roots: &Roots) -> LoadedPatc
         stack_order: index,
         objects,
     };
-    LoadedPatch::of(view, enabled)
+    LoadedPatch::of(view)
 }

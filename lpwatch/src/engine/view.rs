@@ -31,10 +31,7 @@ impl EngineView {
 /// A loaded patch: what all systems tell, and what only some do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoadedPatch {
-    /// `enabled` is false in it where that is not known.
     pub view: PatchView,
-    /// Where it goes or is; `None` where that is not known.
-    pub enabled: Option<bool>,
     /// Which way it goes, in a transition.
     pub direction: Option<Direction>,
     /// The system's own word for how it stands.
@@ -64,13 +61,10 @@ impl LoadedPatch {
     }
 
     /// A patch of which only this is known.
-    pub(super) fn of(view: PatchView, enabled: Option<bool>) -> Self {
+    pub(super) fn of(view: PatchView) -> Self {
         Self {
-            direction: view
-                .in_transition
-                .then(|| Direction::of_enabled(view.enabled)),
+            direction: view.in_transition.then(|| view.direction()),
             view,
-            enabled,
             state: None,
             refusal: None,
             module: None,

@@ -138,20 +138,27 @@ fn read_object(directory: &Path, name: &str) -> Result<ObjectFiles, Failure> {
     // hold it as a file or with a file in it, so the name alone decides.
     let mut functions: Vec<FunctionName> = list_or_vanished(directory)?
         .iter()
-        .filter_map(|entry| {
-            let entry = entry.lossy();
-            let (name, sympos) = parse_function(&entry)?;
-            Some(FunctionName {
-                name: name.to_owned(),
-                sympos,
-            })
-        })
+        .filter_map(function)
         .collect();
     functions.sort();
     Ok(ObjectFiles {
         name: name.to_owned(),
         patched: read_flag(&directory.join("patched"))?,
         functions,
+    })
+}
+
+/// `name,sympos`; before 4.5 the name alone, of which there could be but one.
+fn function(entry: &Entry) -> Option<FunctionName> {
+    let label = entry.lossy();
+    let (name, sympos) = match parse_function(&label) {
+        Some(told) => told,
+        None if entry.is_directory && !label.contains(',') => (label.as_str(), 1),
+        None => return None,
+    };
+    Some(FunctionName {
+        name: name.to_owned(),
+        sympos,
     })
 }
 

@@ -133,6 +133,15 @@ Index\tPatch                     \tState   \n\
     }
 
     #[test]
+    fn a_table_longer_than_a_page_is_read_whole() {
+        let rows = (1..=300).map(|index| format!("{index:<5}\tklp_{index:<22}\tenabled \n"));
+        let text: String = rows.collect();
+        assert!(text.len() > 2 * 4096);
+        let read = table(&text);
+        assert_eq!((read.patches.len(), read.notes.len()), (300, 0));
+    }
+
+    #[test]
     fn a_cut_line_and_an_odd_state_are_told() {
         let read = table("1\tone\tUNDEF\nx\ttwo\tenabled\n3\tthr");
         assert_eq!(read.patches.len(), 2);

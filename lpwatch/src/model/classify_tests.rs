@@ -54,7 +54,7 @@ fn patch(name: &str, object: &str, functions: &[&str]) -> PatchView {
     PatchView {
         name: name.to_owned(),
         engine: EngineKind::Livepatch,
-        enabled: true,
+        enabled: Some(true),
         in_transition: true,
         told_direction: None,
         failure: None,

@@ -132,7 +132,7 @@ mod tests {
         let patch = PatchView {
             name: "fix".to_owned(),
             engine: EngineKind::Livepatch,
-            enabled: false,
+            enabled: Some(false),
             in_transition: false,
             told_direction: None,
             failure: None,
@@ -192,7 +192,7 @@ mod tests {
         let patch = |name: &str, functions: &[&str]| PatchView {
             name: name.to_owned(),
             engine: EngineKind::Livepatch,
-            enabled: true,
+            enabled: Some(true),
             in_transition: false,
             told_direction: None,
             failure: None,

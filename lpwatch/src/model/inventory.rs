@@ -28,6 +28,8 @@ pub struct Inventory {
     pub taken_at: Timestamp,
     /// The kernel that is in force with what is patched, where a system tells.
     pub effective_kernel: Option<EffectiveKernel>,
+    /// What `KernelCare` says of itself, where it is.
+    pub kernelcare: Option<KernelCareFacts>,
     /// The patching systems that this kernel has.
     pub systems: Vec<System>,
     pub patches: Vec<InventoryPatch>,
@@ -45,6 +47,29 @@ pub struct EffectiveKernel {
     pub version: String,
     /// A file or a tool.
     pub told_by: String,
+}
+
+/// What `KernelCare` says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct KernelCareFacts {
+    /// By its tool; `null` where that is not there, was not run or did not tell.
+    pub standing: Option<KernelCareStanding>,
+    /// How it applies patches, as configured: `normal`, `nofreeze` or `smart`.
+    pub patch_method: Option<String>,
+    /// Whether it updates by itself, as configured.
+    pub auto_update: Option<bool>,
+}
+
+/// What `kcarectl --status` says by its exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KernelCareStanding {
+    Latest,
+    NothingApplied,
+    /// Newer patches are there, and not applied.
+    NewerWait,
+    /// There are none for this kernel.
+    Unsupported,
 }
 
 /// A patching system, and what cannot be known of its patches.
@@ -131,6 +156,8 @@ pub struct InventoryFunction {
     pub wins: Option<bool>,
     /// The patch that has it instead.
     pub overridden_by: Option<String>,
+    /// Where `wins` is `null`: why that is not known.
+    pub not_decided: Option<String>,
 }
 
 /// How a loaded patch and the files on disk agree.

@@ -73,7 +73,8 @@ pub struct Patch {
     /// The name of its module.
     pub name: String,
     pub engine: EngineKind,
-    pub enabled: bool,
+    /// Whether it is or is to be in force; `null` where its system does not tell.
+    pub enabled: Option<bool>,
     /// Why it is not applied although it was to be, in its system's words.
     #[serde(default)]
     pub failure: Option<String>,
@@ -87,6 +88,14 @@ pub struct Patch {
     /// none.
     #[serde(default)]
     pub check: Option<CheckSummary>,
+}
+
+impl Patch {
+    /// It is loaded, and its system gave it up: it is not in force.
+    #[must_use]
+    pub fn was_refused(&self) -> bool {
+        self.failure.is_some() && self.enabled == Some(false) && self.transition.is_none()
+    }
 }
 
 /// `vmlinux` or a module, as far as a patch changes it.

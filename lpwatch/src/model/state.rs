@@ -59,7 +59,7 @@ pub struct Model {
     known_replace: HashMap<String, bool>,
     /// Livepatch's own.
     course: Course,
-    /// That of each other engine which has patches here, or had.
+    /// That of each other engine which could be read.
     others: BTreeMap<EngineKind, Course>,
     past: VecDeque<PastTransition>,
     /// Those of them that nobody has taken note of yet.
@@ -325,12 +325,13 @@ impl Model {
     }
 
     /// Takes in a reading of all patches.
-    pub fn observe(&mut self, view: SystemView, now: &Moment) {
+    pub fn observe(&mut self, mut view: SystemView, now: &Moment) {
+        self.keep_unread(&mut view);
         let at = now.at(view.read_at);
         let (course, patches) = (&mut self.course, &view.patches);
         let ended = course.observe(Reading { at, patches }, now);
         self.remember_ended(ended, at);
-        self.observe_others(&view.patches, at, now);
+        self.observe_others(&view, at, now);
         self.calls.observe(&view.of_livepatch());
         self.patches = view.patches;
         let Self {
@@ -345,13 +346,25 @@ impl Model {
         });
     }
 
+    /// Patches of a system that cannot be read have not gone: they are as they
+    /// were.
+    fn keep_unread(&self, view: &mut SystemView) {
+        let unread = |patch: &&PatchView| view.unread.contains(&patch.engine);
+        let kept: Vec<_> = self.patches.iter().filter(unread).cloned().collect();
+        view.patches.extend(kept);
+    }
+
     /// The engines beside livepatch tell of nothing: their readings are all.
-    fn observe_others(&mut self, patches: &[PatchView], at: Moment, now: &Moment) {
-        let loaded = patches.iter().map(|patch| patch.engine);
-        for engine in loaded.filter(|engine| *engine != EngineKind::Livepatch) {
+    fn observe_others(&mut self, view: &SystemView, at: Moment, now: &Moment) {
+        // One that was read without a patch has none: its first is news.
+        let read = EngineKind::ALL
+            .into_iter()
+            .filter(|engine| *engine != EngineKind::Livepatch && !view.unread.contains(engine));
+        for engine in read {
             let others = &mut self.others;
             others.entry(engine).or_insert_with(|| Course::new(engine));
         }
+        let patches = &view.patches;
         let reading = Reading { at, patches };
         let of_one = |course: &mut Course| {
             let ended = course.observe(reading, now);
@@ -364,8 +377,7 @@ impl Model {
         }
     }
 
-    /// The engines beside livepatch that have patches here, or had, and where
-    /// each transition under way goes.
+    /// The engines beside livepatch, and where each transition under way goes.
     pub fn others(&self) -> impl Iterator<Item = (EngineKind, Option<Direction>)> {
         self.others
             .iter()

@@ -80,6 +80,12 @@ impl TaskReport {
             ..
         } = *transition;
         let blockers = worst_first(&transition.blockers);
+        // Whoever named one knows which.
+        let mut notes = match patch {
+            None => beside(snapshot, name),
+            Some(_) => Vec::new(),
+        };
+        notes.extend(snapshot.notes.iter().cloned());
         Some(Self {
             schema_version: snapshot.schema_version,
             host: snapshot.host.clone(),
@@ -99,7 +105,7 @@ impl TaskReport {
             blockers: blockers.into_iter().cloned().collect(),
             switched: transition.switched,
             next: transition.next.clone(),
-            notes: snapshot.notes.clone(),
+            notes,
         })
     }
 
@@ -121,6 +127,22 @@ impl TaskReport {
             task,
         }
     }
+}
+
+/// Transitions of other systems meanwhile.
+fn beside(snapshot: &Snapshot, shown: &str) -> Vec<String> {
+    let others = snapshot
+        .patches
+        .iter()
+        .filter(|patch| patch.transition.is_some() && patch.name != shown);
+    let told = |patch: &Patch| {
+        format!(
+            "{name} ({engine}) is in transition as well; `lpwatch tasks {name}` shows its tasks.",
+            name = patch.name,
+            engine = patch.engine.name()
+        )
+    };
+    others.map(told).collect()
 }
 
 /// How a task stands in the way, worst first.

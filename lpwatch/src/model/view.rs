@@ -106,6 +106,15 @@ pub enum EngineKind {
 }
 
 impl EngineKind {
+    pub const ALL: [Self; 6] = [
+        Self::Livepatch,
+        Self::Kpatch,
+        Self::Kgraft,
+        Self::Ksplice,
+        Self::Kernelcare,
+        Self::Openeuler,
+    ];
+
     /// As in JSON and in labels.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -126,6 +135,8 @@ pub struct SystemView {
     /// When the reading began, since boot.
     pub read_at: Duration,
     pub patches: Vec<PatchView>,
+    /// Systems that may be there and could not be read.
+    pub unread: Vec<EngineKind>,
     /// What could not be read, a sentence each.
     pub notes: Vec<String>,
 }
@@ -143,6 +154,7 @@ impl SystemView {
         Self {
             read_at: self.read_at,
             patches: live.cloned().collect(),
+            unread: Vec::new(),
             notes: Vec::new(),
         }
     }
@@ -163,7 +175,8 @@ impl SystemView {
 pub struct PatchView {
     pub name: String,
     pub engine: EngineKind,
-    pub enabled: bool,
+    /// Whether it is or is to be in force; `None` where that is not told.
+    pub enabled: Option<bool>,
     pub in_transition: bool,
     /// Which way it goes in a transition, where its system says so; else
     /// `enabled` does.
@@ -185,7 +198,7 @@ impl PatchView {
     #[must_use]
     pub fn direction(&self) -> Direction {
         self.told_direction
-            .unwrap_or_else(|| Direction::of_enabled(self.enabled))
+            .unwrap_or_else(|| Direction::of_enabled(self.enabled == Some(true)))
     }
 
     /// Every function that the patch changes.

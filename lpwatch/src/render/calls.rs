@@ -126,7 +126,8 @@ fn headline(page: &mut Page<'_>, function: &CountedFunction) {
     let state = match (function.transition, function.enabled) {
         (Some(direction), _) => format!("in transition ({})", words::direction(direction)),
         (None, Some(false)) => "disabled".to_owned(),
-        (None, Some(true) | None) => "enabled".to_owned(),
+        (None, Some(true)) => "enabled".to_owned(),
+        (None, None) => words::NOT_KNOWN_WHETHER_ON.to_owned(),
     };
     let name = painted(Paint::Bold, format!("{}  ", style.text(patch)));
     page.headline(&[name], &[plain(state)]);

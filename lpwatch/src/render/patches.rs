@@ -1,18 +1,16 @@
 //! `lpwatch patches`: each patch with its functions, then what lies on disk.
 
+mod functions;
 #[cfg(test)]
 mod tests;
 
-use super::page::{Page, Paint, Span, painted, plain};
+use super::page::{Page, Paint, painted, plain};
 use super::style::Style;
 use super::words;
 use crate::model::inventory::{
-    DiskState, Inventory, InventoryFunction, InventoryPatch, NotLoaded, Standing, Vendor,
+    DiskState, Inventory, InventoryPatch, KernelCareStanding, NotLoaded, Standing, Vendor,
 };
 use crate::model::{Direction, EngineKind};
-
-/// Functions shown of one object; `-o json` has all.
-const FUNCTIONS: usize = 20;
 
 /// What is printed for people.
 #[must_use]
@@ -25,6 +23,7 @@ pub fn patches(inventory: &Inventory, style: &Style) -> String {
         page.blank();
         self::patch(&mut page, patch, inventory);
     }
+    kernelcare(&mut page, inventory);
     on_disk(&mut page, inventory);
     cves(&mut page, inventory);
     for note in &inventory.notes {
@@ -47,7 +46,7 @@ fn patch(page: &mut Page<'_>, patch: &InventoryPatch, inventory: &Inventory) {
         }
         (Standing::InTransition, _) => ("being applied", Paint::Yellow),
         (Standing::Refused, _) => ("refused", Paint::Red),
-        (Standing::NotKnown, _) => ("loaded; whether it is in force is not known", Paint::Yellow),
+        (Standing::NotKnown, _) => (words::NOT_KNOWN_WHETHER_ON, Paint::Yellow),
     };
     let mut details = vec![engine(patch.engine).to_owned()];
     let vendor = patch.vendor.map(Vendor::name);
@@ -85,63 +84,12 @@ fn patch(page: &mut Page<'_>, patch: &InventoryPatch, inventory: &Inventory) {
         let meaning = format!("{}.", style.text(&refusal.meaning));
         page.item(2, &[painted(Paint::Red, cause), plain(meaning)]);
     }
-    functions(page, patch);
+    functions::functions(page, patch);
     if let Some(disk) = &patch.disk
         && let Some(words) = disk_words(disk.state)
     {
         page.item(2, &[painted(Paint::Yellow, words)]);
     }
-}
-
-fn functions(page: &mut Page<'_>, patch: &InventoryPatch) {
-    let style = page.style;
-    for object in &patch.objects {
-        let not_loaded = object.patched == Some(false) && patch.in_force();
-        let mut spans = vec![painted(
-            Paint::Dim,
-            format!("{}: ", style.text(&object.name)),
-        )];
-        if not_loaded {
-            spans.push(painted(Paint::Yellow, "(not loaded) "));
-        }
-        for (number, function) in object.functions.iter().take(FUNCTIONS).enumerate() {
-            if number > 0 {
-                spans.push(plain(", "));
-            }
-            spans.extend(self::function(function, patch.in_force(), style));
-        }
-        if object.functions.len() > FUNCTIONS {
-            let more = object.functions.len() - FUNCTIONS;
-            spans.push(plain(format!(" and {more} more")));
-        }
-        page.item(2, &spans);
-    }
-    if patch.objects.is_empty() {
-        let words = format!(
-            "{} does not show which functions it changes.",
-            engine(patch.engine)
-        );
-        page.item(2, &[painted(Paint::Dim, words)]);
-    }
-}
-
-fn function(function: &InventoryFunction, in_force: bool, style: &Style) -> Vec<Span> {
-    let mut spans = vec![plain(style.text(&function.name))];
-    if function.sympos > 1 {
-        spans.push(plain(format!(" ({})", function.sympos)));
-    }
-    match (&function.overridden_by, function.wins) {
-        (Some(by), _) => {
-            let by = format!(" (overridden by {})", style.text(by));
-            spans.push(painted(Paint::Dim, by));
-        }
-        (None, None) if in_force => spans.push(painted(
-            Paint::Yellow,
-            " (others patch it too; whose code runs is not known)",
-        )),
-        (None, _) => {}
-    }
-    spans
 }
 
 /// What is to be said of a patch's file; nothing where all is as it should be.
@@ -160,6 +108,24 @@ fn disk_words(state: DiskState) -> Option<&'static str> {
         }
         DiskState::InstalledOtherKernel => Some("installed for another kernel"),
     }
+}
+
+fn kernelcare(page: &mut Page<'_>, inventory: &Inventory) {
+    let facts = inventory.kernelcare.as_ref();
+    let Some(standing) = facts.and_then(|facts| facts.standing) else {
+        return;
+    };
+    let (words, paint) = match standing {
+        KernelCareStanding::Latest => ("the latest patches are applied", Paint::Green),
+        KernelCareStanding::NothingApplied => ("nothing is applied", Paint::Yellow),
+        KernelCareStanding::NewerWait => ("newer patches wait", Paint::Yellow),
+        KernelCareStanding::Unsupported => ("it has no patches for this kernel", Paint::Yellow),
+    };
+    page.blank();
+    page.paragraph(
+        0,
+        &[plain("KernelCare: "), painted(paint, words), plain(".")],
+    );
 }
 
 fn on_disk(page: &mut Page<'_>, inventory: &Inventory) {

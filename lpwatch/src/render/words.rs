@@ -142,6 +142,9 @@ pub(super) fn course(course: Course) -> &'static str {
     }
 }
 
+/// Of a patch whose system does not tell whether it is enabled.
+pub(super) const NOT_KNOWN_WHETHER_ON: &str = "loaded; whether it is in force is not known";
+
 /// The patching system, where it is not the kernel's own.
 pub(super) fn engine(engine: EngineKind) -> Option<&'static str> {
     match engine {

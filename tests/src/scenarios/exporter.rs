@@ -1,77 +1,17 @@
 //! The metrics say what status says: before a stall, in it, and after it was
 //! reversed; and each transition that ended is counted once.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::time::Duration;
-
 use anyhow::{Context, Result, ensure};
 
 use crate::contract::Document;
 use crate::guest::{self, Module};
 use crate::lpwatch::{self, Daemon, Running, code};
 use crate::patch::Patch;
+use crate::scrape::{ADDRESS, Scrape, get};
 use crate::trial::Trial;
-
-/// Where the daemon listens unless told otherwise.
-const ADDRESS: &str = "127.0.0.1:9417";
 
 const REVERSED: &str = "{direction=\"patching\",outcome=\"reversed\"}";
 const COMPLETED: &str = "{direction=\"patching\",outcome=\"completed\"}";
-
-/// What a scrape gave.
-struct Scrape(String);
-
-impl Scrape {
-    fn now() -> Result<Self> {
-        let answer = get("/metrics")?;
-        ensure!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
-        let (_, body) = answer.split_once("\r\n\r\n").context("no body")?;
-        Ok(Self(body.to_owned()))
-    }
-
-    /// The value of the series written so, if it is there.
-    fn find(&self, series: &str) -> Option<f64> {
-        let mut lines = self.0.lines();
-        let value = lines.find_map(|line| line.strip_prefix(series)?.strip_prefix(' '))?;
-        value.parse().ok()
-    }
-
-    fn expect(&self, series: &str, value: f64) -> Result<()> {
-        let found = self.find(series);
-        ensure!(
-            found.is_some_and(|found| (found - value).abs() < f64::EPSILON),
-            "{series} is {found:?}, not {value}:\n{}",
-            self.0
-        );
-        Ok(())
-    }
-
-    fn has_no(&self, name: &str) -> Result<()> {
-        ensure!(!self.0.contains(name), "{name} is there:\n{}", self.0);
-        Ok(())
-    }
-
-    /// How many transitions ended in whatever way.
-    fn ended(&self, counter: &str) -> f64 {
-        let lines = self.0.lines().filter(|line| line.starts_with(counter));
-        lines
-            .filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok())
-            .sum()
-    }
-}
-
-fn get(path: &str) -> Result<String> {
-    let mut stream = TcpStream::connect(ADDRESS).context(ADDRESS)?;
-    stream.set_read_timeout(Some(Duration::from_mins(1)))?;
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-    )?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    Ok(answer)
-}
 
 pub fn run(trial: &mut Trial) -> Result<()> {
     // What ended before the daemon came is shown, and not counted.

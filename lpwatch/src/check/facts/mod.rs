@@ -49,7 +49,7 @@ pub fn as_view(patch: &PatchFile) -> PatchView {
     PatchView {
         name: patch.name.clone(),
         engine: EngineKind::Livepatch,
-        enabled: false,
+        enabled: Some(false),
         in_transition: false,
         told_direction: None,
         failure: None,

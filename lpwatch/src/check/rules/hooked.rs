@@ -29,7 +29,7 @@ pub(super) fn is_first(ground: &Ground<'_>, function: &FunctionId) -> bool {
 
 fn holds(patch: &PatchView, function: &FunctionId) -> bool {
     let mut objects = patch.objects.iter();
-    (patch.enabled || patch.in_transition)
+    (patch.enabled == Some(true) || patch.in_transition)
         && objects.any(|object| {
             object.name == function.object
                 && object.patched != Some(false)

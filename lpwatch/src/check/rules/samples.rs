@@ -58,7 +58,7 @@ pub(in crate::check) fn loaded(name: &str, functions: &[&str]) -> PatchView {
     PatchView {
         name: name.to_owned(),
         engine: EngineKind::Livepatch,
-        enabled: true,
+        enabled: Some(true),
         in_transition: false,
         told_direction: None,
         failure: None,

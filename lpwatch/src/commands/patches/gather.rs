@@ -1,38 +1,25 @@
 //! Everything that is known of the patches on a host, put into one list.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
-
 use jiff::Timestamp;
 
 use crate::{
-    engine::{self, Consistency, EngineView, Knowledge, LoadedPatch, Systems},
+    engine::{self, LoadedPatch},
     error::Error,
     kernel::{
         Roots,
-        files::host_root,
         host::Host,
-        installed::{self, Installed, InstalledFile, InstalledState},
-        kernelcare::{self, KCARECTL},
-        tool,
+        installed::{self, Installed, InstalledState},
     },
     model::{
         EngineKind,
         inventory::{
-            Cannot, Cve, DiskState, EffectiveKernel, Inventory, InventoryFunction, InventoryObject,
-            InventoryPatch, NotLoaded, OnDisk, PatchRefusal, SCHEMA_VERSION, Standing, System,
-            Vendor, decide,
+            DiskState, Inventory, InventoryFunction, InventoryObject, InventoryPatch, OnDisk,
+            PatchRefusal, SCHEMA_VERSION, Standing, Vendor, decide,
         },
     },
 };
 
-use super::log::Applied;
-
-/// Longer than this no vendor's tool is waited for.
-const TOOL_LIMIT: Duration = Duration::from_secs(5);
-
-/// Where Oracle's client lies, below the root.
-const UPTRACK: [&str; 4] = ["usr/sbin", "usr/bin", "sbin", "bin"];
+use super::{log::Applied, parts, tools};
 
 /// What is wanted besides the patches.
 #[derive(Clone, Copy, Debug)]
@@ -72,15 +59,17 @@ pub fn gather(roots: &Roots, wanted: Wanted) -> Result<Inventory, Error> {
     };
     let mut patches: Vec<_> = systems.patches().map(|patch| from.patch(patch)).collect();
     decide(&mut patches);
+    let told = tools::ask(roots, &systems, wanted.tools, &mut notes);
     Ok(Inventory {
         schema_version: SCHEMA_VERSION,
         host: node,
         taken_at: Timestamp::now(),
-        effective_kernel: effective(roots, &systems, wanted, &mut notes),
-        systems: systems.present.iter().map(system).collect(),
-        cves: wanted.cves.then(|| cves(&systems)),
+        effective_kernel: told.effective_kernel,
+        kernelcare: told.kernelcare,
+        systems: systems.present.iter().map(parts::system).collect(),
+        cves: wanted.cves.then(|| parts::cves(&systems)),
         patches,
-        not_loaded: not_loaded(&installed, &release),
+        not_loaded: parts::not_loaded(&installed, &release),
         notes,
         kernel: release,
     })
@@ -158,7 +147,7 @@ impl From<'_> {
 }
 
 fn standing(patch: &LoadedPatch) -> Standing {
-    match (patch.view.in_transition, patch.enabled) {
+    match (patch.view.in_transition, patch.view.enabled) {
         (true, _) => Standing::InTransition,
         (false, Some(true)) => Standing::Enabled,
         (false, _) if patch.refusal.is_some() => Standing::Refused,
@@ -192,154 +181,10 @@ fn objects(patch: &LoadedPatch) -> Vec<InventoryObject> {
                         new_address: known.and_then(|known| known.new).map(hexadecimal),
                         wins: None,
                         overridden_by: None,
+                        not_decided: None,
                     }
                 })
                 .collect(),
         })
         .collect()
-}
-
-fn system(view: &EngineView) -> System {
-    let Knowledge {
-        consistency,
-        progress,
-        blockers,
-        reasons,
-        calls,
-        check,
-        wait,
-        stop_time,
-    } = engine::of(view.kind).knows();
-    let facts = [
-        ("progress", progress),
-        ("blockers", blockers),
-        ("reasons", reasons),
-        ("calls", calls),
-        ("check", check),
-        ("wait", wait),
-        ("stop_time", stop_time),
-    ];
-    let cannot = facts.into_iter().filter_map(|(fact, known)| {
-        Some(Cannot {
-            fact: fact.to_owned(),
-            why: known.why()?.to_owned(),
-        })
-    });
-    System {
-        engine: view.kind,
-        consistency: match consistency {
-            Consistency::MachineStopped => "machine_stopped",
-            Consistency::PerTask => "per_task",
-            Consistency::PerTaskByStack => "per_task_by_stack",
-            Consistency::NotKnown => "not_known",
-        }
-        .to_owned(),
-        cannot: cannot.collect(),
-    }
-}
-
-fn not_loaded(installed: &Installed, running: &str) -> Vec<NotLoaded> {
-    let state = |file: &InstalledFile| {
-        Some(match file.standing {
-            InstalledState::Loaded | InstalledState::OtherBuildLoaded => return None,
-            InstalledState::NotLoaded => DiskState::InstalledNotLoaded,
-            InstalledState::WrongKernel => DiskState::InstalledWrongKernel,
-            InstalledState::OtherKernel => DiskState::InstalledOtherKernel,
-        })
-    };
-    let mut files: Vec<NotLoaded> = installed
-        .files
-        .iter()
-        .filter_map(|file| {
-            Some(NotLoaded {
-                name: file.name.clone(),
-                file: file.file.display().to_string(),
-                kernel: file.release.clone(),
-                built_for: file.built_for.clone(),
-                vendor: Vendor::of(EngineKind::Livepatch, &file.name, &file.release),
-                state: state(file)?,
-            })
-        })
-        .collect();
-    files.sort_by_key(|file| file.kernel != running);
-    files
-}
-
-fn effective(
-    roots: &Roots,
-    systems: &Systems,
-    wanted: Wanted,
-    notes: &mut Vec<String>,
-) -> Option<EffectiveKernel> {
-    let shown = systems.present.iter().find_map(|system| {
-        let version = system.effective_kernel.clone()?;
-        let told_by = "/proc/kcare/effective_version".to_owned();
-        Some(EffectiveKernel { version, told_by })
-    });
-    if shown.is_some() || !wanted.tools || !roots.is_live() {
-        return shown;
-    }
-    let root = host_root(roots)?;
-    asked(&root.join(KCARECTL), "--uname", notes).or_else(|| {
-        let tools: Vec<PathBuf> = UPTRACK
-            .iter()
-            .map(|folder| root.join(folder).join("uptrack-uname"))
-            .collect();
-        let tool = tools.iter().find(|tool| tool.exists())?;
-        asked(tool, "-r", notes)
-    })
-}
-
-fn asked(tool: &Path, argument: &str, notes: &mut Vec<String>) -> Option<EffectiveKernel> {
-    if !tool.exists() {
-        return None;
-    }
-    let told_by = format!("{} {argument}", tool.display());
-    match tool::first_line(tool, &[argument], TOOL_LIMIT) {
-        Ok(Some(version)) => Some(EffectiveKernel { version, told_by }),
-        Ok(None) => {
-            notes.push(format!(
-                "{told_by} failed: the kernel in force is not known."
-            ));
-            None
-        }
-        Err(error) => {
-            notes.push(format!("The kernel in force is not known: {error}."));
-            None
-        }
-    }
-}
-
-/// CVEs by what the systems say, by descriptions and by names such as
-/// `livepatch_CVE_2022_36946`.
-fn cves(systems: &Systems) -> Vec<Cve> {
-    let mut found = Vec::new();
-    for system in &systems.present {
-        let mut add = |id: String, patch: Option<&str>| {
-            found.push(Cve {
-                id,
-                engine: system.kind,
-                patch: patch.map(str::to_owned),
-            });
-        };
-        for id in system.cves.iter().flatten() {
-            add(id.clone(), None);
-        }
-        let in_force = |patch: &&LoadedPatch| patch.enabled == Some(true);
-        for patch in system.patches.iter().filter(in_force) {
-            let name = &patch.view.name;
-            let told = format!(
-                "{} {}",
-                name.replace('_', "-")
-                    .replace("livepatch-", " ")
-                    .replace("kpatch-", " "),
-                patch.description.as_deref().unwrap_or_default()
-            );
-            for id in kernelcare::cves(&told) {
-                add(id, Some(name));
-            }
-        }
-    }
-    found.dedup();
-    found
 }

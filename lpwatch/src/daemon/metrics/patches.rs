@@ -8,7 +8,7 @@ impl Metrics {
     pub(super) fn patches(&self, patches: &[Patch]) -> Outcome {
         let help = "A loaded patch, its engine, whether it replaces all others; always 1.";
         let info = self.gauge("lpwatch_patch_info", help, &["patch", "engine", "replace"])?;
-        let help = "Whether the patch is enabled: 1 or 0.";
+        let help = "Whether the patch is enabled: 1 or 0; absent where that is not known.";
         let enabled = self.gauge("lpwatch_patch_enabled", help, &["patch"])?;
         let help = "Whether calls in the object are redirected: 1 or 0.";
         let object_patched =
@@ -21,9 +21,11 @@ impl Metrics {
             };
             info.with_label_values(&[patch.name.as_str(), patch.engine.name(), replace])
                 .set(1.0);
-            enabled
-                .with_label_values(&[&patch.name])
-                .set(flag(patch.enabled));
+            if let Some(is_enabled) = patch.enabled {
+                enabled
+                    .with_label_values(&[&patch.name])
+                    .set(flag(is_enabled));
+            }
             for Object { name, patched, .. } in &patch.objects {
                 if let Some(patched) = patched {
                     object_patched

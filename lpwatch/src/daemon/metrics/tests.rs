@@ -63,6 +63,10 @@ fn what_is_not_known_is_absent() {
     assert!(!text.contains("lpwatch_function"), "{text}");
     assert!(!text.contains("lpwatch_transition_"), "{text}");
     assert!(!text.contains("lpwatch_last_transition_"), "{text}");
+    let mut unclear = samples::patch("p");
+    unclear.enabled = None;
+    let text = self::text(&samples::snapshot(vec![unclear]));
+    assert!(!text.contains("lpwatch_patch_enabled{"), "{text}");
 }
 
 #[test]

@@ -94,6 +94,64 @@ fn an_old_kernel_leaves_fields_out() {
     assert_eq!(patches[0].objects[0].patched, None);
 }
 
+/// 4.0 to 4.11: no consistency model, so no `transition`; up to 4.4 functions had
+/// no position, and their old address was a file (`klp_func_ktype`, 4.0).
+#[test]
+fn before_transitions_there_were_patches() {
+    for (function, old_address) in [("f", "lp/vmlinux/f/old_addr"), ("f,1", "lp/vmlinux/f,1/x")] {
+        let entry = format!("lp/vmlinux/{function}/");
+        let (_folder, roots) = sysfs(&[
+            ("lp/enabled", "1\n"),
+            (&entry, ""),
+            (old_address, "0xffffffff81000000\n"),
+        ]);
+        let patches = read_patches(&roots).unwrap().unwrap();
+        let [patch] = &patches[..] else {
+            panic!("{patches:?}")
+        };
+        assert_eq!((patch.enabled, patch.transition), (Some(true), None));
+        let [told] = &patch.objects[0].functions[..] else {
+            panic!("{patches:?}")
+        };
+        assert_eq!((told.name.as_str(), told.sympos), ("f", 1));
+        assert_eq!(read_transition(&roots, "lp"), None);
+    }
+}
+
+/// 4.12 to 5.0: `signal` came in 4.15 and went in 5.1, `force` came with it and
+/// stayed; both can be written only, or say nothing.
+#[test]
+fn files_that_came_and_went_change_nothing() {
+    for extra in [
+        &[][..],
+        &[("lp/signal", "0\n"), ("lp/force", "0\n")],
+        &[("lp/force", "")],
+    ] {
+        let files = [
+            ("lp/enabled", "1\n"),
+            ("lp/transition", "1\n"),
+            ("lp/vmlinux/f,2/", ""),
+        ];
+        let (_folder, roots) = sysfs(&[&files, extra].concat());
+        let expected = PatchFiles {
+            name: "lp".to_owned(),
+            enabled: Some(true),
+            transition: Some(true),
+            replace: None,
+            stack_order: None,
+            objects: vec![ObjectFiles {
+                name: "vmlinux".to_owned(),
+                patched: None,
+                functions: vec![FunctionName {
+                    name: "f".to_owned(),
+                    sympos: 2,
+                }],
+            }],
+        };
+        assert_eq!(read_patches(&roots).unwrap().unwrap(), [expected]);
+    }
+}
+
 #[test]
 fn no_directory_is_no_livepatch_and_an_empty_one_no_patches() {
     let folder = tempfile::tempdir().unwrap();
@@ -135,7 +193,7 @@ fn malformed_files_and_entries_say_nothing() {
         ("lp/replace", "2"),
         ("lp/stack_order", "-1"),
         ("lp/vmlinux/patched", "\u{0}"),
-        ("lp/vmlinux/no_position/", ""),
+        ("lp/vmlinux/no_position", ""),
         ("lp/vmlinux/f,x/", ""),
         ("lp/vmlinux/f,+1/", ""),
         ("lp/vmlinux/f,/", ""),

@@ -199,7 +199,7 @@ impl Timeline {
         match view.in_transition() {
             None => State::Rest(stack),
             Some(patch) => {
-                let direction = Direction::of_enabled(patch.enabled);
+                let direction = patch.direction();
                 State::Transition {
                     patch: patch.name.clone(),
                     direction,

@@ -129,7 +129,7 @@ impl CountedFunction {
     fn of(patch: &Patch, object: &Object, function: &Function) -> Self {
         Self {
             patch: Some(patch.name.clone()),
-            enabled: Some(patch.enabled),
+            enabled: patch.enabled,
             transition: patch
                 .transition
                 .as_ref()
@@ -154,7 +154,7 @@ impl CountedFunction {
 
 impl Effect {
     fn of(patch: &Patch, object: &Object, function: &Function) -> Self {
-        if !patch.enabled && patch.transition.is_none() {
+        if patch.enabled == Some(false) && patch.transition.is_none() {
             return Self::NotPatched;
         }
         let not_known = |why: &str| Self::NotKnown {

@@ -36,7 +36,11 @@ impl Stack {
 
     /// As a reading of sysfs shows it, with what is known of the order.
     pub fn as_seen(&self, view: &SystemView) -> Self {
-        let enabled = || view.patches.iter().filter(|patch| patch.enabled);
+        let enabled = || {
+            view.patches
+                .iter()
+                .filter(|patch| patch.enabled == Some(true))
+        };
         if enabled().all(|patch| patch.stack_order.is_some()) {
             let mut ordered: Vec<_> = enabled().collect();
             ordered.sort_by_key(|patch| patch.stack_order);

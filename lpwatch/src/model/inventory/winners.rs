@@ -2,80 +2,142 @@
 //!
 //! The newest one wins, in every system: livepatch and openEuler number their
 //! patches, kGraft counts how many lie above one (`refs`), and kpatch's last one
-//! to register comes first in its hash. Between systems nothing tells: what two
-//! have is not known to be either's.
+//! to register comes first in its hash; where the numbers are missing, the kernel
+//! log may still tell when each was applied. Between systems nothing tells: what
+//! two have is not known to be either's.
 
 use std::collections::HashMap;
 
-use super::{InventoryFunction, InventoryPatch};
+use super::{InventoryFunction, InventoryPatch, Standing};
 use crate::model::EngineKind;
 
 /// A function of the kernel's: its object, name and position.
 type Key = (String, String, u32);
 
 /// Where a patch stands among those of its system: the higher, the newer.
-fn age(patch: &InventoryPatch) -> Option<i64> {
+fn place(patch: &InventoryPatch) -> Option<i64> {
     match patch.engine {
         EngineKind::Livepatch | EngineKind::Openeuler => patch.stack_order.map(i64::from),
         EngineKind::Kgraft => patch.refs.map(|refs| -i64::from(refs)),
-        EngineKind::Kpatch => patch.since.map(jiff::Timestamp::as_millisecond),
-        EngineKind::Ksplice | EngineKind::Kernelcare => None,
+        EngineKind::Kpatch | EngineKind::Ksplice | EngineKind::Kernelcare => None,
     }
 }
 
-/// Says of each function which patch has it.
+/// The same, by when it was applied.
+fn applied(patch: &InventoryPatch) -> Option<i64> {
+    patch.since.map(jiff::Timestamp::as_millisecond)
+}
+
+/// Says of each function which patch has it, or why that is not known.
 pub fn decide(patches: &mut [InventoryPatch]) {
     let mut by: HashMap<Key, Vec<usize>> = HashMap::new();
-    for (number, patch) in patches
-        .iter()
-        .enumerate()
-        .filter(|(_, patch)| patch.in_force())
-    {
-        for (key, _) in functions(patch) {
-            by.entry(key).or_default().push(number);
+    let may_run = |patch: &InventoryPatch| patch.in_force() || may_be_in_force(patch);
+    for (number, patch) in patches.iter().enumerate() {
+        if may_run(patch) {
+            for (key, _) in functions(patch) {
+                by.entry(key).or_default().push(number);
+            }
         }
     }
-    let winners: HashMap<Key, Option<usize>> = by
+    let winners: HashMap<Key, Result<usize, String>> = by
         .into_iter()
         .map(|(key, owners)| (key, winner(patches, &owners)))
         .collect();
     let names: Vec<String> = patches.iter().map(|patch| patch.name.clone()).collect();
     for (number, patch) in patches.iter_mut().enumerate() {
-        let in_force = patch.in_force();
+        let may_run = may_run(patch);
         for object in &mut patch.objects {
             for function in &mut object.functions {
                 let key = key(&object.name, function);
-                if !in_force {
-                    function.wins = Some(false);
-                    continue;
+                match winners.get(&key).filter(|_| may_run) {
+                    None => function.wins = Some(false),
+                    Some(Err(why)) => function.not_decided = Some(why.clone()),
+                    Some(Ok(winner)) => {
+                        function.wins = Some(*winner == number);
+                        function.overridden_by =
+                            names.get(*winner).filter(|_| *winner != number).cloned();
+                    }
                 }
-                let winner = winners.get(&key).copied().flatten();
-                function.wins = winner.map(|winner| winner == number);
-                function.overridden_by = winner
-                    .filter(|&winner| winner != number)
-                    .and_then(|winner| names.get(winner).cloned());
             }
         }
     }
 }
 
-/// The newest; `None` where that is not known.
-fn winner(patches: &[InventoryPatch], owners: &[usize]) -> Option<usize> {
-    if let [only] = owners {
-        return Some(*only);
+fn may_be_in_force(patch: &InventoryPatch) -> bool {
+    patch.standing == Standing::NotKnown
+}
+
+/// The newest, or why that is not known.
+fn winner(patches: &[InventoryPatch], owners: &[usize]) -> Result<usize, String> {
+    let owners: Vec<(usize, &InventoryPatch)> = owners
+        .iter()
+        .filter_map(|&number| Some((number, patches.get(number)?)))
+        .collect();
+    let mut unclear = owners.iter().filter(|(_, patch)| may_be_in_force(patch));
+    if let Some((_, patch)) = unclear.next() {
+        return Err(format!("whether {} is in force is not known", patch.name));
     }
+    if let [(only, _)] = owners[..] {
+        return Ok(only);
+    }
+    newest(&owners, place)
+        .or_else(|| newest(&owners, applied))
+        .ok_or_else(|| why_not(&owners))
+}
+
+/// `None` where they are of several systems, or one has no such number of its
+/// own.
+fn newest(
+    owners: &[(usize, &InventoryPatch)],
+    age: impl Fn(&InventoryPatch) -> Option<i64>,
+) -> Option<usize> {
+    let (_, first) = owners.first()?;
     let mut newest: Option<(i64, usize)> = None;
-    let engine = patches.get(*owners.first()?)?.engine;
-    for &number in owners {
-        let patch = patches.get(number)?;
-        let age = age(patch).filter(|_| patch.engine == engine)?;
+    for (number, patch) in owners {
+        let age = age(patch).filter(|_| patch.engine == first.engine)?;
         match newest {
             Some((known, _)) if known == age => return None,
             Some((known, _)) if known > age => {}
-            _ => newest = Some((age, number)),
+            _ => newest = Some((age, *number)),
         }
     }
     newest.map(|(_, number)| number)
+}
+
+fn why_not(owners: &[(usize, &InventoryPatch)]) -> String {
+    let mut engines: Vec<EngineKind> = owners.iter().map(|(_, patch)| patch.engine).collect();
+    engines.sort();
+    engines.dedup();
+    if let [engine] = engines[..] {
+        return match engine {
+            EngineKind::Livepatch => {
+                "this kernel does not number its patches (stack_order, from 6.14), and its log no \
+                 longer tells when each was applied"
+            }
+            EngineKind::Kpatch => {
+                "only the kernel log tells the order of kpatch's patches, and it does not have it"
+            }
+            EngineKind::Kgraft => "kGraft's files (refs) do not tell the order of its patches",
+            EngineKind::Ksplice | EngineKind::Kernelcare => {
+                "this system does not tell the order of its patches"
+            }
+            EngineKind::Openeuler => "openEuler's table does not tell the order of its patches",
+        }
+        .to_owned();
+    }
+    let names: Vec<&str> = engines.iter().map(|engine| engine.name()).collect();
+    let redirects = |engine: &EngineKind| {
+        matches!(
+            engine,
+            EngineKind::Livepatch | EngineKind::Kpatch | EngineKind::Kgraft
+        )
+    };
+    let how = if engines.iter().all(redirects) {
+        "redirect it by ftrace, and no file tells in which order"
+    } else {
+        "patch it, each in its own way, and no file tells whose code comes first"
+    };
+    format!("{} {how}", names.join(" and "))
 }
 
 fn functions(patch: &InventoryPatch) -> impl Iterator<Item = (Key, &InventoryFunction)> {
@@ -90,99 +152,4 @@ fn key(object: &str, function: &InventoryFunction) -> Key {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::inventory::{InventoryObject, Standing};
-
-    fn patch(name: &str, engine: EngineKind, function: &str) -> InventoryPatch {
-        InventoryPatch {
-            name: name.to_owned(),
-            engine,
-            module: None,
-            vendor: None,
-            standing: Standing::Enabled,
-            direction: None,
-            own_word: None,
-            since: None,
-            description: None,
-            refusal: None,
-            replace: None,
-            stack_order: None,
-            refs: None,
-            objects: vec![InventoryObject {
-                name: "vmlinux".to_owned(),
-                patched: Some(true),
-                functions: vec![InventoryFunction {
-                    name: function.to_owned(),
-                    sympos: 1,
-                    old_address: None,
-                    new_address: None,
-                    wins: None,
-                    overridden_by: None,
-                }],
-            }],
-            disk: None,
-        }
-    }
-
-    fn decided(mut patches: Vec<InventoryPatch>) -> Vec<(Option<bool>, Option<String>)> {
-        decide(&mut patches);
-        let first = patches.into_iter().map(|mut patch| patch.objects.remove(0));
-        first
-            .map(|mut object| object.functions.remove(0))
-            .map(|function| (function.wins, function.overridden_by))
-            .collect()
-    }
-
-    #[test]
-    fn the_newest_of_a_system_wins() {
-        let old = InventoryPatch {
-            stack_order: Some(1),
-            ..patch("old", EngineKind::Livepatch, "f")
-        };
-        let new = InventoryPatch {
-            stack_order: Some(2),
-            ..patch("new", EngineKind::Livepatch, "f")
-        };
-        let won = || (Some(true), None);
-        let lost = || (Some(false), Some("new".to_owned()));
-        assert_eq!(decided(vec![new.clone(), old.clone()]), [won(), lost()]);
-        let graft = |name: &str, refs| InventoryPatch {
-            refs: Some(refs),
-            ..patch(name, EngineKind::Kgraft, "f")
-        };
-        assert_eq!(
-            decided(vec![graft("old", 1), graft("new", 0)]),
-            [lost(), won()]
-        );
-        let disabled = InventoryPatch {
-            standing: Standing::Disabled,
-            ..new
-        };
-        assert_eq!(decided(vec![old, disabled]), [won(), (Some(false), None)]);
-    }
-
-    #[test]
-    fn what_is_not_known_is_not_decided() {
-        let unknown = (None, None);
-        let kpatch = |name| patch(name, EngineKind::Kpatch, "f");
-        assert_eq!(
-            decided(vec![kpatch("a"), kpatch("b")]),
-            [unknown.clone(), unknown.clone()]
-        );
-        let other = InventoryPatch {
-            stack_order: Some(1),
-            ..patch("c", EngineKind::Livepatch, "f")
-        };
-        assert_eq!(
-            decided(vec![kpatch("a"), other]),
-            [unknown.clone(), unknown]
-        );
-        let alone = (Some(true), None);
-        let elsewhere = patch("d", EngineKind::Livepatch, "g");
-        assert_eq!(
-            decided(vec![kpatch("a"), elsewhere]),
-            [alone.clone(), alone]
-        );
-    }
-}
+mod tests;

@@ -52,8 +52,8 @@ pub(super) struct Course {
     applied: Option<BTreeMap<String, Applied>>,
 }
 
-/// Whether a patch is applied; if it failed, why.
-type Applied = (bool, Option<String>);
+/// Whether a patch is applied, where that is told; if it failed, why.
+type Applied = (Option<bool>, Option<String>);
 
 impl Course {
     pub fn new(engine: EngineKind) -> Self {
@@ -202,8 +202,9 @@ impl Course {
             return Some(ended);
         }
         // A disabled patch's directory goes when its unpatching completes.
-        let ended_as = Direction::of_enabled(patch.is_some_and(|patch| patch.enabled));
-        if ended_as != running.direction {
+        // What is not told may be either.
+        let is_on = patch.map_or(Some(false), |patch| patch.enabled);
+        if is_on.is_some_and(|is_on| Direction::of_enabled(is_on) != running.direction) {
             running.reverse(None);
         }
         let ended = self.finish(at, None, None);
@@ -232,8 +233,13 @@ impl Course {
         ended: Option<&PastTransition>,
     ) -> Vec<PastTransition> {
         let own = reading.of(self.engine);
+        // What one reading does not tell is taken to be as it was.
+        let known = |name: &String| self.applied.as_ref()?.get(name)?.0;
         let applied: BTreeMap<String, Applied> = own
-            .map(|patch| (patch.name.clone(), (patch.enabled, patch.failure.clone())))
+            .map(|patch| {
+                let is_applied = patch.enabled.or_else(|| known(&patch.name));
+                (patch.name.clone(), (is_applied, patch.failure.clone()))
+            })
             .collect();
         let now = applied.clone();
         // What the first reading shows may be long past.
@@ -261,9 +267,12 @@ impl Course {
         now: Option<&Applied>,
         at: Moment,
     ) -> Option<PastTransition> {
-        let is_applied = |state: Option<&Applied>| state.is_some_and(|(applied, _)| *applied);
-        let direction = Direction::of_enabled(is_applied(now));
-        if is_applied(before) != is_applied(now) {
+        // A patch that is not there is not applied.
+        let is_applied = |state: Option<&Applied>| state.map_or(Some(false), |state| state.0);
+        let is_on = is_applied(now);
+        let direction = Direction::of_enabled(is_on == Some(true));
+        let was_on = is_applied(before).filter(|_| is_on.is_some());
+        if was_on.is_some() && was_on != is_on {
             let running = Running::new(name.to_owned(), direction, at);
             return Some(running.finish(self.engine, at, Outcome::Completed, None));
         }

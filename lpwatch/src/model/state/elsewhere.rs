@@ -60,9 +60,16 @@ impl Model {
             }
             return;
         }
+        // What is in force was not to be applied once more.
+        let is_on = self.patches.iter().any(|known| {
+            known.engine == engine
+                && patch.as_ref() == Some(&known.name)
+                && known.enabled == Some(true)
+                && !known.in_transition
+        });
         let mut past = PastTransition::refused(patch, at.wall, Some(text));
         past.engine = Some(engine);
-        past.direction = Some(Direction::Patching);
+        past.direction = Some(Direction::of_enabled(!is_on));
         self.remember(past);
     }
 
@@ -74,6 +81,7 @@ impl Model {
             && let Some(last) = self.last_refusal(engine, past.patch.as_deref(), at)
         {
             last.patch = past.patch;
+            last.direction = past.direction;
             let told = last.message.take();
             last.message = [past.message, told]
                 .into_iter()

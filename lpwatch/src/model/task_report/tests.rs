@@ -76,3 +76,20 @@ fn programs_get_the_task_with_its_transition() {
     let whole = serde_json::to_value(&report).unwrap();
     assert_eq!(serde_json::from_value::<TaskReport>(whole).unwrap(), report);
 }
+
+#[test]
+fn a_transition_beside_it_is_told_of() {
+    let mut snapshot = stalled();
+    let mut other = snapshot.patches[1].clone();
+    other.name = "kgr_fix".to_owned();
+    other.engine = crate::model::EngineKind::Kgraft;
+    snapshot.patches.push(other);
+    let notes = |asked| TaskReport::of(&snapshot, asked).unwrap().notes;
+    let told = |notes: &[String]| {
+        notes
+            .iter()
+            .any(|note| note.contains("lpwatch tasks kgr_fix"))
+    };
+    assert!(told(&notes(None)), "{:?}", notes(None));
+    assert!(!told(&notes(Some("lp_stall"))));
+}

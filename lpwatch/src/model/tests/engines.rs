@@ -1,5 +1,7 @@
 //! Several patching systems on one host: each has a course of its own.
 
+mod unclear;
+
 use super::*;
 use crate::model::event::Elsewhere;
 
@@ -99,10 +101,9 @@ fn a_system_that_tells_nothing_stalls_by_what_is_read() {
 fn what_is_applied_at_once_is_recorded_when_it_is_seen() {
     let kpatch = |enabled| of(EngineKind::Kpatch, "kpatch_fix", enabled, false);
     let mut model = model(Some(0));
-    observe(&mut model, 100.0, &[]);
-    observe(&mut model, 101.0, &[kpatch(true)]);
+    // What the first reading shows may have been there long before.
+    observe(&mut model, 100.0, &[kpatch(true)]);
     observe(&mut model, 102.0, &[kpatch(true)]);
-    // The first patch of an engine may have been there long before.
     assert_eq!(snapshot(&model, 102.0).last_transitions, []);
     observe(&mut model, 103.0, &[kpatch(false)]);
     observe(&mut model, 104.0, &[]);
@@ -113,6 +114,13 @@ fn what_is_applied_at_once_is_recorded_when_it_is_seen() {
     assert_eq!(
         (past.direction, past.outcome, past.duration_seconds),
         (Some(Direction::Unpatching), Outcome::Completed, None)
+    );
+    // And the first of a system that had none is news.
+    observe(&mut model, 105.0, &[kgraft(true, false)]);
+    let past = snapshot(&model, 105.0).last_transitions;
+    assert_eq!(
+        (past[0].engine, past[0].direction),
+        (Some(EngineKind::Kgraft), Some(Direction::Patching))
     );
 }
 

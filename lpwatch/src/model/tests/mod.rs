@@ -90,7 +90,7 @@ fn patch(enabled: bool, in_transition: bool) -> PatchView {
     PatchView {
         name: PATCH.to_owned(),
         engine: EngineKind::Livepatch,
-        enabled,
+        enabled: Some(enabled),
         in_transition,
         told_direction: None,
         failure: None,
@@ -106,6 +106,7 @@ fn observe(model: &mut Model, seconds: f64, patches: &[PatchView]) {
         SystemView {
             read_at: now.boot,
             patches: patches.to_vec(),
+            unread: Vec::new(),
             notes: Vec::new(),
         },
         &now,

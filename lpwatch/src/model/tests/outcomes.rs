@@ -92,6 +92,7 @@ fn a_reading_older_than_the_last_event_changes_nothing() {
         SystemView {
             read_at,
             patches: Vec::new(),
+            unread: Vec::new(),
             notes: Vec::new(),
         },
         &at(100.1),

@@ -139,7 +139,7 @@ fn an_odd_name_does_not_reach_the_terminal() {
 #[test]
 fn only_enabled_patches_are_judged() {
     let mut snapshot = snapshot(vec![("gcd", Some(ineffective()))]);
-    snapshot.patches[0].enabled = false;
+    snapshot.patches[0].enabled = Some(false);
     let report = CallsReport::of(&snapshot, Some("lp_calls"));
     assert_eq!(report.functions[0].effect, Effect::NotPatched);
     assert!(

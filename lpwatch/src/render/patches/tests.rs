@@ -1,8 +1,10 @@
 //! What an inventory looks like.
 
 use super::*;
+use crate::model::inventory::InventoryFunction;
 use crate::model::inventory::{
-    Cve, EffectiveKernel, InventoryObject, OnDisk, PatchRefusal, SCHEMA_VERSION, System, Vendor,
+    Cve, EffectiveKernel, InventoryObject, KernelCareFacts, OnDisk, PatchRefusal, SCHEMA_VERSION,
+    System, Vendor,
 };
 use crate::render::table::samples;
 
@@ -14,6 +16,7 @@ fn function(name: &str) -> InventoryFunction {
         new_address: None,
         wins: Some(true),
         overridden_by: None,
+        not_decided: None,
     }
 }
 
@@ -55,6 +58,7 @@ fn inventory(patches: Vec<InventoryPatch>) -> Inventory {
         kernel: "5.14.0-1.el9".to_owned(),
         taken_at: samples::now(),
         effective_kernel: None,
+        kernelcare: None,
         systems: engines
             .into_iter()
             .map(|engine| System {
@@ -139,6 +143,7 @@ fn who_has_a_function_is_said_where_several_have_it() {
     };
     let unknown = InventoryFunction {
         wins: None,
+        not_decided: Some("the log has forgotten".to_owned()),
         sympos: 2,
         ..function("g")
     };
@@ -146,6 +151,10 @@ fn who_has_a_function_is_said_where_several_have_it() {
     let text = patches(&inventory(vec![old]), &Style::default());
     assert!(
         text.contains("vmlinux: f (overridden by new), g (2) (others patch it too;"),
+        "{text}"
+    );
+    assert!(
+        text.contains("Whose code runs is not known: the log has forgotten."),
         "{text}"
     );
 }
@@ -213,4 +222,20 @@ fn hostile_names_do_no_harm() {
     };
     let text = patches(&inventory(vec![bad]), &Style::default());
     assert!(!text.contains('\u{1b}'), "{text}");
+}
+
+#[test]
+fn how_kernelcare_stands_is_said_where_its_tool_told() {
+    let mut inventory = inventory(vec![patch("kcare", EngineKind::Kernelcare, Vec::new())]);
+    let facts = |standing| KernelCareFacts {
+        standing,
+        patch_method: None,
+        auto_update: None,
+    };
+    inventory.kernelcare = Some(facts(Some(KernelCareStanding::NewerWait)));
+    let text = patches(&inventory, &Style::default());
+    assert!(text.contains("KernelCare: newer patches wait."), "{text}");
+    inventory.kernelcare = Some(facts(None));
+    let text = patches(&inventory, &Style::default());
+    assert!(!text.contains("KernelCare: "), "{text}");
 }

@@ -21,7 +21,7 @@ pub(super) fn calm(page: &mut Page<'_>, patches: &[&Patch]) {
     for (patch, name) in patches.iter().zip(&names) {
         let name = painted(Paint::Bold, format!("{}  ", padded(name, width)));
         page.line(&[mark(page, patch), name], &calm_words(page, patch));
-        if patch.enabled {
+        if is_on(patch) {
             not_patched(page, patch);
         }
         dangers(page, patch);
@@ -29,16 +29,16 @@ pub(super) fn calm(page: &mut Page<'_>, patches: &[&Patch]) {
 }
 
 fn calm_words(page: &Page<'_>, patch: &Patch) -> Vec<Span> {
-    let mut spans = vec![if patch.enabled {
-        painted(Paint::Green, "enabled")
-    } else {
-        painted(Paint::Dim, "disabled")
+    let mut spans = vec![match patch.enabled {
+        Some(true) => painted(Paint::Green, "enabled"),
+        Some(false) => painted(Paint::Dim, "disabled"),
+        None => painted(Paint::Yellow, words::NOT_KNOWN_WHETHER_ON),
     }];
     let mut details = Vec::new();
-    if patch.enabled {
+    if is_on(patch) {
         details.extend(extent(page, patch));
     }
-    if patch.enabled && patch.replace == Some(true) {
+    if is_on(patch) && patch.replace == Some(true) {
         details.push(words::glued("atomic replace"));
     }
     details.extend(words::engine(patch.engine).map(str::to_owned));
@@ -121,6 +121,10 @@ fn dangers(page: &mut Page<'_>, patch: &Patch) {
     }
 }
 
+fn is_on(patch: &Patch) -> bool {
+    patch.enabled == Some(true)
+}
+
 /// A shape at the start of the line, for the eye that runs down the page.
 fn mark(page: &Page<'_>, patch: &Patch) -> Span {
     let (unicode, ascii, paint) = match &patch.transition {
@@ -134,8 +138,11 @@ fn mark(page: &Page<'_>, patch: &Patch) -> Span {
                 ("◐", "~", paint)
             }
         }
-        None if patch.enabled => ("●", "*", Paint::Green),
-        None => ("○", "-", Paint::Dim),
+        None => match patch.enabled {
+            Some(true) => ("●", "*", Paint::Green),
+            Some(false) => ("○", "-", Paint::Dim),
+            None => ("?", "?", Paint::Yellow),
+        },
     };
     painted(
         paint,

@@ -53,7 +53,7 @@ pub(crate) fn patch(name: &str) -> Patch {
     Patch {
         name: name.to_owned(),
         engine: EngineKind::Livepatch,
-        enabled: true,
+        enabled: Some(true),
         failure: None,
         replace: Some(false),
         stack_order: None,

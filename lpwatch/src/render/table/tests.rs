@@ -2,8 +2,8 @@
 
 use super::samples::{self, object, patch, progressing, snapshot, stalled, task};
 use super::{status, status_of};
-use crate::model::Outcome;
 use crate::model::snapshot::Snapshot;
+use crate::model::{EngineKind, Outcome};
 use crate::render::style::Style;
 
 pub(super) const UNICODE: Style = Style {
@@ -56,7 +56,7 @@ fn one_calm_patch_is_calm() {
 #[test]
 fn calm_patches_stand_in_columns() {
     let mut off = patch("lp_old_one");
-    off.enabled = false;
+    off.enabled = Some(false);
     let mut replaces = patch("lp_two");
     replaces.replace = Some(true);
     replaces.objects.push(object("nfs", true, &["a", "b"]));
@@ -220,9 +220,21 @@ fn a_kernel_left_unpatched_is_said() {
 #[test]
 fn a_disabled_patch_says_nothing_of_its_objects() {
     let mut patch = patch("lp_off");
-    patch.enabled = false;
+    patch.enabled = Some(false);
     patch.objects[0].patched = Some(false);
     assert_table(&snapshot(vec![patch]), "○ lp_off  disabled");
+}
+
+#[test]
+fn a_patch_that_may_be_off_is_not_said_to_be_on_or_off() {
+    let mut patch = patch("kcare");
+    patch.engine = EngineKind::Kernelcare;
+    patch.enabled = None;
+    patch.objects.clear();
+    assert_table(
+        &snapshot(vec![patch]),
+        "? kcare  loaded; whether it is in force is not known, KernelCare",
+    );
 }
 
 #[test]

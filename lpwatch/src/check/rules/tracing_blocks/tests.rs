@@ -90,7 +90,7 @@ fn a_function_that_is_patched_already_refuses_no_further_patch() {
     held.patches = Some(vec![samples::loaded("first", &["gcd"])]);
     assert!(judged(&held).is_empty());
     let off = PatchView {
-        enabled: false,
+        enabled: Some(false),
         ..samples::loaded("first", &["gcd"])
     };
     held.patches = Some(vec![off]);

@@ -45,7 +45,7 @@ export function update({ tiles, more, none }, functions) {
 
 /** Whether the new code runs, and how that is to be taken. */
 function effectOf({ enabled, transition }, object, { calls }) {
-	if (!enabled && !transition) return ['not on', null];
+	if (enabled === false && !transition) return ['not on', null];
 	if (object.patched === false) {
 		return object.name === 'vmlinux' ? ['new code DOES NOT RUN', 'alarm'] : ['not known: its module is not loaded', null];
 	}

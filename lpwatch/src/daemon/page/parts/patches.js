@@ -26,7 +26,7 @@ export function patchRow({ name }) {
 
 function stateOf({ enabled, transition }) {
 	if (transition) return [`in transition (${way(transition)})`, transition.phase === 'stalled' ? 'alarm' : 'info'];
-	return enabled ? ['enabled', 'well'] : ['disabled', null];
+	return enabled ? ['enabled', 'well'] : [enabled === null ? 'not known' : 'disabled', null];
 }
 
 function traitsOf({ engine, replace, stack_order: order }) {

@@ -98,7 +98,7 @@ function failures({ last_transitions: past, patches, taken_at: now }) {
 function calm({ patches }) {
 	const on = patches.filter((patch) => patch.enabled);
 	if (on.length === 0) {
-		return verdict('none', LEVELS.none.words, [patches.length > 0 ? 'Every live patch here is disabled.' : 'No live patch is loaded.']);
+		return verdict('none', LEVELS.none.words, [patches.length > 0 ? 'No live patch here is known to be on.' : 'No live patch is loaded.']);
 	}
 	const names = on.slice(0, 3).map((patch) => patch.name).join(', ');
 	const more = on.length > 3 ? ` and ${on.length - 3} more` : '';

@@ -110,7 +110,7 @@ impl Host {
         let patches = patches.iter().map(|seen| PatchView {
             name: seen.name.to_owned(),
             engine: EngineKind::Livepatch,
-            enabled: seen.enabled,
+            enabled: Some(seen.enabled),
             in_transition: seen.in_transition,
             told_direction: None,
             failure: None,
@@ -129,6 +129,7 @@ impl Host {
         self.ledger.observe(&SystemView {
             read_at: moment(self.now).boot,
             patches: patches.collect(),
+            unread: Vec::new(),
             notes: Vec::new(),
         });
         self

@@ -1,0 +1,114 @@
+//! The parts of the inventory beside its patches: the systems, the CVEs that are
+//! fixed, and what lies on disk.
+
+use crate::{
+    engine::{self, Consistency, EngineView, Knowledge, LoadedPatch, Systems},
+    kernel::{
+        installed::{Installed, InstalledFile, InstalledState},
+        kernelcare,
+    },
+    model::{
+        EngineKind,
+        inventory::{Cannot, Cve, DiskState, NotLoaded, System, Vendor},
+    },
+};
+
+pub fn system(view: &EngineView) -> System {
+    let Knowledge {
+        consistency,
+        progress,
+        blockers,
+        reasons,
+        calls,
+        check,
+        wait,
+        stop_time,
+    } = engine::of(view.kind).knows();
+    let facts = [
+        ("progress", progress),
+        ("blockers", blockers),
+        ("reasons", reasons),
+        ("calls", calls),
+        ("check", check),
+        ("wait", wait),
+        ("stop_time", stop_time),
+    ];
+    let cannot = facts.into_iter().filter_map(|(fact, known)| {
+        Some(Cannot {
+            fact: fact.to_owned(),
+            why: known.why()?.to_owned(),
+        })
+    });
+    System {
+        engine: view.kind,
+        consistency: match consistency {
+            Consistency::MachineStopped => "machine_stopped",
+            Consistency::PerTask => "per_task",
+            Consistency::PerTaskByStack => "per_task_by_stack",
+            Consistency::NotKnown => "not_known",
+        }
+        .to_owned(),
+        cannot: cannot.collect(),
+    }
+}
+
+pub fn not_loaded(installed: &Installed, running: &str) -> Vec<NotLoaded> {
+    let state = |file: &InstalledFile| {
+        Some(match file.standing {
+            InstalledState::Loaded | InstalledState::OtherBuildLoaded => return None,
+            InstalledState::NotLoaded => DiskState::InstalledNotLoaded,
+            InstalledState::WrongKernel => DiskState::InstalledWrongKernel,
+            InstalledState::OtherKernel => DiskState::InstalledOtherKernel,
+        })
+    };
+    let mut files: Vec<NotLoaded> = installed
+        .files
+        .iter()
+        .filter_map(|file| {
+            Some(NotLoaded {
+                name: file.name.clone(),
+                file: file.file.display().to_string(),
+                kernel: file.release.clone(),
+                built_for: file.built_for.clone(),
+                vendor: Vendor::of(EngineKind::Livepatch, &file.name, &file.release),
+                state: state(file)?,
+            })
+        })
+        .collect();
+    files.sort_by_key(|file| file.kernel != running);
+    files
+}
+
+/// CVEs by what the systems say, by descriptions and by names such as
+/// `livepatch_CVE_2022_36946`.
+pub fn cves(systems: &Systems) -> Vec<Cve> {
+    let mut found = Vec::new();
+    for system in &systems.present {
+        let mut add = |id: String, patch: Option<&str>| {
+            found.push(Cve {
+                id,
+                engine: system.kind,
+                patch: patch.map(str::to_owned),
+            });
+        };
+        for id in system.cves.iter().flatten() {
+            add(id.clone(), None);
+        }
+        let in_force = |patch: &&LoadedPatch| patch.view.enabled == Some(true);
+        for patch in system.patches.iter().filter(in_force) {
+            let name = &patch.view.name;
+            let told = format!(
+                "{} {}",
+                name.replace('_', "-")
+                    .replace("livepatch-", " ")
+                    .replace("kpatch-", " "),
+                patch.description.as_deref().unwrap_or_default()
+            );
+            for id in kernelcare::cves(&told) {
+                add(id, Some(name));
+            }
+        }
+    }
+    found.dedup();
+    found
+}

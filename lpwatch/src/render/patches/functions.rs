@@ -1,0 +1,77 @@
+//! The functions of a patch, and who has those that several patch.
+
+use super::engine;
+use crate::model::inventory::{InventoryFunction, InventoryPatch};
+use crate::render::page::{Page, Paint, Span, painted, plain};
+use crate::render::style::Style;
+
+/// Functions shown of one object; `-o json` has all.
+const FUNCTIONS: usize = 20;
+
+pub(super) fn functions(page: &mut Page<'_>, patch: &InventoryPatch) {
+    let style = page.style;
+    for object in &patch.objects {
+        let not_loaded = object.patched == Some(false) && patch.in_force();
+        let mut spans = vec![painted(
+            Paint::Dim,
+            format!("{}: ", style.text(&object.name)),
+        )];
+        if not_loaded {
+            spans.push(painted(Paint::Yellow, "(not loaded) "));
+        }
+        for (number, function) in object.functions.iter().take(FUNCTIONS).enumerate() {
+            if number > 0 {
+                spans.push(plain(", "));
+            }
+            spans.extend(self::function(function, patch.in_force(), style));
+        }
+        if object.functions.len() > FUNCTIONS {
+            let more = object.functions.len() - FUNCTIONS;
+            spans.push(plain(format!(" and {more} more")));
+        }
+        page.item(2, &spans);
+    }
+    if patch.in_force() {
+        not_decided(page, patch);
+    }
+    if patch.objects.is_empty() {
+        let words = format!(
+            "{} does not show which functions it changes.",
+            engine(patch.engine)
+        );
+        page.item(2, &[painted(Paint::Dim, words)]);
+    }
+}
+
+/// Why it is not known whose code runs, each reason once.
+fn not_decided(page: &mut Page<'_>, patch: &InventoryPatch) {
+    let functions = patch.objects.iter().flat_map(|object| &object.functions);
+    let mut reasons: Vec<&str> = functions
+        .filter_map(|function| function.not_decided.as_deref())
+        .collect();
+    reasons.sort_unstable();
+    reasons.dedup();
+    for why in reasons {
+        let words = format!("Whose code runs is not known: {}.", page.style.text(why));
+        page.item(2, &[painted(Paint::Dim, words)]);
+    }
+}
+
+fn function(function: &InventoryFunction, in_force: bool, style: &Style) -> Vec<Span> {
+    let mut spans = vec![plain(style.text(&function.name))];
+    if function.sympos > 1 {
+        spans.push(plain(format!(" ({})", function.sympos)));
+    }
+    match (&function.overridden_by, function.wins) {
+        (Some(by), _) => {
+            let by = format!(" (overridden by {})", style.text(by));
+            spans.push(painted(Paint::Dim, by));
+        }
+        (None, None) if in_force => spans.push(painted(
+            Paint::Yellow,
+            " (others patch it too; whose code runs is not known)",
+        )),
+        (None, _) => {}
+    }
+    spans
+}
