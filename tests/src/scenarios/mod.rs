@@ -37,6 +37,7 @@ mod replace;
 mod sleepers;
 mod stall;
 mod stall_daemon;
+mod stop_time;
 mod two_daemons;
 mod vanish;
 mod wait;
@@ -136,6 +137,7 @@ pub const ALL: &[Scenario] = &[
     scenario("engine_kgraft", engines::kgraft),
     scenario("engine_ksplice", engines::ksplice),
     scenario("engine_kpatch", engines::kpatch),
+    scenario("stop_time", stop_time::run),
     scenario("harmless", harmless::run),
     scenario("harmless_check", harmless::beside_check),
     scenario("harm", harm::run),
