@@ -2,8 +2,6 @@
 //! that is called like kpatch's, and a live patch, which stops nothing.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::thread;
 
 use anyhow::{Context, Result, ensure};
@@ -12,11 +10,12 @@ use crate::contract::{Document, Stops};
 use crate::guest::{self, Module};
 use crate::lpwatch::{self, Daemon, code};
 use crate::patch::Patch;
+use crate::scrape::Scrape;
 use crate::trial::Trial;
 
 const CONTROL: &str = "/sys/module/abi_kpatch/parameters/control";
 const STOPPED_MS: f64 = 30.0;
-const COUNT: &str = "lpwatch_machine_stopped_seconds_count{engine=\"kpatch\"} ";
+const COUNT: &str = "lpwatch_machine_stopped_seconds_count{engine=\"kpatch\"}";
 
 fn stops(document: &Document) -> Result<&Stops> {
     document.stops.as_ref().context("stops are not hooked")
@@ -24,17 +23,6 @@ fn stops(document: &Document) -> Result<&Stops> {
 
 fn tell(command: &str) -> Result<()> {
     fs::write(CONTROL, command).with_context(|| command.to_owned())
-}
-
-fn scrape() -> Result<String> {
-    let mut stream = TcpStream::connect("127.0.0.1:9417")?;
-    write!(
-        stream,
-        "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-    )?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    Ok(answer)
 }
 
 pub fn run(trial: &mut Trial) -> Result<()> {
@@ -53,7 +41,7 @@ pub fn run(trial: &mut Trial) -> Result<()> {
         stops(&document)?.of(Some("kpatch")).is_none(),
         "{document:?}"
     );
-    ensure!(!scrape()?.contains(COUNT), "a stop is counted");
+    Scrape::now()?.has_no(COUNT)?;
 
     tell("stop 30")?;
     let document = guest::wait_for("the stop is told", || {
@@ -62,8 +50,7 @@ pub fn run(trial: &mut Trial) -> Result<()> {
         Ok(told.then_some(document))
     })?;
     once(trial, &document)?;
-    let scraped = scrape()?;
-    ensure!(scraped.contains(&format!("{COUNT}1\n")), "{scraped}");
+    Scrape::now()?.expect(COUNT, 1.0)?;
 
     // A patch that comes with a stop has it, a live patch meanwhile has not.
     let unpatching = thread::spawn(move || live.remove());
