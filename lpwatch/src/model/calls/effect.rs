@@ -17,6 +17,10 @@ pub(super) const CONFIRMED_AFTER: Duration = Duration::from_millis(500);
 const TOLERATED_PER_MILLE: u64 = 10;
 const TOLERATED: u64 = 3;
 
+/// Entries are read a little later than calls: so large a part of the calls may
+/// have come in between.
+const AHEAD_PART: u64 = 10;
+
 /// The two numbers at one time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Pair {
@@ -80,7 +84,7 @@ impl Effect {
             if calls > 0 {
                 self.effective = Some(true);
             }
-            self.judge_anew(entered - calls);
+            self.judge_anew((entered - calls).min(TOLERATED.max(calls / AHEAD_PART)));
             return;
         }
         let (since, least) = self.doubt.unwrap_or((at, missing));
@@ -110,7 +114,7 @@ impl Effect {
     /// the next reading shows.
     fn judge_anew(&mut self, ahead: u64) {
         self.base = self.last;
-        self.base.entries = self.base.entries.saturating_sub(ahead.min(TOLERATED));
+        self.base.entries = self.base.entries.saturating_sub(ahead);
         self.doubt = None;
     }
 
@@ -210,6 +214,15 @@ mod tests {
         for half in 3..10 {
             effect.take(at(half * 500), 111, 18);
         }
+        assert_eq!((effect.effective, effect.missing), (Some(true), 0));
+    }
+
+    #[test]
+    fn many_calls_between_the_two_readings_are_no_proof() {
+        let mut effect = effect();
+        effect.take(at(1000), 100_100, 102_847);
+        effect.take(at(2000), 202_840, 202_747);
+        effect.take(at(3000), 202_840, 202_847);
         assert_eq!((effect.effective, effect.missing), (Some(true), 0));
     }
 
