@@ -26,7 +26,6 @@ mod calls;
 mod kernel;
 mod patches;
 mod programs;
-mod stops;
 mod tasks;
 mod transition;
 mod verdicts;

@@ -288,7 +288,6 @@ impl Running {
             tasks_total: self.tasks_total,
             recorded_after_ms: recorded.map(milliseconds),
             check: None,
-            stopped: None,
         }
     }
 }

@@ -19,7 +19,7 @@ const DANGER: i32 = 13;
 const FTRACE: &str = "/proc/sys/kernel/ftrace_enabled";
 
 /// Every fact that has a hook of its own.
-const HOOKED: [&str; 12] = [
+const HOOKED: [&str; 11] = [
     "enable",
     "begun",
     "try",
@@ -31,7 +31,6 @@ const HOOKED: [&str; 12] = [
     "refused",
     "module_loaded",
     "module_freed",
-    "stops",
 ];
 
 pub fn run(trial: &mut Trial) -> Result<()> {
