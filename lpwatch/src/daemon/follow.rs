@@ -268,7 +268,7 @@ impl Follower {
         model.is_settling()
             || model.in_transition().is_some()
             || model.awaits_turn()
-            || model.others().next().is_some()
+            || model.has_others()
             || !self.is_told()
     }
 
@@ -296,7 +296,7 @@ impl Follower {
             })
         } else {
             // The systems beside livepatch tell of little.
-            (!told || model.others().next().is_some()).then_some(BLIND)
+            (!told || model.has_others()).then_some(BLIND)
         }
     }
 

@@ -384,6 +384,13 @@ impl Model {
             .map(|(engine, course)| (*engine, course.running().map(|running| running.direction)))
     }
 
+    /// Whether an engine beside livepatch has patches here. These tell of little:
+    /// whoever follows has to read them again and again.
+    #[must_use]
+    pub fn has_others(&self) -> bool {
+        self.others.values().any(Course::has_patches)
+    }
+
     /// Takes in a look at the tasks left by an engine beside livepatch.
     pub fn sample_other(&mut self, engine: EngineKind, sample: TaskSample, now: &Moment) {
         if let Some(course) = self.others.get_mut(&engine) {

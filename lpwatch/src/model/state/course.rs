@@ -66,6 +66,12 @@ impl Course {
         }
     }
 
+    /// Whether there was a patch at the last reading, or there is a transition.
+    pub fn has_patches(&self) -> bool {
+        let applied = self.applied.as_ref();
+        self.running.is_some() || applied.is_some_and(|applied| !applied.is_empty())
+    }
+
     pub fn running(&self) -> Option<&Running> {
         self.running.as_ref()
     }

@@ -237,3 +237,18 @@ fn its_direction_is_what_the_system_says() {
     observe(&mut model, 100.0, &[back]);
     assert_eq!(transition(&model, 101.0).direction, Direction::Unpatching);
 }
+
+#[test]
+fn only_a_system_with_patches_is_read_again_and_again() {
+    let mut model = model(Some(0));
+    observe(&mut model, 100.0, &[patch(true, false)]);
+    assert!(!model.has_others(), "livepatch tells of its own");
+    observe(
+        &mut model,
+        101.0,
+        &[patch(true, false), kgraft(true, false)],
+    );
+    assert!(model.has_others());
+    observe(&mut model, 102.0, &[patch(true, false)]);
+    assert!(!model.has_others());
+}
