@@ -8,6 +8,7 @@
 pub mod calls;
 pub mod patch;
 pub mod program;
+pub mod stops;
 pub mod task;
 pub mod transition;
 pub mod verdict;

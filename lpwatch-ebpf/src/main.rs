@@ -26,6 +26,7 @@ mod calls;
 mod kernel;
 mod patches;
 mod programs;
+mod stops;
 mod tasks;
 mod transition;
 mod verdicts;

@@ -15,7 +15,11 @@
  *	enabled PATCH NUMBER
  *	remove PATCH
  *	say TEXT					a line in the log
+ *	stop MILLISECONDS				stop the machine, as for a patch
  */
+
+#include <linux/delay.h>
+#include <linux/stop_machine.h>
 
 #include "abi.h"
 
@@ -191,6 +195,22 @@ static void drop(struct folder *patch)
 	}
 }
 
+/* What the core does in it: nothing here, but for as long. */
+static noinline int kpatch_apply_patch(void *data)
+{
+	mdelay(*(unsigned int *)data);
+	return 0;
+}
+
+static int stop(const char *text)
+{
+	unsigned int milliseconds;
+
+	if (kstrtouint(text, 10, &milliseconds) || milliseconds > 1000)
+		return -EINVAL;
+	return stop_machine(kpatch_apply_patch, &milliseconds, NULL);
+}
+
 static int abi_command(const char *command, char *rest)
 {
 	const char *name = abi_word(&rest);
@@ -198,6 +218,8 @@ static int abi_command(const char *command, char *rest)
 
 	if (!strcmp(command, "add"))
 		return add(name, rest);
+	if (!strcmp(command, "stop"))
+		return stop(name);
 	patch = find(NULL, name);
 	if (!patch)
 		return -ENOENT;

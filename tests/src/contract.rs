@@ -5,11 +5,13 @@
 //! in lpwatch is noticed here.
 
 mod calls;
+mod stops;
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Deserializer};
 
 pub use calls::{Calls, PhaseCalls, Watched};
+pub use stops::{Stopped, Stops};
 
 /// For fields that may be null and must be there: serde takes a missing
 /// `Option` for `None` unless it is given a function.
@@ -32,6 +34,9 @@ pub struct Document {
     pub probes: Vec<Probe>,
     pub patches: Vec<Patch>,
     pub watched: Vec<Watched>,
+    /// Null where it is not hooked.
+    #[serde(deserialize_with = "nullable")]
+    pub stops: Option<Stops>,
     pub last_transitions: Vec<Past>,
 }
 
@@ -143,6 +148,8 @@ pub struct Past {
     pub recorded_after_ms: Option<f64>,
     #[serde(deserialize_with = "nullable")]
     pub check: Option<Check>,
+    #[serde(deserialize_with = "nullable")]
+    pub stopped: Option<Stopped>,
 }
 
 impl Document {

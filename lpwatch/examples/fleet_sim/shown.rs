@@ -121,6 +121,7 @@ impl Shown<'_> {
             events_lost: 0,
             patches: loaded.then(patch).into_iter().collect(),
             watched: Vec::new(),
+            stops: None,
             last_transitions: past.into_iter().collect(),
         }
     }
@@ -163,6 +164,7 @@ impl Shown<'_> {
             tasks_total: Some(self.plan.tasks),
             recorded_after_ms: None,
             check: None,
+            stopped: None,
         }
     }
 

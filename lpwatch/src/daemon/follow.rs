@@ -15,7 +15,7 @@ use tokio::{
 use crate::{
     error::Error,
     model::{Snapshot, Thresholds, check::CheckReport},
-    probe::{BpfLog, EventRing, Readable},
+    probe::{BpfLog, EventRing, Readable, StopRing},
 };
 
 use super::{
@@ -97,6 +97,7 @@ pub struct Follower {
     observer: Observer,
     thresholds: Thresholds,
     ring: Option<Waking<EventRing>>,
+    stops: Option<Waking<StopRing>>,
     bpf_log: Option<Waking<BpfLog>>,
     kernel_log: Option<Waking<LogSource>>,
     watched_files: Option<Waking<FolderWatch>>,
@@ -149,7 +150,9 @@ pub fn follow(
 ) -> Result<(Follower, Followed), Error> {
     observer.refresh()?;
     let hooked = told.as_ref().is_some_and(|told| told.follows);
-    let (ring, log) = told.map_or((None, None), |told| (Some(told.ring), told.log));
+    let (ring, log, stops) = told.map_or((None, None, None), |told| {
+        (Some(told.ring), told.log, told.stops)
+    });
     let kernel_log = observer.log.take();
     if !hooked && kernel_log.is_none() {
         observer.note(
@@ -167,6 +170,7 @@ pub fn follow(
         observer,
         thresholds,
         ring: ring.map(Waking::new).transpose()?,
+        stops: stops.map(Waking::new).transpose()?,
         bpf_log: log.map(Waking::new).transpose()?,
         kernel_log: kernel_log.map(Waking::new).transpose()?,
         watched_files: watched_files.map(Waking::new).transpose()?,
@@ -203,8 +207,11 @@ impl Follower {
             match self.wait().await? {
                 Woken::Ring => self.update(false)?,
                 Woken::Timer if self.changes() => self.update(false)?,
-                // All that is new are numbers of calls.
-                Woken::Timer => self.observer.count(),
+                // All that is new are numbers of calls, and stops not all told of.
+                Woken::Timer => {
+                    self.drain_stops();
+                    self.observer.count();
+                }
                 Woken::KernelLog => {
                     if self.read_kernel_log() {
                         self.update(false)?;
@@ -236,6 +243,7 @@ impl Follower {
         let timer = self.pause().map(|pause| Instant::now() + pause);
         let Self {
             ring,
+            stops,
             bpf_log,
             kernel_log,
             watched_files,
@@ -247,6 +255,7 @@ impl Follower {
             let due = watchdog.as_ref().map(Watchdog::due);
             tokio::select! {
                 woken = ready(ring.as_ref()) => return woken.map(|()| Woken::Ring),
+                woken = ready(stops.as_ref()) => return woken.map(|()| Woken::Ring),
                 woken = ready(kernel_log.as_ref()) => return woken.map(|()| Woken::KernelLog),
                 woken = ready(bpf_log.as_ref()) => return woken.map(|()| Woken::BpfLog),
                 woken = ready(watched_files.as_ref()) => {
@@ -280,7 +289,11 @@ impl Follower {
     fn pause(&self) -> Option<Duration> {
         let for_state = self.pause_for_state();
         let for_counts = self.observer.count_after();
-        for_state.into_iter().chain(for_counts).min()
+        let for_stops = self.observer.stops_after();
+        [for_state, for_counts, for_stops]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn pause_for_state(&self) -> Option<Duration> {
@@ -320,6 +333,8 @@ impl Follower {
 
     /// Takes in what hooks and log have told; whether the hooks told anything.
     fn drain(&mut self) -> bool {
+        // First the stops: what ends below has them for its own.
+        self.drain_stops();
         let Some(ring) = &mut self.ring else {
             return self.read_kernel_log();
         };
@@ -330,6 +345,13 @@ impl Follower {
         let log_told = self.read_kernel_log();
         self.observer.take(events, lost);
         hooks_told || log_told
+    }
+
+    fn drain_stops(&mut self) {
+        if let Some(stops) = &mut self.stops {
+            let (spans, lost) = (stops.file.drain(), stops.file.lost());
+            self.observer.take_stops(&spans, lost);
+        }
     }
 
     fn read_kernel_log(&mut self) -> bool {

@@ -20,6 +20,7 @@ pub mod observer;
 mod page;
 mod reading;
 mod serve;
+mod stop_source;
 mod task_source;
 pub mod watch_list;
 pub mod web;

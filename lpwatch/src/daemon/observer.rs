@@ -14,10 +14,11 @@ use crate::{
         check::CheckReport,
         evidence::Traits,
         snapshot::{PastTransition, Probe},
+        stops::Span,
     },
     probe::{
-        BpfLog, CallCounters, EventRing, Hooks, LoadOptions, ProbeError, TaskIterator, load_hooks,
-        load_iterator_and_counters, load_task_iterator,
+        BpfLog, CallCounters, EventRing, Hooks, LoadOptions, ProbeError, StopRing, TaskIterator,
+        load_hooks, load_iterator_and_counters, load_task_iterator,
     },
 };
 
@@ -27,6 +28,7 @@ use super::{
     folder_watch::FolderWatch,
     log_source::LogSource,
     reading::{ensure_livepatch, is_in_transition, read_patches},
+    stop_source::StopSource,
     task_source::{Looked, TaskSource},
     watch_list::{Resolved, WatchList},
 };
@@ -56,6 +58,8 @@ const FTRACE_OFF: &str = "DANGER: ftrace is switched off (kernel.ftrace_enabled=
 pub struct Told {
     pub ring: EventRing,
     pub log: Option<BpfLog>,
+    /// Who stops the machine; `None` where that is not hooked.
+    pub stops: Option<StopRing>,
     /// Whether beginnings and ends of transitions are told.
     pub follows: bool,
 }
@@ -92,6 +96,7 @@ pub struct Observer {
     pub(super) log: Option<LogSource>,
     model: Model,
     calls: Option<CallSource>,
+    stops: StopSource,
     watch: WatchList,
     /// What `watch` names that cannot be read.
     watch_notes: Vec<String>,
@@ -223,6 +228,7 @@ impl Observer {
             log,
             model: Model::new(facts, hooks_since),
             calls: None,
+            stops: StopSource::default(),
             watch: options.watch.clone(),
             watch_notes: Vec::new(),
             lasting_notes: notes,
@@ -237,6 +243,7 @@ impl Observer {
             log,
             counters,
             shares_functions,
+            stops,
             ..
         } = hooks;
         // Without the turns of livepatch it cannot be told what a call ran.
@@ -244,9 +251,13 @@ impl Observer {
             self.calls = Some(CallSource::new(counters, shares_functions));
             self.rewatch();
         }
+        if stops.is_some() {
+            self.model.stops_are_told(now());
+        }
         Told {
             ring,
             log,
+            stops,
             follows: followed,
         }
     }
@@ -297,6 +308,9 @@ impl Observer {
         let now = now();
         for event in events {
             tracing::debug!(?event, "event");
+            if let EventKind::ModuleChanged { .. } = &event.kind {
+                self.stops.forget_names();
+            }
             if let (EventKind::ModuleChanged { module, .. }, Some(calls)) =
                 (&event.kind, &mut self.calls)
             {
@@ -305,6 +319,20 @@ impl Observer {
             self.model.apply(event, &now);
         }
         self.model.note_lost(lost);
+    }
+
+    /// Takes in what the CPUs told of stops, and how much of it was lost so far.
+    pub(super) fn take_stops(&mut self, spans: &[Span], lost: u64) {
+        for stop in self.stops.take(spans, &self.roots) {
+            tracing::debug!(?stop, "the machine was stopped");
+            self.model.stopped(stop);
+        }
+        self.model.note_stops_lost(lost);
+    }
+
+    /// How soon stops are to be asked for, whatever is told.
+    pub(super) fn stops_after(&self) -> Option<Duration> {
+        self.stops.wait()
     }
 
     /// Takes in what the kernel log says; whether anything there can have

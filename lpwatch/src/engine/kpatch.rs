@@ -36,7 +36,7 @@ impl Engine for Kpatch {
             calls: Known::No("its core module runs on no kernel that lpwatch's counters run on"),
             check: Known::No("the checks are about livepatch's rules"),
             wait: Known::Partly("there is nothing to wait for once the patch is loaded"),
-            stop_time: Known::Partly("where stop_machine can be hooked"),
+            stop_time: Known::Partly("by the daemon, where stop_machine can be hooked"),
         }
     }
 

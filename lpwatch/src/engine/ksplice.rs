@@ -38,7 +38,7 @@ impl Engine for Ksplice {
             calls: Known::No("Ksplice does not show which functions an update changes"),
             check: Known::No("updates have a form of their own"),
             wait: Known::Yes,
-            stop_time: Known::Partly("where stop_machine can be hooked"),
+            stop_time: Known::Partly("by the daemon, where stop_machine can be hooked"),
         }
     }
 

@@ -34,7 +34,7 @@ impl Engine for Livepatch {
             calls: Known::Yes,
             check: Known::Yes,
             wait: Known::Yes,
-            stop_time: Known::No("the machine is not stopped: tasks switch one by one"),
+            stop_time: Known::Yes,
         }
     }
 

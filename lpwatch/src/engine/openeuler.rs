@@ -38,7 +38,7 @@ impl Engine for OpenEuler {
             calls: Known::No("old code is overwritten, not redirected: a hook on it may be lost"),
             check: Known::No("the checks are about livepatch's rules"),
             wait: Known::Partly("there is nothing to wait for once the patch is enabled"),
-            stop_time: Known::Partly("where stop_machine can be hooked"),
+            stop_time: Known::Partly("by the daemon, where stop_machine can be hooked"),
         }
     }
 

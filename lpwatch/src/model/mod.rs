@@ -22,6 +22,7 @@ mod remaining;
 mod running;
 pub mod snapshot;
 mod state;
+pub mod stops;
 pub mod task_report;
 #[cfg(test)]
 mod tests;

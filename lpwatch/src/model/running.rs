@@ -288,6 +288,7 @@ impl Running {
             tasks_total: self.tasks_total,
             recorded_after_ms: recorded.map(milliseconds),
             check: None,
+            stopped: None,
         }
     }
 }

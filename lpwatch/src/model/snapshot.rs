@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 pub use super::calls::figures::{Calls, Finding, FindingKind, PhaseCalls, Rate, Severity, Watched};
 
+use super::stops::{Stopped, Stops};
 use super::{
     Blocker, Direction, EngineKind, Outcome, Phase, Thresholds, check::CheckSummary,
     next_steps::next_steps,
@@ -39,6 +40,9 @@ pub struct Snapshot {
     /// Functions that are watched without a patch being loaded for them.
     #[serde(default)]
     pub watched: Vec<Watched>,
+    /// For how long the machine was stopped; `null` where that is not hooked.
+    #[serde(default)]
+    pub stops: Option<Stops>,
     /// Transitions that ended, newest first.
     pub last_transitions: Vec<PastTransition>,
 }
@@ -210,6 +214,9 @@ pub struct PastTransition {
     /// What the last check before it foretold.
     #[serde(default)]
     pub check: Option<CheckSummary>,
+    /// The stops of the machine while it went on; `null` where that is not known.
+    #[serde(default)]
+    pub stopped: Option<Stopped>,
 }
 
 impl PastTransition {
@@ -234,6 +241,7 @@ impl PastTransition {
             tasks_total: None,
             recorded_after_ms: None,
             check: None,
+            stopped: None,
         }
     }
 }

@@ -22,6 +22,7 @@ use super::{
     evidence::Traits,
     running::Running,
     snapshot::{PastTransition, Probe, Source, SwitchedBy},
+    stops::{Ledger as StopLedger, Stop},
     time::milliseconds,
 };
 
@@ -72,6 +73,8 @@ pub struct Model {
     calls: Ledger,
     /// What was foretold.
     checks: Checks,
+    /// For how long the machine was stopped.
+    stops: StopLedger,
 }
 
 impl Model {
@@ -92,6 +95,7 @@ impl Model {
             switched: SwitchedBy::default(),
             calls: Ledger::default(),
             checks: Checks::default(),
+            stops: StopLedger::default(),
         }
     }
 
@@ -257,6 +261,7 @@ impl Model {
             .as_deref()
             .and_then(|patch| checks.of(patch))
             .cloned();
+        past.stopped = self.stops.during(&past);
         self.past.truncate(PAST_TRANSITIONS - 1);
         self.ended.push(past.clone());
         self.past.push_front(past);
@@ -396,6 +401,21 @@ impl Model {
         if let Some(course) = self.others.get_mut(&engine) {
             course.sample(sample, now);
         }
+    }
+
+    /// Stops of the machine are told from `since` on.
+    pub fn stops_are_told(&mut self, since: Moment) {
+        self.stops.begin(since);
+    }
+
+    /// Takes in a stop of the machine.
+    pub fn stopped(&mut self, stop: Stop) {
+        self.stops.note(stop);
+    }
+
+    /// How many records of stops were lost so far.
+    pub fn note_stops_lost(&mut self, lost: u64) {
+        self.stops.note_lost(lost);
     }
 
     /// Takes in a look at all tasks.

@@ -11,7 +11,7 @@ use lpwatch_common::transition::TransitionRecord;
 
 use crate::model::{Event, snapshot::Probe};
 
-use super::{CallCounters, ProbeError, policy, records};
+use super::{CallCounters, ProbeError, StopRing, policy, records, stops};
 
 /// The programs' own diagnostics, handed to the log.
 pub type BpfLog = EbpfLogger<&'static dyn log::Log>;
@@ -23,6 +23,8 @@ pub struct Hooks {
     pub ring: EventRing,
     pub log: Option<BpfLog>,
     pub counters: CallCounters,
+    /// Who stops the machine; `None` where that is not hooked.
+    pub stops: Option<StopRing>,
     /// Whether this kernel lets fentry and livepatch share a function.
     pub shares_functions: bool,
 }
@@ -51,11 +53,15 @@ impl Hooks {
             ring: RingBuf::try_from(ring).map_err(|error| fail(&error))?,
             lost: PerCpuArray::try_from(lost).map_err(|error| fail(&error))?,
         };
+        let is_stops = |probe: &Probe| probe.fact == stops::FACT && probe.attached;
+        let hooked = probes.iter().any(is_stops);
+        let stops = hooked.then(|| StopRing::new(bpf)).transpose()?;
         Ok(Self {
             probes,
             ring,
             log,
             counters,
+            stops,
             shares_functions,
         })
     }

@@ -3,7 +3,7 @@
 
 use crate::kernel::{Roots, btf::KernelBtf, kallsyms};
 
-use super::{ProbeError, patch_walk, programs};
+use super::{ProbeError, patch_walk, programs, stops};
 
 /// Offset of a member this kernel does not have.
 const ABSENT: u32 = u32::MAX;
@@ -41,11 +41,12 @@ const PATCH_OFFSETS: [OffsetSource; 3] = [
 const PATCHES: &str = "ADDR_PATCHES";
 
 /// Without these the programs work, with less detail.
-const ADDRESSES: [(&str, &str); 4] = [
+const ADDRESSES: [(&str, &str); 5] = [
     ("ADDR_TRANSITION_PATCH", "klp_transition_patch"),
     ("ADDR_TARGET_STATE", "klp_target_state"),
     ("ADDR_SIGNALS_COUNT", "klp_signals_cnt"),
     (PATCHES, "klp_patches"),
+    ("ADDR_MIGRATE_SWAP", "migrate_swap_stop"),
 ];
 
 impl Layout {
@@ -78,6 +79,7 @@ impl Layout {
         let listed = self.addresses.iter().any(|(name, _)| *name == PATCHES);
         self.walks_patches = walk.is_some() && listed;
         self.offsets.extend(walk.into_iter().flatten());
+        self.offsets.extend(stops::offsets(btf));
         self
     }
 }

@@ -19,7 +19,7 @@ use super::{
     layout::Layout,
     object, patch_walk,
     policy::{self, Fact, HookKind, Tracepoint},
-    programs,
+    programs, stops,
     verdicts::Verdicts,
 };
 
@@ -109,6 +109,8 @@ pub fn load_hooks(
         probes.push(attach_tracepoint(&mut bpf, tracepoint));
     }
     probes.push(attach_verdicts(&mut bpf, &types));
+    let named = !layout.addresses.is_empty();
+    probes.push(stops::attach(&mut bpf, &types.for_layout, named));
     let verdicts = watched_verdicts(&mut bpf, &probes)?;
     let marked = types.for_layout.has_function(policy::SHARING_MARKER);
     let shares = policy::sharing(marked, std::env::consts::ARCH).is_ok();

@@ -18,6 +18,7 @@ mod policy;
 mod programs;
 mod readable;
 mod records;
+mod stops;
 mod tasks;
 mod verdicts;
 
@@ -31,4 +32,5 @@ pub use patch_walk::PatchedFunction;
 pub use plan::{SHARING_MARKER, hooked_functions, is_built, planned, sharing};
 pub use programs::{ForeignProgram, Programs, TraceHook};
 pub use readable::Readable;
+pub use stops::StopRing;
 pub use tasks::{Look, SeenTask, TaskIterator, Wanted, state_letter};

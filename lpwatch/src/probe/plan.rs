@@ -6,6 +6,7 @@ use super::{
     load::{VERDICT_FACT, probe},
     object,
     policy::{self, HookKind},
+    stops,
 };
 
 /// The function by which a kernel shows that fentry and livepatch share.
@@ -66,6 +67,13 @@ pub fn planned(
     let kind = if allowed.is_ok() { "kretprobe" } else { "none" };
     let target = policy::VERDICT_FUNCTION;
     probes.push(unattached(VERDICT_FACT, kind, target, allowed.err()));
+    let absent = is_symbol(stops::FUNCTION) == Some(false);
+    let (kind, note) = if absent {
+        ("none", Some("this kernel has no such function"))
+    } else {
+        ("kprobe", None)
+    };
+    probes.push(unattached(stops::FACT, kind, stops::FUNCTION, note));
     probes
 }
 

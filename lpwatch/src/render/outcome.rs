@@ -50,6 +50,15 @@ pub(super) fn story(past: &PastTransition, style: &Style) -> Vec<Span> {
     if !counts.is_empty() {
         spans.push(painted(Paint::Dim, format!(" ({})", counts.join(", "))));
     }
+    if let Some(stopped) = past.stopped.as_ref().filter(|stopped| stopped.times > 0) {
+        let longest = stopped.longest_ms;
+        spans.push(plain(match stopped.times {
+            1 => format!("; the machine stood still for {longest:.1} ms"),
+            times => {
+                format!("; the machine stood still {times} times, for {longest:.1} ms at the most")
+            }
+        }));
+    }
     if let Some(errno) = past.errno {
         spans.push(plain(format!(": {}", words::errno(errno))));
     }
@@ -81,7 +90,7 @@ pub(super) fn tries(number: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Direction, EngineKind};
+    use crate::model::{Direction, EngineKind, stops::Stopped};
     use crate::render::table::samples;
 
     fn line(transition: &PastTransition) -> String {
@@ -103,6 +112,24 @@ mod tests {
             line(&past),
             "lp_easy: unpatching reversed after 41 s (98 tasks, 2 tries, 1 signal)"
         );
+    }
+
+    #[test]
+    fn how_long_the_machine_stood_still_is_told() {
+        let mut past = samples::past("fix", Outcome::Completed);
+        past.stopped = Some(Stopped {
+            times: 1,
+            total_ms: 30.733,
+            longest_ms: 30.733,
+            functions: vec!["kpatch_apply_patch".to_owned()],
+        });
+        let told = line(&past);
+        assert!(
+            told.ends_with("2 tries); the machine stood still for 30.7 ms"),
+            "{told}"
+        );
+        past.stopped = Some(Stopped::default());
+        assert!(!line(&past).contains("machine"));
     }
 
     #[test]

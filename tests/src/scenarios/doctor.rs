@@ -19,7 +19,7 @@ const DANGER: i32 = 13;
 const FTRACE: &str = "/proc/sys/kernel/ftrace_enabled";
 
 /// Every fact that has a hook of its own.
-const HOOKED: [&str; 11] = [
+const HOOKED: [&str; 12] = [
     "enable",
     "begun",
     "try",
@@ -31,6 +31,7 @@ const HOOKED: [&str; 11] = [
     "refused",
     "module_loaded",
     "module_freed",
+    "stops",
 ];
 
 pub fn run(trial: &mut Trial) -> Result<()> {

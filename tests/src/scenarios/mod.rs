@@ -37,6 +37,7 @@ mod replace;
 mod sleepers;
 mod stall;
 mod stall_daemon;
+mod stop_time;
 mod two_daemons;
 mod vanish;
 mod wait;
@@ -140,6 +141,7 @@ pub const ALL: &[Scenario] = &[
     scenario("engine_kernelcare", engines::kernelcare),
     scenario("engine_openeuler", engines::openeuler),
     scenario("engine_faults", engines::faults),
+    scenario("stop_time", stop_time::run),
     scenario("harmless", harmless::run),
     scenario("harmless_check", harmless::beside_check),
     scenario("harm", harm::run),

@@ -9,6 +9,7 @@
 mod functions;
 mod host;
 mod patches;
+mod stops;
 #[cfg(test)]
 mod tests;
 mod totals;
@@ -39,6 +40,7 @@ pub fn render(snapshot: &Snapshot, totals: &Totals) -> Result<String, prometheus
     metrics.functions(snapshot)?;
     let mut families = metrics.registry.gather();
     families.extend(totals.families());
+    families.extend(stops::family(snapshot));
     let mut text = Vec::new();
     TextEncoder::new().encode(&families, &mut text)?;
     String::from_utf8(text).map_err(|error| prometheus::Error::Msg(error.to_string()))

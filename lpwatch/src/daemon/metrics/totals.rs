@@ -104,7 +104,12 @@ pub(super) fn direction_name(direction: Option<Direction>) -> &'static str {
     direction.map_or("unknown", Direction::name)
 }
 
-fn family(name: &str, help: &str, kind: MetricType, series: Vec<Metric>) -> MetricFamily {
+pub(super) fn family(
+    name: &str,
+    help: &str,
+    kind: MetricType,
+    series: Vec<Metric>,
+) -> MetricFamily {
     let mut family = MetricFamily::default();
     family.set_name(name.to_owned());
     family.set_help(help.to_owned());

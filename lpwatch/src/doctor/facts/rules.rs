@@ -148,6 +148,9 @@ pub(super) const RULES: &[Rule] = rules! {
     "module_freed" Hook "a module went" [
         sysfs(MODULES, "sysfs is read at each look")
     ];
+    "stops" Hook "for how long stop_machine stopped the machine, and for whom" [
+        makes_do("that the machine was stopped is not told")
+    ];
     "log" Log "what the kernel says of live patches" [
         makes_do("what happens is seen from now on; of the past nothing is known")
     ];

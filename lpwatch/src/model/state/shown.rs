@@ -37,6 +37,7 @@ impl Model {
                 .map(|patch| self.patch(patch, now, thresholds))
                 .collect(),
             watched: self.calls.watched(now),
+            stops: self.stops.shown(),
             last_transitions: self.past.iter().cloned().collect(),
         }
     }

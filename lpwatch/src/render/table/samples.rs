@@ -29,6 +29,7 @@ pub(crate) fn snapshot(patches: Vec<Patch>) -> Snapshot {
         events_lost: 0,
         patches,
         watched: Vec::new(),
+        stops: None,
         last_transitions: Vec::new(),
     }
 }
@@ -168,6 +169,7 @@ pub(crate) fn past(name: &str, outcome: Outcome) -> PastTransition {
         tasks_total: Some(98),
         recorded_after_ms: Some(3.1),
         check: None,
+        stopped: None,
     }
 }
 

@@ -1,0 +1,39 @@
+//! A CPU held while the machine is stopped, one record per CPU and stop, sent
+//! through the ring buffer `STOPS`.
+
+/// How long `stop_machine` held one CPU (`kernel/stop_machine.c`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct StopRecord {
+    /// When it was taken and when it was free again, in nanoseconds since boot,
+    /// suspend included (`bpf_ktime_get_boot_ns`).
+    pub begun_ns: u64,
+    pub ended_ns: u64,
+    /// The address of the `struct multi_stop_data`: that of one stop at a time.
+    pub stop: u64,
+    /// The address of the function that ran meanwhile; 0 if not known.
+    pub function: u64,
+    /// Which CPU.
+    pub cpu: u32,
+    /// How many CPUs are held in this stop; 0 if not known.
+    pub cpus: u32,
+}
+
+const _: () = assert!(size_of::<StopRecord>() == 40);
+
+#[cfg(feature = "user")]
+impl StopRecord {
+    /// Decodes a record; `None` when `bytes` is shorter than one.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let mut fields = crate::Fields(bytes);
+        Some(Self {
+            begun_ns: fields.u64()?,
+            ended_ns: fields.u64()?,
+            stop: fields.u64()?,
+            function: fields.u64()?,
+            cpu: fields.u32()?,
+            cpus: fields.u32()?,
+        })
+    }
+}

@@ -1,0 +1,92 @@
+//! For how long the machine was stopped, as a histogram.
+
+use prometheus::proto::{Bucket, Histogram, LabelPair, Metric, MetricFamily, MetricType};
+
+use crate::model::{
+    EngineKind, Snapshot,
+    stops::{BOUNDS_MS, OfEngine},
+};
+
+use super::totals;
+
+/// `None` where stops are not hooked.
+pub(super) fn family(snapshot: &Snapshot) -> Option<MetricFamily> {
+    let stops = snapshot.stops.as_ref()?;
+    Some(totals::family(
+        "lpwatch_machine_stopped_seconds",
+        "How long all CPUs stood still for stop_machine since the daemon began, by the patching \
+         system that stopped them, or none.",
+        MetricType::HISTOGRAM,
+        stops.engines.iter().map(series).collect(),
+    ))
+}
+
+fn series(of_engine: &OfEngine) -> Metric {
+    let OfEngine {
+        engine,
+        times,
+        total_ms,
+        longest_ms: _,
+        buckets,
+    } = of_engine;
+    let mut label = LabelPair::default();
+    label.set_name("engine".to_owned());
+    label.set_value(engine.map_or("none", EngineKind::name).to_owned());
+    let mut below = 0;
+    let buckets = BOUNDS_MS.iter().zip(buckets).map(|(bound, within)| {
+        below += within;
+        let mut bucket = Bucket::default();
+        bucket.set_upper_bound(bound / 1e3);
+        bucket.set_cumulative_count(below);
+        bucket
+    });
+    let mut histogram = Histogram::default();
+    histogram.set_bucket(buckets.collect());
+    histogram.set_sample_count(*times);
+    histogram.set_sample_sum(total_ms / 1e3);
+    let mut metric = Metric::from_label(vec![label]);
+    metric.set_histogram(histogram);
+    metric
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        daemon::metrics::{Totals, render},
+        model::stops::{OfEngine, Stops},
+        render::table::samples,
+    };
+
+    use super::*;
+
+    #[test]
+    fn stops_are_a_histogram_where_they_are_hooked() {
+        let mut snapshot = samples::snapshot(Vec::new());
+        let text = render(&snapshot, &Totals::default()).unwrap();
+        assert!(!text.contains("lpwatch_machine_stopped"), "{text}");
+        snapshot.stops = Some(Stops {
+            since: samples::now(),
+            engines: vec![OfEngine {
+                engine: Some(EngineKind::Kpatch),
+                times: 2,
+                total_ms: 2030.0,
+                longest_ms: 2000.0,
+                buckets: vec![0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1],
+            }],
+            last: Vec::new(),
+            records_lost: 0,
+        });
+        let text = render(&snapshot, &Totals::default()).unwrap();
+        for line in [
+            "bucket{engine=\"kpatch\",le=\"0.02\"} 0",
+            "bucket{engine=\"kpatch\",le=\"0.04\"} 1",
+            "bucket{engine=\"kpatch\",le=\"1\"} 1",
+            "bucket{engine=\"kpatch\",le=\"+Inf\"} 2",
+            "sum{engine=\"kpatch\"} 2.03",
+            "count{engine=\"kpatch\"} 2",
+        ] {
+            let line = format!("lpwatch_machine_stopped_seconds_{line}\n");
+            assert!(text.contains(&line), "no {line} in {text}");
+        }
+    }
+}

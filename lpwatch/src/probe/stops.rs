@@ -1,0 +1,144 @@
+//! The hooks on `stop_machine`, and the ring they write to.
+//!
+//! Two entry kprobes, and no more: see the BPF programs' `stops.rs`. The one on
+//! the end goes first, so that no beginning is ever without it.
+
+use std::{
+    os::fd::{AsFd, BorrowedFd},
+    time::Duration,
+};
+
+use aya::{
+    Ebpf,
+    maps::{MapData, PerCpuArray, RingBuf},
+    programs::KProbe,
+};
+use lpwatch_common::stops::StopRecord;
+
+use crate::{
+    kernel::btf::KernelBtf,
+    model::{snapshot::Probe, stops::Span},
+};
+
+use super::{
+    ProbeError,
+    load::{probe, program},
+};
+
+/// The fact, as in [`Probe::fact`].
+pub(super) const FACT: &str = "stops";
+
+/// Where a CPU begins to be held, and where it is free again
+/// (`kernel/stop_machine.c`; both in 5.10, 6.1, 6.12 and 7.2).
+pub(super) const FUNCTION: &str = "multi_cpu_stop";
+const END: &str = "cpu_stop_should_run";
+
+const DATA: &str = "multi_stop_data";
+
+/// Values for the constants; what this kernel lacks is left absent.
+pub(super) fn offsets(btf: &KernelBtf) -> impl Iterator<Item = (&'static str, u32)> {
+    [
+        ("OFF_STOP_FUNCTION", "fn"),
+        ("OFF_STOP_CPUS", "num_threads"),
+    ]
+    .into_iter()
+    .filter_map(|(constant, member)| Some((constant, btf.member_offset(DATA, member)?)))
+}
+
+/// Attaches both or neither. `named`: addresses are shown, so that a stop's
+/// function can be named and NUMA balancing be told from it.
+pub(super) fn attach(bpf: &mut Ebpf, btf: &KernelBtf, named: bool) -> Probe {
+    let attached = attach_both(bpf, btf, named);
+    let notes: Vec<String> = attached.as_ref().err().cloned().into_iter().collect();
+    let kind = if attached.is_ok() { "kprobe" } else { "none" };
+    probe(FACT, kind, FUNCTION, attached.is_ok(), &notes)
+}
+
+fn attach_both(bpf: &mut Ebpf, btf: &KernelBtf, named: bool) -> Result<(), String> {
+    if btf.member_offset(DATA, "fn").is_none() {
+        return Err(format!(
+            "the BTF has no `struct {DATA}`: who stops the machine is not told"
+        ));
+    }
+    if !named {
+        return Err("kallsyms hides its addresses: who stops the machine is not told".to_owned());
+    }
+    for (name, function) in [("stop_ends", END), ("stop_begins", FUNCTION)] {
+        let program: &mut KProbe = program(bpf, name).map_err(|error| error.to_string())?;
+        let attached = program.load().and_then(|()| program.attach(function, 0));
+        attached.map(drop).map_err(|error| {
+            format!(
+                "{function}: {}",
+                ProbeError::kprobe("attach a kprobe", &error)
+            )
+        })?;
+    }
+    Ok(())
+}
+
+/// The ring the hooks on `stop_machine` write to.
+pub struct StopRing {
+    ring: RingBuf<MapData>,
+    lost: PerCpuArray<MapData, u64>,
+}
+
+impl StopRing {
+    pub(super) fn new(bpf: &mut Ebpf) -> Result<Self, ProbeError> {
+        let mut map = |name: &str| {
+            bpf.take_map(name).ok_or_else(|| ProbeError::Failed {
+                action: "open the BPF maps",
+                reason: format!("the object has no `{name}`"),
+            })
+        };
+        let (ring, lost) = (map("STOPS")?, map("STOPS_LOST")?);
+        let fail = |error| ProbeError::new("open the BPF maps", &error);
+        Ok(Self {
+            ring: RingBuf::try_from(ring).map_err(fail)?,
+            lost: PerCpuArray::try_from(lost).map_err(fail)?,
+        })
+    }
+
+    /// All there is now, oldest first.
+    pub fn drain(&mut self) -> Vec<Span> {
+        let mut spans = Vec::new();
+        while let Some(item) = self.ring.next() {
+            if let Some(record) = StopRecord::from_bytes(&item) {
+                spans.push(span(&record));
+            } else {
+                tracing::warn!(bytes = item.len(), "unknown record of a stop");
+            }
+        }
+        spans
+    }
+
+    /// Records that found no room since the hooks were attached.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.lost.get(&0, 0).map_or(0, |counts| counts.iter().sum())
+    }
+}
+
+impl AsFd for StopRing {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.ring.as_fd()
+    }
+}
+
+fn span(record: &StopRecord) -> Span {
+    let StopRecord {
+        begun_ns,
+        ended_ns,
+        stop,
+        function,
+        cpu,
+        cpus,
+    } = *record;
+    Span {
+        stop,
+        function,
+        cpu,
+        cpus,
+        begun: Duration::from_nanos(begun_ns),
+        ended: Duration::from_nanos(ended_ns),
+    }
+}
