@@ -34,7 +34,7 @@ impl Engine for Livepatch {
             calls: Known::Yes,
             check: Known::Yes,
             wait: Known::Yes,
-            stop_time: Known::Yes,
+            stop_time: Known::Partly("by the daemon, where stop_machine can be hooked"),
         }
     }
 

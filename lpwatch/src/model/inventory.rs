@@ -9,6 +9,8 @@ use serde::Serialize;
 
 use super::{Direction, EngineKind};
 
+#[cfg(test)]
+pub(crate) mod samples;
 pub mod vendor;
 mod winners;
 

@@ -2,50 +2,16 @@
 
 use super::*;
 use crate::model::inventory::InventoryFunction;
+use crate::model::inventory::samples::{self as inventory_of, patch};
 use crate::model::inventory::{
-    Cve, EffectiveKernel, InventoryObject, KernelCareFacts, OnDisk, PatchRefusal, SCHEMA_VERSION,
-    System, Vendor,
+    Cve, EffectiveKernel, KernelCareFacts, OnDisk, PatchRefusal, SCHEMA_VERSION, System, Vendor,
 };
 use crate::render::table::samples;
 
 fn function(name: &str) -> InventoryFunction {
     InventoryFunction {
-        name: name.to_owned(),
-        sympos: 1,
-        old_address: None,
-        new_address: None,
         wins: Some(true),
-        overridden_by: None,
-        not_decided: None,
-    }
-}
-
-fn patch(name: &str, engine: EngineKind, functions: Vec<InventoryFunction>) -> InventoryPatch {
-    let objects = if functions.is_empty() {
-        Vec::new()
-    } else {
-        vec![InventoryObject {
-            name: "vmlinux".to_owned(),
-            patched: Some(true),
-            functions,
-        }]
-    };
-    InventoryPatch {
-        name: name.to_owned(),
-        engine,
-        module: None,
-        vendor: None,
-        standing: Standing::Enabled,
-        direction: None,
-        own_word: None,
-        since: None,
-        description: None,
-        refusal: None,
-        replace: None,
-        stack_order: None,
-        refs: None,
-        objects,
-        disk: None,
+        ..inventory_of::function(name)
     }
 }
 

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 
 use super::stand::Stand;
-use super::{Abi, counted, kgraft_in_progress, last, write};
+use super::{Abi, counted, kgraft_in_progress, last, wait_refused, write};
 use crate::guest;
 use crate::lpwatch::{self, Daemon, Running, code};
 use crate::sleeper::Sleeper;
@@ -35,17 +35,7 @@ pub fn run(_: &mut Trial) -> Result<()> {
     taken_back(&daemon)?;
 
     abi.tell("say kgr: cannot patch: a function is not traceable")?;
-    guest::wait_until("what it cannot do is told", || {
-        let document = lpwatch::look(&[])?;
-        let mut past = document.last_transitions.iter();
-        Ok(past.any(|past| {
-            let why = past.message.as_deref().unwrap_or_default();
-            past.engine.as_deref() == Some("kgraft")
-                && past.outcome == "refused"
-                && why.contains("not traceable")
-        }))
-    })?;
-    ensure!(counted("patching", "refused")? > 0.5, "not counted");
+    wait_refused("kgraft", &["not traceable"])?;
     daemon.terminate()?.expect(&[code::WELL])?;
     Ok(())
 }

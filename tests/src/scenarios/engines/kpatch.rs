@@ -3,8 +3,7 @@
 use anyhow::{Result, ensure};
 
 use super::stand::Stand;
-use super::{Abi, counted, write};
-use crate::guest;
+use super::{Abi, counted, wait_refused, write};
 use crate::lpwatch::{self, Daemon, code};
 use crate::trial::Trial;
 
@@ -30,18 +29,8 @@ pub fn run(_: &mut Trial) -> Result<()> {
 
     abi.tell("say kpatch: activeness safety check failed for tcp_sendmsg")?;
     abi.tell("say kpatch: PID: 42 Comm: worker")?;
-    guest::wait_until("the refusal is told, with the task in the way", || {
-        let document = lpwatch::look(&[])?;
-        let mut past = document.last_transitions.iter();
-        Ok(past.any(|past| {
-            let why = past.message.as_deref().unwrap_or_default();
-            past.engine.as_deref() == Some("kpatch")
-                && past.outcome == "refused"
-                && why.contains("tcp_sendmsg")
-                && why.contains("worker (pid 42)")
-        }))
-    })?;
-    ensure!(counted("patching", "refused")? > 0.5, "not counted");
+    // With the task in the way.
+    wait_refused("kpatch", &["tcp_sendmsg", "worker (pid 42)"])?;
     // Its patch is nowhere, and the log does not name it.
     for command in ["status", "tasks", "wait"] {
         lpwatch::run(&[&[command, "kpatch_new"]])?.expect(&[code::ERROR])?;

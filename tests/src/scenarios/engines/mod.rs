@@ -165,6 +165,23 @@ fn counted(direction: &str, outcome: &str) -> Result<f64> {
     Ok(Scrape::now()?.find(&series).unwrap_or_default())
 }
 
+/// Waits until a refusal by this engine is told, in words that have all of these;
+/// it is counted then.
+fn wait_refused(engine: &str, words: &[&str]) -> Result<()> {
+    guest::wait_until(&format!("{engine}'s refusal is told"), || {
+        let document = lpwatch::look(&[])?;
+        let mut past = document.last_transitions.iter();
+        Ok(past.any(|past| {
+            let why = past.message.as_deref().unwrap_or_default();
+            past.engine.as_deref() == Some(engine)
+                && past.outcome == "refused"
+                && words.iter().all(|word| why.contains(word))
+        }))
+    })?;
+    ensure!(counted("patching", "refused")? > 0.5, "not counted");
+    Ok(())
+}
+
 fn last<'a>(document: &'a Document, patch: &str) -> Result<&'a Past> {
     document
         .last(patch)

@@ -1,38 +1,10 @@
 //! Who has a function that several patch.
 
 use super::*;
-use crate::model::inventory::InventoryObject;
+use crate::model::inventory::samples;
 
 fn patch(name: &str, engine: EngineKind, function: &str) -> InventoryPatch {
-    InventoryPatch {
-        name: name.to_owned(),
-        engine,
-        module: None,
-        vendor: None,
-        standing: Standing::Enabled,
-        direction: None,
-        own_word: None,
-        since: None,
-        description: None,
-        refusal: None,
-        replace: None,
-        stack_order: None,
-        refs: None,
-        objects: vec![InventoryObject {
-            name: "vmlinux".to_owned(),
-            patched: Some(true),
-            functions: vec![InventoryFunction {
-                name: function.to_owned(),
-                sympos: 1,
-                old_address: None,
-                new_address: None,
-                wins: None,
-                overridden_by: None,
-                not_decided: None,
-            }],
-        }],
-        disk: None,
-    }
+    samples::patch(name, engine, vec![samples::function(function)])
 }
 
 fn decided(mut patches: Vec<InventoryPatch>) -> Vec<(Option<bool>, Option<String>)> {

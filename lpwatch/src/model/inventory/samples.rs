@@ -1,0 +1,47 @@
+//! Inventories for tests.
+
+use super::{InventoryFunction, InventoryObject, InventoryPatch, Standing};
+use crate::model::EngineKind;
+
+/// A function of which it is not known whose code runs.
+pub fn function(name: &str) -> InventoryFunction {
+    InventoryFunction {
+        name: name.to_owned(),
+        sympos: 1,
+        old_address: None,
+        new_address: None,
+        wins: None,
+        overridden_by: None,
+        not_decided: None,
+    }
+}
+
+/// An enabled patch of these functions of the kernel.
+pub fn patch(name: &str, engine: EngineKind, functions: Vec<InventoryFunction>) -> InventoryPatch {
+    let objects = if functions.is_empty() {
+        Vec::new()
+    } else {
+        vec![InventoryObject {
+            name: "vmlinux".to_owned(),
+            patched: Some(true),
+            functions,
+        }]
+    };
+    InventoryPatch {
+        name: name.to_owned(),
+        engine,
+        module: None,
+        vendor: None,
+        standing: Standing::Enabled,
+        direction: None,
+        own_word: None,
+        since: None,
+        description: None,
+        refusal: None,
+        replace: None,
+        stack_order: None,
+        refs: None,
+        objects,
+        disk: None,
+    }
+}
