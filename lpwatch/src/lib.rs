@@ -3,7 +3,8 @@
 //! The kernel is read by [`kernel`] (as files) and [`probe`] (by BPF);
 //! [`engine`] puts each patching system into the terms of [`model`], whose
 //! `Snapshot` is the one value that [`daemon`], [`commands`] and [`render`]
-//! show. [`doctor`] tells what a host offers and what is chosen for it; [`check`]
+//! show; [`observe`] keeps it up to date. [`inventory`] lists what every system
+//! has patched. [`doctor`] tells what a host offers and what is chosen for it; [`check`]
 //! whether a patch can be loaded safely; [`fleet`] how a rollout stands over many
 //! hosts.
 
@@ -15,10 +16,13 @@ pub mod engine;
 mod error;
 mod exit;
 pub mod fleet;
+pub mod inventory;
 pub mod kernel;
 pub mod model;
+pub mod observe;
 pub mod probe;
 pub mod render;
+mod text;
 
 pub use error::Error;
 pub use exit::Exit;

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use lpwatch::{
-    daemon::metrics::{Totals, render},
+    daemon::metrics::render,
     model::{
         Blocker, Direction, EngineKind, Outcome, Reason, Snapshot, Thresholds,
         snapshot::{
             Calls, Function, Object, PastTransition, Patch, Probe, SCHEMA_VERSION, Source,
             Transition,
         },
+        totals::Totals,
     },
 };
 

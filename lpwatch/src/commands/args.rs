@@ -6,13 +6,13 @@ use clap::{ArgAction, ValueEnum};
 use jiff::SignedDuration;
 
 use crate::{
-    daemon::{
-        DEFAULT_SOCKET,
+    daemon::DEFAULT_SOCKET,
+    kernel::Roots,
+    model::Thresholds,
+    observe::{
         observer::{Hooking, ObserverOptions},
         watch_list::WatchList,
     },
-    kernel::Roots,
-    model::Thresholds,
     probe::LoadOptions,
     render::style::ColorChoice,
 };

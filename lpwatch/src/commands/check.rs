@@ -14,12 +14,12 @@ use crate::{
         facts::{How, gather, rates::of_daemon},
         rules,
     },
-    daemon::observer,
     engine,
     error::Error,
     exit::Exit,
     kernel::patch_file::{PatchFile, find_in},
     model::check::{CheckReport, Verdict},
+    observe::observer,
     render,
 };
 

@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use crate::{
     daemon::{
         self, DaemonOptions,
-        observer::{Hooking, ObserverOptions},
-        watch_list::{Watch, WatchList},
         web::{DEFAULT_TELEMETRY_PATH, Listen, ListenAddress, WebOptions, telemetry_path},
     },
     exit::Exit,
     kernel::host::Host,
+    observe::{
+        observer::{Hooking, ObserverOptions},
+        watch_list::{Watch, WatchList},
+    },
     probe::LoadOptions,
 };
 

@@ -1,14 +1,12 @@
 //! `lpwatch patches`: what is patched on this host, by all systems.
 
-mod gather;
-mod log;
-mod parts;
-mod tools;
-
-use crate::{exit::Exit, render};
+use crate::{
+    exit::Exit,
+    inventory::{Wanted, gather},
+    render,
+};
 
 use super::{args::Globals, output::Output};
-use gather::{Wanted, gather};
 
 /// List what is patched: by which system, whose patch, since when, which
 /// functions, which patch has a function that several change, and whether disk

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use tokio::{sync::watch, task::JoinHandle};
 
 use crate::{
-    daemon::{
-        client::{Absent, Client, Snapshots},
+    daemon::client::{Absent, Client, Snapshots},
+    error::Error,
+    model::{Snapshot, check::CheckReport},
+    observe::{
         follow::{Followed, follow},
         observer::{Hooking, Observer, ObserverOptions},
     },
-    error::Error,
-    model::{Snapshot, check::CheckReport},
 };
 
 use super::args::Globals;

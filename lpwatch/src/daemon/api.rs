@@ -26,14 +26,17 @@ use serde::Serialize;
 use tokio::sync::Semaphore;
 use tokio_stream::wrappers::WatchStream;
 
-use crate::model::{
-    Snapshot, TaskReport,
-    calls::report::CallsReport,
-    check::CheckReport,
-    snapshot::{PastTransition, SCHEMA_VERSION},
+use crate::{
+    model::{
+        Snapshot, TaskReport,
+        calls::report::CallsReport,
+        check::CheckReport,
+        snapshot::{PastTransition, SCHEMA_VERSION},
+    },
+    observe::follow::Followed,
 };
 
-use super::{follow::Followed, metrics, web::words};
+use super::{metrics, web::words};
 
 /// Over TCP, a state younger than this is shown as it is.
 const FRESH: SignedDuration = SignedDuration::from_secs(1);

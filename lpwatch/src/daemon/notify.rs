@@ -5,9 +5,12 @@
 use std::{env, sync::Arc, time::Duration};
 
 use sd_notify::NotifyState;
-use tokio::{sync::watch, time::Instant};
+use tokio::sync::watch;
 
-use crate::model::{Phase, Snapshot};
+use crate::{
+    model::{Phase, Snapshot},
+    observe::Heartbeat,
+};
 
 /// Between two lines of state: a transition changes more often than anyone
 /// reads.
@@ -76,41 +79,19 @@ fn status_line(snapshot: &Snapshot) -> String {
     format!("{direction} {patch}{left}{phase}")
 }
 
-/// Tells the service manager that the loop works: it restarts a daemon that
-/// does not say so in time.
-pub(super) struct Watchdog {
-    every: Duration,
-    due: Instant,
+/// What has the service manager know that the loop works: it restarts a daemon
+/// that does not say so in time. `None` where nobody watches (`WATCHDOG_USEC` is
+/// not set).
+pub(super) fn watchdog() -> Option<Heartbeat> {
+    let within = sd_notify::watchdog_enabled()?;
+    Some(Heartbeat::new(every(within), || {
+        tell(&[NotifyState::Watchdog]);
+    }))
 }
 
-impl Watchdog {
-    /// `None` where nobody watches (`WATCHDOG_USEC` is not set).
-    pub fn from_env() -> Option<Self> {
-        sd_notify::watchdog_enabled().map(Self::new)
-    }
-
-    /// Twice in the time that is given, as `sd_watchdog_enabled(3)` asks for.
-    fn new(within: Duration) -> Self {
-        let every = (within / 2).max(Duration::from_millis(1));
-        Self {
-            every,
-            due: Instant::now(),
-        }
-    }
-
-    /// When the loop is to come round at the latest.
-    pub fn due(&self) -> Instant {
-        self.due
-    }
-
-    /// The loop has come round.
-    pub fn came_round(&mut self) {
-        let now = Instant::now();
-        if now >= self.due {
-            self.due = now + self.every;
-            tell(&[NotifyState::Watchdog]);
-        }
-    }
+/// Twice in the time that is given, as `sd_watchdog_enabled(3)` asks for.
+fn every(within: Duration) -> Duration {
+    (within / 2).max(Duration::from_millis(1))
 }
 
 #[cfg(test)]
@@ -128,15 +109,9 @@ mod tests {
         assert!(stalled.ends_with(" left, stalled"), "{stalled}");
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn the_loop_says_twice_within_the_time_that_it_works() {
-        let mut dog = Watchdog::new(Duration::from_secs(30));
-        let first = dog.due();
-        assert!(first <= Instant::now(), "the first time at once");
-        dog.came_round();
-        assert_eq!(dog.due(), Instant::now() + Duration::from_secs(15));
-        let due = dog.due();
-        dog.came_round();
-        assert_eq!(dog.due(), due, "said again before it is due");
+    #[test]
+    fn the_loop_says_twice_within_the_time_that_it_works() {
+        assert_eq!(every(Duration::from_secs(30)), Duration::from_secs(15));
+        assert!(every(Duration::ZERO) > Duration::ZERO, "no busy loop");
     }
 }

@@ -4,14 +4,19 @@ use std::{path::PathBuf, sync::Arc};
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{error::Error, model::Thresholds};
+use crate::{
+    error::Error,
+    model::Thresholds,
+    observe::{
+        follow::follow,
+        observer::{Observer, ObserverOptions},
+    },
+};
 
 use super::{
     api::Door,
-    follow::follow,
     instance::Instance,
-    notify::{self, Watchdog},
-    observer::{Observer, ObserverOptions},
+    notify,
     web::{DEFAULT_TELEMETRY_PATH, Guard, LiveConfig, Web, WebOptions, router, serve},
 };
 
@@ -56,7 +61,7 @@ pub async fn run(options: DaemonOptions) -> Result<(), Error> {
     let guard = Arc::new(Guard::default());
     let own = router(handle.clone(), Door::Own, DEFAULT_TELEMETRY_PATH, guard);
     let plain = LiveConfig::default();
-    let follower = follower.watched_by(Watchdog::from_env());
+    let follower = follower.with_heartbeat(notify::watchdog());
     let status = notify::follow_status(handle.snapshots.clone());
     tracing::info!(socket = %options.socket.display(), "ready");
     notify::ready();

@@ -13,6 +13,7 @@ pub mod prometheus;
 pub mod queries;
 pub mod rollout;
 pub mod selector;
+pub mod source;
 pub mod wait;
 
 pub use facts::Facts;

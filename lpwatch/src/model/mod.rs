@@ -27,6 +27,7 @@ pub mod task_report;
 #[cfg(test)]
 mod tests;
 mod time;
+pub mod totals;
 mod view;
 
 pub(crate) use advice::{described, owner, stop_program};

@@ -1,7 +1,7 @@
 //! Rows of short cells in columns, as wide as need be.
 
 use super::page::{Page, Paint, Span, painted, plain};
-use super::text;
+use crate::text;
 
 /// Which side of its column a cell keeps to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

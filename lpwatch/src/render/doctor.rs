@@ -9,9 +9,9 @@ mod tests;
 
 use super::page::{Page, Paint, Span, painted, plain};
 use super::style::Style;
-use super::text;
 use super::words;
 use crate::model::doctor::{Availability, ChosenBy, ChosenHook, HookKind, Offer, Report, Standing};
+use crate::text;
 
 /// The report, each line ended with a newline, none wider than the style
 /// allows.

@@ -20,6 +20,5 @@ mod columns;
 mod page;
 mod stack;
 mod sums;
-mod text;
 mod why;
 mod words;

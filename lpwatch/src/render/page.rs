@@ -1,7 +1,7 @@
 //! Lines of painted text, wrapped so that none is wider than the terminal.
 
 use super::style::Style;
-use super::text::{cells, split_at_cells};
+use crate::text::{cells, split_at_cells};
 
 /// How a span is painted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

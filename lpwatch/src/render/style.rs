@@ -1,9 +1,8 @@
 //! How output looks on this terminal: colour, alphabet and width.
 
 use super::page::{Paint, Span};
-use super::text;
-
-pub use super::text::printable;
+use crate::text;
+pub use crate::text::printable;
 
 /// The value of `--color`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]

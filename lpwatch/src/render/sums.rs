@@ -1,8 +1,9 @@
 //! The tasks left in one line: how many for which reason.
 
 use super::style::Style;
-use super::{text, why, words};
+use super::{why, words};
 use crate::model::{Blocker, Reason};
+use crate::text;
 
 /// More groups than this are no summary.
 const SHOWN: usize = 4;

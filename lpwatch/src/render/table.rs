@@ -15,10 +15,10 @@ mod transition;
 use super::outcome;
 use super::page::{Page, Paint, Span, painted, plain};
 use super::style::Style;
-use super::text;
 use super::words;
 use crate::model::Phase;
 use crate::model::snapshot::{Patch, Snapshot, Source};
+use crate::text;
 
 /// How many of the last transitions are shown.
 const PAST_SHOWN: usize = 5;

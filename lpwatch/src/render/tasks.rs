@@ -8,10 +8,11 @@ mod tests;
 
 use super::page::{Page, Paint, Span, painted, plain};
 use super::style::Style;
-use super::{outcome, stack, text, why, words};
+use super::{outcome, stack, why, words};
 use crate::model::snapshot::SwitchedBy;
 use crate::model::task_report::{Severity, TaskReport};
 use crate::model::{Blocker, Reason};
+use crate::text;
 
 /// How many lines of tasks a reason takes, unless all are asked for.
 const SHOWN: usize = 20;

@@ -1,8 +1,9 @@
 //! Why a task has not switched, in words: shared by all tables.
 
 use super::style::Style;
-use super::{text, words};
+use super::words;
 use crate::model::{Blocker, Cause, Culprit, Reason};
+use crate::text;
 
 /// A name longer than this is cut where many are shown.
 const LONGEST_PATH: usize = 60;

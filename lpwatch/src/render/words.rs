@@ -5,8 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::page::Paint;
-use super::text::GLUE;
 use crate::model::{Direction, EngineKind, Outcome, Phase, check::Course};
+use crate::text::GLUE;
 
 /// An age in whole seconds: `4 s`, `2 min 10 s`, `3 h 05 min`, `2 d 3 h`.
 /// `None` for what is no age (negative, NaN).

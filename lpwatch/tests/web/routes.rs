@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lpwatch::daemon::metrics::Totals;
+use lpwatch::model::totals::Totals;
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

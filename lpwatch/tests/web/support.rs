@@ -3,12 +3,9 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use lpwatch::{
-    daemon::{
-        follow::Followed,
-        metrics::Totals,
-        web::{DEFAULT_TELEMETRY_PATH, Listen, ListenAddress, Web, WebOptions},
-    },
-    model::{Snapshot, snapshot::PastTransition},
+    daemon::web::{DEFAULT_TELEMETRY_PATH, Listen, ListenAddress, Web, WebOptions},
+    model::{Snapshot, snapshot::PastTransition, totals::Totals},
+    observe::follow::Followed,
 };
 use serde_json::json;
 use tokio::{

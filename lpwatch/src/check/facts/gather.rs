@@ -7,7 +7,6 @@ use std::{
 };
 
 use crate::{
-    daemon::observer::{Observer, ObserverOptions},
     engine,
     error::Error,
     kernel::{Roots, host::Host, patch_file::PatchFile},
@@ -15,6 +14,7 @@ use crate::{
         PatchView,
         foresee::{Before, foresee},
     },
+    observe::observer::{Observer, ObserverOptions},
     probe::CallCounters,
 };
 

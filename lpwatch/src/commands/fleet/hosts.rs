@@ -12,7 +12,7 @@ use crate::{
     render::fleet::{self, Hosts},
 };
 
-use super::{exit_of, prometheus::PrometheusArgs, source::Source};
+use super::{exit_of, prometheus::PrometheusArgs};
 
 /// List the hosts, worst first: state, kernel, tasks left and why.
 ///
@@ -34,7 +34,7 @@ pub struct Args {
 
 pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     let output = Output::new(globals);
-    let mut source = Source::new(&args.prometheus, args.patch.as_ref(), &Fact::ALL)?;
+    let mut source = args.prometheus.source(args.patch.as_ref(), &Fact::ALL)?;
     let look = source.look().await?;
     let all = hosts(&look.facts, |_| true);
     let exit = exit_of(ByState::of(&all), args.patch.is_some());
@@ -75,6 +75,6 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
 /// Lines of hosts have no room for what must be said of all of them.
 fn tell(listing: &Hosts) {
     for words in listing.warnings.iter().chain(&listing.notes) {
-        eprintln!("lpwatch: {}", crate::render::style::printable(words));
+        eprintln!("lpwatch: {}", crate::text::printable(words));
     }
 }

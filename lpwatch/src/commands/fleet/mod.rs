@@ -2,7 +2,6 @@
 
 mod hosts;
 mod prometheus;
-mod source;
 mod status;
 mod wait;
 

@@ -6,8 +6,9 @@ use crate::{
     commands::args::duration,
     fleet::{
         prometheus::{BaseUrl, Error, Login, Options, Tls},
-        queries::Scope,
+        queries::{Fact, Scope},
         selector::{PatchPattern, Selector},
+        source::Source,
     },
 };
 
@@ -116,7 +117,19 @@ pub struct PrometheusArgs {
 }
 
 impl PrometheusArgs {
-    pub fn options(&self) -> Result<Options, Error> {
+    /// What these flags ask for.
+    ///
+    /// # Errors
+    /// A flag or a file that it names cannot be used.
+    pub fn source(
+        &self,
+        patch: Option<&PatchPattern>,
+        facts: &'static [Fact],
+    ) -> Result<Source, crate::Error> {
+        Source::new(self.options()?, self.scope(patch), facts)
+    }
+
+    fn options(&self) -> Result<Options, Error> {
         let login = match (&self.user, &self.password_file, &self.bearer_token_file) {
             (Some(name), Some(password), _) => Login::User {
                 name: name.clone(),
@@ -138,7 +151,7 @@ impl PrometheusArgs {
         })
     }
 
-    pub fn scope(&self, patch: Option<&PatchPattern>) -> Scope {
+    fn scope(&self, patch: Option<&PatchPattern>) -> Scope {
         Scope {
             selector: self.selector.clone().of_job(&self.job),
             patch: patch.cloned(),

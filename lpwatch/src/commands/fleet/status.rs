@@ -8,6 +8,7 @@ use crate::{
         queries::Fact,
         rollout::{ByState, Rollout},
         selector::PatchPattern,
+        source::{Look, Source},
     },
     render::fleet::{self, Status},
 };
@@ -15,7 +16,6 @@ use crate::{
 use super::{
     exit_of,
     prometheus::{IntervalArgs, PrometheusArgs},
-    source::{Look, Source},
 };
 
 /// Show how far a patch is over all hosts: hosts by state, which are stalled and
@@ -39,7 +39,7 @@ pub struct Args {
 
 pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     let output = Output::new(globals);
-    let mut source = Source::new(&args.prometheus, args.patch.as_ref(), &Fact::ALL)?;
+    let mut source = args.prometheus.source(args.patch.as_ref(), &Fact::ALL)?;
     let look = source.look().await?;
     let mut exit = show(&output, &source, args, look)?;
     if !args.watch {

@@ -16,15 +16,13 @@ use crate::{
         queries::Fact,
         rollout::Rollout,
         selector::PatchPattern,
+        source::Source,
         wait::{End, Percent, Wait},
     },
     render::fleet::{self, WaitEnd},
 };
 
-use super::{
-    prometheus::{IntervalArgs, PrometheusArgs},
-    source::Source,
-};
+use super::prometheus::{IntervalArgs, PrometheusArgs};
 
 /// Wait until enough hosts are on new code, and say how it went.
 ///
@@ -59,7 +57,7 @@ pub struct Args {
 
 pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     let output = Output::new(globals);
-    let source = Source::new(&args.prometheus, Some(&args.patch), &Fact::STATES)?;
+    let source = args.prometheus.source(Some(&args.patch), &Fact::STATES)?;
     let mut waiting = Waiting {
         wait: Wait::new(args.percent, globals.thresholds.stall_after()),
         source: source.remembering(),

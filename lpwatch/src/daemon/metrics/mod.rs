@@ -17,9 +17,7 @@ mod transitions;
 
 use prometheus::{Encoder, GaugeVec, IntCounterVec, Opts, Registry, TextEncoder};
 
-use crate::model::Snapshot;
-
-pub use totals::Totals;
+use crate::model::{Snapshot, totals::Totals};
 
 /// What went wrong is a mistake of ours: the scrape fails and says so.
 type Outcome = Result<(), prometheus::Error>;
@@ -39,7 +37,7 @@ pub fn render(snapshot: &Snapshot, totals: &Totals) -> Result<String, prometheus
     metrics.past(&snapshot.last_transitions)?;
     metrics.functions(snapshot)?;
     let mut families = metrics.registry.gather();
-    families.extend(totals.families());
+    families.extend(totals::families(totals));
     families.extend(stops::family(snapshot));
     let mut text = Vec::new();
     TextEncoder::new().encode(&families, &mut text)?;

@@ -52,8 +52,11 @@ fn series(of_engine: &OfEngine) -> Metric {
 #[cfg(test)]
 mod tests {
     use crate::{
-        daemon::metrics::{Totals, render},
-        model::stops::{OfEngine, Stops},
+        daemon::metrics::render,
+        model::{
+            stops::{OfEngine, Stops},
+            totals::Totals,
+        },
         render::table::samples,
     };
 

@@ -14,9 +14,9 @@ use std::{path::PathBuf, sync::Arc};
 
 use futures_util::future::join_all;
 
-use crate::error::Error;
+use crate::{error::Error, observe::follow::Followed};
 
-use super::{api::Door, follow::Followed};
+use super::api::Door;
 
 use config::Doorkeeper;
 

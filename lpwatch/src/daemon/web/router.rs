@@ -10,10 +10,12 @@ use axum::{
     routing::{get, post},
 };
 
-use crate::daemon::{
-    api::{self, Api, Door},
-    follow::Followed,
-    page,
+use crate::{
+    daemon::{
+        api::{self, Api, Door},
+        page,
+    },
+    observe::follow::Followed,
 };
 
 use super::guard::{self, Guard};

@@ -148,7 +148,7 @@ fn number(text: &str) -> Result<f64, String> {
 /// Words from elsewhere, fit for one line of an error.
 fn brief(text: &str) -> String {
     const LONGEST: usize = 300;
-    let text = crate::render::style::printable(text);
+    let text = crate::text::printable(text);
     match text.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text,

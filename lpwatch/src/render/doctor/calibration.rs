@@ -2,7 +2,7 @@
 
 use crate::model::doctor::{Calibration, Counted, CounterTrial};
 use crate::render::page::{Page, Paint, painted, plain};
-use crate::render::text::GLUE;
+use crate::text::GLUE;
 
 pub(super) fn section(page: &mut Page<'_>, calibration: &Calibration) {
     let Calibration {

@@ -3,7 +3,7 @@
 use super::samples::{fact, offer, report, trial};
 use super::*;
 use crate::model::doctor::Counted;
-use crate::render::text::cells;
+use crate::text::cells;
 
 const UNICODE: Style = Style {
     color: false,

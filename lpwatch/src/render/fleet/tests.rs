@@ -110,7 +110,7 @@ fn no_line_is_wider_than_the_terminal() {
             ..Style::default()
         };
         for line in status(&status_of, &style).lines() {
-            assert!(crate::render::text::cells(line) <= width, "{line}");
+            assert!(crate::text::cells(line) <= width, "{line}");
         }
     }
 }

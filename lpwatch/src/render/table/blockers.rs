@@ -6,7 +6,8 @@ use crate::model::snapshot::Transition;
 use crate::model::task_report::worst_first;
 use crate::render::page::{Page, Paint, Span, painted, plain};
 use crate::render::style::Style;
-use crate::render::{sums, text, why, words};
+use crate::render::{sums, why, words};
+use crate::text;
 
 /// How many tasks are shown.
 const SHOWN: usize = 10;

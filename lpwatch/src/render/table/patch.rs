@@ -4,7 +4,8 @@ use super::{padded, transition};
 use crate::model::Direction;
 use crate::model::snapshot::{Object, Patch, Severity};
 use crate::render::page::{Page, Paint, Span, painted, plain};
-use crate::render::{calls, text, words};
+use crate::render::{calls, words};
+use crate::text;
 
 /// Patches that are not in transition, one line each, in columns.
 pub(super) fn calm(page: &mut Page<'_>, patches: &[&Patch]) {

@@ -5,7 +5,7 @@ use super::status;
 use crate::model::snapshot::Snapshot;
 use crate::model::{Blocker, Cause, Culprit, Reason};
 use crate::render::style::Style;
-use crate::render::text::cells;
+use crate::text::cells;
 
 /// Names meant to do harm, or only very long.
 fn odd() -> Snapshot {

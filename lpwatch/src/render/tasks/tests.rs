@@ -4,7 +4,7 @@ use super::samples::{mixed, report, snapshot, traced, waiting};
 use super::{TasksOptions, nothing, tasks};
 use crate::model::task_report::TaskReport;
 use crate::render::style::Style;
-use crate::render::text::cells;
+use crate::text::cells;
 
 pub(in crate::render) const UNICODE: Style = Style {
     color: false,

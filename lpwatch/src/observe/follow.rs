@@ -14,15 +14,14 @@ use tokio::{
 
 use crate::{
     error::Error,
-    model::{Snapshot, Thresholds, check::CheckReport},
+    model::{Snapshot, Thresholds, check::CheckReport, totals::Totals},
     probe::{BpfLog, EventRing, Readable, StopRing},
 };
 
 use super::{
     folder_watch::FolderWatch,
+    heartbeat::Heartbeat,
     log_source::LogSource,
-    metrics::Totals,
-    notify::Watchdog,
     observer::{Observer, Told},
 };
 
@@ -101,7 +100,7 @@ pub struct Follower {
     bpf_log: Option<Waking<BpfLog>>,
     kernel_log: Option<Waking<LogSource>>,
     watched_files: Option<Waking<FolderWatch>>,
-    watchdog: Option<Watchdog>,
+    heartbeat: Option<Heartbeat>,
     hooked: bool,
     publish: watch::Sender<Arc<Snapshot>>,
     totals: watch::Sender<Totals>,
@@ -174,7 +173,7 @@ pub fn follow(
         bpf_log: log.map(Waking::new).transpose()?,
         kernel_log: kernel_log.map(Waking::new).transpose()?,
         watched_files: watched_files.map(Waking::new).transpose()?,
-        watchdog: None,
+        heartbeat: None,
         hooked,
         publish,
         totals,
@@ -189,9 +188,10 @@ pub fn follow(
 }
 
 impl Follower {
-    /// Has the loop itself tell that it works.
-    pub(super) fn watched_by(mut self, watchdog: Option<Watchdog>) -> Self {
-        self.watchdog = watchdog;
+    /// Has the loop itself show that it works.
+    #[must_use]
+    pub fn with_heartbeat(mut self, heartbeat: Option<Heartbeat>) -> Self {
+        self.heartbeat = heartbeat;
         self
     }
 
@@ -201,8 +201,8 @@ impl Follower {
     /// [`Error`] if sysfs can no longer be read.
     pub async fn run(mut self) -> Result<(), Error> {
         loop {
-            if let Some(watchdog) = &mut self.watchdog {
-                watchdog.came_round();
+            if let Some(heartbeat) = &mut self.heartbeat {
+                heartbeat.tick();
             }
             match self.wait().await? {
                 Woken::Ring => self.update(false)?,
@@ -247,12 +247,12 @@ impl Follower {
             bpf_log,
             kernel_log,
             watched_files,
-            watchdog,
+            heartbeat,
             asked,
             ..
         } = self;
         loop {
-            let due = watchdog.as_ref().map(Watchdog::due);
+            let due = heartbeat.as_ref().map(Heartbeat::due);
             tokio::select! {
                 woken = ready(ring.as_ref()) => return woken.map(|()| Woken::Ring),
                 woken = ready(stops.as_ref()) => return woken.map(|()| Woken::Ring),
@@ -262,8 +262,8 @@ impl Follower {
                     return woken.map(|()| Woken::WatchedFiles);
                 }
                 () = until(timer) => return Ok(Woken::Timer),
-                // The timer goes on: a watchdog does not put it off.
-                () = until(due) => watchdog.iter_mut().for_each(Watchdog::came_round),
+                // The timer goes on: a beat does not put it off.
+                () = until(due) => heartbeat.iter_mut().for_each(Heartbeat::tick),
                 answer = asked.recv() => {
                     return Ok(answer.map_or(Woken::NobodyLeft, Woken::Asked));
                 }

@@ -9,13 +9,10 @@ use crate::{
     error::Error,
     fleet::{
         Facts, Memory,
-        prometheus::Prometheus,
+        prometheus::{Options, Prometheus},
         queries::{Fact, Scope},
-        selector::PatchPattern,
     },
 };
-
-use super::prometheus::PrometheusArgs;
 
 /// So many queries are under way at once: Prometheus runs 20 at most.
 const AT_ONCE: usize = 4;
@@ -44,12 +41,8 @@ pub struct Look {
 }
 
 impl Source {
-    pub fn new(
-        args: &PrometheusArgs,
-        patch: Option<&PatchPattern>,
-        facts: &'static [Fact],
-    ) -> Result<Self, Error> {
-        let prometheus = Prometheus::new(args.options()?)?;
+    pub fn new(options: Options, scope: Scope, facts: &'static [Fact]) -> Result<Self, Error> {
+        let prometheus = Prometheus::new(options)?;
         if prometheus.tells_secrets() {
             eprintln!(
                 "lpwatch: warning: the password or token goes to {} unencrypted; use https",
@@ -58,7 +51,7 @@ impl Source {
         }
         Ok(Self {
             prometheus,
-            scope: args.scope(patch),
+            scope,
             facts,
             started: Instant::now(),
             memory: None,

@@ -24,9 +24,9 @@ use crate::{
 
 use super::{
     call_source::CallSource,
-    elsewhere,
     folder_watch::FolderWatch,
     log_source::LogSource,
+    other_engines,
     reading::{ensure_livepatch, is_in_transition, read_patches},
     stop_source::StopSource,
     task_source::{Looked, TaskSource},
@@ -382,7 +382,7 @@ impl Observer {
         let mut notes = self.lasting_notes.clone();
         notes.extend(view.notes.iter().cloned());
         self.model.observe(view, &now());
-        notes.extend(elsewhere::look(&mut self.model, &self.roots));
+        notes.extend(other_engines::look(&mut self.model, &self.roots));
         notes.extend(self.watch_notes.iter().cloned());
         if let Some(direction) = self.model.in_transition() {
             let at = Clocks::now().boot;

@@ -11,7 +11,7 @@ use crate::{
     model::{Direction, Event, EventKind, EventSource, snapshot::Probe},
 };
 
-use super::elsewhere;
+use super::other_engines;
 
 /// The fact that it tells.
 const FACT: &str = "log";
@@ -79,7 +79,7 @@ fn event(record: &LogRecord, clocks: &Clocks) -> Option<Event> {
         return Some(Event {
             at: clocks.log_to_boot(record.micros),
             source: EventSource::Log,
-            kind: elsewhere::event(line),
+            kind: other_engines::event(line),
         });
     };
     let kind = match line {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use unicode_width::UnicodeWidthChar as _;
 
 /// A space that lines are not broken at; shown as a plain space.
-pub(super) const GLUE: char = '\u{a0}';
+pub(crate) const GLUE: char = '\u{a0}';
 
 /// `text` with everything escaped that moves the cursor, changes the terminal
 /// or makes the text read differently from what it holds: control characters
@@ -18,7 +18,7 @@ pub fn printable(text: &str) -> String {
 /// Like [`printable`], with everything outside ASCII escaped as well. On a
 /// terminal that does not speak UTF-8 the bytes of a harmless character can
 /// be control characters.
-pub(super) fn printable_ascii(text: &str) -> String {
+pub(crate) fn printable_ascii(text: &str) -> String {
     escape(text, |c| !c.is_ascii() || is_unsafe(c))
 }
 
@@ -53,7 +53,7 @@ fn is_unsafe(c: char) -> bool {
 }
 
 /// How many cells `text` takes, character by character as terminals count.
-pub(super) fn cells(text: &str) -> usize {
+pub(crate) fn cells(text: &str) -> usize {
     text.chars().map(cells_of).sum()
 }
 
@@ -62,7 +62,7 @@ fn cells_of(c: char) -> usize {
 }
 
 /// `text` in at most `width` cells, its end replaced by `ellipsis` if need be.
-pub(super) fn truncate(text: &str, width: usize, ellipsis: &str) -> String {
+pub(crate) fn truncate(text: &str, width: usize, ellipsis: &str) -> String {
     if cells(text) <= width {
         return text.to_owned();
     }
@@ -72,7 +72,7 @@ pub(super) fn truncate(text: &str, width: usize, ellipsis: &str) -> String {
 
 /// The same with its beginning replaced: what tells functions apart is mostly
 /// at their names' ends.
-pub(super) fn truncate_head(text: &str, width: usize, ellipsis: &str) -> String {
+pub(crate) fn truncate_head(text: &str, width: usize, ellipsis: &str) -> String {
     if cells(text) <= width {
         return text.to_owned();
     }
@@ -87,7 +87,7 @@ pub(super) fn truncate_head(text: &str, width: usize, ellipsis: &str) -> String 
 }
 
 /// `text` cut where `width` cells are full.
-pub(super) fn split_at_cells(text: &str, width: usize) -> (&str, &str) {
+pub(crate) fn split_at_cells(text: &str, width: usize) -> (&str, &str) {
     let mut used = 0;
     for (at, c) in text.char_indices() {
         used += cells_of(c);

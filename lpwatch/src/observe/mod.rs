@@ -1,0 +1,22 @@
+//! One host looked at: what the commands and the daemon share.
+//!
+//! [`observer::Observer`] puts kernel, probes and model together; [`follow`]
+//! keeps one up to date. The other files are where its facts come from: tasks,
+//! calls, stops of the machine, the kernel log, and the list of functions that
+//! are counted ahead of their patch.
+
+mod call_plan;
+mod call_source;
+mod call_suspects;
+mod folder_watch;
+pub mod follow;
+mod heartbeat;
+mod log_source;
+pub mod observer;
+mod other_engines;
+mod reading;
+mod stop_source;
+mod task_source;
+pub mod watch_list;
+
+pub use heartbeat::Heartbeat;
