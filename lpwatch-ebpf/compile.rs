@@ -14,6 +14,9 @@ use serde_json::Value;
 /// The record, relative to the workspace.
 pub const RECORD: &str = "target/setup/bpf-toolchain.json";
 
+/// Where the compiler puts things, relative to the workspace.
+const SHARED: &str = "target/bpf";
+
 /// A crate to compile for BPF.
 pub struct BpfCrate<'a> {
     /// The folder cargo is run in.
@@ -25,7 +28,8 @@ pub struct BpfCrate<'a> {
 }
 
 impl BpfCrate<'_> {
-    /// Compiles it below `OUT_DIR`; gives the object's path.
+    /// Compiles it below `target/bpf`, which all profiles and all such crates
+    /// share; gives the object's path.
     ///
     /// # Errors
     /// One line saying why there is none.
@@ -38,7 +42,8 @@ impl BpfCrate<'_> {
             "big" => "bpfeb-unknown-none",
             _ => "bpfel-unknown-none",
         };
-        let out = PathBuf::from(variable("OUT_DIR")?).join("bpf");
+        let out = std::path::absolute(workspace.join(SHARED))
+            .map_err(|error| format!("{SHARED}: {error}"))?;
         self.run_cargo(&toolchain, target, &out)?;
         Ok(out.join(target).join("release").join(self.binary))
     }

@@ -207,7 +207,7 @@ impl Function {
     /// Waits until they are counted.
     pub fn wait_counted(self, patch: Option<&str>) -> Result<Calls> {
         let what = format!("{}: its calls are counted", self.name);
-        guest::wait_for(&what, || self.calls(&lpwatch::look(&[])?, patch))
+        guest::wait_for(&what, || self.calls(&lpwatch::poll()?, patch))
     }
 
     /// [`Self::wait_counted`], and waits until the entries of the patch's own
@@ -215,7 +215,7 @@ impl Function {
     pub fn wait_entered(self, patch: &str) -> Result<Calls> {
         let what = format!("{}: entries of its new code are counted", self.name);
         guest::wait_for(&what, || {
-            let calls = self.calls(&lpwatch::look(&[])?, Some(patch))?;
+            let calls = self.calls(&lpwatch::poll()?, Some(patch))?;
             let why_not = calls.as_ref().and_then(|calls| calls.not_entered.as_ref());
             if let Some(why) = why_not {
                 bail!("{what}: {why}");
@@ -236,7 +236,7 @@ impl Function {
 
     /// What is counted now, which must be there.
     pub fn counted(self, patch: Option<&str>) -> Result<Calls> {
-        let calls = self.calls(&lpwatch::look(&[])?, patch)?;
+        let calls = self.calls(&lpwatch::poll()?, patch)?;
         calls.with_context(|| format!("{}: its calls are not counted", self.name))
     }
 

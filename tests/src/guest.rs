@@ -10,11 +10,13 @@ use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 use nix::kmod::{DeleteModuleFlags, ModuleInitFlags, delete_module, finit_module};
 
-use crate::trial::Skipped;
-
 /// How long anything may take that should happen soon. Long, because the
 /// guests are emulated: only a thing that never happens should run into it.
 pub const SOON: Duration = Duration::from_mins(2);
+
+/// Between two looks at what is waited for.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_millis(160);
 
 /// The series of the running kernel, as `cargo xtask` names it: `6.12`.
 pub fn kernel_series() -> Result<String> {
@@ -31,18 +33,6 @@ pub fn does_long_work() -> Result<bool> {
     Ok(env::var_os("LPWATCH_WHOLE").is_some() || kernel_series()? == LONG_WORK_IN)
 }
 
-/// Leaves a scenario that is such work to that kernel.
-///
-/// # Errors
-/// [`Skipped`] in the others.
-pub fn long_work(why: &str) -> Result<()> {
-    if does_long_work()? {
-        return Ok(());
-    }
-    let why = format!("{why}: done in {LONG_WORK_IN}; LPWATCH_WHOLE=1 does it here, too");
-    Err(Skipped(why).into())
-}
-
 /// Asks again and again until there is an answer.
 pub fn wait_for<T>(what: &str, ask: impl FnMut() -> Result<Option<T>>) -> Result<T> {
     wait_at_most(SOON, what, ask)
@@ -55,6 +45,8 @@ pub fn wait_at_most<T>(
     mut ask: impl FnMut() -> Result<Option<T>>,
 ) -> Result<T> {
     let deadline = Instant::now() + patience;
+    // What comes at once is seen at once; asking has its price in a guest.
+    let mut pause = SHORTEST_PAUSE;
     loop {
         if let Some(answer) = ask()? {
             return Ok(answer);
@@ -62,7 +54,8 @@ pub fn wait_at_most<T>(
         if Instant::now() > deadline {
             bail!("waited {} s in vain: {what}", patience.as_secs());
         }
-        thread::sleep(Duration::from_millis(20));
+        thread::sleep(pause);
+        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 

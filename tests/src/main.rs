@@ -38,7 +38,10 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Print the names of the scenarios; `boot=own` marks one that spoils its guest
+    /// Print the scenarios: name, group, marks, description
+    ///
+    /// `boot=own` marks one that spoils its guest, `timed` one that measures time,
+    /// `once` one whose outcome no kernel decides.
     List,
     /// Run scenarios; one JSON line each on stdout, progress on stderr
     ///

@@ -29,14 +29,14 @@ struct Report<'a> {
     figures: BTreeMap<String, String>,
 }
 
-/// Prints the names of all scenarios, one a line.
+/// Prints the scenarios, one a line: name, group, marks and what it is about,
+/// with tabs between.
 pub fn list() {
     for scenario in ALL {
-        if scenario.own_boot {
-            println!("{}\tboot=own", scenario.name);
-        } else {
-            println!("{}", scenario.name);
-        }
+        let Scenario {
+            name, group, about, ..
+        } = scenario;
+        println!("{name}\t{group}\t{}\t{about}", scenario.marks());
     }
 }
 

@@ -2,12 +2,16 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
 /// Where the daemon listens unless told otherwise.
 pub const ADDRESS: &str = "127.0.0.1:9417";
+
+/// For an answer that never comes.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What a scrape gave.
 pub struct Scrape(pub String);
@@ -51,9 +55,24 @@ impl Scrape {
     }
 }
 
+/// The whole answer to a request, head and body.
 pub fn get(path: &str) -> Result<String> {
-    let mut stream = TcpStream::connect(ADDRESS).context(ADDRESS)?;
-    stream.set_read_timeout(Some(Duration::from_mins(1)))?;
+    let stream = TcpStream::connect(ADDRESS).context(ADDRESS)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    exchange(stream, path)
+}
+
+/// The body of the answer to a request over a Unix socket.
+pub fn ask_socket(socket: &str, path: &str) -> Result<String> {
+    let stream = UnixStream::connect(socket).with_context(|| socket.to_owned())?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let answer = exchange(stream, path)?;
+    ensure!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    let (_, body) = answer.split_once("\r\n\r\n").context("no body")?;
+    Ok(body.to_owned())
+}
+
+fn exchange(mut stream: impl Read + Write, path: &str) -> Result<String> {
     write!(
         stream,
         "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"

@@ -64,6 +64,22 @@ pub fn guest_programs(scenarios: Scenarios) -> Result<Vec<(&'static str, PathBuf
     build(&[LPWATCH])
 }
 
+/// What `lpwatch-scenarios list` prints, from a quick build without BPF.
+pub fn scenario_list() -> Result<String> {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(paths::workspace()).args([
+        "run",
+        "--quiet",
+        "--package",
+        SCENARIOS.package,
+        "--bin",
+        SCENARIOS.name,
+        "--",
+        "list",
+    ]);
+    process::run(&mut command)
+}
+
 /// Whether the C library is there as an archive.
 pub fn has_static_libc() -> bool {
     process::ask(Command::new("cc").arg("-print-file-name=libc.a"))
@@ -74,8 +90,8 @@ pub fn has_static_libc() -> bool {
 /// Builds programs into `target/dist/`, and checks that they are static.
 fn build(programs: &[Program]) -> Result<Vec<(&'static str, PathBuf)>> {
     let (mut command, built) = release_build()?;
-    for Program { package, name } in programs {
-        command.args(["--package", package, "--bin", name]);
+    for Program { name, .. } in programs {
+        command.args(["--bin", name]);
     }
     process::run_shown(&mut command)?;
 
@@ -98,7 +114,7 @@ fn build(programs: &[Program]) -> Result<Vec<(&'static str, PathBuf)>> {
 /// Builds the simulated fleet, an example of lpwatch, and returns the program.
 pub fn fleet_sim() -> Result<PathBuf> {
     let (mut command, built) = release_build()?;
-    command.args(["--package", LPWATCH.package, "--example", "fleet_sim"]);
+    command.args(["--example", "fleet_sim"]);
     process::run_shown(&mut command)?;
     Ok(built.join("examples/fleet_sim"))
 }
@@ -116,7 +132,10 @@ fn release_build() -> Result<(Command, PathBuf)> {
         // Then build.rs fails rather than leave the BPF programs out.
         .env("LPWATCH_REQUIRE_BPF", "1")
         // Named, so that the flags above are not those of build scripts too.
-        .args(["build", "--release", "--target", &host]);
+        .args(["build", "--release", "--target", &host])
+        // Always both, whatever of them is built: what they depend on has the
+        // features that either asks for, and would be compiled anew otherwise.
+        .args(["--package", LPWATCH.package, "--package", SCENARIOS.package]);
     let built = target_directory(&cargo)?.join(host).join("release");
     Ok((command, built))
 }

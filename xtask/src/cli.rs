@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::bench::args::Bench;
 use crate::kernels::{Choice, Series};
+use crate::vm::accel::Asked;
 use crate::vm::qemu::Tcg;
 
 /// Builds lpwatch and tries it in real kernels.
@@ -48,8 +49,10 @@ pub enum Command {
         /// The kernel: 5.10, 6.1, 6.12 or 7
         #[arg(long, value_name = "SERIES", default_value = "6.12")]
         kernel: Series,
+        #[command(flatten)]
+        accel: AccelArgs,
     },
-    /// Run the unit tests, the page, a fleet, the package, and the scenarios in real kernels
+    /// Run lints, unit tests, the page, a fleet, the package, and the scenarios in real kernels
     Test(TestArgs),
     /// Make the Debian package and the container image: target/dist/
     ///
@@ -125,9 +128,11 @@ pub struct VmArgs {
         allow_hyphen_values = true
     )]
     pub append: String,
-    /// How QEMU runs the processors; `multi` is faster, `single` more faithful
+    /// How QEMU emulates the processors; `multi` is faster, `single` more faithful
     #[arg(long, value_enum, default_value_t)]
     pub tcg: Tcg,
+    #[command(flatten)]
+    pub accel: AccelArgs,
     /// Look for a newer kernel of the series even if one is cached
     #[arg(long)]
     pub refresh: bool,
@@ -139,19 +144,29 @@ pub struct VmArgs {
     pub command: Vec<String>,
 }
 
+/// Whether guests are emulated.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct AccelArgs {
+    /// Run guests on KVM, emulate them (tcg), or use KVM if a kernel boots on it
+    #[arg(long, value_enum, default_value_t)]
+    pub accel: Asked,
+}
+
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     cargo xtask test                           everything\n  \
-    cargo xtask test unit                      without kernels\n  \
+    cargo xtask test --list                    the scenarios, in groups\n  \
+    cargo xtask test lint unit                 without kernels\n  \
     cargo xtask test page                      the status page, in Chromium\n  \
     cargo xtask test dist                      the package and the image, installed and run\n  \
     cargo xtask test vm --kernel 6.1           all scenarios in one kernel\n  \
+    cargo xtask test --group reasons           the scenarios of one group\n  \
     cargo xtask test stall                     scenarios with `stall` in their name\n  \
     cargo xtask test --only stall --verbose    one scenario, and all it says\n\n\
 The last line of the output counts: `N passed, N failed, N skipped`.\n\
 The guests' whole logs are in target/logs/test-*.")]
 pub struct TestArgs {
-    /// `unit`, `page`, `fleet`, `dist`, `vm`, or parts of scenario names; nothing means everything
+    /// `lint`, `unit`, `page`, `fleet`, `dist`, `vm`, or parts of scenario names; nothing means everything
     #[arg(value_name = "FILTER")]
     pub filters: Vec<String>,
     /// Only in this kernel: 5.10, 6.1, 6.12 or 7 (repeatable)
@@ -160,10 +175,21 @@ pub struct TestArgs {
     /// Only the scenario of exactly this name (repeatable)
     #[arg(long, value_name = "SCENARIO")]
     pub only: Vec<String>,
+    /// Only the scenarios of this group (repeatable)
+    #[arg(long, value_name = "GROUP")]
+    pub group: Vec<String>,
+    /// Print the scenarios, with a line about each, and run nothing
+    #[arg(long)]
+    pub list: bool,
+    /// Write where the time went to this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub timings: Option<PathBuf>,
+    #[command(flatten)]
+    pub accel: AccelArgs,
     /// Show what every scenario says, not only those that fail
     #[arg(long, short)]
     pub verbose: bool,
-    /// Guests at a time; each takes one processor, so as many as those
+    /// Guests at a time; default: as many as keep the processors busy
     #[arg(long, value_name = "N")]
     pub guests: Option<usize>,
     /// Take a guest for dead after this long without any output

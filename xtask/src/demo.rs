@@ -9,15 +9,17 @@ use anyhow::{Context, Result};
 use crate::build::Scenarios;
 use crate::kernels::{Cached, Series};
 use crate::vm::Guest;
+use crate::vm::accel::{self, Asked};
 use crate::vm::guest::{Contents, Task};
 use crate::vm::outcome::{Limits, report};
 use crate::vm::qemu::{Machine, Network, Tcg};
 use crate::{build, modules, paths, setup, ui};
 
 /// Runs `cargo xtask demo`.
-pub fn run(series: Series) -> Result<ExitCode> {
+pub fn run(series: Series, asked: Asked) -> Result<ExitCode> {
     setup::for_guests()?;
     let kernel = Cached::get(series, false)?;
+    let accel = accel::choose(asked, Tcg::Single, &kernel)?;
     let modules = modules::for_kernel(&kernel)?;
     let programs = build::guest_programs(Scenarios::IfTheyBuild)?;
     let script = paths::workspace().join("xtask/guest/demo.sh");
@@ -28,7 +30,7 @@ pub fn run(series: Series) -> Result<ExitCode> {
             kernel: kernel.image(),
             memory_mib: 2048,
             cpus: 2,
-            tcg: Tcg::Single,
+            accel,
             append: String::new(),
             network: Network::None,
         },

@@ -43,7 +43,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Setup { again } => setup::run(*again),
         Command::Build => build::run(),
         Command::Bench { bench } => bench::run(bench),
-        Command::Demo { kernel } => demo::run(*kernel),
+        Command::Demo { kernel, accel } => demo::run(*kernel, accel.accel),
         Command::Dist { check } => dist::run(*check),
         Command::FleetSim { arguments } => fleet::simulate(arguments),
         Command::Test(args) => test::run(args),

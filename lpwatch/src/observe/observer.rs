@@ -112,13 +112,30 @@ impl Observer {
     /// [`Error::NoLivepatch`] where there is nothing to look at.
     pub fn single_look(options: &ObserverOptions) -> Result<Self, Error> {
         ensure_livepatch(&options.roots)?;
-        let in_transition = read_patches(&options.roots)?.in_transition().is_some();
-        let load = || load_task_iterator(&options.roots, in_transition);
-        let (iterator, probes, note) = match bpf_or_why_not(options, load) {
+        loop {
+            let in_transition = read_patches(&options.roots)?.in_transition().is_some();
+            let observer = Self::look_once(options, in_transition)?;
+            // One that began meanwhile needs what was left out.
+            if in_transition || observer.model.in_transition().is_none() {
+                return Ok(observer);
+            }
+        }
+    }
+
+    /// Tasks are read in a transition only: to load programs and to search the
+    /// kernel's symbols for them takes longer than all the rest of a look.
+    fn look_once(options: &ObserverOptions, in_transition: bool) -> Result<Self, Error> {
+        let loaded = if in_transition {
+            bpf_or_why_not(options, || load_task_iterator(&options.roots, true))
+        } else {
+            Err(None)
+        };
+        let (iterator, probes, note) = match loaded {
             Ok((iterator, probes)) => (Some(iterator), probes, None),
             Err(note) => (None, Vec::new(), note),
         };
-        let mut observer = Self::new(options, iterator, probes, note, None);
+        let bpf_frames_reliable = in_transition && has_bpf_frames(&options.roots);
+        let mut observer = Self::new(options, iterator, probes, note, None, bpf_frames_reliable);
         observer.read_history();
         observer.refresh()?;
         observer.await_verdicts()?;
@@ -134,7 +151,8 @@ impl Observer {
             Ok((iterator, counters)) => (Some(iterator), Some(counters), None),
             Err(note) => (None, None, note),
         };
-        let observer = Self::new(options, iterator, Vec::new(), note, None);
+        let reliable = has_bpf_frames(&options.roots);
+        let observer = Self::new(options, iterator, Vec::new(), note, None, reliable);
         (observer, counters)
     }
 
@@ -187,7 +205,8 @@ impl Observer {
             .unwrap_or_default();
         let hooked = hooks.as_ref().is_some_and(Hooks::follow_transitions);
         let since = hooked.then(|| Clocks::now().boot);
-        let mut observer = Self::new(options, iterator, probes, note, since);
+        let reliable = has_bpf_frames(&options.roots);
+        let mut observer = Self::new(options, iterator, probes, note, since, reliable);
         observer.read_history();
         let told = hooks.map(|hooks| observer.take_counters(hooks));
         Ok((observer, told))
@@ -199,6 +218,7 @@ impl Observer {
         mut probes: Vec<Probe>,
         note: Option<String>,
         hooks_since: Option<Duration>,
+        bpf_frames_reliable: bool,
     ) -> Self {
         let host = Host::of(&options.roots);
         let tasks = TaskSource::new(iterator);
@@ -218,7 +238,7 @@ impl Observer {
             probes,
             notes: notes.clone(),
             traits: Traits {
-                bpf_frames_reliable: has_bpf_frames(&options.roots),
+                bpf_frames_reliable,
                 verdicts: tasks.has_verdicts(),
             },
         };

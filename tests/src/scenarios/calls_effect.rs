@@ -203,7 +203,7 @@ fn refused_while_off(trial: &Trial) -> Result<()> {
     ensure!(errno == Errno::EBUSY, "the kernel said {errno}");
     // Hooks stand still as well: the kernel log tells of it.
     let refused = guest::wait_for("the daemon tells of the refusal", || {
-        let told = lpwatch::look(&[])?.last_transitions;
+        let told = lpwatch::poll()?.last_transitions;
         let mut told = told.into_iter().filter(|past| past.message.is_some());
         Ok(told.find(|past| ["refused", "cancelled"].contains(&past.outcome.as_str())))
     })?;

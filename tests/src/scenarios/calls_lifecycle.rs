@@ -113,7 +113,7 @@ fn unload_at_once(caller: Caller) -> Result<()> {
 /// That its module is gone is told, and no number.
 fn wait_not_counted(patch: Option<&str>) -> Result<()> {
     guest::wait_until("a function that is gone is not counted", || {
-        let document = lpwatch::look(&[])?;
+        let document = lpwatch::poll()?;
         Ok(WORK.calls(&document, patch)?.is_none() && WORK.why_not(&document, patch)?.is_some())
     })
 }

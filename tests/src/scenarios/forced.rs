@@ -17,7 +17,7 @@ pub fn run(_: &mut Trial) -> Result<()> {
     patch.wait_left(Code::Old, 1)?;
     patch.force()?;
     guest::wait_until("the daemon records that it was forced", || {
-        let document = lpwatch::look(&[])?;
+        let document = lpwatch::poll()?;
         Ok(document
             .last("lp_stall")
             .is_some_and(|past| past.outcome == "forced"))

@@ -37,7 +37,7 @@ pub fn run(trial: &mut Trial) -> Result<()> {
     trial.say("turned round, and the daemon goes on");
 
     guest::wait_until("the daemon shows the loss", || {
-        Ok(lpwatch::look(&[])?.events_lost > 0)
+        Ok(lpwatch::poll()?.events_lost > 0)
     })?;
     let document = lpwatch::look(&[])?;
     trial.figure("events_lost", document.events_lost);
@@ -55,14 +55,11 @@ pub fn run(trial: &mut Trial) -> Result<()> {
     old.end()?;
     patch.wait_complete()?;
     guest::wait_until("the daemon shows the end", || {
-        Ok(lpwatch::look(&[])?
-            .patch("lp_sleepers")?
-            .transition
-            .is_none())
+        Ok(lpwatch::poll()?.patch("lp_sleepers")?.transition.is_none())
     })?;
     drop(new);
     patch.remove()?;
     guest::wait_until("the daemon shows that the patch is gone", || {
-        Ok(lpwatch::look(&[])?.patches.is_empty())
+        Ok(lpwatch::poll()?.patches.is_empty())
     })
 }

@@ -58,7 +58,7 @@ pub fn run(trial: &mut Trial) -> Result<()> {
 /// What the daemon says of the refusal of that patch.
 pub fn last(patch: &str) -> Result<Past> {
     guest::wait_for("the daemon tells of the refusal", || {
-        let document = lpwatch::look(&[])?;
+        let document = lpwatch::poll()?;
         let mut all = document.last_transitions.into_iter();
         Ok(all.find(|past| past.patch.as_deref() == Some(patch) && past.errno.is_some()))
     })

@@ -16,16 +16,11 @@ pub fn run(trial: &mut Trial) -> Result<()> {
 
     let mut phases: Vec<String> = Vec::new();
     guest::wait_until("the daemon calls the transition stalled", || {
-        let ended = lpwatch::run(&[&["status", "-o", "json"]])?;
-        let document = ended.document()?;
+        let document = lpwatch::poll()?;
         let phase = document.transition("lp_stall")?.phase()?.to_owned();
-        ended.expect(&[if phase == "stalled" {
-            code::STALLED
-        } else {
-            code::IN_TRANSITION
-        }])?;
         if phases.last() != Some(&phase) {
             trial.say(&phase);
+            same_code()?;
             phases.push(phase);
         }
         Ok(phases.last().is_some_and(|last| last == "stalled"))
@@ -58,7 +53,7 @@ pub fn run(trial: &mut Trial) -> Result<()> {
     stall.disable()?;
     stall.wait_gone()?;
     guest::wait_until("the daemon records the reversal", || {
-        let document = lpwatch::look(&[])?;
+        let document = lpwatch::poll()?;
         Ok(document
             .last("lp_stall")
             .is_some_and(|past| past.outcome == "reversed"))
@@ -67,5 +62,18 @@ pub fn run(trial: &mut Trial) -> Result<()> {
     lpwatch::run(&[&["status", "lp_stall"]])?.expect(&[code::REVERSED])?;
     lpwatch::run(&[&["status"]])?.expect(&[code::WELL])?;
     daemon.terminate()?.expect(&[code::WELL])?;
+    Ok(())
+}
+
+/// The command's exit code is that of the phase it shows.
+fn same_code() -> Result<()> {
+    let ended = lpwatch::run(&[&["status", "-o", "json"]])?;
+    let document = ended.document()?;
+    let is_stalled = document.transition("lp_stall")?.phase()? == "stalled";
+    ended.expect(&[if is_stalled {
+        code::STALLED
+    } else {
+        code::IN_TRANSITION
+    }])?;
     Ok(())
 }

@@ -45,7 +45,7 @@ pub fn run(trial: &mut Trial) -> Result<()> {
 
     tell("stop 30")?;
     let document = guest::wait_for("the stop is told", || {
-        let document = lpwatch::look(&[])?;
+        let document = lpwatch::poll()?;
         let told = stops(&document)?.of(Some("kpatch")).is_some();
         Ok(told.then_some(document))
     })?;
@@ -57,7 +57,7 @@ pub fn run(trial: &mut Trial) -> Result<()> {
     tell("stop 20")?;
     tell("add kpatch_base vmlinux gcd 1 0x1000 0x2000")?;
     guest::wait_until("the first patch is listed", || {
-        Ok(lpwatch::look(&[])?.find("kpatch_base").is_some())
+        Ok(lpwatch::poll()?.find("kpatch_base").is_some())
     })?;
     tell("stop 20")?;
     tell("add kpatch_fix vmlinux meminfo_proc_show 1 0x1000 0x2000")?;

@@ -27,7 +27,6 @@ struct Delays {
 }
 
 pub fn run(trial: &mut Trial) -> Result<()> {
-    guest::long_work("figures to be printed")?;
     let daemon = Daemon::start(&[])?;
     measure(trial, "daemon", &[])?;
     drop(daemon);

@@ -11,10 +11,11 @@ use super::args::LimitArgs;
 use super::record::Record;
 use crate::kernels::Cached;
 use crate::vm::Guest;
+use crate::vm::accel::Accel;
 use crate::vm::guest::{Contents, Task};
 use crate::vm::lines::Lines;
 use crate::vm::outcome::{Limits, Outcome};
-use crate::vm::qemu::{Machine, Network, Tcg};
+use crate::vm::qemu::{Machine, Network};
 use crate::{paths, ui};
 
 pub const CPUS: u32 = 2;
@@ -75,7 +76,7 @@ impl Job<'_> {
                 kernel: self.kernel.image(),
                 memory_mib: MEMORY_MIB,
                 cpus: CPUS,
-                tcg: Tcg::Single,
+                accel: Accel::default(),
                 append: String::new(),
                 network: Network::None,
             },

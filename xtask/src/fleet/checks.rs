@@ -61,6 +61,7 @@ impl Checks {
             seconds,
             detail,
             figures: figures.0,
+            processor_seconds: None,
         });
         result.ok()
     }

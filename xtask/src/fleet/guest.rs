@@ -17,9 +17,10 @@ use super::until::until;
 use super::{Programs, stall};
 use crate::kernels::{Cached, Series, drivers};
 use crate::vm::Guest;
+use crate::vm::accel;
 use crate::vm::guest::{Contents, Task};
 use crate::vm::outcome::{Limits, Outcome};
-use crate::vm::qemu::{Machine, Network, Tcg};
+use crate::vm::qemu::{Machine, Network};
 use crate::{modules, paths};
 
 /// The daemon's port in the guest.
@@ -102,9 +103,10 @@ fn boot(guest: &Guest, keyboard: mpsc::Sender<UnixStream>) -> Result<Outcome> {
         File::create(&file).with_context(|| format!("cannot write {}", file.display()))
     };
     let (mut stdout, mut stderr) = (log("stdout.log")?, log("stderr.log")?);
-    guest.run_told(&mut stdout, &mut stderr, move |stream| {
+    guest.run_with(&mut stdout, &mut stderr, move |qemu| {
         // Nobody listens any more where the test was broken off.
-        let _ = keyboard.send(stream);
+        let _ = keyboard.send(qemu.keyboard()?);
+        Ok(())
     })
 }
 
@@ -152,7 +154,7 @@ fn guest(programs: &Programs, kernel: &Cached, port: u16) -> Result<Guest> {
             kernel: kernel.image(),
             memory_mib: 1024,
             cpus: 2,
-            tcg: Tcg::Single,
+            accel: accel::chosen(),
             // On a busy host the kernel's test of its timer can fail, and it panics.
             append: "no_timer_check".to_owned(),
             network: Network::Forward {

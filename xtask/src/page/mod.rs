@@ -47,6 +47,11 @@ pub fn run() -> Result<Checked> {
     Ok(checked)
 }
 
+/// Gets what the test needs.
+pub fn prepare() -> Result<()> {
+    node().map(drop)
+}
+
 /// Waits until the page of a real daemon says `expect`: `stalled`, `completed` or
 /// `in_transition`. What it looks like then goes into `screenshot`.
 pub fn against(url: &str, expect: &str, screenshot: Option<&Path>) -> Result<()> {

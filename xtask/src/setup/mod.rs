@@ -35,6 +35,13 @@ pub fn run(again: bool) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// What the whole of `cargo xtask test` takes of packages, in one go: apt does not
+/// run twice at once.
+pub fn for_tests() -> Result<()> {
+    let all = [GUESTS, FLEET, MODULES, PAGES, PACKAGES];
+    packages::ensure(&all.concat())
+}
+
 /// What booting a guest takes.
 pub fn for_guests() -> Result<()> {
     if std::env::consts::ARCH != "x86_64" {

@@ -1,6 +1,7 @@
 //! Packages of the machine itself: what is missing, and getting it.
 
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
 use rustix::process::geteuid;
@@ -8,6 +9,7 @@ use rustix::process::geteuid;
 use crate::{process, ui};
 
 /// Something the machine must have.
+#[derive(Clone, Copy)]
 pub struct Need {
     pub what: &'static str,
     /// The Debian package that has it.
@@ -15,8 +17,13 @@ pub struct Need {
     pub is_there: fn() -> bool,
 }
 
+/// apt runs once at a time.
+static APT: Mutex<()> = Mutex::new(());
+
 /// Installs what of `needs` is missing, or says how to.
 pub fn ensure(needs: &[Need]) -> Result<()> {
+    // Another thread may be installing the very same.
+    let _turn = APT.lock().unwrap_or_else(PoisonError::into_inner);
     let missing: Vec<&Need> = needs.iter().filter(|need| !(need.is_there)()).collect();
     if missing.is_empty() {
         return Ok(());
@@ -26,7 +33,8 @@ pub fn ensure(needs: &[Need]) -> Result<()> {
         .map(|need| format!("  {} ({})", need.package, need.what))
         .collect();
     let packages: Vec<&str> = missing.iter().map(|need| need.package).collect();
-    install(&packages).with_context(|| format!("missing on this machine:\n{}", list.join("\n")))?;
+    install_now(&packages)
+        .with_context(|| format!("missing on this machine:\n{}", list.join("\n")))?;
     match missing.iter().find(|need| !(need.is_there)()) {
         None => Ok(()),
         Some(need) => bail!(
@@ -39,6 +47,11 @@ pub fn ensure(needs: &[Need]) -> Result<()> {
 
 /// Installs packages with apt-get, where that is possible and allowed.
 pub fn install(packages: &[&str]) -> Result<()> {
+    let _turn = APT.lock().unwrap_or_else(PoisonError::into_inner);
+    install_now(packages)
+}
+
+fn install_now(packages: &[&str]) -> Result<()> {
     let command = format!(
         "apt-get install --no-install-recommends {}",
         packages.join(" ")

@@ -3,23 +3,28 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use super::meter::Meter;
 use super::report::{Outcome as Verdict, Report, words_about};
+use super::timings::Timings;
 use crate::kernels::Cached;
 use crate::paths;
 use crate::vm::Guest;
+use crate::vm::accel::Accel;
 use crate::vm::guest::{Contents, Task};
 use crate::vm::outcome::{Limits, Outcome};
-use crate::vm::qemu::{Machine, Network, Tcg};
+use crate::vm::qemu::{Machine, Network};
 
 /// What is the same for all boots of a run.
 #[derive(Debug, Clone)]
 pub struct Common {
     pub programs: Vec<(&'static str, PathBuf)>,
     pub limits: Limits,
+    pub accel: Accel,
     /// Show what the scenarios say, not only of those that fail.
     pub verbose: bool,
 }
@@ -35,7 +40,7 @@ pub struct Job {
 }
 
 /// Boots and runs; every scenario of the job has a report in the end.
-pub fn run(job: &Job, common: &Common) -> Result<Vec<Report>> {
+pub fn run(job: &Job, common: &Common, timings: &Timings) -> Result<Vec<Report>> {
     let series = job.kernel.series.name();
     let log = paths::target("logs").join(format!("test-{series}-{}.log", job.label));
     let mut command = vec!["lpwatch-scenarios".to_owned(), "run".to_owned()];
@@ -47,7 +52,7 @@ pub fn run(job: &Job, common: &Common) -> Result<Vec<Report>> {
             kernel: job.kernel.image(),
             memory_mib: 2048,
             cpus: 2,
-            tcg: Tcg::Single,
+            accel: common.accel,
             append: String::new(),
             network: Network::None,
         },
@@ -63,11 +68,16 @@ pub fn run(job: &Job, common: &Common) -> Result<Vec<Report>> {
         log: log.clone(),
     };
     std::fs::create_dir_all(paths::target("logs"))?;
-    let mut stdout = Reports::new(series, &log)?;
-    let mut stderr = Words::new(series, &log, common.verbose)?;
-    let outcome = guest.run(&mut stdout, &mut stderr)?;
+    let meter = Rc::new(Meter::default());
+    let mut stdout = Reports::new(series, &log, Rc::clone(&meter))?;
+    let mut stderr = Words::new(series, &log, common.verbose, Rc::clone(&meter))?;
+    let outcome = guest.run_with(&mut stdout, &mut stderr, |qemu| {
+        meter.watch(qemu.pid());
+        Ok(())
+    })?;
 
     let mut reports = stdout.read;
+    timings.note_guest(job.kernel.series, &job.label, meter.boot(), &reports);
     complete(&mut reports, job, &outcome, &log);
     if !common.verbose {
         show_failed(series, &reports, &stderr.text);
@@ -122,10 +132,11 @@ struct Reports {
     file: File,
     partial: Vec<u8>,
     read: Vec<Report>,
+    meter: Rc<Meter>,
 }
 
 impl Reports {
-    fn new(series: &str, log: &Path) -> Result<Self> {
+    fn new(series: &str, log: &Path, meter: Rc<Meter>) -> Result<Self> {
         let file = create(&log.with_extension("stdout.log"))?;
         let (partial, read) = (Vec::new(), Vec::new());
         Ok(Self {
@@ -133,12 +144,14 @@ impl Reports {
             file,
             partial,
             read,
+            meter,
         })
     }
 
     fn line(&mut self, line: &[u8]) {
         match serde_json::from_slice::<Report>(line) {
-            Ok(report) => {
+            Ok(mut report) => {
+                report.processor_seconds = self.meter.lap();
                 let Report {
                     scenario,
                     outcome,
@@ -184,10 +197,11 @@ struct Words {
     /// How much of the text has been shown.
     shown: usize,
     verbose: bool,
+    meter: Rc<Meter>,
 }
 
 impl Words {
-    fn new(series: &str, log: &Path, verbose: bool) -> Result<Self> {
+    fn new(series: &str, log: &Path, verbose: bool, meter: Rc<Meter>) -> Result<Self> {
         let file = create(&log.with_extension("stderr.log"))?;
         Ok(Self {
             series: series.to_owned(),
@@ -195,12 +209,14 @@ impl Words {
             text: String::new(),
             shown: 0,
             verbose,
+            meter,
         })
     }
 }
 
 impl Write for Words {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.meter.booted();
         self.file.write_all(bytes)?;
         self.text.push_str(&String::from_utf8_lossy(bytes));
         if self.verbose

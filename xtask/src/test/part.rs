@@ -1,8 +1,10 @@
-//! The parts of a test run, in the order in which they run.
+//! The parts of a test run.
 
 /// A part that can be asked for by its word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
+    /// Formatting and lints.
+    Lint,
     Unit,
     /// The status page in a browser.
     Page,
@@ -15,11 +17,19 @@ pub enum Part {
 }
 
 impl Part {
-    pub const ALL: [Self; 5] = [Self::Unit, Self::Page, Self::Fleet, Self::Dist, Self::Vm];
+    pub const ALL: [Self; 6] = [
+        Self::Lint,
+        Self::Unit,
+        Self::Page,
+        Self::Fleet,
+        Self::Dist,
+        Self::Vm,
+    ];
 
     /// As on the command line.
     pub fn word(self) -> &'static str {
         match self {
+            Self::Lint => "lint",
             Self::Unit => "unit",
             Self::Page => "page",
             Self::Fleet => "fleet",
@@ -31,6 +41,7 @@ impl Part {
     /// As in the summary.
     pub fn title(self) -> &'static str {
         match self {
+            Self::Lint => "formatting and lints",
             Self::Unit => "unit tests",
             Self::Page => "status page",
             Self::Fleet => "fleet",

@@ -35,6 +35,10 @@ pub struct Report {
     /// Things measured, to be shown and not judged.
     #[serde(default)]
     pub figures: BTreeMap<String, Value>,
+    /// Processor time that its guest took for it, in seconds; known to whoever
+    /// runs the guest.
+    #[serde(skip)]
+    pub processor_seconds: Option<f64>,
 }
 
 impl Report {
@@ -46,6 +50,7 @@ impl Report {
             seconds: 0.0,
             detail: why.to_owned(),
             figures: BTreeMap::new(),
+            processor_seconds: None,
         }
     }
 
@@ -62,29 +67,6 @@ impl Report {
             .collect();
         (!all.is_empty()).then(|| all.join(", "))
     }
-}
-
-/// A scenario as `lpwatch-scenarios list` names it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Scenario {
-    pub name: String,
-    /// It leaves its guest unfit for another.
-    pub own_boot: bool,
-}
-
-/// Reads what `lpwatch-scenarios list` prints.
-pub fn parse_list(text: &str) -> Vec<Scenario> {
-    text.lines()
-        .filter(|line| !line.trim().is_empty())
-        .map(|line| {
-            let mut fields = line.split('\t').map(str::trim);
-            let name = fields.next().unwrap_or_default().to_owned();
-            Scenario {
-                name,
-                own_boot: fields.any(|field| field == "boot=own"),
-            }
-        })
-        .collect()
 }
 
 /// What a person reads of one scenario in the whole of a guest's stderr: the
@@ -118,15 +100,6 @@ mod tests {
         let report: Report = serde_json::from_str(line).unwrap();
         assert_eq!(report.outcome, Outcome::Passed);
         assert_eq!(report.figures_line().unwrap(), "m = 4, n = 3");
-    }
-
-    #[test]
-    fn the_list_is_read() {
-        let list = parse_list("easy\nforced\tboot=own\n\n");
-        assert_eq!(list.len(), 2);
-        assert!(!list[0].own_boot);
-        assert!(list[1].own_boot);
-        assert_eq!(list[1].name, "forced");
     }
 
     #[test]

@@ -142,7 +142,33 @@ impl Summary {
         if !untested.is_empty() {
             writeln!(text, "\nKERNELS NOT TESTED: {}", untested.join(", "))?;
         }
+        self.write_failed(text)?;
         write!(text, "\n{}", self.total().line())
+    }
+
+    /// Once more what failed, where whoever reads the end of a log sees it.
+    fn write_failed(&self, text: &mut String) -> std::fmt::Result {
+        let failed = |reports: &[Report]| -> Vec<Report> {
+            let failed = reports.iter().filter(|one| one.outcome == Outcome::Failed);
+            failed.cloned().collect()
+        };
+        for (part, _, reports) in &self.parts {
+            let failed = failed(reports);
+            if !failed.is_empty() {
+                writeln!(text, "\nFAILED, {}:", part.title())?;
+                write_reports(text, &failed)?;
+            }
+        }
+        for (series, fate) in &self.kernels {
+            if let Fate::Tested { reports, .. } = fate {
+                let failed = failed(reports);
+                if !failed.is_empty() {
+                    writeln!(text, "\nFAILED, kernel {series}:")?;
+                    write_reports(text, &failed)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     fn scenarios(&self) -> Count {

@@ -1,27 +1,18 @@
 //! The workspace's own tests, counted.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use anyhow::{Context, Result};
 
-use super::summary::Count;
-use crate::{paths, ui};
+use super::{lint, summary::Count};
+use crate::ui;
 
 /// Runs `cargo test` and adds up what its test programs report.
 pub fn run() -> Result<Count> {
     ui::note("running the unit tests");
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut child = Command::new(cargo)
-        .current_dir(paths::workspace())
-        // lpwatch-ebpf is for the BPF target and cannot be linked here.
-        .args([
-            "test",
-            "--workspace",
-            "--exclude",
-            "lpwatch-ebpf",
-            "--no-fail-fast",
-        ])
+    let mut child = lint::tests()?
+        .arg("--no-fail-fast")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()

@@ -1,5 +1,6 @@
 //! `cargo xtask vm`: boots a kernel with lpwatch in it and runs something there.
 
+pub mod accel;
 pub mod console;
 pub mod guest;
 mod initramfs;
@@ -11,7 +12,6 @@ mod trouble;
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -22,6 +22,7 @@ use crate::build::Scenarios;
 use crate::cli::VmArgs;
 use crate::kernels::{Cached, Choice};
 use crate::{build, interrupt, modules, paths, setup, ui};
+use accel::Accel;
 use console::Sinks;
 use guest::{Contents, Task};
 use outcome::{Limits, Outcome, report};
@@ -40,16 +41,15 @@ pub struct Guest {
 impl Guest {
     /// Boots the guest and stays until it has ended.
     pub fn run(&self, stdout: &mut dyn Write, stderr: &mut dyn Write) -> Result<Outcome> {
-        self.run_told(stdout, stderr, |_| ())
+        self.run_with(stdout, stderr, |_| Ok(()))
     }
 
-    /// As [`Self::run`], with something that can be told to it: what is written
-    /// to the stream `started` gets can be read from ttyS1.
-    pub fn run_told(
+    /// As [`Self::run`]; `started` gets QEMU as soon as it runs.
+    pub fn run_with(
         &self,
         stdout: &mut dyn Write,
         stderr: &mut dyn Write,
-        started: impl FnOnce(UnixStream),
+        started: impl FnOnce(&Qemu) -> Result<()>,
     ) -> Result<Outcome> {
         let folder = tempfile::Builder::new().prefix("xtask-guest-").tempdir()?;
         let initramfs = folder.path().join("initramfs");
@@ -64,11 +64,11 @@ impl Guest {
             &initramfs,
             &self.log.with_extension("qemu.log"),
         )?;
-        started(qemu.ports[1].try_clone()?);
+        started(&qemu)?;
         let mut raw = None;
         if matches!(self.contents.task, Task::Shell { .. }) {
             raw = terminal::RawMode::enter()?;
-            terminal::forward(qemu.ports[1].try_clone()?, interrupt::ask);
+            terminal::forward(qemu.keyboard()?, interrupt::ask);
         }
         let outcome = console::attend(
             &mut qemu,
@@ -96,15 +96,18 @@ pub fn run(args: &VmArgs) -> Result<ExitCode> {
 }
 
 fn guest_for(args: &VmArgs) -> Result<Guest> {
+    let mut accel = Accel::Tcg(args.tcg);
     let (series, kernel, modules) = match &args.kernel {
         Choice::Series(series) => {
             let cached = Cached::get(*series, args.refresh)?;
+            accel = accel::choose(args.accel.accel, args.tcg, &cached)?;
             let modules = match &args.modules {
                 Some(folder) => Some(folder.clone()),
                 None => modules::for_kernel(&cached)?,
             };
             (series.name().to_owned(), cached.image(), modules)
         }
+        // An image of one's own is not known to boot at all: nothing to try KVM with.
         Choice::Image(image) => ("custom".to_owned(), image.clone(), args.modules.clone()),
     };
     let task = task_for(args)?;
@@ -120,7 +123,7 @@ fn guest_for(args: &VmArgs) -> Result<Guest> {
             kernel,
             memory_mib: args.memory,
             cpus: args.cpus,
-            tcg: args.tcg,
+            accel,
             append: args.append.clone(),
             network: Network::None,
         },

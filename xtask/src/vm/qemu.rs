@@ -12,9 +12,12 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use tempfile::TempDir;
 
+use super::accel::Accel;
 use crate::process;
 
 const PROGRAM: &str = "qemu-system-x86_64";
+/// The emulated processor.
+const EMULATED: &str = "max";
 const CONNECT_WITHIN: Duration = Duration::from_secs(30);
 
 /// How QEMU runs the guest's processors.
@@ -33,7 +36,7 @@ pub struct Machine {
     pub kernel: PathBuf,
     pub memory_mib: u32,
     pub cpus: u32,
-    pub tcg: Tcg,
+    pub accel: Accel,
     /// More arguments for the kernel.
     pub append: String,
     pub network: Network,
@@ -85,6 +88,16 @@ impl Qemu {
                 Err(error.context(last_words(log)))
             }
         }
+    }
+
+    /// What is written to it can be read from ttyS1.
+    pub fn keyboard(&self) -> io::Result<UnixStream> {
+        self.ports[1].try_clone()
+    }
+
+    /// QEMU's process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Whether QEMU has ended by itself.
@@ -148,15 +161,15 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
 /// The command line, to be read next to QEMU's manual.
 fn command(machine: &Machine, initramfs: &Path, sockets: &Path) -> Command {
     let mut command = process::tied(PROGRAM);
-    let tcg = match machine.tcg {
-        Tcg::Single => "tcg,thread=single",
-        Tcg::Multi => "tcg,thread=multi",
+    let cpu = match machine.accel {
+        Accel::Kvm => "host",
+        Accel::Tcg(_) => EMULATED,
     };
     command.args([
         "-accel",
-        tcg,
+        machine.accel.argument(),
         "-cpu",
-        "max",
+        cpu,
         "-nodefaults",
         "-display",
         "none",

@@ -62,7 +62,7 @@ fn two_at_once() -> Result<()> {
     ksplice.tell("add k1fix")?;
     ksplice.tell(&format!("conflict k1fix waiter {pid} do_wait"))?;
     guest::wait_until("both are in transition", || {
-        let document = lpwatch::look(&[])?;
+        let document = lpwatch::poll()?;
         let moves = |name| {
             document
                 .find(name)
@@ -127,7 +127,7 @@ fn unloaded(trial: &mut Trial) -> Result<()> {
     })?;
     trial.figure("looks", looks);
     guest::wait_until("the daemon shows that they are gone", || {
-        Ok(lpwatch::look(&[])?.patches.is_empty())
+        Ok(lpwatch::poll()?.patches.is_empty())
     })?;
     ensure!(
         lpwatch::look(&[ALONE_NO_BPF])?.patches.is_empty(),

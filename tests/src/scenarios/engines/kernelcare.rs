@@ -72,7 +72,7 @@ pub fn run(trial: &mut Trial) -> Result<()> {
     let daemon = Daemon::start(&[])?;
     let abi = Abi::load("abi_kcare")?;
     guest::wait_until("it is listed", || {
-        Ok(lpwatch::look(&[])?.find("kcare").is_some())
+        Ok(lpwatch::poll()?.find("kcare").is_some())
     })?;
     stand(false).check()?;
     abi.tell("cve CVE-2021-3656")?;

@@ -43,7 +43,7 @@ pub fn run(_: &mut Trial) -> Result<()> {
 /// Nobody tells whom it has left, so nothing moves that can be seen.
 fn stalls() -> Result<()> {
     guest::wait_until("kGraft is told to be stalled", || {
-        let document = lpwatch::look(&[])?;
+        let document = lpwatch::poll()?;
         let kgraft = document.find("kgr_fix");
         let transition = kgraft.and_then(|kgraft| kgraft.transition.as_ref());
         Ok(transition.and_then(|one| one.phase.as_deref()) == Some("stalled"))
@@ -76,7 +76,7 @@ fn completes(daemon: &Daemon, abi: &Abi) -> Result<()> {
 fn taken_back(daemon: &Daemon) -> Result<()> {
     write("/sys/kernel/kgraft/kgr_fix/revert", "1")?;
     guest::wait_until("its way back is seen", || {
-        let document = lpwatch::look(&[])?;
+        let document = lpwatch::poll()?;
         let transition = document.patch("kgr_fix")?.transition.as_ref();
         Ok(transition.is_some_and(|one| one.direction == "unpatching"))
     })?;

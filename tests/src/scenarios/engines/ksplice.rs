@@ -28,7 +28,7 @@ pub fn run(_: &mut Trial) -> Result<()> {
     let abi = Abi::load("abi_ksplice")?;
     abi.tell("add k1fix")?;
     guest::wait_until("it is listed", || {
-        Ok(lpwatch::look(&[])?.find("k1fix").is_some())
+        Ok(lpwatch::poll()?.find("k1fix").is_some())
     })?;
     STAND.check()?;
 
@@ -67,7 +67,7 @@ pub fn run(_: &mut Trial) -> Result<()> {
 
 fn held_up(pid: i32) -> Result<()> {
     guest::wait_until("the task in the way is told", || {
-        let document = lpwatch::look(&[])?;
+        let document = lpwatch::poll()?;
         let patch = document.find("k1fix");
         let Some(transition) = patch.and_then(|one| one.transition.as_ref()) else {
             return Ok(false);

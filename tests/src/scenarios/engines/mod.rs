@@ -97,7 +97,7 @@ pub fn at_once(_: &mut Trial) -> Result<()> {
         Ok(())
     };
     guest::wait_until("lp_stall waits for its last task", || {
-        let document = lpwatch::look(&[])?;
+        let document = lpwatch::poll()?;
         let transition = document.patch("lp_stall")?.transition.as_ref();
         Ok(transition.is_some_and(|transition| transition.tasks_remaining == Some(1)))
     })?;
@@ -169,7 +169,7 @@ fn counted(direction: &str, outcome: &str) -> Result<f64> {
 /// it is counted then.
 fn wait_refused(engine: &str, words: &[&str]) -> Result<()> {
     guest::wait_until(&format!("{engine}'s refusal is told"), || {
-        let document = lpwatch::look(&[])?;
+        let document = lpwatch::poll()?;
         let mut past = document.last_transitions.iter();
         Ok(past.any(|past| {
             let why = past.message.as_deref().unwrap_or_default();

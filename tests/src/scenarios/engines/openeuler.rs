@@ -53,7 +53,7 @@ pub fn run(_: &mut Trial) -> Result<()> {
     disabled.check()?;
     abi.tell("remove klp_fix")?;
     guest::wait_until("it is gone", || {
-        Ok(lpwatch::look(&[])?.find("klp_fix").is_none())
+        Ok(lpwatch::poll()?.find("klp_fix").is_none())
     })?;
     live.remove()?;
     daemon.terminate()?.expect(&[code::WELL])?;

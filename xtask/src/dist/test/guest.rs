@@ -11,9 +11,10 @@ use super::{Verdict, package, rights};
 use crate::dist::Made;
 use crate::kernels::{Cached, Series};
 use crate::vm::Guest;
+use crate::vm::accel;
 use crate::vm::guest::{Contents, Task};
 use crate::vm::outcome::{Limits, Outcome};
-use crate::vm::qemu::{Machine, Network, Tcg};
+use crate::vm::qemu::{Machine, Network};
 use crate::{modules, paths, process, setup, ui};
 
 /// The suite's systemd, with the suite's own kernel.
@@ -35,7 +36,7 @@ pub fn under_systemd(made: &Made) -> Result<Verdict> {
             kernel: kernel.image(),
             memory_mib: 3072,
             cpus: 2,
-            tcg: Tcg::Single,
+            accel: accel::chosen(),
             // Its own init, in place of the one that all guests have.
             append: "rdinit=/root/systemd-init systemd.wants=lpwatch-trial.service".to_owned(),
             network: Network::None,

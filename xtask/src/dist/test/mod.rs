@@ -24,6 +24,14 @@ pub enum Verdict {
     Skipped(String),
 }
 
+/// Makes the systems that the package is tried in.
+pub fn prepare() -> Result<()> {
+    for suite in package::SUITES {
+        package::system(suite)?;
+    }
+    Ok(())
+}
+
 /// Builds everything and tries it.
 pub fn run() -> Vec<Report> {
     let made = match super::make() {
