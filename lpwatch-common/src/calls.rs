@@ -1,13 +1,12 @@
 //! How calls of watched functions are counted: one slot per function and CPU.
 //!
-//! A slot has a bucket for each state the calling task can be in
-//! (`task_struct.patch_state`) in each *epoch*. An epoch is the time between
-//! two turns of livepatch: odd ones are transitions, even ones lie between two
-//! transitions. Which code a bucket's calls ran follows from the patches there
-//! were in its epoch, and that is for user space to know.
+//! A slot has a bucket for each state of the calling task
+//! (`task_struct.patch_state`) in each *epoch*. Odd epochs are transitions, even
+//! epochs are the times between two transitions. User space knows which patches
+//! existed in an epoch, and so which code the calls of a bucket ran.
 
-/// Epochs kept apart. Buckets are used again after that many, so user space
-/// has to read them before.
+/// The number of separate epochs. Buckets are then used again, so user space must
+/// read them before.
 pub const EPOCHS: usize = 8;
 
 /// States kept apart: no transition (-1), unpatched (0), patched (1).
@@ -26,11 +25,11 @@ pub const BUCKETS: usize = EPOCHS * STATES;
 /// A slot's calls on one CPU.
 pub type Slot = [u64; BUCKETS];
 
-/// The largest number of slots: one for each function watched, and one for
-/// each function of a patch that stands in for one. 192 bytes each on each CPU.
+/// The largest number of slots: one for each counted function, and one for each new
+/// function of a patch. A slot takes 192 bytes on each CPU.
 pub const SLOTS: u32 = 1024;
 
-/// Where this CPU's slot lies among those of all CPUs.
+/// The index of this CPU's slot among the slots of all CPUs.
 #[must_use]
 pub const fn place(cpu: u32, slot: u32) -> u32 {
     cpu.wrapping_mul(SLOTS).wrapping_add(slot)
@@ -69,7 +68,7 @@ mod tests {
         assert_eq!(transition_after(0), 1);
         assert_eq!(rest_after(1), 2);
         assert_eq!(transition_after(2), 3);
-        // A beginning or an end that was not seen.
+        // A start or an end that no hook reported.
         assert_eq!(transition_after(1), 3);
         assert_eq!(rest_after(2), 4);
         assert!(is_transition(transition_after(u32::MAX - 1)));

@@ -1,8 +1,8 @@
 //! Types that cross the boundary between the BPF programs and user space.
 //!
-//! Every type here is `#[repr(C)]`, has its padding written out and its size
-//! asserted, so that both compilers lay it out alike. With the feature `user`
-//! each can be decoded from bytes without `unsafe`.
+//! Every type is `#[repr(C)]`, with explicit padding and an asserted size, so that
+//! both compilers use the same layout. With the feature `user` each type can be
+//! decoded from bytes without `unsafe`.
 #![no_std]
 
 pub mod calls;

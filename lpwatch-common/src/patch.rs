@@ -7,23 +7,23 @@ use crate::PATCH_NAME_LEN;
 /// (`KSYM_NAME_LEN` is 128 up to 6.0 and 512 since; longer names are cut).
 pub const NAME_LEN: usize = 128;
 
-/// `flags`: the function only takes back what a replaced patch changed.
+/// `flags`: the function only reverts what a replaced patch changed.
 pub const FUNCTION_NOP: u32 = 1;
 /// `flags`: calls are redirected (`klp_func.patched`).
 pub const FUNCTION_PATCHED: u32 = 2;
 
-/// Steps of the walk at each program the kernel shows; the verifier follows
-/// each of them.
+/// Steps of the walk at each program that the kernel shows. The verifier follows
+/// each step.
 pub const STEPS: u32 = 8;
 
-/// One function of a patch as the kernel holds it.
+/// One function of a patch, as the kernel stores it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct FunctionRecord {
-    /// `klp_func.old_func`: where the original begins, 0 while its object is
-    /// not loaded.
+    /// `klp_func.old_func`: the address of the original; 0 while its object is not
+    /// loaded.
     pub old_address: u64,
-    /// `klp_func.new_func`: where the new one begins, 0 if there is none.
+    /// `klp_func.new_func`: the address of the new function; 0 if there is none.
     pub new_address: u64,
     /// `klp_func.old_sympos`: 0 for "the only one".
     pub sympos: u64,

@@ -1,5 +1,5 @@
-//! What the iterators over BPF programs and BPF links write: one record for
-//! each that the host has loaded, whoever loaded it.
+//! What the iterators over BPF programs and BPF links write: one record for each
+//! program and link on the host, of any owner.
 
 /// `BPF_OBJ_NAME_LEN` (include/uapi/linux/bpf.h).
 pub const PROGRAM_NAME_LEN: usize = 16;
@@ -15,7 +15,7 @@ pub const FUNCTION_NAME_LEN: usize = 64;
 pub const ATTACHED_NO: u32 = 0;
 /// `attached` of a program that is attached to its trampoline.
 pub const ATTACHED_YES: u32 = 1;
-/// `attached` where the program does not tell: since 5.19 its links do.
+/// `attached` if the program does not contain it: since 5.19 its links do.
 pub const ATTACHED_UNKNOWN: u32 = 2;
 
 /// `BPF_PROG_TYPE_TRACING` (include/uapi/linux/bpf.h).

@@ -5,17 +5,18 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct StopRecord {
-    /// When it was taken and when it was free again, in nanoseconds since boot,
-    /// suspend included (`bpf_ktime_get_boot_ns`).
+    /// When the stop began and ended on this CPU, in nanoseconds since boot, suspend
+    /// included (`bpf_ktime_get_boot_ns`).
     pub begun_ns: u64,
     pub ended_ns: u64,
-    /// The address of the `struct multi_stop_data`: that of one stop at a time.
+    /// The address of the `struct multi_stop_data`. Two stops at the same time have
+    /// different addresses.
     pub stop: u64,
-    /// The address of the function that ran meanwhile; 0 if not known.
+    /// The address of the function that ran during the stop; 0 if unknown.
     pub function: u64,
     /// Which CPU.
     pub cpu: u32,
-    /// How many CPUs are held in this stop; 0 if not known.
+    /// How many CPUs this stop holds; 0 if unknown.
     pub cpus: u32,
 }
 

@@ -42,11 +42,10 @@ const _: () = assert!(size_of::<TaskRecord>() == 48);
 /// The longest stack read, in frames (`kernel.perf_event_max_stack`).
 pub const MAX_FRAMES: usize = 127;
 
-/// In place of a state that tasks are to reach: every task is wanted, in a
-/// transition or not.
+/// Instead of a target state: the pass writes every task, in a transition or not.
 pub const TARGET_ALL: i32 = 2;
 
-/// Stacks written in one pass; the records of further tasks have none.
+/// The number of stacks in one pass. The records of further tasks have none.
 pub const MAX_STACKS: i32 = 1024;
 
 #[cfg(feature = "user")]

@@ -1,5 +1,5 @@
-//! What happens to a transition, one record per happening, sent through the
-//! ring buffer `EVENTS`.
+//! The events of a transition, one record each, sent through the ring buffer
+//! `EVENTS`.
 
 use crate::{COMM_LEN, PATCH_NAME_LEN};
 
@@ -9,13 +9,13 @@ use crate::{COMM_LEN, PATCH_NAME_LEN};
 pub enum TransitionKind {
     /// `klp_init_transition`: a transition begins.
     Begun = 1,
-    /// `klp_try_complete_transition`: the kernel looks at all tasks once.
+    /// `klp_try_complete_transition`: the kernel checks all tasks once.
     Try = 2,
     /// `klp_complete_transition`: every task has switched (or it was cancelled).
     Complete = 3,
-    /// `klp_reverse_transition`: the direction was turned round by an operator.
+    /// `klp_reverse_transition`: an operator reversed the transition.
     Reversed = 4,
-    /// `klp_force_transition`: an operator forced the remaining tasks over.
+    /// `klp_force_transition`: an operator forced the remaining tasks.
     Forced = 5,
     /// `klp_cancel_transition`: the kernel gave up enabling the patch.
     Cancelled = 6,
@@ -23,7 +23,7 @@ pub enum TransitionKind {
     Refused = 7,
     /// A module was loaded; its name is in `patch`.
     ModuleLoaded = 8,
-    /// A module goes; its name is in `patch`.
+    /// A module is unloaded; its name is in `patch`.
     ModuleFreed = 9,
 }
 
@@ -53,12 +53,12 @@ pub const DIRECTION_UNPATCHING: i32 = 0;
 /// `KLP_TRANSITION_PATCHED` (include/linux/livepatch.h).
 pub const DIRECTION_PATCHING: i32 = 1;
 
-/// `replace` of a patch not known.
+/// `replace` of the patch is unknown.
 pub const REPLACE_UNKNOWN: u32 = u32::MAX;
 /// The kernel's count of tries could not be read.
 pub const TRIES_UNKNOWN: u32 = u32::MAX;
 
-/// One happening in the life of a transition.
+/// One event of a transition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct TransitionRecord {
@@ -80,7 +80,7 @@ pub struct TransitionRecord {
     pub comm: [u8; COMM_LEN],
     /// The patch's module name, NUL padded; empty when it could not be read.
     pub patch: [u8; PATCH_NAME_LEN],
-    /// The epoch of counting (see [`crate::calls`]) from here on.
+    /// The epoch that begins here (see [`crate::calls`]).
     pub epoch: u32,
     pub padding: u32,
 }

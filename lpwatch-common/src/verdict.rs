@@ -1,5 +1,5 @@
-//! What the kernel answered when it looked at a task, kept per task in the map
-//! `VERDICTS`, and by which way tasks switched, in the map `SWITCHED`.
+//! The kernel's answers when it checked a task, per task in the map `VERDICTS`, and
+//! how tasks switched, in the map `SWITCHED`.
 
 /// Bytes kept of a function's name; longer names are cut.
 pub const FUNCTION_LEN: usize = 64;
@@ -8,12 +8,12 @@ pub const FUNCTION_LEN: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct VerdictRecord {
-    /// When it was first and last looked at, in nanoseconds since boot.
+    /// When the kernel first and last checked it, in nanoseconds since boot.
     pub first_ns: u64,
     pub last_ns: u64,
-    /// Counts transitions and reversals; answers of an older one are void.
+    /// Counts transitions and reversals; answers of an earlier one are invalid.
     pub generation: u32,
-    /// How often it was looked at.
+    /// How often the kernel checked it.
     pub tries: u32,
     /// The last answer: 0 or a negative errno.
     pub code: i32,

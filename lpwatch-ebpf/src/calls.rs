@@ -1,16 +1,16 @@
 //! Calls of watched functions, counted at their entry.
 //!
-//! A call is counted by the state of the calling task and by the epoch, both
-//! read here: exactly what the kernel's own redirection goes by
-//! (`klp_ftrace_handler`, kernel/livepatch/patch.c). What code that was is told
-//! in user space, which knows the patches of each epoch.
+//! A call is counted by the state of the calling task and by the epoch. Both are
+//! read here. The kernel's own redirection uses the same two values
+//! (`klp_ftrace_handler`, kernel/livepatch/patch.c). User space knows the patches
+//! of each epoch, so it decides which code the call ran.
 //!
-//! A task preempted in here keeps the program from running for other tasks on
-//! its CPU. The kernel counts those calls (`recursion_misses`), and user space
-//! adds them.
+//! If a task is preempted in this program, the program does not run for other
+//! tasks on its CPU. The kernel counts those calls (`recursion_misses`), and user
+//! space adds them.
 //!
-//! One program serves any number of functions: the address it was entered from
-//! leads to the function's slot.
+//! One program serves any number of functions. The address of the entry selects
+//! the function's slot.
 
 use aya_ebpf::{
     bindings::BPF_F_MMAPABLE,
@@ -27,23 +27,23 @@ use lpwatch_common::calls::{
 
 use crate::kernel;
 
-/// Where functions begin, and their slots. A hook tells its address in one of
-/// several forms, so each function has a few entries here.
+/// The start addresses of functions, and their slots. A hook reports its address
+/// in one of several forms, so each function has a few entries here.
 #[map]
 static SLOT_OF: HashMap<u64, u32> = HashMap::with_max_entries(4 * SLOTS, 0);
 
-/// The slots, CPU after CPU ([`place`]); user space, which knows how many CPUs
-/// there are, sets the size.
+/// The slots, CPU after CPU ([`place`]). User space knows the number of CPUs and
+/// sets the size.
 ///
-/// It is no per-CPU array, as only system calls can read those, and while one
-/// does, kprobes on its CPU are not told of calls (`bpf_disable_instrumentation`,
-/// include/linux/bpf.h): where the reader is preempted, those of others would
-/// be lost. This one user space maps.
+/// This is not a per-CPU array. Only system calls can read such an array, and
+/// during one, kprobes on its CPU do not run (`bpf_disable_instrumentation`,
+/// include/linux/bpf.h). If the reader is preempted then, the calls of other tasks
+/// are lost. User space maps this array instead.
 #[map]
 static CALLS: Array<Slot> = Array::with_max_entries(SLOTS, BPF_F_MMAPABLE);
 
-/// The epoch now; user space sets it once, before anything is attached. A whole
-/// word, as user space reads words.
+/// The current epoch. User space sets it once, before it attaches anything. It is a
+/// whole word, because user space reads words.
 #[map]
 static EPOCH: Array<u64> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
@@ -93,8 +93,8 @@ fn count(address: u64, patch_state: i32) {
     }
 }
 
-/// Only loaded where fentry is shared with livepatch (6.0 on), so both helpers
-/// (5.15 and 5.11) are there.
+/// Loaded only if fentry and livepatch can share a function (6.0 on). Both helpers
+/// (5.15 and 5.11) exist there.
 #[fentry]
 pub fn count_fentry(ctx: FEntryContext) -> u32 {
     use aya_ebpf::EbpfContext as _;
@@ -122,7 +122,7 @@ pub fn count_kprobe(ctx: ProbeContext) -> u32 {
     0
 }
 
-/// Where the probe stands, as this processor tells it.
+/// The address of the probe, from this processor's registers.
 ///
 /// # Safety
 /// `registers` must be the context of a kprobe.

@@ -1,8 +1,8 @@
 //! A walk through the kernel's own list of patches, down to each function.
 //!
-//! sysfs names what is patched; where the new code lies only `struct klp_func`
-//! tells. The walk takes no lock: a list that changes meanwhile ends the walk
-//! early or tells of a function twice, and every read is checked.
+//! sysfs names what is patched. Only `struct klp_func` contains the address of the
+//! new code. The walk takes no lock. If the list changes during the walk, the walk
+//! ends early or reports a function twice. Every read is checked.
 
 use aya_ebpf::{
     Global,
@@ -47,8 +47,8 @@ constants! {
     OFF_FUNCTION_PATCHED: u32 = ABSENT_OFFSET;
 }
 
-/// Where the walk stands. Nodes are those of the kernel's lists; 0 is "not
-/// inside one".
+/// The position of the walk. Nodes are nodes of the kernel's lists; 0 means "in no
+/// list".
 #[derive(Clone, Copy)]
 #[repr(C)]
 struct Cursor {
@@ -65,7 +65,8 @@ const FRESH: u64 = 0;
 const WALKING: u64 = 1;
 const DONE: u64 = 2;
 
-/// User space zeroes it to begin and reads from it whether the walk is done.
+/// User space sets it to zero to start a walk, and reads from it whether the walk
+/// has ended.
 #[map]
 static PATCH_WALK: Array<Cursor> = Array::with_max_entries(1, 0);
 
@@ -86,7 +87,7 @@ fn before(node: u64, offset: &Global<u32>) -> u64 {
     node.wrapping_sub(u64::from(offset.load()))
 }
 
-/// One step of the walk; `None` where the list cannot be followed.
+/// One step of the walk; `None` if the list cannot be followed.
 #[inline(always)]
 fn step(seq: *mut seq_file, cursor: &mut Cursor) -> Option<bool> {
     if cursor.object != 0 {
@@ -159,8 +160,8 @@ fn read_name(base: *const u8, offset: &Global<u32>, name: &mut [u8]) {
     read_string(read_member::<u64>(base, offset).unwrap_or(0), name);
 }
 
-/// What stood behind the string's end stays: clearing it would take the
-/// verifier a step for each byte.
+/// The bytes after the end of the string keep their old values: to clear them would
+/// cost the verifier a step for each byte.
 #[inline(always)]
 fn read_string(text: u64, name: &mut [u8]) {
     // SAFETY: the helper checks the address and fails rather than faults.
@@ -172,8 +173,8 @@ fn read_string(text: u64, name: &mut [u8]) {
     }
 }
 
-/// Walks on at each program the kernel shows: that there are several is all
-/// that counts.
+/// Continues the walk at each program that the kernel shows. The programs only
+/// provide enough calls.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/bpf_prog")]
 pub extern "C" fn patch_functions(ctx: *const IterObject) -> i32 {

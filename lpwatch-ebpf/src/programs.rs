@@ -1,10 +1,10 @@
-//! The BPF programs of the host, and the links that attach them: whose
-//! trampoline it is that stands on a blocked task's stack.
+//! The BPF programs of the host, and the links that attach them. They show who owns
+//! the trampoline on a blocked task's stack.
 //!
-//! Iterators need no more than the hooks do (`CAP_BPF` and `CAP_PERFMON`),
-//! whereas walking programs by id (`BPF_PROG_GET_NEXT_ID`) asks for
-//! `CAP_SYS_ADMIN`. That of programs is there since 5.9, that of links since
-//! 5.19, when the state of being attached moved from the program to its link.
+//! Iterators need the same capabilities as the hooks (`CAP_BPF` and `CAP_PERFMON`).
+//! To list programs by id (`BPF_PROG_GET_NEXT_ID`) needs `CAP_SYS_ADMIN`. The
+//! iterator over programs exists since 5.9, the one over links since 5.19. In 5.19
+//! the attachment moved from the program to its link.
 
 use aya_ebpf::{
     Global,
@@ -85,7 +85,7 @@ pub unsafe fn parts(ctx: *const IterObject) -> (*mut seq_file, *const u8) {
     unsafe { ((*(*ctx).meta).seq, (*ctx).object) }
 }
 
-/// Where there is no room the kernel shows the same object again.
+/// If there is no room, the kernel shows the same object again.
 #[inline(always)]
 fn write<T>(seq: *mut seq_file, record: &T) {
     let bytes: *const T = record;
@@ -139,7 +139,7 @@ fn attached(aux: *const u8) -> u32 {
     }
 }
 
-/// Where the name begins in `bpf_prog_<tag>_<name>`, or null.
+/// The start of the name in `bpf_prog_<tag>_<name>`, or null.
 fn symbol_name(aux: *const u8) -> *const u8 {
     const BEFORE: usize = "bpf_prog_".len() + 2 * TAG_LEN + "_".len();
     let (ksym, name) = (OFF_AUX_KSYM.load(), OFF_KSYM_NAME.load());

@@ -1,9 +1,9 @@
-//! For how long `stop_machine` holds each CPU: two entry kprobes.
+//! How long `stop_machine` holds each CPU: two entry kprobes.
 //!
-//! `multi_cpu_stop` runs in each CPU's stopper thread `migration/N` and spins
-//! there until all CPUs have come and the work is done. When the stopper has
-//! worked its queue off, `cpu_stop_should_run` is asked for more: that entry is
-//! the end. So nothing of ours is on a stack while the machine stands.
+//! `multi_cpu_stop` runs in each CPU's stopper thread `migration/N`. It spins there
+//! until all CPUs have arrived and the work is done. When the stopper's queue is
+//! empty, the kernel enters `cpu_stop_should_run`. That entry marks the end. So no
+//! frame of lpwatch is on a stack while the machine is stopped.
 
 use aya_ebpf::{
     Global,
@@ -34,12 +34,12 @@ static STOPS: RingBuf = RingBuf::with_byte_size(64 * 1024, 0);
 #[map]
 static STOPS_LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
 
-/// The stop that holds this CPU; `begun_ns` is 0 where none does.
+/// The stop that holds this CPU; `begun_ns` is 0 if none does.
 #[map]
 static HELD: PerCpuArray<StopRecord> = PerCpuArray::with_max_entries(1, 0);
 
-/// `stop_machine_from_inactive_cpu` calls it outside of a stopper thread, which
-/// would not tell the end.
+/// `stop_machine_from_inactive_cpu` calls `multi_cpu_stop` outside of a stopper
+/// thread. There would be no entry that marks the end.
 fn in_stopper() -> bool {
     bpf_get_current_comm().is_ok_and(|comm| comm.starts_with(b"migration/"))
 }

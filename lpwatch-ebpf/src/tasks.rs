@@ -1,8 +1,8 @@
-//! The task iterator: who is still on old code.
+//! The task iterator: which tasks are still on old code.
 //!
 //! One pass writes a record for each task that is not in the target state, and
-//! one record of totals at the end. Tasks already switched are counted only,
-//! so that a pass over 50,000 threads with one blocker writes two records.
+//! one record of totals at the end. Tasks that have switched are only counted. So
+//! a pass over 50,000 threads with one blocker writes two records.
 
 use aya_ebpf::{
     Global,
@@ -75,8 +75,8 @@ fn write(seq: *mut seq_file, record: &TaskRecord) -> bool {
     unsafe { bpf_seq_write(seq, bytes.cast(), size_of::<TaskRecord>() as u32) == 0 }
 }
 
-/// Writes the record and, behind it, the task's kernel stack as far as it can
-/// be read.
+/// Writes the record, followed by the part of the task's kernel stack that can be
+/// read.
 #[inline(always)]
 fn write_with_stack(seq: *mut seq_file, record: &mut TaskRecord, task: *const u8) -> bool {
     const FRAME: usize = size_of::<u64>();

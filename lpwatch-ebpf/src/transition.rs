@@ -1,11 +1,12 @@
 //! The life of a transition: entry hooks on the kernel's livepatch functions.
 //!
-//! Each hook exists as fentry and as kprobe; user space loads the one this
-//! kernel allows. All are entry hooks, so nothing of ours stays on a stack.
-//! How a refused patch ended is read from the tracepoint `initcall_finish`
-//! (the return value of the module's init function) instead of a return probe
-//! on `klp_enable_patch`: on 5.10 that would make the stack of the loading
-//! task unreliable and so delay the very transition it watches.
+//! Each hook exists as fentry and as kprobe. User space loads the one that this
+//! kernel allows. All are entry hooks, so no frame of lpwatch stays on a stack.
+//!
+//! The error of a refused patch comes from the tracepoint `initcall_finish`, which
+//! has the return value of the module's init function. A return probe on
+//! `klp_enable_patch` would do harm: on 5.10 it makes the stack of the loading task
+//! unreliable, and so delays the transition that lpwatch watches.
 
 use aya_ebpf::{
     helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid, generated::bpf_ktime_get_boot_ns},
@@ -21,11 +22,11 @@ use lpwatch_common::{
 
 use crate::{calls, kernel, verdicts};
 
-/// A transition makes about one record a second; 64 KiB hold ten minutes.
+/// A transition writes about one record a second, so 64 KiB hold ten minutes.
 #[map]
 static EVENTS: RingBuf = RingBuf::with_byte_size(64 * 1024, 0);
 
-/// Records that found no room in [`EVENTS`].
+/// Records that were lost because [`EVENTS`] was full.
 #[map]
 static EVENTS_LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
 
@@ -44,7 +45,7 @@ struct Happening {
 }
 
 impl Happening {
-    /// Something that happens to the transition under way.
+    /// An event of the current transition.
     fn now(kind: TransitionKind) -> Self {
         let patch = kernel::transition_patch();
         Self {
@@ -145,7 +146,7 @@ fn begun(patch: *const u8, state: i32) {
 }
 
 fn complete() {
-    // All tasks have switched; what they call from here on is settled.
+    // All tasks have switched: the patches alone decide which code a call runs.
     calls::transition_ends();
     Happening::now(TransitionKind::Complete).send();
 }

@@ -1,9 +1,9 @@
-//! The kernel's own verdict on each task, and by which way tasks switch.
+//! The kernel's own verdict on each task, and how tasks switch.
 //!
-//! `klp_check_and_switch_task` answers 0 (switched), -EADDRINUSE, -EBUSY or
-//! -EINVAL. Its return is seen by a kretprobe, which user space attaches only
-//! where that was found harmless. Answers are kept per task in a bounded map:
-//! there is no event per task, so 50,000 threads flood nothing.
+//! `klp_check_and_switch_task` returns 0 (switched), -EADDRINUSE, -EBUSY or
+//! -EINVAL. A kretprobe reads the return value. User space attaches it only on
+//! kernels and processors where it is harmless. A bounded map keeps one answer per
+//! task. There is no event per task, so 50,000 threads do not flood the ring buffer.
 
 use aya_ebpf::{
     helpers::{
@@ -24,12 +24,12 @@ use lpwatch_common::{
 
 use crate::kernel;
 
-/// -EADDRINUSE: the only answer for which the function's name is set; for the
-/// others the caller's slot is uninitialised and must not be read.
+/// -EADDRINUSE: the only answer with a function name. For the other answers the
+/// caller's slot is uninitialised and must not be read.
 const SLEEPING_ON_FUNCTION: i32 = -98;
 
-/// The answers by thread id; 1.5 MiB. Should more tasks than this be left, the
-/// longest unseen ones lose theirs.
+/// The answers by thread id; 1.5 MiB. If more tasks are left, the entries that were
+/// not updated for longest are evicted.
 #[map]
 static VERDICTS: LruHashMap<u32, VerdictRecord> = LruHashMap::with_max_entries(16384, 0);
 
@@ -37,12 +37,12 @@ static VERDICTS: LruHashMap<u32, VerdictRecord> = LruHashMap::with_max_entries(1
 #[map]
 static GENERATION: Array<u32> = Array::with_max_entries(1, 0);
 
-/// Tasks switched, by way, in all transitions since loading.
+/// Tasks that have switched, by how they did, in all transitions since loading.
 #[map]
 static SWITCHED: PerCpuArray<u64> = PerCpuArray::with_max_entries(SWITCHED_WAYS, 0);
 
-/// The arguments of the check under way on this CPU, as addresses. It runs
-/// with preemption off, so a CPU has one at a time.
+/// The arguments of the current check on this CPU, as addresses. The check runs with
+/// preemption off, so each CPU has only one at a time.
 #[derive(Clone, Copy)]
 #[repr(C)]
 struct Check {

@@ -48,7 +48,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The exit code of DESIGN for this error.
+    /// The exit code of the program for this error.
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {

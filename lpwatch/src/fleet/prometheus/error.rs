@@ -93,7 +93,7 @@ impl std::fmt::Display for Refusal {
 }
 
 impl Error {
-    /// The exit code of DESIGN for this error.
+    /// The exit code of the program for this error.
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
