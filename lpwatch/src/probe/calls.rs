@@ -22,7 +22,7 @@ use rustix::process::{Resource, getrlimit};
 use crate::model::calls::Buckets;
 
 use super::{
-    ProbeError, TaskIterator, load::program, mapped::MappedWords, missed::runs_missed, policy,
+    ProbeError, TaskIterator, mapped::MappedWords, missed::runs_missed, object::program, policy,
 };
 
 const ACTION: &str = "count calls";
