@@ -21,6 +21,8 @@ mod next_steps;
 mod phase;
 mod remaining;
 mod running;
+#[cfg(test)]
+pub(crate) mod samples;
 pub mod snapshot;
 mod state;
 pub mod stops;
