@@ -1,10 +1,10 @@
-//! What can go wrong, and the exit code it ends with.
+//! What can go wrong.
 
 use std::{io, path::PathBuf};
 
 use thiserror::Error;
 
-use crate::{exit::Exit, fleet::prometheus, kernel::ReadError};
+use crate::{fleet::prometheus, kernel::ReadError};
 
 /// What can go wrong.
 #[derive(Debug, Error)]
@@ -45,34 +45,6 @@ pub enum Error {
         action: &'static str,
         source: io::Error,
     },
-}
-
-impl Error {
-    /// The exit code of the program for this error.
-    #[must_use]
-    pub fn exit(&self) -> Exit {
-        match self {
-            Self::NoLivepatch(_) => Exit::CannotHere,
-            Self::Read(error) if error.is_permission() => Exit::NoPermission,
-            Self::File { source, .. } | Self::Listen { source, .. }
-                if source.kind() == io::ErrorKind::PermissionDenied =>
-            {
-                Exit::NoPermission
-            }
-            Self::Fleet(error) => error.exit(),
-            Self::Read(_)
-            | Self::NoHosts { .. }
-            | Self::NoSuchPatch { .. }
-            | Self::DaemonRuns { .. }
-            | Self::NotASocket { .. }
-            | Self::File { .. }
-            | Self::Daemon { .. }
-            | Self::Listen { .. }
-            | Self::SystemdSocket(_)
-            | Self::WebConfig { .. }
-            | Self::Io { .. } => Exit::Error,
-        }
-    }
 }
 
 fn by(pid: Option<u32>) -> String {

@@ -1,6 +1,8 @@
-//! The exit codes: a contract with scripts.
+//! The exit codes: a contract with scripts; and which error ends with which.
 
-use std::process::ExitCode;
+use std::{io, process::ExitCode};
+
+use crate::{error::Error, fleet::prometheus};
 
 /// How a command ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,4 +30,53 @@ impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)
     }
+}
+
+impl From<&Error> for Exit {
+    fn from(error: &Error) -> Self {
+        match error {
+            Error::NoLivepatch(_) => Self::CannotHere,
+            Error::Read(error) if error.is_permission() => Self::NoPermission,
+            Error::File { source, .. } | Error::Listen { source, .. } if is_permission(source) => {
+                Self::NoPermission
+            }
+            Error::Fleet(error) => error.into(),
+            Error::Read(_)
+            | Error::NoHosts { .. }
+            | Error::NoSuchPatch { .. }
+            | Error::DaemonRuns { .. }
+            | Error::NotASocket { .. }
+            | Error::File { .. }
+            | Error::Daemon { .. }
+            | Error::Listen { .. }
+            | Error::SystemdSocket(_)
+            | Error::WebConfig { .. }
+            | Error::Io { .. } => Self::Error,
+        }
+    }
+}
+
+impl From<&prometheus::Error> for Exit {
+    fn from(error: &prometheus::Error) -> Self {
+        use prometheus::Error;
+        match error {
+            Error::Url(_) => Self::Usage,
+            Error::Refused { .. } => Self::NoPermission,
+            Error::File { source, .. } if is_permission(source) => Self::NoPermission,
+            Error::Unreachable { .. }
+            | Error::TooSlow { .. }
+            | Error::Redirected { .. }
+            | Error::Status(_)
+            | Error::TooLarge { .. }
+            | Error::WrongAnswer { .. }
+            | Error::File { .. }
+            | Error::Certificate { .. }
+            | Error::NoRoots(_)
+            | Error::Secret { .. } => Self::Error,
+        }
+    }
+}
+
+fn is_permission(source: &io::Error) -> bool {
+    source.kind() == io::ErrorKind::PermissionDenied
 }

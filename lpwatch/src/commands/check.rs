@@ -19,7 +19,7 @@ use crate::{
     exit::Exit,
     kernel::patch_file::{PatchFile, find_in},
     model::check::{CheckReport, Verdict},
-    observe::observer,
+    observe::clock,
     render,
 };
 
@@ -191,7 +191,7 @@ impl Session<'_> {
             facts: &facts,
             is_loaded: path.is_none(),
         };
-        let report = check(&ground, file.as_deref(), &observer::now());
+        let report = check(&ground, file.as_deref(), &clock::now());
         snapshots::hand_over(self.globals, &report).await;
         Ok(report)
     }

@@ -125,7 +125,7 @@ pub(super) fn exit_of(snapshot: &Snapshot) -> Exit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::render::table::samples;
+    use crate::model::samples;
 
     #[test]
     fn a_patch_that_its_system_gave_up_has_failed_though_it_is_loaded() {

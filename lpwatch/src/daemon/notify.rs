@@ -97,7 +97,7 @@ fn every(within: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::render::table::samples;
+    use crate::model::samples;
 
     #[test]
     fn the_state_is_one_line() {

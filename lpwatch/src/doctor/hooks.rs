@@ -190,7 +190,7 @@ pub(super) fn unread<T>(reading: &Reading<T>, what: &str) -> Result<(), String> 
 mod tests {
     use super::*;
     use crate::doctor::offers::samples::whole;
-    use crate::render::table::samples::stalled;
+    use crate::model::samples::stalled;
 
     #[test]
     fn a_daemon_is_asked_and_nothing_is_attached() {

@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::{Direction, Outcome};
 
-use super::{hosts::Silence, prometheus::Sample, queries::Fact};
+use super::{prometheus::Sample, queries::Fact};
 
 /// All that is known of the hosts.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +29,22 @@ pub(super) struct Seen {
     /// What else makes that nothing is known of it.
     pub silences: BTreeSet<Silence>,
     pub patches: BTreeMap<String, OnHost>,
+}
+
+/// Why nothing is known of a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Silence {
+    /// Prometheus cannot scrape it.
+    Down,
+    /// Prometheus no longer tries, or has not for five minutes.
+    Gone,
+    /// It can be scraped, but what answers is not lpwatch.
+    NoMetrics,
+    /// lpwatch cannot read the state of patches there.
+    Blind,
+    /// It gives values that lpwatch does not write.
+    Broken,
 }
 
 /// What is known of a patch on a host.

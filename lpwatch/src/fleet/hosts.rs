@@ -8,6 +8,8 @@ use crate::model::{Direction, Outcome};
 
 use super::facts::{Facts, OnHost, Seen};
 
+pub use super::facts::Silence;
+
 /// How a host stands; worst first.
 #[derive(
     Clone,
@@ -61,22 +63,6 @@ impl HostState {
             Self::OnNewCode => "on_new_code",
         }
     }
-}
-
-/// Why nothing is known of a host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Silence {
-    /// Prometheus cannot scrape it.
-    Down,
-    /// Prometheus no longer tries, or has not for five minutes.
-    Gone,
-    /// It can be scraped, but what answers is not lpwatch.
-    NoMetrics,
-    /// lpwatch cannot read the state of patches there.
-    Blind,
-    /// It gives values that lpwatch does not write.
-    Broken,
 }
 
 /// A host, and how it stands with the patch asked for.

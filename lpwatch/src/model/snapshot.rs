@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use super::calls::figures::{Calls, Finding, FindingKind, PhaseCalls, Rate, Severity, Watched};
+pub use super::view::SwitchedBy;
 
 use super::stops::{Stopped, Stops};
 use super::{
@@ -153,32 +154,6 @@ pub struct Transition {
     pub switched: Option<SwitchedBy>,
     /// What to do next, one sentence or command each.
     pub next: Vec<String>,
-}
-
-/// How many tasks have switched, by way, as far as that was watched.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SwitchedBy {
-    /// The kernel checked the task's stack.
-    pub checked: u64,
-    /// It returned to user space.
-    pub user_return: u64,
-    /// Idle tasks, in the idle loop.
-    pub idle: u64,
-    /// An operator forced them.
-    pub forced: u64,
-}
-
-impl SwitchedBy {
-    /// What was added since `earlier`.
-    #[must_use]
-    pub fn since(&self, earlier: &Self) -> Self {
-        Self {
-            checked: self.checked.saturating_sub(earlier.checked),
-            user_return: self.user_return.saturating_sub(earlier.user_return),
-            idle: self.idle.saturating_sub(earlier.idle),
-            forced: self.forced.saturating_sub(earlier.forced),
-        }
-    }
 }
 
 /// One look at the number of tasks left.

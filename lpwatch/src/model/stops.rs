@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{EngineKind, Moment};
 
 pub use join::{Joined, Joiner, Span};
-pub use ledger::Ledger;
+pub(super) use ledger::Ledger;
 
 /// The upper bounds of the buckets, in milliseconds: of patching by stopping the
 /// machine 1 to 40 ms are told.

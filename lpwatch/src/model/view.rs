@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{calls::FunctionId, evidence::Evidence, snapshot::SwitchedBy};
+use super::{calls::FunctionId, evidence::Evidence};
 
 /// Which way a transition goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -243,4 +243,30 @@ pub struct TaskOnOldCode {
     pub comm: String,
     pub kthread: bool,
     pub evidence: Evidence,
+}
+
+/// How many tasks have switched, by way, as far as that was watched.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SwitchedBy {
+    /// The kernel checked the task's stack.
+    pub checked: u64,
+    /// It returned to user space.
+    pub user_return: u64,
+    /// Idle tasks, in the idle loop.
+    pub idle: u64,
+    /// An operator forced them.
+    pub forced: u64,
+}
+
+impl SwitchedBy {
+    /// What was added since `earlier`.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        Self {
+            checked: self.checked.saturating_sub(earlier.checked),
+            user_return: self.user_return.saturating_sub(earlier.user_return),
+            idle: self.idle.saturating_sub(earlier.idle),
+            forced: self.forced.saturating_sub(earlier.forced),
+        }
+    }
 }

@@ -5,25 +5,33 @@
 //! wake the loop. Where a host has neither, sysfs is read once a second, and
 //! the snapshot says so.
 
-use std::{io, os::fd::AsFd, sync::Arc, time::Duration};
+mod handle;
+mod waking;
+
+use std::{sync::Arc, time::Duration};
 
 use tokio::{
-    sync::{mpsc, oneshot, watch},
-    time::{Instant, sleep_until},
+    sync::{mpsc, watch},
+    time::Instant,
 };
 
 use crate::{
     error::Error,
-    model::{Snapshot, Thresholds, check::CheckReport, totals::Totals},
-    probe::{BpfLog, EventRing, Readable, StopRing},
+    model::{Snapshot, Thresholds, totals::Totals},
+    probe::{BpfLog, EventRing, StopRing},
 };
 
 use super::{
     folder_watch::FolderWatch,
     heartbeat::Heartbeat,
     log_source::LogSource,
-    observer::{Observer, Told},
+    observer::{EventSources, Observer},
 };
+
+use handle::Ask;
+use waking::{Waking, ready, until};
+
+pub use handle::Followed;
 
 /// In transition: the kernel itself tries once a second.
 const IN_TRANSITION: Duration = Duration::from_secs(1);
@@ -36,60 +44,6 @@ const BLIND: Duration = Duration::from_secs(1);
 
 /// Readings tried while events keep coming.
 const READINGS: usize = 16;
-
-/// A running loop, as others see it.
-#[derive(Clone, Debug)]
-pub struct Followed {
-    /// The latest snapshot.
-    pub snapshots: watch::Receiver<Arc<Snapshot>>,
-    /// What ended since the loop began.
-    pub totals: watch::Receiver<Totals>,
-    asks: mpsc::Sender<Ask>,
-}
-
-/// What others want of the loop.
-#[derive(Debug)]
-enum Ask {
-    /// A snapshot made now.
-    Snapshot(oneshot::Sender<Arc<Snapshot>>),
-    /// To keep what came of checking a patch.
-    Check(Box<CheckReport>),
-}
-
-impl Followed {
-    /// A handle on states that are made by hand, without a kernel: for tests
-    /// and simulations. The latest one is also the answer to [`Self::ask`].
-    #[must_use]
-    pub fn by_hand(
-        snapshots: watch::Receiver<Arc<Snapshot>>,
-        totals: watch::Receiver<Totals>,
-    ) -> Self {
-        // Nobody takes what is asked.
-        let (asks, _) = mpsc::channel(1);
-        Self {
-            snapshots,
-            totals,
-            asks,
-        }
-    }
-
-    /// A snapshot made now; the latest one if the loop has ended.
-    pub async fn ask(&self) -> Arc<Snapshot> {
-        let (answer, answered) = oneshot::channel();
-        if self.asks.send(Ask::Snapshot(answer)).await.is_ok()
-            && let Ok(snapshot) = answered.await
-        {
-            return snapshot;
-        }
-        self.snapshots.borrow().clone()
-    }
-
-    /// Hands over what came of checking a patch, to be shown beside it.
-    pub async fn note_check(&self, report: CheckReport) {
-        // A loop that has ended shows nothing any more.
-        let _ = self.asks.send(Ask::Check(Box::new(report))).await;
-    }
-}
 
 /// The loop's own side.
 pub struct Follower {
@@ -105,26 +59,6 @@ pub struct Follower {
     publish: watch::Sender<Arc<Snapshot>>,
     totals: watch::Sender<Totals>,
     asked: mpsc::Receiver<Ask>,
-}
-
-/// Something of the kernel's that wakes the loop.
-struct Waking<T> {
-    file: T,
-    readable: Readable,
-}
-
-impl<T: AsFd> Waking<T> {
-    fn new(file: T) -> Result<Self, Error> {
-        let readable = Readable::new(&file).map_err(cannot_wait)?;
-        Ok(Self { file, readable })
-    }
-}
-
-fn cannot_wait(source: io::Error) -> Error {
-    Error::Io {
-        action: "wait for the kernel's events",
-        source,
-    }
 }
 
 /// What woke the loop.
@@ -144,13 +78,13 @@ enum Woken {
 /// [`Error`] if sysfs cannot be read or the runtime does not take the files.
 pub fn follow(
     mut observer: Observer,
-    told: Option<Told>,
+    sources: Option<EventSources>,
     thresholds: Thresholds,
 ) -> Result<(Follower, Followed), Error> {
     observer.refresh()?;
-    let hooked = told.as_ref().is_some_and(|told| told.follows);
-    let (ring, log, stops) = told.map_or((None, None, None), |told| {
-        (Some(told.ring), told.log, told.stops)
+    let hooked = sources.as_ref().is_some_and(|sources| sources.follows);
+    let (ring, log, stops) = sources.map_or((None, None, None), |sources| {
+        (Some(sources.ring), sources.log, sources.stops)
     });
     let kernel_log = observer.log.take();
     if !hooked && kernel_log.is_none() {
@@ -224,7 +158,7 @@ impl Follower {
                     continue;
                 }
                 Woken::WatchedFiles => self.read_watched_files(),
-                Woken::Asked(Ask::Check(report)) => self.observer.note_check(&report),
+                Woken::Asked(Ask::Check(report)) => self.observer.note_check(report),
                 Woken::Asked(Ask::Snapshot(answer)) => {
                     // Events may wait unread: what was asked for is now.
                     self.update(true)?;
@@ -394,21 +328,5 @@ impl Follower {
         }
         let snapshot = self.observer.snapshot(&self.thresholds);
         self.publish.send_replace(Arc::new(snapshot));
-    }
-}
-
-/// Waits for a moment; for ever without one.
-async fn until(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => sleep_until(moment).await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Waits until `source` has something to read; for ever without one.
-async fn ready<T>(source: Option<&Waking<T>>) -> Result<(), Error> {
-    match source {
-        Some(waking) => waking.readable.ready().await.map_err(cannot_wait),
-        None => std::future::pending().await,
     }
 }

@@ -1,40 +1,32 @@
 //! Kernel, probes and model put together: one host, looked at.
 
-use std::time::{Duration, Instant};
+mod setup;
+
+use std::time::Duration;
 
 use crate::{
     error::Error,
-    kernel::{
-        Roots, ftrace,
-        host::{Clocks, Host},
-        kallsyms,
-    },
+    kernel::{Roots, ftrace, host::Clocks},
     model::{
-        Event, EventKind, HostFacts, Model, Moment, Snapshot, SystemView, Thresholds,
-        check::CheckReport,
-        evidence::Traits,
-        snapshot::{PastTransition, Probe},
-        stops::Span,
+        EngineKind, Event, EventKind, Input, Model, Moment, Snapshot, SystemView, Thresholds,
+        check::CheckReport, snapshot::PastTransition, stops::Span,
     },
-    probe::{
-        BpfLog, CallCounters, EventRing, Hooks, LoadOptions, ProbeError, StopRing, TaskIterator,
-        load_hooks, load_iterator_and_counters, load_task_iterator,
-    },
+    probe::TaskIterator,
 };
 
 use super::{
     call_source::CallSource,
+    clock,
     folder_watch::FolderWatch,
     log_source::LogSource,
     other_engines,
-    reading::{ensure_livepatch, is_in_transition, read_patches},
+    reading::read_patches,
     stop_source::StopSource,
     task_source::{Looked, TaskSource},
     watch_list::{Resolved, WatchList},
 };
 
-/// The kernel's tries are a second apart, rounded to whole seconds.
-const VERDICTS_WITHIN: Duration = Duration::from_millis(2100);
+pub use setup::{EventSources, Hooking, ObserverOptions};
 
 /// From then on a transition is looked into task by task.
 const STAYING: Duration = Duration::from_secs(2);
@@ -54,47 +46,14 @@ const FTRACE_OFF: &str = "DANGER: ftrace is switched off (kernel.ftrace_enabled=
     redirected to new code, no live patch can be loaded, and calls are not counted. Switch it on: \
     sysctl kernel.ftrace_enabled=1";
 
-/// What tells of events.
-pub struct Told {
-    pub ring: EventRing,
-    pub log: Option<BpfLog>,
-    /// Who stops the machine; `None` where that is not hooked.
-    pub stops: Option<StopRing>,
-    /// Whether beginnings and ends of transitions are told.
-    pub follows: bool,
-}
-
-/// What the kernel's functions are hooked for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Hooking {
-    /// Nothing: the kernel log and sysfs tell of transitions. For a command that
-    /// is to end at once, as taking hooks off takes the kernel up to a second.
-    #[default]
-    Nothing,
-    /// Transitions, and calls.
-    Calls,
-}
-
-/// How to look.
-#[derive(Clone, Debug, Default)]
-pub struct ObserverOptions {
-    pub roots: Roots,
-    /// Read sysfs and /proc only.
-    pub no_bpf: bool,
-    pub load: LoadOptions,
-    /// Whether a daemon asks.
-    pub daemon: bool,
-    pub hooks: Hooking,
-    /// Functions to count besides those of the patches.
-    pub watch: WatchList,
-}
-
 /// One host, looked at.
 pub struct Observer {
     roots: Roots,
     tasks: TaskSource,
     pub(super) log: Option<LogSource>,
     model: Model,
+    /// The transitions that ended since they were last taken.
+    ended: Vec<PastTransition>,
     calls: Option<CallSource>,
     stops: StopSource,
     watch: WatchList,
@@ -105,57 +64,6 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// Gets ready for a single look: no hooks, what happened before from the
-    /// kernel log.
-    ///
-    /// # Errors
-    /// [`Error::NoLivepatch`] where there is nothing to look at.
-    pub fn single_look(options: &ObserverOptions) -> Result<Self, Error> {
-        ensure_livepatch(&options.roots)?;
-        loop {
-            let in_transition = read_patches(&options.roots)?.in_transition().is_some();
-            let observer = Self::look_once(options, in_transition)?;
-            // One that began meanwhile needs what was left out.
-            if in_transition || observer.model.in_transition().is_none() {
-                return Ok(observer);
-            }
-        }
-    }
-
-    /// Tasks are read in a transition only: to load programs and to search the
-    /// kernel's symbols for them takes longer than all the rest of a look.
-    fn look_once(options: &ObserverOptions, in_transition: bool) -> Result<Self, Error> {
-        let loaded = if in_transition {
-            bpf_or_why_not(options, || load_task_iterator(&options.roots, true))
-        } else {
-            Err(None)
-        };
-        let (iterator, probes, note) = match loaded {
-            Ok((iterator, probes)) => (Some(iterator), probes, None),
-            Err(note) => (None, Vec::new(), note),
-        };
-        let bpf_frames_reliable = in_transition && has_bpf_frames(&options.roots);
-        let mut observer = Self::new(options, iterator, probes, note, None, bpf_frames_reliable);
-        observer.read_history();
-        observer.refresh()?;
-        observer.await_verdicts()?;
-        Ok(observer)
-    }
-
-    /// Gets ready for looks at all tasks, in no transition: no hooks, no log; and
-    /// counters, none of which is attached.
-    #[must_use]
-    pub fn for_looks(options: &ObserverOptions) -> (Self, Option<CallCounters>) {
-        let load = || load_iterator_and_counters(&options.roots);
-        let (iterator, counters, note) = match bpf_or_why_not(options, load) {
-            Ok((iterator, counters)) => (Some(iterator), Some(counters), None),
-            Err(note) => (None, None, note),
-        };
-        let reliable = has_bpf_frames(&options.roots);
-        let observer = Self::new(options, iterator, Vec::new(), note, None, reliable);
-        (observer, counters)
-    }
-
     /// The BPF side, where there is one.
     pub fn iterator(&mut self) -> Option<&mut TaskIterator> {
         self.tasks.iterator()
@@ -164,122 +72,6 @@ impl Observer {
     /// Looks into every task there is.
     pub fn look_at_all(&mut self) -> Looked {
         self.tasks.look_at_all(&self.roots, Clocks::now().boot)
-    }
-
-    /// Gives the kernel, which looks at all tasks about once a second, the time
-    /// to answer once about each task that is left.
-    fn await_verdicts(&mut self) -> Result<(), Error> {
-        if !self.tasks.has_verdicts() {
-            return Ok(());
-        }
-        let deadline = Instant::now() + VERDICTS_WITHIN;
-        while self.model.lacks_answers() && Instant::now() < deadline {
-            std::thread::sleep(Duration::from_millis(50));
-            self.refresh()?;
-        }
-        Ok(())
-    }
-
-    /// Gets ready to follow: with hooks where this host allows them.
-    ///
-    /// # Errors
-    /// [`Error::NoLivepatch`] where there is nothing to follow.
-    pub fn following(options: &ObserverOptions) -> Result<(Self, Option<Told>), Error> {
-        ensure_livepatch(&options.roots)?;
-        let loaded = bpf_or_why_not(options, || {
-            if options.hooks == Hooking::Nothing {
-                let (iterator, _) = load_task_iterator(&options.roots, false)?;
-                return Ok((iterator, None));
-            }
-            let in_transition = is_in_transition(&options.roots);
-            let (iterator, hooks) = load_hooks(&options.roots, &options.load, in_transition)?;
-            Ok((iterator, Some(hooks)))
-        });
-        let (iterator, hooks, note) = match loaded {
-            Ok((iterator, hooks)) => (Some(iterator), hooks, None),
-            Err(note) => (None, None, note),
-        };
-        let probes = hooks
-            .as_ref()
-            .map(|hooks| hooks.probes.clone())
-            .unwrap_or_default();
-        let hooked = hooks.as_ref().is_some_and(Hooks::follow_transitions);
-        let since = hooked.then(|| Clocks::now().boot);
-        let reliable = has_bpf_frames(&options.roots);
-        let mut observer = Self::new(options, iterator, probes, note, since, reliable);
-        observer.read_history();
-        let told = hooks.map(|hooks| observer.take_counters(hooks));
-        Ok((observer, told))
-    }
-
-    fn new(
-        options: &ObserverOptions,
-        iterator: Option<TaskIterator>,
-        mut probes: Vec<Probe>,
-        note: Option<String>,
-        hooks_since: Option<Duration>,
-        bpf_frames_reliable: bool,
-    ) -> Self {
-        let host = Host::of(&options.roots);
-        let tasks = TaskSource::new(iterator);
-        let mut notes: Vec<String> = note.into_iter().collect();
-        let log = options.roots.is_live().then(LogSource::open).transpose();
-        let log = log.unwrap_or_else(|error| {
-            notes.push(format!("The kernel log is not read: {error}."));
-            None
-        });
-        probes.push(tasks.probe());
-        probes.push(LogSource::probe(log.is_some()));
-        let facts = HostFacts {
-            host: host.node,
-            kernel: host.release,
-            source: tasks.source(),
-            daemon: options.daemon,
-            probes,
-            notes: notes.clone(),
-            traits: Traits {
-                bpf_frames_reliable,
-                verdicts: tasks.has_verdicts(),
-            },
-        };
-        Self {
-            roots: options.roots.clone(),
-            tasks,
-            log,
-            model: Model::new(facts, hooks_since),
-            calls: None,
-            stops: StopSource::default(),
-            watch: options.watch.clone(),
-            watch_notes: Vec::new(),
-            lasting_notes: notes,
-        }
-    }
-
-    /// Keeps the counters; gives what tells of events.
-    fn take_counters(&mut self, hooks: Hooks) -> Told {
-        let followed = hooks.follow_transitions();
-        let Hooks {
-            ring,
-            log,
-            counters,
-            shares_functions,
-            stops,
-            ..
-        } = hooks;
-        // Without the turns of livepatch it cannot be told what a call ran.
-        if followed {
-            self.calls = Some(CallSource::new(counters, shares_functions));
-            self.rewatch();
-        }
-        if stops.is_some() {
-            self.model.stops_are_told(now());
-        }
-        Told {
-            ring,
-            log,
-            stops,
-            follows: followed,
-        }
     }
 
     /// Reads what is to be watched: files may have changed.
@@ -312,20 +104,9 @@ impl Observer {
         folders.look(&self.watch.paths());
     }
 
-    /// Takes in what the kernel log still says of the time before.
-    fn read_history(&mut self) {
-        let Some(mut log) = self.log.take() else {
-            return;
-        };
-        match self.read_log(&mut log) {
-            Ok(_) => self.log = Some(log),
-            Err(error) => self.lose_log(&format!("The kernel log is not read: {error}.")),
-        }
-    }
-
     /// Takes in what the hooks told, and how much of it was lost so far.
     pub(super) fn take(&mut self, events: Vec<Event>, lost: u64) {
-        let now = now();
+        let now = clock::now();
         for event in events {
             tracing::debug!(?event, "event");
             if let EventKind::ModuleChanged { .. } = &event.kind {
@@ -336,18 +117,19 @@ impl Observer {
             {
                 calls.module_changed(module);
             }
-            self.model.apply(event, &now);
+            self.handle(Input::Event(event), &now);
         }
-        self.model.note_lost(lost);
+        self.handle(Input::EventsLost(lost), &now);
     }
 
     /// Takes in what the CPUs told of stops, and how much of it was lost so far.
     pub(super) fn take_stops(&mut self, spans: &[Span], lost: u64) {
+        let now = clock::now();
         for stop in self.stops.take(spans, &self.roots) {
             tracing::debug!(?stop, "the machine was stopped");
-            self.model.stopped(stop);
+            self.handle(Input::Stop(stop), &now);
         }
-        self.model.note_stops_lost(lost);
+        self.handle(Input::StopsLost(lost), &now);
     }
 
     /// How soon stops are to be asked for, whatever is told.
@@ -360,14 +142,14 @@ impl Observer {
     pub(super) fn read_log(&mut self, log: &mut LogSource) -> Result<bool, Error> {
         let clocks = Clocks::now();
         let events = log.drain(&clocks)?;
+        let now = clock::moment(&clocks);
         let ftrace = ftrace::is_enabled(&self.roots);
-        self.model.note_still(ftrace == Some(false));
-        let now = moment(&clocks);
+        self.handle(Input::HooksDisabled(ftrace == Some(false)), &now);
         let mut changed = false;
         for event in events {
             tracing::debug!(?event, "log line");
             changed |= !matches!(event.kind, EventKind::Signaling);
-            self.model.apply(event, &now);
+            self.handle(Input::Event(event), &now);
         }
         Ok(changed)
     }
@@ -375,7 +157,9 @@ impl Observer {
     /// Adds a sentence that holds from now on.
     pub(super) fn note(&mut self, text: &str) {
         self.lasting_notes.push(text.to_owned());
-        self.model.facts.notes.push(text.to_owned());
+        let mut notes = self.model.facts().notes.clone();
+        notes.push(text.to_owned());
+        self.handle(Input::Notes(notes), &clock::now());
     }
 
     /// Reads sysfs, and in a transition looks at all tasks.
@@ -401,15 +185,16 @@ impl Observer {
     pub(super) fn mend(&mut self, view: SystemView, into: bool) {
         let mut notes = self.lasting_notes.clone();
         notes.extend(view.notes.iter().cloned());
-        self.model.observe(view, &now());
-        notes.extend(other_engines::look(&mut self.model, &self.roots));
+        self.handle(Input::Reading(view), &clock::now());
+        notes.extend(self.look_at_others());
         notes.extend(self.watch_notes.iter().cloned());
         if let Some(direction) = self.model.in_transition() {
             let at = Clocks::now().boot;
             let into = into || self.model.known_for(at) >= STAYING;
             let look = self.tasks.look(&self.roots, direction, at, into);
             if let Some(sample) = look.sample {
-                self.model.sample(sample, &now());
+                let engine = EngineKind::Livepatch;
+                self.handle(Input::Tasks { engine, sample }, &clock::now());
             }
             notes.extend(look.notes);
         } else {
@@ -418,8 +203,19 @@ impl Observer {
         if ftrace::is_enabled(&self.roots) == Some(false) {
             notes.push(FTRACE_OFF.to_owned());
         }
-        self.model.facts.notes = notes;
+        self.handle(Input::Notes(notes), &clock::now());
         self.count();
+    }
+
+    /// Looks at the tasks that the engines beside livepatch have left; returns
+    /// what could not be read, a sentence each.
+    fn look_at_others(&mut self) -> Vec<String> {
+        let others = self.model.others();
+        let other_engines::Looked { samples, notes } = other_engines::look(others, &self.roots);
+        for (engine, sample) in samples {
+            self.handle(Input::Tasks { engine, sample }, &clock::now());
+        }
+        notes
     }
 
     /// Reads the counters, then attaches what is to be counted from now on:
@@ -432,7 +228,8 @@ impl Observer {
         let doubted = self.model.doubted_functions();
         if let Some(reading) = calls.read(&self.roots, &doubted) {
             tracing::trace!(?reading, "calls");
-            self.model.count(reading);
+            let ended = self.model.handle(Input::Calls(reading), &clock::now());
+            self.ended.extend(ended);
         }
         let young = self.model.in_transition().is_some()
             && self.model.known_for(Clocks::now().boot) < COUNTED_AFTER;
@@ -454,19 +251,26 @@ impl Observer {
     }
 
     /// Keeps what came of checking a patch.
-    pub(super) fn note_check(&mut self, report: &CheckReport) {
-        self.model.note_check(report);
+    pub(super) fn note_check(&mut self, report: Box<CheckReport>) {
+        self.handle(Input::Check(report), &clock::now());
     }
 
     /// The transitions that have ended since the last call.
     pub(super) fn take_ended(&mut self) -> Vec<PastTransition> {
-        self.model.take_ended()
+        std::mem::take(&mut self.ended)
     }
 
     /// The kernel log can no longer be read.
     pub(super) fn lose_log(&mut self, why: &str) {
         self.note(why);
-        LogSource::lost(&mut self.model.facts.probes);
+        let mut probes = self.model.facts().probes.clone();
+        LogSource::lost(&mut probes);
+        self.handle(Input::Probes(probes), &clock::now());
+    }
+
+    fn handle(&mut self, input: Input, now: &Moment) {
+        let ended = self.model.handle(input, now);
+        self.ended.extend(ended);
     }
 
     /// What the model knows.
@@ -478,38 +282,6 @@ impl Observer {
     /// All that is known now.
     #[must_use]
     pub fn snapshot(&self, thresholds: &Thresholds) -> Snapshot {
-        self.model.snapshot(&now(), thresholds)
-    }
-}
-
-/// Whether this kernel's unwinder knows the frames of BPF programs and
-/// trampolines: since 6.19 (ca45c84afb8c, 01bc3b6db18d), and wherever these
-/// were backported.
-fn has_bpf_frames(roots: &Roots) -> bool {
-    const MARKER: &str = "bpf_has_frame_pointer";
-    kallsyms::find(roots, &[MARKER]).is_ok_and(|found| found.addresses.contains_key(MARKER))
-}
-
-/// Runs `load` unless BPF is ruled out; what to say if there is no BPF.
-fn bpf_or_why_not<T>(
-    options: &ObserverOptions,
-    load: impl FnOnce() -> Result<T, ProbeError>,
-) -> Result<T, Option<String>> {
-    if options.no_bpf || !options.roots.is_live() {
-        return Err(None);
-    }
-    load().map_err(|error| Some(format!("Without BPF, tasks are read from /proc: {error}.")))
-}
-
-/// This moment on both clocks.
-#[must_use]
-pub fn now() -> Moment {
-    moment(&Clocks::now())
-}
-
-fn moment(clocks: &Clocks) -> Moment {
-    Moment {
-        boot: clocks.boot,
-        wall: clocks.wall,
+        self.model.snapshot(&clock::now(), thresholds)
     }
 }

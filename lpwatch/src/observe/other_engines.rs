@@ -8,18 +8,23 @@ use crate::{
         host::Clocks,
         kmsg::{ForeignKind, ForeignLine, ForeignSystem, Function},
     },
-    model::{Direction, EngineKind, EventKind, Model, TaskSample, event::Elsewhere},
+    model::{Direction, EngineKind, EventKind, TaskSample, event::Elsewhere},
 };
 
-use super::observer::now;
+/// What such systems have left.
+pub(super) struct Looked {
+    pub samples: Vec<(EngineKind, TaskSample)>,
+    /// What could not be read, a sentence each.
+    pub notes: Vec<String>,
+}
 
-/// Looks at the tasks left by each such system that is in transition; gives what
-/// could not be read, a sentence each.
-pub(super) fn look(model: &mut Model, roots: &Roots) -> Vec<String> {
-    let moving: Vec<(EngineKind, Direction)> = model
-        .others()
-        .filter_map(|(engine, direction)| Some((engine, direction?)))
-        .collect();
+/// Looks at the tasks left by each of `others` that is in transition.
+pub(super) fn look(
+    others: impl Iterator<Item = (EngineKind, Option<Direction>)>,
+    roots: &Roots,
+) -> Looked {
+    let moving = others.filter_map(|(engine, direction)| Some((engine, direction?)));
+    let mut samples = Vec::new();
     let mut notes = Vec::new();
     for (engine, direction) in moving {
         let at = Clocks::now().boot;
@@ -48,9 +53,9 @@ pub(super) fn look(model: &mut Model, roots: &Roots) -> Vec<String> {
             unread: 0,
             switched: None,
         };
-        model.sample_other(engine, sample, &now());
+        samples.push((engine, sample));
     }
-    notes
+    Looked { samples, notes }
 }
 
 /// A line of such a system as an event.

@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-use super::observer::now;
+use super::clock::now;
 
 /// Joins and names stops.
 #[derive(Debug, Default)]

@@ -5,6 +5,8 @@
 //! EAGAIN: `bpf_tramp_ftrace_ops_func`, kernel/bpf/trampoline.c). So fentry,
 //! which costs less, is for functions that are patched already.
 
+mod hook;
+
 use std::{
     collections::{HashSet, VecDeque},
     fs,
@@ -14,16 +16,17 @@ use std::{
 use aya::{
     Btf, Ebpf,
     maps::{HashMap, Map, MapData},
-    programs::{FEntry, KProbe, ProgramFd, fentry::FEntryLink, kprobe::KProbeLink},
 };
 use lpwatch_common::calls::{BUCKETS, SLOTS, place};
 use rustix::process::{Resource, getrlimit};
 
 use crate::model::calls::Buckets;
 
-use super::{
-    ProbeError, TaskIterator, load::program, mapped::MappedWords, missed::runs_missed, policy,
-};
+use super::{ProbeError, TaskIterator, mapped::MappedWords, policy};
+
+use hook::Hook;
+
+pub use hook::{CountAt, CountKind};
 
 const ACTION: &str = "count calls";
 
@@ -42,39 +45,12 @@ const SEEN_AT: [u64; 4] = if cfg!(target_arch = "x86_64") {
     [0, 4, 8, 12]
 };
 
-/// Which function to count, and how.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CountAt {
-    /// Where it begins.
-    pub address: u64,
-    /// Its symbol, for a module's with the module before it: `module:symbol`.
-    pub symbol: String,
-    pub kind: CountKind,
-}
-
 /// Whether a function may be counted before it is patched on this processor.
 ///
 /// # Errors
 /// Why not, in a clause.
 pub fn may_count_ahead() -> Result<(), &'static str> {
     policy::preceding(std::env::consts::ARCH)
-}
-
-/// How a function is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CountKind {
-    Fentry,
-    Kprobe,
-}
-
-impl CountKind {
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Fentry => "fentry",
-            Self::Kprobe => "kprobe",
-        }
-    }
 }
 
 /// A counter in place; it is taken off by [`CallCounters::detach`].
@@ -90,6 +66,13 @@ pub struct CallCounter {
     hook: Hook,
     /// Calls that earlier hooks of it missed.
     missed_before: u64,
+}
+
+impl CallCounter {
+    /// Calls that its hooks missed; none where the kernel does not tell.
+    fn missed(&self) -> u64 {
+        self.missed_before.saturating_add(self.hook.missed())
+    }
 }
 
 /// What a counter counted.
@@ -111,22 +94,6 @@ impl Counted {
             .iter()
             .fold(*missed, |sum, calls| sum.wrapping_add(*calls))
     }
-}
-
-/// A program of its own at a function.
-#[derive(Debug)]
-struct Hook {
-    #[expect(dead_code, reason = "held, so that dropping it takes the hook off")]
-    link: Link,
-    program: ProgramFd,
-}
-
-/// What holds a counter in place, until it is dropped.
-#[derive(Debug)]
-#[expect(dead_code, reason = "held, so that dropping it takes the hook off")]
-enum Link {
-    Fentry(FEntryLink),
-    Kprobe(KProbeLink),
 }
 
 /// All counters' maps.
@@ -203,9 +170,9 @@ impl CallCounters {
         let hook = self
             .point(at.address, slot)
             .and_then(|()| match (at.kind, btf) {
-                (CountKind::Fentry, Some(btf)) => attach_fentry(iterator, &at.symbol, btf),
+                (CountKind::Fentry, Some(btf)) => Hook::fentry(iterator, &at.symbol, btf),
                 (CountKind::Fentry, None) => Err(failed("there is no BTF".to_owned())),
-                (CountKind::Kprobe, _) => attach_kprobe(iterator, &at.symbol),
+                (CountKind::Kprobe, _) => Hook::kprobe(iterator, &at.symbol),
             });
         match hook {
             Ok(hook) => Ok(CallCounter {
@@ -247,7 +214,7 @@ impl CallCounters {
             missed_before: _,
         } = counter;
         drop(hook);
-        match attach_kprobe(iterator, &symbol) {
+        match Hook::kprobe(iterator, &symbol) {
             Ok(hook) => Ok(CallCounter {
                 slot,
                 address,
@@ -316,14 +283,6 @@ impl CallCounters {
     }
 }
 
-impl CallCounter {
-    /// Calls that its hooks missed; none where the kernel does not tell.
-    fn missed(&self) -> u64 {
-        let now = runs_missed(&self.hook.program).unwrap_or_default();
-        self.missed_before.saturating_add(now)
-    }
-}
-
 /// The first word of the slot at this place.
 fn word(place: u32) -> usize {
     place as usize * BUCKETS
@@ -356,39 +315,6 @@ fn most_counters() -> u32 {
     let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let files = files.saturating_sub(FILES_FOR_ALL_ELSE);
     SLOTS.min(u32::try_from(files / FILES_EACH).unwrap_or(SLOTS))
-}
-
-/// Loads the program anew for each function: so the kernel tells of each what
-/// it missed.
-fn attach_fentry(
-    iterator: &mut TaskIterator,
-    function: &str,
-    btf: &Btf,
-) -> Result<Hook, ProbeError> {
-    let program: &mut FEntry = program(&mut iterator.bpf, "count_fentry")?;
-    let hook = program.load(function, btf).and_then(|()| {
-        let id = program.attach()?;
-        let link = Link::Fentry(program.take_link(id)?);
-        let program = program.fd()?.try_clone()?;
-        Ok(Hook { link, program })
-    });
-    // It may not have been loaded at all.
-    let _ = program.unload();
-    hook.map_err(|error| ProbeError::new("attach fentry", &error))
-}
-
-/// As [`attach_fentry`].
-fn attach_kprobe(iterator: &mut TaskIterator, symbol: &str) -> Result<Hook, ProbeError> {
-    let program: &mut KProbe = program(&mut iterator.bpf, "count_kprobe")?;
-    let hook = program.load().and_then(|()| {
-        let id = program.attach(symbol, 0)?;
-        let link = Link::Kprobe(program.take_link(id)?);
-        let program = program.fd()?.try_clone()?;
-        Ok(Hook { link, program })
-    });
-    // It may not have been loaded at all.
-    let _ = program.unload();
-    hook.map_err(|error| ProbeError::kprobe("attach a kprobe", &error))
 }
 
 fn failed(reason: String) -> ProbeError {

@@ -2,7 +2,7 @@
 
 use aya::{
     Btf, Ebpf, EbpfLoader,
-    programs::{FEntry, Iter, KProbe, ProgramError, RawTracePoint},
+    programs::{FEntry, Iter, KProbe, RawTracePoint},
 };
 use lpwatch_common::calls::place;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -17,8 +17,9 @@ use super::{
     calls::cpus,
     error::is_no_btf,
     layout::Layout,
-    object, patch_walk,
-    policy::{self, Fact, HookKind, Tracepoint},
+    object::{self, program},
+    patch_walk,
+    policy::{self, Fact, HookKind, Tracepoint, probe},
     programs, stops,
     verdicts::Verdicts,
 };
@@ -31,8 +32,6 @@ pub struct LoadOptions {
     /// Let the programs log their own diagnostics.
     pub bpf_log: bool,
 }
-
-pub(super) const VERDICT_FACT: &str = "verdict";
 
 /// The kernel's BTF in both readers' forms.
 pub(super) struct KernelTypes {
@@ -80,7 +79,7 @@ pub fn load_iterator_and_counters(
 fn watched_verdicts(bpf: &mut Ebpf, probes: &[Probe]) -> Result<Option<Verdicts>, ProbeError> {
     let watched = probes
         .iter()
-        .any(|probe| probe.fact == VERDICT_FACT && probe.attached);
+        .any(|probe| probe.fact == policy::VERDICT_FACT && probe.attached);
     watched.then(|| Verdicts::new(bpf)).transpose()
 }
 
@@ -287,40 +286,10 @@ fn attach_verdicts(bpf: &mut Ebpf, types: &KernelTypes) -> Probe {
         "none"
     };
     probe(
-        VERDICT_FACT,
+        policy::VERDICT_FACT,
         kind,
         policy::VERDICT_FUNCTION,
         attached.is_ok(),
         &notes,
     )
-}
-
-pub(super) fn program<'a, T>(bpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut T, ProbeError>
-where
-    &'a mut T: TryFrom<&'a mut aya::programs::Program, Error = ProgramError>,
-{
-    let missing = || ProbeError::Failed {
-        action: "find a BPF program",
-        reason: format!("the object has no `{name}`"),
-    };
-    let program = bpf.program_mut(name).ok_or_else(missing)?;
-    program
-        .try_into()
-        .map_err(|error| ProbeError::new("find a BPF program", &error))
-}
-
-pub(super) fn probe(
-    fact: &str,
-    kind: &str,
-    target: &str,
-    attached: bool,
-    notes: &[String],
-) -> Probe {
-    Probe {
-        fact: fact.to_owned(),
-        kind: kind.to_owned(),
-        target: target.to_owned(),
-        attached,
-        note: (!notes.is_empty()).then(|| notes.join("; ")),
-    }
 }

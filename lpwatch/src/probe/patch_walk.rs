@@ -14,7 +14,7 @@ use crate::{
     model::calls::FunctionId,
 };
 
-use super::{ProbeError, TaskIterator, load::program, records::text};
+use super::{ProbeError, TaskIterator, object::program, records::text};
 
 const ACTION: &str = "walk through the kernel's patches";
 const PROGRAM: &str = "patch_functions";

@@ -3,9 +3,8 @@
 use crate::model::snapshot::Probe;
 
 use super::{
-    load::{VERDICT_FACT, probe},
     object,
-    policy::{self, HookKind},
+    policy::{self, HookKind, VERDICT_FACT, probe},
     stops,
 };
 

@@ -5,6 +5,8 @@
 //! which leaves nothing on the stack of a task that sleeps later. The one is
 //! the return probe on the kernel's check of a task: see [`verdicts`].
 
+use crate::model::snapshot::Probe;
+
 /// How a hook is attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum HookKind {
@@ -84,6 +86,9 @@ pub(super) const TRACEPOINTS: [Tracepoint; 3] = [
 /// from loading.
 pub(super) const SHARING_MARKER: &str = "bpf_tramp_ftrace_ops_func";
 
+/// The fact that the return probe tells of.
+pub(super) const VERDICT_FACT: &str = "verdict";
+
 /// The function whose return is the kernel's verdict on a task.
 pub(super) const VERDICT_FUNCTION: &str = "klp_check_and_switch_task";
 
@@ -150,6 +155,23 @@ pub(super) fn choices(in_btf: bool) -> &'static [HookKind] {
         &[HookKind::Fentry, HookKind::Kprobe]
     } else {
         &[HookKind::Kprobe]
+    }
+}
+
+/// A hook as the snapshot lists it.
+pub(super) fn probe(
+    fact: &str,
+    kind: &str,
+    target: &str,
+    attached: bool,
+    notes: &[String],
+) -> Probe {
+    Probe {
+        fact: fact.to_owned(),
+        kind: kind.to_owned(),
+        target: target.to_owned(),
+        attached,
+        note: (!notes.is_empty()).then(|| notes.join("; ")),
     }
 }
 

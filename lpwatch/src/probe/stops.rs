@@ -20,10 +20,7 @@ use crate::{
     model::{snapshot::Probe, stops::Span},
 };
 
-use super::{
-    ProbeError,
-    load::{probe, program},
-};
+use super::{ProbeError, object::program, policy::probe};
 
 /// The fact, as in [`Probe::fact`].
 pub(super) const FACT: &str = "stops";

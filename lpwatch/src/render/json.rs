@@ -21,7 +21,7 @@ pub fn line(snapshot: &Snapshot) -> serde_json::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::render::table::samples;
+    use crate::model::samples;
 
     #[test]
     fn both_forms_hold_the_same_document() {

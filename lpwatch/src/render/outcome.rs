@@ -90,8 +90,8 @@ pub(super) fn tries(number: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::samples;
     use crate::model::{Direction, EngineKind, stops::Stopped};
-    use crate::render::table::samples;
 
     fn line(transition: &PastTransition) -> String {
         past(transition, &Style::default())

@@ -1,6 +1,6 @@
 //! How output looks on this terminal: colour, alphabet and width.
 
-use super::page::{Paint, Span};
+use super::paint::{Paint, Span};
 use crate::text;
 pub use crate::text::printable;
 

@@ -5,8 +5,6 @@ mod patch;
 #[cfg(test)]
 mod reason_tests;
 #[cfg(test)]
-pub(crate) mod samples;
-#[cfg(test)]
 mod shape_tests;
 #[cfg(test)]
 mod tests;

@@ -128,7 +128,7 @@ fn looker(
         return None;
     }
     let (looker, counters) = Observer::for_looks(options);
-    notes.extend(looker.model().facts.notes.iter().cloned());
+    notes.extend(looker.model().facts().notes.iter().cloned());
     Some((looker, counters))
 }
 
@@ -155,7 +155,7 @@ impl About<'_> {
             patch: &view,
             loaded: self.loaded,
             code: &self.objects.stand_ins,
-            traits: looker.model().facts.traits,
+            traits: looker.model().facts().traits,
         };
         let started = Instant::now();
         loop {

@@ -11,7 +11,7 @@ use std::{
 };
 
 use crate::{
-    check::rules::is_risky,
+    check::risky_functions::is_risky,
     engine,
     kernel::{Roots, ftrace, functions::VMLINUX, patch_file::PatchFile},
     model::{

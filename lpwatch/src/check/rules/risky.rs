@@ -7,6 +7,7 @@ use crate::{
             rates::{CountedBy, Rate},
             tasks::TaskFacts,
         },
+        risky_functions::kind_of,
     },
     model::{calls::FunctionId, check::CheckFinding, snapshot::Severity},
 };
@@ -42,109 +43,6 @@ while a transition is under way). --hot says from how many calls a second on a f
 /// Calls a second from which on a function is hot: at some 50 ns a call that is
 /// half a percent of a CPU.
 const HOT: f64 = 100_000.0;
-
-/// A kind of function, and why it is risky.
-struct Kind {
-    severity: Severity,
-    why: &'static str,
-    names: &'static [&'static str],
-    beginnings: &'static [&'static str],
-}
-
-const KINDS: [Kind; 6] = [
-    Kind {
-        severity: Severity::Danger,
-        why: "is on the stack of every task that sleeps: no task could switch",
-        names: &[
-            "schedule",
-            "__schedule",
-            "context_switch",
-            "__switch_to",
-            "schedule_idle",
-            "preempt_schedule",
-            "preempt_schedule_irq",
-            "preempt_schedule_common",
-            "do_idle",
-            "cpu_startup_entry",
-            "schedule_timeout",
-            "kthread",
-            "ret_from_fork",
-            "worker_thread",
-        ],
-        beginnings: &[],
-    },
-    Kind {
-        severity: Severity::Danger,
-        why: "does not return: a task in it never leaves old code",
-        names: &[
-            "do_exit",
-            "do_group_exit",
-            "do_task_dead",
-            "make_task_dead",
-            "kthread_exit",
-        ],
-        beginnings: &[],
-    },
-    Kind {
-        severity: Severity::Danger,
-        why: "is part of what a patch is applied with",
-        names: &[
-            "arch_ftrace_ops_list_func",
-            "ftrace_ops_list_func",
-            "ftrace_caller",
-            "ftrace_regs_caller",
-            "stack_trace_save_tsk_reliable",
-            "arch_stack_walk_reliable",
-            "unwind_next_frame",
-            "multi_cpu_stop",
-        ],
-        beginnings: &[
-            "klp_",
-            "__klp_",
-            "ftrace_",
-            "stop_machine",
-            "text_poke",
-            "rcu_tasks_",
-        ],
-    },
-    Kind {
-        severity: Severity::Danger,
-        why: "runs on the way into or out of the kernel, where livepatch cannot follow",
-        names: &[
-            "do_syscall_64",
-            "do_int80_syscall_32",
-            "syscall_return_slowpath",
-        ],
-        beginnings: &[
-            "asm_",
-            "exc_",
-            "entry_",
-            "irqentry_",
-            "syscall_enter_",
-            "syscall_exit_",
-            "exit_to_user_",
-            "do_fast_syscall_",
-        ],
-    },
-    Kind {
-        severity: Severity::Danger,
-        why: "runs in an NMI, where livepatch cannot follow",
-        names: &["nmi_handle", "do_nmi"],
-        beginnings: &["default_do_nmi", "nmi_", "perf_event_nmi_"],
-    },
-    Kind {
-        severity: Severity::Warning,
-        why: "runs partly in a parent and partly in its child",
-        names: &[
-            "copy_process",
-            "kernel_clone",
-            "copy_thread",
-            "dup_task_struct",
-            "_do_fork",
-        ],
-        beginnings: &["copy_thread_"],
-    },
-];
 
 fn judge(ground: &Ground<'_>) -> Vec<CheckFinding> {
     let vmlinux = ground
@@ -184,21 +82,6 @@ fn hot_finding(function: &FunctionId, rate: &Rate) -> CheckFinding {
         .with_remedy(vec![
             "Measure the load on one host before rolling it out: lpwatch calls".to_owned(),
         ])
-}
-
-/// Whether this function of the kernel is dangerous to patch by its nature.
-pub(in crate::check) fn is_risky(function: &str) -> bool {
-    kind_of(function).is_some()
-}
-
-fn kind_of(function: &str) -> Option<&'static Kind> {
-    KINDS.iter().find(|kind| {
-        kind.names.contains(&function)
-            || kind
-                .beginnings
-                .iter()
-                .any(|start| function.starts_with(start))
-    })
 }
 
 fn by_nature(function: &str) -> Option<CheckFinding> {

@@ -54,10 +54,10 @@ mod tests {
     use crate::{
         daemon::metrics::render,
         model::{
+            samples,
             stops::{OfEngine, Stops},
             totals::Totals,
         },
-        render::table::samples,
     };
 
     use super::*;

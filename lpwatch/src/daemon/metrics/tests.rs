@@ -1,12 +1,9 @@
 //! The text that Prometheus reads.
 
 use super::*;
-use crate::{
-    model::{
-        Direction, Outcome as Ending,
-        snapshot::{PastTransition, Probe},
-    },
-    render::table::samples,
+use crate::model::{
+    Direction, Outcome as Ending, samples,
+    snapshot::{PastTransition, Probe},
 };
 
 fn text(snapshot: &Snapshot) -> String {

@@ -20,7 +20,7 @@ use axum::{
 use super::{
     config::{Doorkeeper, LiveConfig},
     connection::Peer,
-    router::words,
+    words::words,
 };
 
 /// Nothing but this daemon's own files is loaded, run or asked.

@@ -18,7 +18,10 @@ use crate::{
     observe::follow::Followed,
 };
 
-use super::guard::{self, Guard};
+use super::{
+    guard::{self, Guard},
+    words::words,
+};
 
 /// Paths that cannot be that of the metrics, besides those of the page.
 const TAKEN: [&str; 8] = [
@@ -72,11 +75,6 @@ pub(in crate::daemon) fn router(
         .method_not_allowed_fallback(read_only)
         .layer(middleware::from_fn_with_state(guard, guard::guard))
         .with_state(Api::new(followed, door))
-}
-
-/// An answer in plain words.
-pub(in crate::daemon) fn words(status: StatusCode, text: &str) -> Response {
-    (status, format!("{text}\n")).into_response()
 }
 
 async fn nothing_here(uri: Uri) -> Response {

@@ -2,8 +2,6 @@
 
 use std::{io, path::PathBuf};
 
-use crate::exit::Exit;
-
 /// Why Prometheus gave no answer. None of these holds a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -93,28 +91,6 @@ impl std::fmt::Display for Refusal {
 }
 
 impl Error {
-    /// The exit code of the program for this error.
-    #[must_use]
-    pub fn exit(&self) -> Exit {
-        match self {
-            Self::Url(_) => Exit::Usage,
-            Self::Refused { .. } => Exit::NoPermission,
-            Self::File { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
-                Exit::NoPermission
-            }
-            Self::Unreachable { .. }
-            | Self::TooSlow { .. }
-            | Self::Redirected { .. }
-            | Self::Status(_)
-            | Self::TooLarge { .. }
-            | Self::WrongAnswer { .. }
-            | Self::File { .. }
-            | Self::Certificate { .. }
-            | Self::NoRoots(_)
-            | Self::Secret { .. } => Exit::Error,
-        }
-    }
-
     /// Whether it may pass by itself, as when Prometheus or a proxy before it is
     /// started anew.
     #[must_use]

@@ -3,10 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::{
-    model::{Outcome, snapshot::PastTransition},
-    render::table::samples,
-};
+use crate::model::{Outcome, samples, snapshot::PastTransition};
 
 const MS: u64 = 1000;
 

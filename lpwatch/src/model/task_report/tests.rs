@@ -1,7 +1,7 @@
 //! In which order tasks are told, and when there is nothing to tell.
 
 use super::*;
-use crate::render::table::samples::{progressing, snapshot, stalled, task};
+use crate::model::samples::{progressing, snapshot, stalled, task};
 
 fn of(reason: Option<Reason>, tid: u32, kthread: bool, since: Option<f64>) -> Blocker {
     Blocker {

@@ -40,7 +40,7 @@ fn two_systems_are_in_transition_at_once() {
     let mut model = begun();
     observe(&mut model, 100.2, &[patch(true, true), kgraft(true, true)]);
     sample(&mut model, 100.3, Direction::Patching, 0..4);
-    model.sample_other(EngineKind::Kgraft, left(100.3, 0..7), &at(100.3));
+    take_tasks(&mut model, 100.3, EngineKind::Kgraft, left(100.3, 0..7));
     let remaining = |model: &Model| -> Vec<Option<u32>> {
         let patches = snapshot(model, 101.0).patches;
         let transition = |patch: &super::super::snapshot::Patch| {
@@ -82,7 +82,8 @@ fn a_system_that_tells_nothing_stalls_by_what_is_read() {
     for second in 0..70 {
         let seconds = 100.0 + f64::from(second);
         observe(&mut model, seconds, &[kgraft(true, true)]);
-        model.sample_other(EngineKind::Kgraft, left(seconds, 0..2), &at(seconds));
+        let tasks = left(seconds, 0..2);
+        take_tasks(&mut model, seconds, EngineKind::Kgraft, tasks);
     }
     let now = transition(&model, 170.0);
     assert_eq!(now.started_at, None, "it may have begun long before");

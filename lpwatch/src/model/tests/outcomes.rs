@@ -16,14 +16,12 @@ fn a_transition_completes() {
 
     let told = at(102.004);
     let kind = complete(Direction::Patching, Some(2));
-    model.apply(
-        Event {
-            at: at(102.0).boot,
-            source: EventSource::Hook,
-            kind,
-        },
-        &told,
-    );
+    let event = Event {
+        at: at(102.0).boot,
+        source: EventSource::Hook,
+        kind,
+    };
+    model.handle(Input::Event(event), &told);
     let after = snapshot(&model, 102.1);
     let past = &after.last_transitions[0];
     assert_eq!(past.outcome, Outcome::Completed);
@@ -78,7 +76,7 @@ fn a_beginning_that_sysfs_never_shows_is_not_waited_for_for_ever() {
     // Nor at all where the event of its end may have been lost.
     let mut model = self::model(Some(0));
     hook(&mut model, 100.0, begin(Direction::Patching));
-    model.note_lost(3);
+    lose(&mut model, 100.4, 3);
     observe(&mut model, 100.5, &[patch(true, false)]);
     assert_eq!(model.in_transition(), None);
 }
@@ -88,15 +86,13 @@ fn a_reading_older_than_the_last_event_changes_nothing() {
     let mut model = model(Some(0));
     let read_at = at(99.9).boot;
     hook(&mut model, 100.0, begin(Direction::Patching));
-    model.observe(
-        SystemView {
-            read_at,
-            patches: Vec::new(),
-            unread: Vec::new(),
-            notes: Vec::new(),
-        },
-        &at(100.1),
-    );
+    let view = SystemView {
+        read_at,
+        patches: Vec::new(),
+        unread: Vec::new(),
+        notes: Vec::new(),
+    };
+    model.handle(Input::Reading(view), &at(100.1));
     assert_eq!(model.in_transition(), Some(Direction::Patching));
 }
 
@@ -251,7 +247,7 @@ fn the_log_alone_tells_of_a_cancelled_patch() {
 #[test]
 fn the_log_tells_while_hooks_stand_still() {
     let mut model = model(Some(0));
-    model.note_still(true);
+    model.handle(Input::HooksDisabled(true), &at(99.0));
     log(&mut model, 100.0, begin(Direction::Patching));
     let text = "failed to register ftrace handler for function 'gcd' (-16)".to_owned();
     let complaint = EventKind::Complaint {
@@ -280,7 +276,7 @@ fn the_log_repeats_what_hooks_told() {
 fn lost_events_are_mended_by_reading() {
     let mut model = begun();
     // Its end and the next beginning were lost.
-    model.note_lost(2);
+    lose(&mut model, 109.9, 2);
     observe(&mut model, 110.0, &[patch(true, false)]);
     assert_eq!(model.in_transition(), None);
     observe(&mut model, 111.0, &[patch(false, true)]);
@@ -292,7 +288,7 @@ fn lost_events_are_mended_by_reading() {
 fn a_beginning_lost_after_an_end_is_found() {
     let mut model = begun();
     hook(&mut model, 101.0, complete(Direction::Patching, None));
-    model.note_lost(1);
+    lose(&mut model, 101.9, 1);
     observe(&mut model, 102.0, &[patch(false, true)]);
     assert_eq!(model.in_transition(), Some(Direction::Unpatching));
 }
@@ -327,25 +323,26 @@ fn only_so_many_transitions_are_remembered() {
 
 #[test]
 fn what_ended_is_given_once() {
-    let mut model = begun();
-    assert!(model.take_ended().is_empty());
-    hook(&mut model, 101.0, complete(Direction::Patching, None));
-    observe(&mut model, 101.1, &[patch(true, false)]);
-    let ended = model.take_ended();
+    let mut model = model(Some(0));
+    assert!(hook(&mut model, 100.0, begin(Direction::Patching)).is_empty());
+    assert!(observe(&mut model, 100.1, &[patch(true, true)]).is_empty());
+    let ended = hook(&mut model, 101.0, complete(Direction::Patching, None));
+    assert!(observe(&mut model, 101.1, &[patch(true, false)]).is_empty());
     assert_eq!(ended, snapshot(&model, 102.0).last_transitions);
     assert_eq!(ended.len(), 1);
-    observe(&mut model, 102.1, &[patch(true, false)]);
-    assert!(model.take_ended().is_empty(), "given twice");
+    let again = observe(&mut model, 102.1, &[patch(true, false)]);
+    assert!(again.is_empty(), "given twice");
 }
 
 #[test]
 fn more_can_end_between_two_looks_than_are_remembered() {
     let mut model = model(Some(0));
+    let mut ended = Vec::new();
     for nth in 0..40_u32 {
         let seconds = 100.0 + f64::from(nth);
-        hook(&mut model, seconds, begin(Direction::Patching));
+        ended.extend(hook(&mut model, seconds, begin(Direction::Patching)));
         let end = complete(Direction::Patching, None);
-        hook(&mut model, seconds + 0.5, end);
+        ended.extend(hook(&mut model, seconds + 0.5, end));
     }
-    assert_eq!(model.take_ended().len(), 40);
+    assert_eq!(ended.len(), 40);
 }

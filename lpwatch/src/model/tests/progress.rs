@@ -68,7 +68,7 @@ fn a_number_of_tasks_is_not_told_where_some_could_not_be_read() {
             unread: 99,
             switched: None,
         };
-        model.sample(sample, &at(seconds));
+        take_tasks(&mut model, seconds, EngineKind::Livepatch, sample);
     }
     let transition = transition(&model, 103.0);
     assert_eq!(transition.tasks_remaining, None);

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::model::calls::figures::{Entered, FindingKind, Rate};
+use crate::model::samples;
 use crate::model::snapshot::{Function, Snapshot, Watched};
-use crate::render::table::samples;
 
 fn phase(old: u64, new: u64, seconds: f64) -> PhaseCalls {
     let rate = |calls: u64| Some(f64::from(u32::try_from(calls).unwrap()) / seconds);

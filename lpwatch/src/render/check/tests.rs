@@ -3,7 +3,7 @@
 use super::*;
 use crate::check::rules;
 use crate::model::check::{Forecast, Refusal};
-use crate::render::table::samples;
+use crate::model::samples;
 
 fn report(findings: Vec<CheckFinding>, verdict: Verdict) -> CheckReport {
     CheckReport {

@@ -1,9 +1,9 @@
 //! What is said of one task, word for word.
 
 use super::{explain, not_left};
+use crate::model::samples::task;
 use crate::model::{Answer, Blocker, Direction, Reason, TaskReport};
 use crate::render::style::Style;
-use crate::render::table::samples::task;
 use crate::render::tasks::samples::{kthread, mixed, report, traced};
 
 const UNICODE: Style = Style {

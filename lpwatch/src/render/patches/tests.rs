@@ -6,7 +6,7 @@ use crate::model::inventory::samples::{self as inventory_of, patch};
 use crate::model::inventory::{
     Cve, EffectiveKernel, KernelCareFacts, OnDisk, PatchRefusal, SCHEMA_VERSION, System, Vendor,
 };
-use crate::render::table::samples;
+use crate::model::samples;
 
 fn function(name: &str) -> InventoryFunction {
     InventoryFunction {

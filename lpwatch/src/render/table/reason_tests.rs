@@ -1,8 +1,8 @@
 //! What the table says of reasons and advice.
 
-use super::samples::{stalled, task};
 use super::status;
 use super::tests::{UNICODE, assert_table};
+use crate::model::samples::{stalled, task};
 use crate::model::{Blocker, Reason};
 use crate::render::tasks::samples::{kthread, traced, waiting};
 

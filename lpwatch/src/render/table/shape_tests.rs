@@ -1,7 +1,7 @@
 //! What holds for every table: width, colour, and no foreign control.
 
-use super::samples::{object, patch, progressing, refused, snapshot, stalled, task};
 use super::status;
+use crate::model::samples::{object, patch, progressing, refused, snapshot, stalled, task};
 use crate::model::snapshot::Snapshot;
 use crate::model::{Blocker, Cause, Culprit, Reason};
 use crate::render::style::Style;

@@ -1,7 +1,7 @@
 //! What the table says, word for word.
 
-use super::samples::{self, object, patch, progressing, snapshot, stalled, task};
 use super::{status, status_of};
+use crate::model::samples::{self, object, patch, progressing, snapshot, stalled, task};
 use crate::model::snapshot::Snapshot;
 use crate::model::{EngineKind, Outcome};
 use crate::render::style::Style;

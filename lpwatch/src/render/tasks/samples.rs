@@ -1,8 +1,8 @@
 //! Tasks left, made by hand for the tests of what is drawn from them.
 
+use crate::model::samples::{stalled, task};
 use crate::model::snapshot::{Snapshot, SwitchedBy};
 use crate::model::{Answer, Blocker, Cause, Culprit, Reason, TaskReport, Verdict};
-use crate::render::table::samples::{stalled, task};
 
 fn lines(stack: &[&str]) -> Vec<String> {
     stack.iter().map(|&frame| frame.to_owned()).collect()

@@ -119,7 +119,7 @@ fn a_daemon_that_knows_no_rate_yet_tells_none() {
         }))
         .unwrap()
     };
-    let mut snapshot = crate::render::table::samples::progressing();
+    let mut snapshot = crate::model::samples::progressing();
     snapshot.watched = vec![
         watched("known", Some(40.0)),
         watched("known", Some(1.0)),

@@ -6,13 +6,16 @@ use std::{
     collections::BTreeMap,
     fs::{self, File},
     io::Read,
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 
-use super::{Loaded, Users, tls};
+use super::{
+    Loaded, Users,
+    tls::{self, TlsSection},
+};
 
 /// No configuration, certificate or key is longer.
 const LARGEST: u64 = 1 << 20;
@@ -32,21 +35,6 @@ struct Contents {
     tls_server_config: Option<TlsSection>,
     http_server_config: Option<HttpSection>,
     basic_auth_users: Option<BTreeMap<String, String>>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct TlsSection {
-    pub cert_file: PathBuf,
-    pub key_file: PathBuf,
-    #[serde(default)]
-    pub client_auth_type: Option<String>,
-    #[serde(default)]
-    pub client_ca_file: Option<PathBuf>,
-    #[serde(default)]
-    pub min_version: Option<String>,
-    #[serde(default)]
-    pub max_version: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

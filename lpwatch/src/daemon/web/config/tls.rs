@@ -1,7 +1,11 @@
 //! From the section `tls_server_config` to what rustls takes.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
+use serde::Deserialize;
 use tokio_rustls::rustls::{
     RootCertStore, ServerConfig, SupportedProtocolVersion,
     crypto::{CryptoProvider, ring},
@@ -10,7 +14,21 @@ use tokio_rustls::rustls::{
     version::{TLS12, TLS13},
 };
 
-use super::file::TlsSection;
+/// The section, as it is written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TlsSection {
+    pub cert_file: PathBuf,
+    pub key_file: PathBuf,
+    #[serde(default)]
+    pub client_auth_type: Option<String>,
+    #[serde(default)]
+    pub client_ca_file: Option<PathBuf>,
+    #[serde(default)]
+    pub min_version: Option<String>,
+    #[serde(default)]
+    pub max_version: Option<String>,
+}
 
 /// Reads a file that the section names.
 type Read<'a> = &'a mut dyn FnMut(&Path) -> Result<Vec<u8>, String>;

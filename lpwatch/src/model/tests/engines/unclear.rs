@@ -13,7 +13,7 @@ fn a_system_that_cannot_be_read_is_as_it_was() {
             unread: vec![EngineKind::Kgraft],
             notes: Vec::new(),
         };
-        model.observe(view, &now);
+        model.handle(Input::Reading(view), &now);
     };
     // Nor is what it shows later news, if it could never be read.
     unreadable(&mut model, 99.0);

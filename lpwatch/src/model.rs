@@ -1,7 +1,7 @@
 //! What is known and what follows from it: pure, without I/O or a clock.
 //!
-//! [`Model`] takes kernel events, readings of sysfs, looks at the tasks and
-//! the time, and gives a [`Snapshot`]. Every rule about phases, progress and
+//! [`Model`] takes kernel events, readings of sysfs and looks at the tasks, each
+//! as an [`Input`] with its [`Moment`], and gives a [`Snapshot`]. Every rule about phases, progress and
 //! outcomes is here and is tested on plain values.
 
 mod advice;
@@ -15,11 +15,14 @@ pub mod doctor;
 pub mod event;
 pub mod evidence;
 pub mod foresee;
+mod input;
 pub mod inventory;
 mod next_steps;
 mod phase;
 mod remaining;
 mod running;
+#[cfg(test)]
+pub(crate) mod samples;
 pub mod snapshot;
 mod state;
 pub mod stops;
@@ -33,6 +36,7 @@ mod view;
 pub(crate) use advice::{described, owner, stop_program};
 pub use blocker::{Answer, Blocker, Cause, Culprit, Reason, Verdict};
 pub use event::{Event, EventKind, EventSource};
+pub use input::Input;
 pub use phase::{Phase, Thresholds};
 pub use snapshot::Snapshot;
 pub use state::{HostFacts, Model};

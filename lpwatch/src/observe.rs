@@ -8,6 +8,7 @@
 mod call_plan;
 mod call_source;
 mod call_suspects;
+pub mod clock;
 mod folder_watch;
 pub mod follow;
 mod heartbeat;

@@ -89,7 +89,7 @@ pub fn main() -> Exit {
             eprintln!("lpwatch: {error:#}");
             error
                 .downcast_ref::<Error>()
-                .map_or(Exit::Error, Error::exit)
+                .map_or(Exit::Error, Exit::from)
         }
     }
 }

@@ -20,7 +20,7 @@ mod stack;
 #[cfg(test)]
 mod tests;
 
-pub use ledger::Ledger;
+pub(super) use ledger::Ledger;
 
 pub use reading::{Buckets, CallsReading, Counter, Entries, FunctionId, FunctionReading};
 

@@ -5,6 +5,7 @@
 
 pub mod facts;
 mod forecast;
+mod risky_functions;
 pub mod rules;
 
 use crate::{

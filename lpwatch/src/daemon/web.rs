@@ -9,6 +9,7 @@ mod connection;
 mod guard;
 mod listen;
 mod router;
+mod words;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -27,7 +28,8 @@ pub(super) use config::LiveConfig;
 pub(super) use connection::serve;
 pub(super) use guard::Guard;
 pub(super) use listen::Listener;
-pub(super) use router::{router, words};
+pub(super) use router::router;
+pub(super) use words::words;
 
 /// Where metrics are unless told otherwise.
 pub const DEFAULT_TELEMETRY_PATH: &str = "/metrics";

@@ -1,12 +1,14 @@
-//! Snapshots made by hand for the tests of what is drawn from them.
+//! Snapshots made by hand, for tests of what is made of them.
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::model::snapshot::{
-    Function, Object, PastTransition, Patch, SCHEMA_VERSION, Snapshot, Source, Transition,
-    TrendPoint,
+use super::{
+    Blocker, Direction, EngineKind, Outcome, Phase, Reason,
+    snapshot::{
+        Function, Object, PastTransition, Patch, SCHEMA_VERSION, Snapshot, Source, Transition,
+        TrendPoint,
+    },
 };
-use crate::model::{Blocker, Direction, EngineKind, Outcome, Phase, Reason};
 
 pub(crate) fn now() -> Timestamp {
     "2026-03-01T03:12:45Z".parse().unwrap()

@@ -10,10 +10,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
-    Direction, EngineKind, Event, EventKind, EventSource, HostFacts, Model, Moment, Outcome,
+    Direction, EngineKind, Event, EventKind, EventSource, HostFacts, Input, Model, Moment, Outcome,
     PatchView, Phase, Reason, Snapshot, SystemView, TaskOnOldCode, TaskSample, Thresholds,
     evidence::{Evidence, Traits},
-    snapshot::{Source, Transition},
+    snapshot::{PastTransition, Source, Transition},
 };
 
 const PATCH: &str = "lp_test";
@@ -66,24 +66,28 @@ fn complete(direction: Direction, before: Option<u32>) -> EventKind {
     }
 }
 
-fn tell(model: &mut Model, seconds: f64, source: EventSource, kind: EventKind) {
+fn tell(
+    model: &mut Model,
+    seconds: f64,
+    source: EventSource,
+    kind: EventKind,
+) -> Vec<PastTransition> {
     let now = at(seconds);
-    model.apply(
-        Event {
-            at: now.boot,
-            source,
-            kind,
-        },
-        &now,
-    );
+    let at = now.boot;
+    model.handle(Input::Event(Event { at, source, kind }), &now)
 }
 
-fn hook(model: &mut Model, seconds: f64, kind: EventKind) {
-    tell(model, seconds, EventSource::Hook, kind);
+fn hook(model: &mut Model, seconds: f64, kind: EventKind) -> Vec<PastTransition> {
+    tell(model, seconds, EventSource::Hook, kind)
 }
 
-fn log(model: &mut Model, seconds: f64, kind: EventKind) {
-    tell(model, seconds, EventSource::Log, kind);
+fn log(model: &mut Model, seconds: f64, kind: EventKind) -> Vec<PastTransition> {
+    tell(model, seconds, EventSource::Log, kind)
+}
+
+/// So many events were lost so far.
+fn lose(model: &mut Model, seconds: f64, lost: u64) {
+    model.handle(Input::EventsLost(lost), &at(seconds));
 }
 
 fn patch(enabled: bool, in_transition: bool) -> PatchView {
@@ -100,17 +104,15 @@ fn patch(enabled: bool, in_transition: bool) -> PatchView {
     }
 }
 
-fn observe(model: &mut Model, seconds: f64, patches: &[PatchView]) {
+fn observe(model: &mut Model, seconds: f64, patches: &[PatchView]) -> Vec<PastTransition> {
     let now = at(seconds);
-    model.observe(
-        SystemView {
-            read_at: now.boot,
-            patches: patches.to_vec(),
-            unread: Vec::new(),
-            notes: Vec::new(),
-        },
-        &now,
-    );
+    let view = SystemView {
+        read_at: now.boot,
+        patches: patches.to_vec(),
+        unread: Vec::new(),
+        notes: Vec::new(),
+    };
+    model.handle(Input::Reading(view), &now)
 }
 
 fn sample(model: &mut Model, seconds: f64, direction: Direction, left: std::ops::Range<u32>) {
@@ -130,7 +132,11 @@ fn sample(model: &mut Model, seconds: f64, direction: Direction, left: std::ops:
         unread: 0,
         switched: None,
     };
-    model.sample(sample, &now);
+    take_tasks(model, seconds, EngineKind::Livepatch, sample);
+}
+
+fn take_tasks(model: &mut Model, seconds: f64, engine: EngineKind, sample: TaskSample) {
+    model.handle(Input::Tasks { engine, sample }, &at(seconds));
 }
 
 fn snapshot(model: &Model, seconds: f64) -> Snapshot {

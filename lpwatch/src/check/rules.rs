@@ -18,8 +18,6 @@ mod wont_switch;
 
 use crate::model::check::CheckFinding;
 
-pub(super) use risky::is_risky;
-
 use super::Ground;
 
 /// A rule: what it judges, and why that matters.

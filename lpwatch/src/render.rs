@@ -18,6 +18,7 @@ pub mod tasks;
 
 mod columns;
 mod page;
+mod paint;
 mod stack;
 mod sums;
 mod why;

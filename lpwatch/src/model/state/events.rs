@@ -1,0 +1,210 @@
+//! What hooks and the kernel log report, taken into the state.
+
+use std::time::Duration;
+
+use crate::model::{
+    Direction, Event, EventKind, EventSource, Moment, Outcome, calls::Turn,
+    snapshot::PastTransition, time::milliseconds,
+};
+
+use super::Model;
+
+/// Transitions remembered.
+const PAST_TRANSITIONS: usize = 32;
+
+/// How long the kernel's words stay eligible as the reason of a refusal.
+const COMPLAINT_LIFE: Duration = Duration::from_secs(10);
+
+impl Model {
+    /// Notes how many events were lost so far; readings mend the state.
+    pub(super) fn note_lost(&mut self, lost: u64) {
+        if lost > self.events_lost {
+            self.course.note_lost();
+        }
+        self.events_lost = lost;
+    }
+
+    /// Takes in an event.
+    pub(super) fn apply(&mut self, event: Event, now: &Moment) {
+        let Event { at, source, kind } = event;
+        let moment = now.at(at);
+        if source == EventSource::Log && kind.is_lifecycle() && self.is_repeated(at, &kind) {
+            return;
+        }
+        let is_own = !matches!(kind, EventKind::Elsewhere { .. });
+        if let Some(running) = self.course.running_mut().filter(|_| is_own) {
+            running.last_heard = running.last_heard.max(at);
+        }
+        match kind {
+            EventKind::Begun {
+                patch,
+                direction,
+                replace,
+                epoch,
+            } => {
+                if let Some(epoch) = epoch {
+                    let patch = patch.clone();
+                    let turn = Turn::Begun {
+                        epoch,
+                        patch,
+                        direction,
+                        replace,
+                    };
+                    self.calls.turn(turn, moment);
+                }
+                self.begun(patch, direction, replace, moment);
+            }
+            EventKind::Try {
+                patch,
+                direction,
+                before,
+            } => {
+                if let Some(running) = self.course.running_or_found(patch, direction, moment) {
+                    running.seen_at_it = true;
+                    running.note_direction(direction);
+                    running.note_tries(before, false);
+                }
+            }
+            EventKind::Complete {
+                patch,
+                direction,
+                before,
+                epoch,
+            } => {
+                if let Some(epoch) = epoch {
+                    self.calls.turn(Turn::Ended { epoch, direction }, moment);
+                }
+                if let Some(running) = self.course.running_or_found(patch, direction, moment) {
+                    running.note_direction(direction);
+                    if !running.turns.cancelled {
+                        running.note_tries(before, true);
+                    }
+                }
+                let delay = (source == EventSource::Hook).then(|| now.since(&moment));
+                self.finish(moment, None, delay);
+            }
+            EventKind::Reversed { patch } => {
+                if let Some(running) = self.course.running_or_found(patch, None, moment) {
+                    running.reverse(Some(moment));
+                }
+            }
+            EventKind::Forced { patch } => {
+                if let Some(running) = self.course.running_or_found(patch, None, moment) {
+                    running.turns.forced = true;
+                }
+            }
+            EventKind::Cancelled { patch } => {
+                if let Some(running) = self.course.running_or_found(patch, None, moment) {
+                    running.turns.cancelled = true;
+                }
+            }
+            EventKind::Refused { patch, errno } => self.refused(patch, errno, moment, now),
+            EventKind::Complaint { patch, text } => self.complained(patch.as_deref(), text, moment),
+            EventKind::Signaling => self.signaling(),
+            EventKind::ObjectChanged | EventKind::ModuleChanged { .. } => {}
+            EventKind::Elsewhere { engine, what } => self.elsewhere(engine, what, moment),
+        }
+    }
+
+    /// Whether a log line at `at` repeats what a hook told.
+    fn is_repeated(&self, at: Duration, kind: &EventKind) -> bool {
+        // An end that was told while the last hooks were being attached.
+        let told = matches!(kind, EventKind::Complete { patch: Some(patch), .. }
+            if self.course.is_ending(patch));
+        told || self.hooks_tell(at)
+    }
+
+    fn hooks_tell(&self, at: Duration) -> bool {
+        !self.hooks_disabled && self.hooks_since.is_some_and(|since| at >= since)
+    }
+
+    fn begun(&mut self, patch: String, direction: Direction, replace: Option<bool>, at: Moment) {
+        if let Some(replace) = replace {
+            self.known_replace.insert(patch.clone(), replace);
+        }
+        let before = self.course.begin(patch, direction, at, self.switched);
+        self.remember_ended(before, at);
+    }
+
+    fn finish(&mut self, at: Moment, outcome: Option<Outcome>, delay: Option<Duration>) {
+        let ended = self.course.finish(at, outcome, delay);
+        self.remember_ended(ended, at);
+    }
+
+    pub(super) fn remember_ended(&mut self, ended: Option<PastTransition>, at: Moment) {
+        let Some(mut past) = ended else { return };
+        if past.outcome == Outcome::Cancelled {
+            past.message = self.take_complaints(at.boot);
+        }
+        self.remember(past);
+    }
+
+    pub(super) fn remember(&mut self, mut past: PastTransition) {
+        let checks = &self.checks;
+        past.check = past
+            .patch
+            .as_deref()
+            .and_then(|patch| checks.of(patch))
+            .cloned();
+        past.stopped = self.stops.during(&past);
+        self.past.truncate(PAST_TRANSITIONS - 1);
+        self.ended.push(past.clone());
+        self.past.push_front(past);
+    }
+
+    fn refused(&mut self, patch: String, errno: u32, at: Moment, now: &Moment) {
+        let message = self.take_complaints(at.boot);
+        // A patch cancelled in mid-way is refused, too: one story, one entry.
+        if let Some(last) = self.past.front_mut()
+            && last.patch.as_deref() == Some(&patch)
+            && last.outcome == Outcome::Cancelled
+            && last.errno.is_none()
+        {
+            last.errno = Some(errno);
+            last.message = last.message.take().or(message);
+            return;
+        }
+        let mut past = PastTransition::refused(Some(patch), at.wall, message);
+        past.errno = Some(errno);
+        past.recorded_after_ms = Some(milliseconds(now.since(&at)));
+        self.remember(past);
+    }
+
+    fn complained(&mut self, patch: Option<&str>, text: String, at: Moment) {
+        let hooks_tell = self.hooks_tell(at.boot);
+        self.complaints
+            .retain(|(when, _)| at.boot.saturating_sub(*when) < COMPLAINT_LIFE);
+        match self.course.running_mut() {
+            // A hook tells of the refusal itself; this is why.
+            _ if hooks_tell => self.complaints.push((at.boot, text)),
+            // The kernel says this just before it cancels what it began.
+            Some(running) if patch.is_none_or(|patch| patch == running.patch) => {
+                running.turns.cancelled = true;
+                self.complaints.push((at.boot, text));
+            }
+            _ => self.remember(PastTransition::refused(
+                patch.map(str::to_owned),
+                at.wall,
+                Some(text),
+            )),
+        }
+    }
+
+    fn take_complaints(&mut self, at: Duration) -> Option<String> {
+        let texts: Vec<String> = std::mem::take(&mut self.complaints)
+            .into_iter()
+            .filter(|(when, _)| at.saturating_sub(*when) < COMPLAINT_LIFE)
+            .map(|(_, text)| text)
+            .collect();
+        (!texts.is_empty()).then(|| texts.join("; "))
+    }
+
+    /// Without a count of tries, the first signal is all the log tells of.
+    fn signaling(&mut self) {
+        if let Some(running) = self.course.running_mut()
+            && running.tries.is_none()
+        {
+            running.signals = Some(running.signals.unwrap_or(0).max(1));
+        }
+    }
+}

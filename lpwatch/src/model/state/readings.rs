@@ -1,0 +1,74 @@
+//! Readings of sysfs and looks at the tasks, taken into the state.
+
+use crate::model::{EngineKind, Moment, PatchView, SystemView, TaskSample};
+
+use super::{
+    Model,
+    course::{Course, Reading},
+};
+
+impl Model {
+    /// Takes in a reading of all patches.
+    pub(super) fn observe(&mut self, mut view: SystemView, now: &Moment) {
+        self.keep_unread(&mut view);
+        let at = now.at(view.read_at);
+        let (course, patches) = (&mut self.course, &view.patches);
+        let ended = course.observe(Reading { at, patches }, now);
+        self.remember_ended(ended, at);
+        self.observe_others(&view, at, now);
+        self.calls.observe(&view.of_livepatch());
+        self.patches = view.patches;
+        let Self {
+            patches,
+            course,
+            known_replace,
+            ..
+        } = self;
+        let running = course.running().map(|running| running.patch.as_str());
+        known_replace.retain(|name, _| {
+            running == Some(name.as_str()) || patches.iter().any(|patch| patch.name == *name)
+        });
+    }
+
+    /// Patches of a system that cannot be read have not gone: they are as they
+    /// were.
+    fn keep_unread(&self, view: &mut SystemView) {
+        let unread = |patch: &&PatchView| view.unread.contains(&patch.engine);
+        let kept: Vec<_> = self.patches.iter().filter(unread).cloned().collect();
+        view.patches.extend(kept);
+    }
+
+    /// The engines beside livepatch tell of nothing: their readings are all.
+    fn observe_others(&mut self, view: &SystemView, at: Moment, now: &Moment) {
+        // One that was read without a patch has none: its first is news.
+        let read = EngineKind::ALL
+            .into_iter()
+            .filter(|engine| *engine != EngineKind::Livepatch && !view.unread.contains(engine));
+        for engine in read {
+            let others = &mut self.others;
+            others.entry(engine).or_insert_with(|| Course::new(engine));
+        }
+        let patches = &view.patches;
+        let reading = Reading { at, patches };
+        let of_one = |course: &mut Course| {
+            let ended = course.observe(reading, now);
+            let at_once = course.changed_at_once(reading, ended.as_ref());
+            ended.into_iter().chain(at_once).collect::<Vec<_>>()
+        };
+        let ended: Vec<_> = self.others.values_mut().flat_map(of_one).collect();
+        for past in ended {
+            self.remember_elsewhere(past, at);
+        }
+    }
+
+    /// Takes in a look at the tasks that `engine` has left; at all tasks for
+    /// livepatch.
+    pub(super) fn sample(&mut self, engine: EngineKind, sample: TaskSample, now: &Moment) {
+        if engine == EngineKind::Livepatch {
+            self.switched = sample.switched.unwrap_or(self.switched);
+            self.course.sample(sample, now);
+        } else if let Some(course) = self.others.get_mut(&engine) {
+            course.sample(sample, now);
+        }
+    }
+}

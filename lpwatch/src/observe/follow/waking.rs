@@ -1,0 +1,43 @@
+//! Waiting for what wakes the loop.
+
+use std::{io, os::fd::AsFd};
+
+use tokio::time::{Instant, sleep_until};
+
+use crate::{error::Error, probe::Readable};
+
+/// Something of the kernel's that wakes the loop.
+pub(super) struct Waking<T> {
+    pub file: T,
+    readable: Readable,
+}
+
+impl<T: AsFd> Waking<T> {
+    pub fn new(file: T) -> Result<Self, Error> {
+        let readable = Readable::new(&file).map_err(cannot_wait)?;
+        Ok(Self { file, readable })
+    }
+}
+
+fn cannot_wait(source: io::Error) -> Error {
+    Error::Io {
+        action: "wait for the kernel's events",
+        source,
+    }
+}
+
+/// Waits for a moment; for ever without one.
+pub(super) async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits until `source` has something to read; for ever without one.
+pub(super) async fn ready<T>(source: Option<&Waking<T>>) -> Result<(), Error> {
+    match source {
+        Some(waking) => waking.readable.ready().await.map_err(cannot_wait),
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,247 @@
+//! Gets an observer ready: what is loaded and attached for a single look, for
+//! looks at all tasks, and for following.
+
+use std::time::{Duration, Instant};
+
+use crate::{
+    error::Error,
+    kernel::{
+        Roots,
+        host::{Clocks, Host},
+        kallsyms,
+    },
+    model::{HostFacts, Input, Model, evidence::Traits, snapshot::Probe},
+    observe::{
+        call_source::CallSource,
+        clock,
+        log_source::LogSource,
+        reading::{ensure_livepatch, is_in_transition, read_patches},
+        stop_source::StopSource,
+        task_source::TaskSource,
+        watch_list::WatchList,
+    },
+    probe::{
+        BpfLog, CallCounters, EventRing, Hooks, LoadOptions, ProbeError, StopRing, TaskIterator,
+        load_hooks, load_iterator_and_counters, load_task_iterator,
+    },
+};
+
+use super::Observer;
+
+/// The kernel's tries are a second apart, rounded to whole seconds.
+const VERDICTS_WITHIN: Duration = Duration::from_millis(2100);
+
+/// What reports events.
+pub struct EventSources {
+    pub ring: EventRing,
+    pub log: Option<BpfLog>,
+    /// Who stops the machine; `None` where that is not hooked.
+    pub stops: Option<StopRing>,
+    /// Whether beginnings and ends of transitions are told.
+    pub follows: bool,
+}
+
+/// What the kernel's functions are hooked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Hooking {
+    /// Nothing: the kernel log and sysfs tell of transitions. For a command that
+    /// is to end at once, as taking hooks off takes the kernel up to a second.
+    #[default]
+    Nothing,
+    /// Transitions, and calls.
+    Calls,
+}
+
+/// How to look.
+#[derive(Clone, Debug, Default)]
+pub struct ObserverOptions {
+    pub roots: Roots,
+    /// Read sysfs and /proc only.
+    pub no_bpf: bool,
+    pub load: LoadOptions,
+    /// Whether a daemon asks.
+    pub daemon: bool,
+    pub hooks: Hooking,
+    /// Functions to count besides those of the patches.
+    pub watch: WatchList,
+}
+
+impl Observer {
+    /// Gets ready for a single look: no hooks, what happened before from the
+    /// kernel log.
+    ///
+    /// # Errors
+    /// [`Error::NoLivepatch`] where there is nothing to look at.
+    pub fn single_look(options: &ObserverOptions) -> Result<Self, Error> {
+        ensure_livepatch(&options.roots)?;
+        let in_transition = read_patches(&options.roots)?.in_transition().is_some();
+        let load = || load_task_iterator(&options.roots, in_transition);
+        let (iterator, probes, note) = match bpf_or_why_not(options, load) {
+            Ok((iterator, probes)) => (Some(iterator), probes, None),
+            Err(note) => (None, Vec::new(), note),
+        };
+        let mut observer = Self::new(options, iterator, probes, note, None);
+        observer.read_history();
+        observer.refresh()?;
+        observer.await_verdicts()?;
+        Ok(observer)
+    }
+
+    /// Gets ready for looks at all tasks, in no transition: no hooks, no log; and
+    /// counters, none of which is attached.
+    #[must_use]
+    pub fn for_looks(options: &ObserverOptions) -> (Self, Option<CallCounters>) {
+        let load = || load_iterator_and_counters(&options.roots);
+        let (iterator, counters, note) = match bpf_or_why_not(options, load) {
+            Ok((iterator, counters)) => (Some(iterator), Some(counters), None),
+            Err(note) => (None, None, note),
+        };
+        let observer = Self::new(options, iterator, Vec::new(), note, None);
+        (observer, counters)
+    }
+
+    /// Gives the kernel, which looks at all tasks about once a second, the time
+    /// to answer once about each task that is left.
+    fn await_verdicts(&mut self) -> Result<(), Error> {
+        if !self.tasks.has_verdicts() {
+            return Ok(());
+        }
+        let deadline = Instant::now() + VERDICTS_WITHIN;
+        while self.model.lacks_answers() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(50));
+            self.refresh()?;
+        }
+        Ok(())
+    }
+
+    /// Gets ready to follow: with hooks where this host allows them.
+    ///
+    /// # Errors
+    /// [`Error::NoLivepatch`] where there is nothing to follow.
+    pub fn following(options: &ObserverOptions) -> Result<(Self, Option<EventSources>), Error> {
+        ensure_livepatch(&options.roots)?;
+        let loaded = bpf_or_why_not(options, || {
+            if options.hooks == Hooking::Nothing {
+                let (iterator, _) = load_task_iterator(&options.roots, false)?;
+                return Ok((iterator, None));
+            }
+            let in_transition = is_in_transition(&options.roots);
+            let (iterator, hooks) = load_hooks(&options.roots, &options.load, in_transition)?;
+            Ok((iterator, Some(hooks)))
+        });
+        let (iterator, hooks, note) = match loaded {
+            Ok((iterator, hooks)) => (Some(iterator), hooks, None),
+            Err(note) => (None, None, note),
+        };
+        let probes = hooks
+            .as_ref()
+            .map(|hooks| hooks.probes.clone())
+            .unwrap_or_default();
+        let hooked = hooks.as_ref().is_some_and(Hooks::follow_transitions);
+        let since = hooked.then(|| Clocks::now().boot);
+        let mut observer = Self::new(options, iterator, probes, note, since);
+        observer.read_history();
+        let told = hooks.map(|hooks| observer.take_counters(hooks));
+        Ok((observer, told))
+    }
+
+    fn new(
+        options: &ObserverOptions,
+        iterator: Option<TaskIterator>,
+        mut probes: Vec<Probe>,
+        note: Option<String>,
+        hooks_since: Option<Duration>,
+    ) -> Self {
+        let host = Host::of(&options.roots);
+        let tasks = TaskSource::new(iterator);
+        let mut notes: Vec<String> = note.into_iter().collect();
+        let log = options.roots.is_live().then(LogSource::open).transpose();
+        let log = log.unwrap_or_else(|error| {
+            notes.push(format!("The kernel log is not read: {error}."));
+            None
+        });
+        probes.push(tasks.probe());
+        probes.push(LogSource::probe(log.is_some()));
+        let facts = HostFacts {
+            host: host.node,
+            kernel: host.release,
+            source: tasks.source(),
+            daemon: options.daemon,
+            probes,
+            notes: notes.clone(),
+            traits: Traits {
+                bpf_frames_reliable: has_bpf_frames(&options.roots),
+                verdicts: tasks.has_verdicts(),
+            },
+        };
+        Self {
+            roots: options.roots.clone(),
+            tasks,
+            log,
+            model: Model::new(facts, hooks_since),
+            ended: Vec::new(),
+            calls: None,
+            stops: StopSource::default(),
+            watch: options.watch.clone(),
+            watch_notes: Vec::new(),
+            lasting_notes: notes,
+        }
+    }
+
+    /// Keeps the counters; gives what tells of events.
+    fn take_counters(&mut self, hooks: Hooks) -> EventSources {
+        let followed = hooks.follow_transitions();
+        let Hooks {
+            ring,
+            log,
+            counters,
+            shares_functions,
+            stops,
+            ..
+        } = hooks;
+        // Without the turns of livepatch it cannot be told what a call ran.
+        if followed {
+            self.calls = Some(CallSource::new(counters, shares_functions));
+            self.rewatch();
+        }
+        if stops.is_some() {
+            self.handle(Input::StopsHooked, &clock::now());
+        }
+        EventSources {
+            ring,
+            log,
+            stops,
+            follows: followed,
+        }
+    }
+
+    /// Takes in what the kernel log still says of the time before.
+    fn read_history(&mut self) {
+        let Some(mut log) = self.log.take() else {
+            return;
+        };
+        match self.read_log(&mut log) {
+            Ok(_) => self.log = Some(log),
+            Err(error) => self.lose_log(&format!("The kernel log is not read: {error}.")),
+        }
+    }
+}
+
+/// Whether this kernel's unwinder knows the frames of BPF programs and
+/// trampolines: since 6.19 (ca45c84afb8c, 01bc3b6db18d), and wherever these
+/// were backported.
+fn has_bpf_frames(roots: &Roots) -> bool {
+    const MARKER: &str = "bpf_has_frame_pointer";
+    kallsyms::find(roots, &[MARKER]).is_ok_and(|found| found.addresses.contains_key(MARKER))
+}
+
+/// Runs `load` unless BPF is ruled out; what to say if there is no BPF.
+fn bpf_or_why_not<T>(
+    options: &ObserverOptions,
+    load: impl FnOnce() -> Result<T, ProbeError>,
+) -> Result<T, Option<String>> {
+    if options.no_bpf || !options.roots.is_live() {
+        return Err(None);
+    }
+    load().map_err(|error| Some(format!("Without BPF, tasks are read from /proc: {error}.")))
+}

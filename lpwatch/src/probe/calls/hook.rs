@@ -1,0 +1,91 @@
+//! The hook at one function that is counted.
+
+use aya::{
+    Btf,
+    programs::{FEntry, KProbe, ProgramFd, fentry::FEntryLink, kprobe::KProbeLink},
+};
+
+use crate::probe::{ProbeError, TaskIterator, missed::runs_missed, object::program};
+
+/// Which function to count, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CountAt {
+    /// Where it begins.
+    pub address: u64,
+    /// Its symbol, for a module's with the module before it: `module:symbol`.
+    pub symbol: String,
+    pub kind: CountKind,
+}
+
+/// How a function is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CountKind {
+    Fentry,
+    Kprobe,
+}
+
+impl CountKind {
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fentry => "fentry",
+            Self::Kprobe => "kprobe",
+        }
+    }
+}
+
+/// A program of its own at a function.
+#[derive(Debug)]
+pub(super) struct Hook {
+    #[expect(dead_code, reason = "held, so that dropping it takes the hook off")]
+    link: Link,
+    program: ProgramFd,
+}
+
+/// What holds a counter in place, until it is dropped.
+#[derive(Debug)]
+#[expect(dead_code, reason = "held, so that dropping it takes the hook off")]
+enum Link {
+    Fentry(FEntryLink),
+    Kprobe(KProbeLink),
+}
+
+impl Hook {
+    /// Loads the program anew for each function: so the kernel tells of each
+    /// what it missed.
+    pub fn fentry(
+        iterator: &mut TaskIterator,
+        function: &str,
+        btf: &Btf,
+    ) -> Result<Self, ProbeError> {
+        let program: &mut FEntry = program(&mut iterator.bpf, "count_fentry")?;
+        let hook = program.load(function, btf).and_then(|()| {
+            let id = program.attach()?;
+            let link = Link::Fentry(program.take_link(id)?);
+            let program = program.fd()?.try_clone()?;
+            Ok(Self { link, program })
+        });
+        // It may not have been loaded at all.
+        let _ = program.unload();
+        hook.map_err(|error| ProbeError::new("attach fentry", &error))
+    }
+
+    /// As [`Self::fentry`].
+    pub fn kprobe(iterator: &mut TaskIterator, symbol: &str) -> Result<Self, ProbeError> {
+        let program: &mut KProbe = program(&mut iterator.bpf, "count_kprobe")?;
+        let hook = program.load().and_then(|()| {
+            let id = program.attach(symbol, 0)?;
+            let link = Link::Kprobe(program.take_link(id)?);
+            let program = program.fd()?.try_clone()?;
+            Ok(Self { link, program })
+        });
+        // It may not have been loaded at all.
+        let _ = program.unload();
+        hook.map_err(|error| ProbeError::kprobe("attach a kprobe", &error))
+    }
+
+    /// Calls that it missed; none where the kernel does not tell.
+    pub fn missed(&self) -> u64 {
+        runs_missed(&self.program).unwrap_or_default()
+    }
+}
