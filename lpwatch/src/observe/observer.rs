@@ -17,8 +17,8 @@ use crate::{
         stops::Span,
     },
     probe::{
-        BpfLog, CallCounters, EventRing, Hooks, LoadOptions, ProbeError, StopRing, TaskIterator,
-        load_hooks, load_iterator_and_counters, load_task_iterator,
+        BpfLog, CallCounters, EventRing, FRAMES_MARKER, Hooks, LoadOptions, ProbeError, StopRing,
+        TaskIterator, load_hooks, load_iterator_and_counters, load_task_iterator,
     },
 };
 
@@ -201,6 +201,7 @@ impl Observer {
         hooks_since: Option<Duration>,
     ) -> Self {
         let host = Host::of(&options.roots);
+        let bpf_frames_reliable = unwinds_bpf(&options.roots, iterator.as_ref());
         let tasks = TaskSource::new(iterator);
         let mut notes: Vec<String> = note.into_iter().collect();
         let log = options.roots.is_live().then(LogSource::open).transpose();
@@ -218,7 +219,7 @@ impl Observer {
             probes,
             notes: notes.clone(),
             traits: Traits {
-                bpf_frames_reliable: has_bpf_frames(&options.roots),
+                bpf_frames_reliable,
                 verdicts: tasks.has_verdicts(),
             },
         };
@@ -463,11 +464,14 @@ impl Observer {
 }
 
 /// Whether this kernel's unwinder knows the frames of BPF programs and
-/// trampolines: since 6.19 (ca45c84afb8c, 01bc3b6db18d), and wherever these
-/// were backported.
-fn has_bpf_frames(roots: &Roots) -> bool {
-    const MARKER: &str = "bpf_has_frame_pointer";
-    kallsyms::find(roots, &[MARKER]).is_ok_and(|found| found.addresses.contains_key(MARKER))
+/// trampolines. Kallsyms is read for it only where BPF, which has the kernel's
+/// types at hand, is not used.
+fn unwinds_bpf(roots: &Roots, iterator: Option<&TaskIterator>) -> bool {
+    let by_symbol = || {
+        kallsyms::find_names(roots, &[FRAMES_MARKER])
+            .is_ok_and(|found| found.addresses.contains_key(FRAMES_MARKER))
+    };
+    iterator.map_or_else(by_symbol, TaskIterator::unwinds_bpf)
 }
 
 /// Runs `load` unless BPF is ruled out; what to say if there is no BPF.
