@@ -47,8 +47,8 @@ pub fn examine(options: &Options, daemon: Option<&Snapshot>) -> Result<Report, E
     let host = Offers::read(roots, &offers::symbols());
     let patches = engine::read_all(roots)?.unwrap_or_default();
     let btf = KernelBtf::open(roots).ok().flatten();
-    let looked = hooks::look(options, &host, btf.as_ref(), &patches, daemon);
-    let known = known(&host, btf.as_ref(), &looked);
+    let looked = hooks::look(options, &host, btf.as_deref(), &patches, daemon);
+    let known = known(&host, btf.as_deref(), &looked);
     let mut chosen = facts::choose(&known);
     let calibration = options
         .calibrate

@@ -9,7 +9,7 @@ use crate::{
     kernel::{
         Roots,
         btf::KernelBtf,
-        functions::{self, Symbol, VMLINUX},
+        kallsyms::{self, Symbol, VMLINUX},
         offers::{Offers, Rights},
     },
     model::{
@@ -119,7 +119,7 @@ fn function(
         object: VMLINUX.to_owned(),
         name: name.to_owned(),
     });
-    let found = functions::find(roots, &names, &[]).map_err(|error| error.to_string())?;
+    let found = kallsyms::find_functions(roots, &names, &[]).map_err(|error| error.to_string())?;
     if found.hidden {
         return Err("the kernel hides its symbols' addresses (kptr_restrict)".to_owned());
     }

@@ -4,7 +4,7 @@
 use crate::{
     kernel::offers::{Offers, Reading},
     model::doctor::{Availability, Offer},
-    probe::{self, SHARING_MARKER},
+    probe::{self, FRAMES_MARKER, SHARING_MARKER},
 };
 
 mod bpf;
@@ -17,8 +17,6 @@ mod tests;
 
 /// Symbols of a kernel's own that tell what it can do.
 pub(super) mod marker {
-    /// Its unwinder knows the frames of BPF (6.19, on x86).
-    pub const BPF_FRAMES: &str = "bpf_has_frame_pointer";
     /// It can tell whether a stack is reliable.
     pub const RELIABLE: &str = "arch_stack_walk_reliable";
     /// The same, before processors shared that code.
@@ -35,7 +33,7 @@ pub(super) fn symbols() -> Vec<&'static str> {
     names.extend(marker::ORC);
     names.extend([
         SHARING_MARKER,
-        marker::BPF_FRAMES,
+        FRAMES_MARKER,
         marker::RELIABLE,
         marker::RELIABLE_BEFORE,
         marker::CHARGES_MAPS,

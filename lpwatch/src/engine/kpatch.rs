@@ -9,7 +9,7 @@
 use crate::{
     kernel::{
         ReadError, Roots,
-        functions::{self, Functions},
+        kallsyms::{self, Functions},
         kpatch_core::{self, CorePatch},
     },
     model::{EngineKind, PatchView},
@@ -68,7 +68,7 @@ fn symbols(patches: &[CorePatch], roots: &Roots) -> Functions {
     if addresses.is_empty() {
         return Functions::default();
     }
-    functions::find(roots, &[], &addresses).unwrap_or_default()
+    kallsyms::find_functions(roots, &[], &addresses).unwrap_or_default()
 }
 
 fn loaded(patch: CorePatch, symbols: &Functions, roots: &Roots) -> LoadedPatch {

@@ -1,7 +1,7 @@
 //! What procfs tells of a task that is left, in the terms of the model.
 
 use crate::{
-    kernel::{Roots, symbols::Location, task_detail},
+    kernel::{Roots, kallsyms::Location, task_detail},
     model::evidence::{Evidence, Frame},
 };
 

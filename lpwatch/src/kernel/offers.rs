@@ -194,11 +194,11 @@ fn count(list: &str) -> Option<u32> {
 }
 
 fn symbols(roots: &Roots, names: &[&str]) -> Reading<Symbols> {
-    match kallsyms::scan(roots, names, names) {
-        Ok((found, parts)) => Reading::Found(Symbols {
+    match kallsyms::find_names(roots, names) {
+        Ok(found) => Reading::Found(Symbols {
             hidden: found.hidden,
             found: found.addresses.into_keys().collect(),
-            parts: parts.into_values().flatten().collect(),
+            parts: found.copies.into_values().flatten().collect(),
         }),
         Err(error) if error.is_permission() => Reading::Forbidden,
         Err(_) if !roots.procfs.join("kallsyms").exists() => Reading::Absent,

@@ -7,8 +7,8 @@
 use std::{fs, path::PathBuf, sync::OnceLock};
 
 use super::{
-    Roots, kallsyms,
-    symbols::{Location, Symbolizer, parse_frame},
+    Roots,
+    kallsyms::{self, Location, Symbolizer, parse_frame},
     tasks::stat::{self, Stat},
 };
 
@@ -80,7 +80,7 @@ const KRETPROBE: &str = "kretprobe_trampoline";
 
 /// The start of `symbol` as a place behind the symbol before it.
 fn before(roots: &Roots, symbol: &str) -> Option<Location> {
-    let found = kallsyms::find(roots, &[symbol]).ok()?;
+    let found = kallsyms::find_names(roots, &[symbol]).ok()?;
     let last_byte = found.addresses.get(symbol)?.first()?.checked_sub(1)?;
     let mut symbols = Symbolizer::default();
     symbols.learn(roots, [last_byte]).ok()?;

@@ -11,7 +11,7 @@ use std::{
 
 use super::{
     ReadError, Roots,
-    functions::{Symbol, VMLINUX},
+    kallsyms::{Symbol, VMLINUX},
 };
 
 const REMEDY: &str = "tracefs is root's; run as root";

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::{
     kernel::{
         Roots,
-        functions::{self, Functions, Symbol, VMLINUX},
+        kallsyms::{self, Functions, Symbol, VMLINUX},
     },
     model::{PatchView, calls::FunctionId},
     probe::{CountAt, CountKind, PatchedFunction, TaskIterator, may_count_ahead},
@@ -125,7 +125,7 @@ pub(super) fn look_up(roots: &Roots, missing: &[&FunctionId], addresses: &[u64])
     if names.is_empty() && addresses.is_empty() {
         return Functions::default();
     }
-    functions::find(roots, &names, addresses).unwrap_or_else(|error| {
+    kallsyms::find_functions(roots, &names, addresses).unwrap_or_else(|error| {
         tracing::info!(%error, "functions are not found");
         Functions {
             hidden: true,

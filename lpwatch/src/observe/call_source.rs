@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aya::Btf;
 
 use crate::{
-    kernel::{Roots, functions::Functions, host::Clocks},
+    kernel::{Roots, host::Clocks, kallsyms::Functions},
     model::{
         PatchView,
         calls::{CallsReading, Counter, Entries, FunctionId, FunctionReading},

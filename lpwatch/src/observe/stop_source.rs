@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use crate::{
     kernel::{
         Roots,
-        functions::{self, Symbol, VMLINUX},
         host::Clocks,
+        kallsyms::{self, Symbol, VMLINUX},
     },
     model::{
         Moment,
@@ -61,7 +61,7 @@ impl StopSource {
         if unknown.is_empty() {
             return;
         }
-        match functions::find(roots, &[], &unknown) {
+        match kallsyms::find_functions(roots, &[], &unknown) {
             Ok(mut found) => self.names.extend(
                 unknown
                     .into_iter()

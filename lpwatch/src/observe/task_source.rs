@@ -7,7 +7,7 @@ use crate::{
     engine::frame,
     kernel::{
         ReadError, Roots,
-        symbols::Symbolizer,
+        kallsyms::Symbolizer,
         task_detail,
         tasks::{TaskFacts, read_tasks},
     },

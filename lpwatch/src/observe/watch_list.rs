@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     kernel::{
-        functions::VMLINUX,
+        kallsyms::VMLINUX,
         patch_file::{PatchFile, find_in},
     },
     model::calls::FunctionId,

@@ -4,7 +4,7 @@
 //!
 //! Nothing is guessed: what cannot be known is left out, and a note says why.
 
-use std::cell::OnceCell;
+use std::{cell::OnceCell, sync::Arc};
 
 use crate::{
     kernel::{
@@ -34,7 +34,7 @@ pub use tracers::Tracer;
 pub struct CulpritFinder {
     roots: Roots,
     programs: Result<Programs, String>,
-    types: OnceCell<Option<KernelBtf>>,
+    types: OnceCell<Option<Arc<KernelBtf>>>,
     kretprobes: Option<Result<Vec<Kretprobe>, ReadError>>,
     owners: Owners,
     notes: Vec<String>,

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use aya::{BtfError, EbpfError, maps::MapError, programs::ProgramError, sys::SyscallError};
+use aya::{EbpfError, maps::MapError, programs::ProgramError, sys::SyscallError};
 use thiserror::Error;
 
 /// Why the BPF programs cannot be used.
@@ -122,9 +122,4 @@ fn first_line(error: &(dyn std::error::Error + 'static)) -> String {
         .chars()
         .take(200)
         .collect()
-}
-
-/// Whether `error` says that the kernel has no BTF.
-pub(super) fn is_no_btf(error: &BtfError) -> bool {
-    matches!(error, BtfError::FileError { error, .. } if error.kind() == io::ErrorKind::NotFound)
 }

@@ -105,7 +105,7 @@ fn find(btf: &KernelBtf, structure: &str, members: &[&str]) -> Option<u32> {
 
 fn addresses(roots: &Roots) -> Vec<(&'static str, u64)> {
     let names = ADDRESSES.map(|(_, symbol)| symbol);
-    let found = match kallsyms::find(roots, &names) {
+    let found = match kallsyms::find_names(roots, &names) {
         Ok(found) if !found.hidden => found.addresses,
         Ok(_) => {
             tracing::debug!("kallsyms hides its addresses");

@@ -1,7 +1,9 @@
 //! Loads the BPF programs and attaches what the policy chooses.
 
+use std::{error::Error, sync::Arc};
+
 use aya::{
-    Btf, Ebpf, EbpfLoader,
+    Btf, Ebpf, EbpfLoader, Endianness,
     programs::{FEntry, Iter, KProbe, RawTracePoint},
 };
 use lpwatch_common::calls::place;
@@ -15,7 +17,6 @@ use crate::{
 use super::{
     CallCounters, Hooks, ProbeError, TaskIterator,
     calls::cpus,
-    error::is_no_btf,
     layout::Layout,
     object::{self, program},
     patch_walk,
@@ -33,10 +34,10 @@ pub struct LoadOptions {
     pub bpf_log: bool,
 }
 
-/// The kernel's BTF in both readers' forms.
+/// The kernel's BTF, read once, for aya and for us: aya's says nothing of members.
 pub(super) struct KernelTypes {
     pub for_loading: Btf,
-    pub for_layout: KernelBtf,
+    pub for_layout: Arc<KernelBtf>,
 }
 
 /// Loads what a single look needs: the task iterator and, if `verdicts` are
@@ -57,7 +58,7 @@ pub fn load_task_iterator(
         probes.push(attach_verdicts(&mut bpf, &types));
     }
     let verdicts = watched_verdicts(&mut bpf, &probes)?;
-    Ok((TaskIterator::new(bpf, verdicts, false)?, probes))
+    Ok((iterator(bpf, verdicts, false, &types)?, probes))
 }
 
 /// Loads the task iterator and the counters, and attaches nothing.
@@ -72,7 +73,18 @@ pub fn load_iterator_and_counters(
     let mut bpf = load_object(&types.for_loading, &layout, &LoadOptions::default())?;
     task_iterator(&mut bpf, &types.for_loading)?;
     let counters = CallCounters::new(&mut bpf, false)?;
-    Ok((TaskIterator::new(bpf, None, false)?, counters))
+    Ok((iterator(bpf, None, false, &types)?, counters))
+}
+
+fn iterator(
+    bpf: Ebpf,
+    verdicts: Option<Verdicts>,
+    watches_ways: bool,
+    types: &KernelTypes,
+) -> Result<TaskIterator, ProbeError> {
+    let mut iterator = TaskIterator::new(bpf, verdicts, watches_ways)?;
+    iterator.unwinds_bpf = types.for_layout.has_function(policy::FRAMES_MARKER);
+    Ok(iterator)
 }
 
 /// The verdicts' maps, if their hook is among `probes`.
@@ -115,22 +127,18 @@ pub fn load_hooks(
     let shares = policy::sharing(marked, std::env::consts::ARCH).is_ok();
     let hooks = Hooks::new(&mut bpf, probes, counters, shares, options.bpf_log)?;
     let watches_ways = hooks.has("switched");
-    let mut iterator = TaskIterator::new(bpf, verdicts, watches_ways)?;
+    let mut iterator = iterator(bpf, verdicts, watches_ways, &types)?;
     iterator.walks_patches = layout.walks_patches;
     Ok((iterator, hooks))
 }
 
 pub(super) fn kernel_types(roots: &Roots) -> Result<KernelTypes, ProbeError> {
-    let for_loading = Btf::from_sys_fs().map_err(|error| {
-        if is_no_btf(&error) {
-            ProbeError::NoBtf
-        } else {
-            ProbeError::new("read the BTF", &error)
-        }
-    })?;
+    let failed = |error: &(dyn Error + 'static)| ProbeError::new("read the BTF", error);
     let for_layout = KernelBtf::open(roots)
-        .map_err(|error| ProbeError::new("read the BTF", &error))?
+        .map_err(|error| failed(&error))?
         .ok_or(ProbeError::NoBtf)?;
+    let for_loading =
+        Btf::parse(for_layout.bytes(), Endianness::default()).map_err(|error| failed(&error))?;
     Ok(KernelTypes {
         for_loading,
         for_layout,

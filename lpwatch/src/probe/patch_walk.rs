@@ -10,7 +10,7 @@ use aya::{
 use lpwatch_common::patch::{FUNCTION_NOP, FUNCTION_RECORD_LEN, FunctionRecord};
 
 use crate::{
-    kernel::{btf::KernelBtf, functions::VMLINUX},
+    kernel::{btf::KernelBtf, kallsyms::VMLINUX},
     model::calls::FunctionId,
 };
 

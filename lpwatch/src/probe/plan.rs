@@ -11,6 +11,9 @@ use super::{
 /// The function by which a kernel shows that fentry and livepatch share.
 pub const SHARING_MARKER: &str = policy::SHARING_MARKER;
 
+/// The function by which a kernel shows that it unwinds the frames of BPF.
+pub const FRAMES_MARKER: &str = policy::FRAMES_MARKER;
+
 /// Whether this lpwatch was built with its BPF programs.
 #[must_use]
 pub fn is_built() -> bool {

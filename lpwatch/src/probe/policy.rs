@@ -89,6 +89,11 @@ pub(super) const SHARING_MARKER: &str = "bpf_tramp_ftrace_ops_func";
 /// The fact that the return probe tells of.
 pub(super) const VERDICT_FACT: &str = "verdict";
 
+/// The function by which an unwinder knows the frames of BPF programs and
+/// trampolines; since 6.19 (ca45c84afb8c, 01bc3b6db18d) on x86, and wherever
+/// these were backported.
+pub(super) const FRAMES_MARKER: &str = "bpf_has_frame_pointer";
+
 /// The function whose return is the kernel's verdict on a task.
 pub(super) const VERDICT_FUNCTION: &str = "klp_check_and_switch_task";
 

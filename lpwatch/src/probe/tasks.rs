@@ -30,6 +30,8 @@ pub struct TaskIterator {
     watches_ways: bool,
     /// Whether the kernel's own list of patches can be walked.
     pub(super) walks_patches: bool,
+    /// Whether the kernel's unwinder knows the frames of BPF.
+    pub(super) unwinds_bpf: bool,
 }
 
 /// Which tasks a look is for.
@@ -84,7 +86,15 @@ impl TaskIterator {
             verdicts,
             watches_ways,
             walks_patches: false,
+            unwinds_bpf: false,
         })
+    }
+
+    /// Whether the kernel's unwinder knows the frames of BPF programs and
+    /// trampolines.
+    #[must_use]
+    pub fn unwinds_bpf(&self) -> bool {
+        self.unwinds_bpf
     }
 
     /// Whether the kernel's verdicts are watched.

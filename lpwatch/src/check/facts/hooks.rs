@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     kernel::{Roots, kallsyms, patch_file::PatchFile},
     model::{Culprit, calls::FunctionId},
-    probe::{CulpritFinder, SHARING_MARKER, TaskIterator},
+    probe::{CulpritFinder, FRAMES_MARKER, SHARING_MARKER, TaskIterator},
 };
 
 use super::objects::{ObjectFacts, function_id};
@@ -17,10 +17,6 @@ mod tests;
 mod users;
 
 use search::Search;
-
-/// The function by which an unwinder knows the frames of BPF programs and
-/// trampolines (x86, kernel/bpf/core.c; since 6.19).
-const FRAMES_MARKER: &str = "bpf_has_frame_pointer";
 
 /// The functions by which an unwinder finds what a return probe replaced
 /// (kernel/kprobes.c, since 5.15; kernel/trace/rethook.c, since 5.18).
@@ -128,7 +124,7 @@ impl Bears {
             .into_iter()
             .chain(RETURN_MARKERS);
         let names: Vec<&str> = names.collect();
-        let found = match kallsyms::find(roots, &names) {
+        let found = match kallsyms::find_names(roots, &names) {
             Ok(found) => found,
             Err(error) => {
                 notes.push(format!(

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use crate::{
     kernel::{
         Roots,
-        functions::{Symbol, VMLINUX},
+        kallsyms::{Symbol, VMLINUX},
         modules::{Build, Presence},
         patch_file::{PatchFile, PatchedFunction},
     },

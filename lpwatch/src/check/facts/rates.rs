@@ -13,7 +13,7 @@ use std::{
 use crate::{
     check::risky_functions::is_risky,
     engine,
-    kernel::{Roots, ftrace, functions::VMLINUX, patch_file::PatchFile},
+    kernel::{Roots, ftrace, kallsyms::VMLINUX, patch_file::PatchFile},
     model::{
         Snapshot,
         calls::{FunctionId, report::CallsReport},

@@ -6,7 +6,7 @@ use crate::{
         Ground,
         facts::hooks::{Hook, HookKind},
     },
-    kernel::{functions::VMLINUX, patch_file::PatchFile},
+    kernel::{kallsyms::VMLINUX, patch_file::PatchFile},
     model::{self, Culprit, PatchView, calls::FunctionId},
 };
 

@@ -3,7 +3,7 @@
 use crate::{
     kernel::offers::{Capability, Memlock, Offers, Reading},
     model::doctor::Offer,
-    probe::{self, SHARING_MARKER},
+    probe::{self, FRAMES_MARKER, SHARING_MARKER},
 };
 
 use super::{Draft, marker};
@@ -176,10 +176,10 @@ fn frames(host: &Offers, processor: &str) -> Offer {
     };
     let lost = "An fexit or fmod_ret program of another tool, on the stack of a task that sleeps, \
                 holds transitions up. lpwatch itself uses none.";
-    match host.has_symbol(marker::BPF_FRAMES) {
-        Some(true) => draft.available(format!("{} is there", marker::BPF_FRAMES)),
+    match host.has_symbol(FRAMES_MARKER) {
+        Some(true) => draft.available(format!("{FRAMES_MARKER} is there")),
         Some(false) if processor == "x86_64" => draft.missing(
-            format!("no {}", marker::BPF_FRAMES),
+            format!("no {FRAMES_MARKER}"),
             lost,
             "Linux 6.19 or newer; before, stop such tools while a patch is applied: `lpwatch \
              tasks` names them.",

@@ -132,7 +132,7 @@ fn before_sharing_and_before_the_verdict() {
 
 #[test]
 fn bpf_frames_are_known_by_a_symbol_on_x86_alone() {
-    let host = without_symbols(&[marker::BPF_FRAMES]);
+    let host = without_symbols(&[FRAMES_MARKER]);
     assert_missing(&of(&host, "bpf_frames"), "no bpf_has_frame_pointer", "6.19");
     assert_eq!(
         on(&host, "aarch64", "bpf_frames").state,

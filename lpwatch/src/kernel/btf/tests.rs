@@ -1,6 +1,8 @@
 //! BTF written by hand after `Documentation/bpf/btf.rst`, and the running
 //! kernel's where it has one.
 
+use proptest::prelude::*;
+
 use super::*;
 
 const INT: u32 = 1;
@@ -105,7 +107,7 @@ fn example() -> Vec<u8> {
     writer.finish()
 }
 
-fn kernel(bytes: &[u8]) -> Result<Option<KernelBtf>, BtfError> {
+fn kernel(bytes: &[u8]) -> Result<Option<Arc<KernelBtf>>, BtfError> {
     let folder = tempfile::tempdir().unwrap();
     let directory = folder.path().join("kernel/btf");
     fs::create_dir_all(&directory).unwrap();
@@ -169,11 +171,89 @@ fn a_function_has_its_name_by_id() {
 }
 
 #[test]
-fn the_ways_to_load_agree() {
-    for load in [load_bytes, map_bytes, Btf::from_bytes] {
-        let btf = KernelBtf::over(load(&example()).unwrap());
-        assert_eq!(btf.member_offset("task", "deeper"), Some(12));
-        assert!(btf.has_function("klp_start_transition"));
+fn every_kind_is_passed_over() {
+    // Kind, count, words behind the first three.
+    let kinds: [(u32, u32, usize); 19] = [
+        (1, 0, 1),
+        (2, 0, 0),
+        (3, 0, 3),
+        (4, 2, 6),
+        (5, 1, 3),
+        (6, 3, 6),
+        (7, 0, 0),
+        (8, 0, 0),
+        (9, 0, 0),
+        (10, 0, 0),
+        (11, 0, 0),
+        (12, 2, 0),
+        (13, 3, 6),
+        (14, 0, 1),
+        (15, 2, 6),
+        (16, 0, 0),
+        (17, 0, 1),
+        (18, 0, 0),
+        (19, 2, 6),
+    ];
+    for (kind, count, words) in kinds {
+        let mut writer = Writer::default();
+        writer.words(&[0, kind << 24 | count, 0]);
+        writer.words(&vec![0; words]);
+        writer.plain(FUNC, "behind", 0);
+        let btf = KernelBtf::parse(writer.finish()).unwrap();
+        assert_eq!(btf.ids("behind"), [2], "{kind}");
+        assert!(btf.has_function("behind"), "{kind}");
+    }
+    let mut writer = Writer::default();
+    writer.plain(FUNC, "known", 0);
+    writer.plain(20, "unknown", 0);
+    let error = KernelBtf::parse(writer.finish()).unwrap_err();
+    assert_eq!(error, FormatError::Kind { id: 2, kind: 20 });
+}
+
+#[test]
+fn the_order_of_bytes_is_told_by_the_file() {
+    let mut swapped = example();
+    let names = swapped.len() - names_length(&swapped);
+    swapped[..2].reverse();
+    for word in swapped[4..names].chunks_exact_mut(4) {
+        word.reverse();
+    }
+    let btf = KernelBtf::parse(swapped).unwrap();
+    assert_eq!(btf.member_offset("task", "deeper"), Some(12));
+    assert_eq!(btf.member_offset("task", "bits"), None);
+    assert!(btf.has_function("klp_start_transition"));
+}
+
+/// The last field of the header.
+fn names_length(file: &[u8]) -> usize {
+    let length = file[20..].first_chunk().copied().unwrap();
+    usize::try_from(u32::from_ne_bytes(length)).unwrap()
+}
+
+#[test]
+fn a_longer_header_and_sections_in_any_order_are_read() {
+    let file = example();
+    let types_length = u32::from_ne_bytes(file[12..].first_chunk().copied().unwrap());
+    let names_length = u32::try_from(names_length(&file)).unwrap();
+    let (types, names) = file[24..].split_at(usize::try_from(types_length).unwrap());
+    let mut moved = file[..4].to_vec();
+    for word in [32, names_length, types_length, 0, names_length, 0, 0] {
+        moved.extend(u32::to_ne_bytes(word));
+    }
+    let btf = KernelBtf::parse([&moved, names, types].concat()).unwrap();
+    assert_eq!(btf.member_offset("task", "deeper"), Some(12));
+    assert_eq!(btf.bytes().len(), file.len() + 8);
+}
+
+#[test]
+fn members_are_found_through_every_modifier() {
+    for modifier in [8, 9, 10, 11, 18] {
+        let mut writer = Writer::default();
+        writer.composite(STRUCT, "inner", 0, &[("found", 0, 64)]); // 1
+        writer.plain(modifier, "", 1); // 2
+        writer.composite(STRUCT, "outer", 0, &[("", 2, 128)]); // 3
+        let btf = KernelBtf::parse(writer.finish()).unwrap();
+        assert_eq!(btf.member_offset("outer", "found"), Some(24), "{modifier}");
     }
 }
 
@@ -192,22 +272,72 @@ fn no_file_is_no_btf_and_garbage_is_an_error() {
 }
 
 #[test]
-fn cut_and_flipped_bytes_never_panic() {
+fn a_file_that_is_cut_is_an_error() {
     let whole = example();
-    let ask = |bytes: &[u8]| {
-        if let Ok(btf) = load_bytes(bytes) {
-            let btf = KernelBtf::over(btf);
-            let _ = btf.member_offset("task", "deeper");
-            let _ = btf.has_function("klp_start_transition");
-        }
-    };
     for length in 0..whole.len() {
-        ask(&whole[..length]);
+        assert!(
+            KernelBtf::parse(whole[..length].to_vec()).is_err(),
+            "{length}"
+        );
+    }
+}
+
+/// Asks for what is there and what is not; only panics and endless searches are
+/// wrong.
+fn ask(bytes: Vec<u8>) {
+    if let Ok(btf) = KernelBtf::parse(bytes) {
+        for structure in ["task", "twice", "endless", "absent"] {
+            let _ = btf.member_offset(structure, "deeper");
+        }
+        let _ = btf.has_function("klp_start_transition");
+        for id in [0, 1, 7, 1000, u32::MAX] {
+            let _ = btf.function_name(id);
+        }
+    }
+}
+
+#[test]
+fn flipped_bytes_never_panic() {
+    let whole = example();
+    for place in 0..whole.len() {
         for flip in [0x01, 0x80, 0xff] {
             let mut flipped = whole.clone();
-            flipped[length] ^= flip;
-            ask(&flipped);
+            flipped[place] ^= flip;
+            ask(flipped);
         }
+    }
+}
+
+proptest! {
+    #[test]
+    fn bad_types_never_panic(
+        words in proptest::collection::vec(any::<u32>(), 0..64),
+        kinds in proptest::collection::vec((0..20_u32, 0..4_u32, 0..12_u32), 0..64),
+    ) {
+        let mut writer = Writer::default();
+        let name = writer.name("task");
+        // Well-formed ones that lead anywhere, then anything.
+        for (kind, count, target) in kinds {
+            writer.words(&[name, kind << 24 | count, target]);
+            writer.words(&vec![target; usize::try_from(count).unwrap() * 3]);
+        }
+        ask(writer.finish());
+        let mut writer = Writer::default();
+        writer.name("task");
+        writer.words(&words);
+        ask(writer.finish());
+    }
+
+    #[test]
+    fn several_bad_bytes_never_panic(
+        places in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..16),
+    ) {
+        let mut bytes = example();
+        for (place, byte) in places {
+            let place = place.index(bytes.len());
+            bytes[place] = byte;
+        }
+        ask(bytes);
     }
 }
 
@@ -220,4 +350,6 @@ fn the_running_kernels_types_are_read() {
     let pid = btf.member_offset("task_struct", "pid").unwrap();
     assert_eq!(btf.member_offset("task_struct", "tgid"), Some(pid + 4));
     assert!(btf.has_function("schedule"));
+    let again = KernelBtf::open(&Roots::default()).unwrap().unwrap();
+    assert!(Arc::ptr_eq(&btf, &again), "read once while it is held");
 }

@@ -21,8 +21,8 @@ use crate::{
         watch_list::WatchList,
     },
     probe::{
-        BpfLog, CallCounters, EventRing, Hooks, LoadOptions, ProbeError, StopRing, TaskIterator,
-        load_hooks, load_iterator_and_counters, load_task_iterator,
+        BpfLog, CallCounters, EventRing, FRAMES_MARKER, Hooks, LoadOptions, ProbeError, StopRing,
+        TaskIterator, load_hooks, load_iterator_and_counters, load_task_iterator,
     },
 };
 
@@ -74,13 +74,30 @@ impl Observer {
     /// [`Error::NoLivepatch`] where there is nothing to look at.
     pub fn single_look(options: &ObserverOptions) -> Result<Self, Error> {
         ensure_livepatch(&options.roots)?;
-        let in_transition = read_patches(&options.roots)?.in_transition().is_some();
-        let load = || load_task_iterator(&options.roots, in_transition);
-        let (iterator, probes, note) = match bpf_or_why_not(options, load) {
+        loop {
+            let in_transition = read_patches(&options.roots)?.in_transition().is_some();
+            let observer = Self::look_once(options, in_transition)?;
+            // One that began meanwhile needs what was left out.
+            if in_transition || observer.model.in_transition().is_none() {
+                return Ok(observer);
+            }
+        }
+    }
+
+    /// Tasks are read in a transition only: to load programs and to search the
+    /// kernel's symbols for them takes longer than all the rest of a look.
+    fn look_once(options: &ObserverOptions, in_transition: bool) -> Result<Self, Error> {
+        let loaded = if in_transition {
+            bpf_or_why_not(options, || load_task_iterator(&options.roots, true))
+        } else {
+            Err(None)
+        };
+        let (iterator, probes, note) = match loaded {
             Ok((iterator, probes)) => (Some(iterator), probes, None),
             Err(note) => (None, Vec::new(), note),
         };
-        let mut observer = Self::new(options, iterator, probes, note, None);
+        let reliable = in_transition && unwinds_bpf(&options.roots, iterator.as_ref());
+        let mut observer = Self::new(options, iterator, probes, note, None, reliable);
         observer.read_history();
         observer.refresh()?;
         observer.await_verdicts()?;
@@ -96,7 +113,8 @@ impl Observer {
             Ok((iterator, counters)) => (Some(iterator), Some(counters), None),
             Err(note) => (None, None, note),
         };
-        let observer = Self::new(options, iterator, Vec::new(), note, None);
+        let reliable = unwinds_bpf(&options.roots, iterator.as_ref());
+        let observer = Self::new(options, iterator, Vec::new(), note, None, reliable);
         (observer, counters)
     }
 
@@ -139,7 +157,8 @@ impl Observer {
             .unwrap_or_default();
         let hooked = hooks.as_ref().is_some_and(Hooks::follow_transitions);
         let since = hooked.then(|| Clocks::now().boot);
-        let mut observer = Self::new(options, iterator, probes, note, since);
+        let reliable = unwinds_bpf(&options.roots, iterator.as_ref());
+        let mut observer = Self::new(options, iterator, probes, note, since, reliable);
         observer.read_history();
         let told = hooks.map(|hooks| observer.take_counters(hooks));
         Ok((observer, told))
@@ -151,6 +170,7 @@ impl Observer {
         mut probes: Vec<Probe>,
         note: Option<String>,
         hooks_since: Option<Duration>,
+        bpf_frames_reliable: bool,
     ) -> Self {
         let host = Host::of(&options.roots);
         let tasks = TaskSource::new(iterator);
@@ -170,7 +190,7 @@ impl Observer {
             probes,
             notes: notes.clone(),
             traits: Traits {
-                bpf_frames_reliable: has_bpf_frames(&options.roots),
+                bpf_frames_reliable,
                 verdicts: tasks.has_verdicts(),
             },
         };
@@ -228,11 +248,14 @@ impl Observer {
 }
 
 /// Whether this kernel's unwinder knows the frames of BPF programs and
-/// trampolines: since 6.19 (ca45c84afb8c, 01bc3b6db18d), and wherever these
-/// were backported.
-fn has_bpf_frames(roots: &Roots) -> bool {
-    const MARKER: &str = "bpf_has_frame_pointer";
-    kallsyms::find(roots, &[MARKER]).is_ok_and(|found| found.addresses.contains_key(MARKER))
+/// trampolines. Kallsyms is read for it only where BPF, which has the kernel's
+/// types at hand, is not used.
+fn unwinds_bpf(roots: &Roots, iterator: Option<&TaskIterator>) -> bool {
+    let by_symbol = || {
+        kallsyms::find_names(roots, &[FRAMES_MARKER])
+            .is_ok_and(|found| found.addresses.contains_key(FRAMES_MARKER))
+    };
+    iterator.map_or_else(by_symbol, TaskIterator::unwinds_bpf)
 }
 
 /// Runs `load` unless BPF is ruled out; what to say if there is no BPF.

@@ -1,7 +1,7 @@
 //! Who hooks a function, whether or not a task is in it.
 
 use crate::{
-    kernel::functions::VMLINUX,
+    kernel::kallsyms::VMLINUX,
     model::Culprit,
     probe::{ForeignProgram, Programs, TraceHook},
 };

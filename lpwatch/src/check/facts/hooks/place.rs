@@ -2,7 +2,7 @@
 
 use crate::{
     check::facts::objects::Extent,
-    kernel::{functions::VMLINUX, kprobes::Kprobe},
+    kernel::{kallsyms::VMLINUX, kprobes::Kprobe},
     model::calls::FunctionId,
 };
 

@@ -8,7 +8,7 @@ use crate::{
     kernel::{
         ReadError, Roots,
         ftrace_users::{self, FtraceUsers},
-        functions::VMLINUX,
+        kallsyms::VMLINUX,
         kprobes::{self, Kprobe},
     },
     model::{Culprit, calls::FunctionId},

@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     kernel::{
         ReadError, Roots,
-        functions::{self, Symbol},
-        object_symbols::{self, Matches, ObjectSymbols, Place},
+        kallsyms::{self, Matches, ObjectSymbols, Place, Symbol},
         patch_file::UsedSymbol,
         traceable::{self, Traceable},
     },
@@ -32,7 +31,7 @@ impl Symbols {
         let asked = named.iter().map(|(id, _)| symbol(id));
         let asked: BTreeSet<Symbol> = asked.chain(used.iter().cloned()).collect();
         let asked: Vec<Symbol> = asked.into_iter().collect();
-        let found = match object_symbols::find(look.roots, &asked) {
+        let found = match kallsyms::find_matches(look.roots, &asked) {
             Ok(found) => found,
             Err(error) => {
                 return Self {
@@ -159,7 +158,7 @@ impl Redirectable {
             .flat_map(|(_, meant)| meant.places.iter().map(|place| place.begin))
             .collect();
         if read.traceable.addresses.is_none() && !found.hidden && !addresses.is_empty() {
-            let at = functions::find(roots, &[], &addresses).unwrap_or_default();
+            let at = kallsyms::find_functions(roots, &[], &addresses).unwrap_or_default();
             read.first_names = at.symbols.into_iter().collect();
             let others: Vec<Symbol> = read.first_names.values().cloned().collect();
             if let Ok(traceable) = traceable::read(roots, &others) {

@@ -8,7 +8,7 @@ use crate::{
         facts::objects::{ObjectFacts, SymbolFacts, function_id},
         rules::findings::{display, listed},
     },
-    kernel::{functions::VMLINUX, modules::Presence, patch_file::PatchFile},
+    kernel::{kallsyms::VMLINUX, modules::Presence, patch_file::PatchFile},
     model::{calls::FunctionId, check::CheckFinding, snapshot::Severity},
 };
 

@@ -14,7 +14,7 @@ use crate::{
         },
     },
     kernel::{
-        functions::VMLINUX,
+        kallsyms::VMLINUX,
         modules::{Build, Presence},
         patch_file::PatchFile,
     },

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::{
     check::{Ground, facts::objects::ObjectFacts},
     kernel::{
-        functions::{Symbol, VMLINUX},
+        kallsyms::{Symbol, VMLINUX},
         modules::Presence,
         patch_file::UsedSymbol,
     },

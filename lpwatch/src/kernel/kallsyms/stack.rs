@@ -1,17 +1,13 @@
-//! From the addresses on a stack to functions, by `<procfs>/kallsyms`.
+//! From the addresses on a stack to functions.
 //!
 //! The file covers vmlinux, modules, ftrace trampolines and BPF programs and
 //! trampolines (`[bpf]`), but gives no sizes: an address belongs to the last
-//! symbol at or before it. One pass costs the kernel tens of milliseconds, so
-//! answers are kept.
+//! function that begins at or before it.
 
-use std::{
-    collections::HashMap,
-    fs::File,
-    io::{BufRead, BufReader},
-};
+use std::{collections::HashMap, ops::ControlFlow};
 
-use super::{ReadError, Roots};
+use super::lines::{Line, read};
+use crate::kernel::{ReadError, Roots};
 
 /// A function and a place in it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -39,8 +35,7 @@ impl Symbolizer {
         self.known.clear();
     }
 
-    /// Whether the kernel hides its addresses (`kptr_restrict`, no
-    /// `CAP_SYSLOG`), so that nothing can be resolved.
+    /// Whether the kernel hides its addresses, so that nothing can be resolved.
     #[must_use]
     pub fn is_hidden(&self) -> bool {
         self.hidden
@@ -67,10 +62,16 @@ impl Symbolizer {
         if wanted.is_empty() {
             return Ok(());
         }
-        let found = find(roots, &wanted)?;
-        self.hidden = found.is_none();
-        for (address, location) in wanted.iter().zip(found.into_iter().flatten()) {
-            self.known.insert(*address, location);
+        let mut nearest = vec![None; wanted.len()];
+        self.hidden = read(roots, |line| {
+            if line.is_code {
+                take(&wanted, &mut nearest, line);
+            }
+            ControlFlow::Continue(())
+        })?;
+        if !self.hidden {
+            let located = locate_all(&wanted, nearest);
+            self.known.extend(wanted.into_iter().zip(located));
         }
         Ok(())
     }
@@ -82,52 +83,29 @@ impl Symbolizer {
     }
 }
 
-/// The location of each of the sorted `wanted`; `None` if addresses are hidden.
-fn find(roots: &Roots, wanted: &[u64]) -> Result<Option<Vec<Option<Location>>>, ReadError> {
-    let path = roots.procfs.join("kallsyms");
-    let error = |source| ReadError::from_io(&path, source, "the file must not be hidden");
-    let mut lines = BufReader::with_capacity(1 << 16, File::open(&path).map_err(error)?);
-    let mut best: Vec<Option<(u64, Box<[u8]>)>> = vec![None; wanted.len()];
-    let mut any_address = false;
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        if lines.read_until(b'\n', &mut line).map_err(error)? == 0 {
-            break;
-        }
-        let Some((address, rest)) = parse(&line) else {
-            continue;
-        };
-        any_address |= address != 0;
-        // A return address is behind the call: it may even be behind the end
-        // of a function that does not return. So only what starts before it,
-        // but for code that is returned to without ever having called.
-        let first = if RETURNED_TO.contains(&rest) {
-            wanted.partition_point(|wanted| *wanted < address)
-        } else {
-            wanted.partition_point(|wanted| *wanted <= address)
-        };
-        if let Some(best) = best.get_mut(first)
-            && best.as_ref().is_none_or(|(better, _)| *better < address)
-        {
-            *best = Some((address, rest.into()));
-        }
-    }
-    if !any_address {
-        return Ok(None);
-    }
-    // What starts before an address starts before all later ones, too.
-    let mut nearest: Option<(u64, Box<[u8]>)> = None;
-    let located = wanted.iter().zip(best).map(|(wanted, best)| {
-        nearest = best.or_else(|| nearest.take());
-        let (start, name) = nearest.as_ref()?;
-        if wanted - start > FAR {
-            return None;
-        }
-        location(name, wanted - start)
-    });
-    Ok(Some(located.collect()))
+/// A function that begins before an address.
+#[derive(Clone)]
+struct Start {
+    address: u64,
+    name: Vec<u8>,
+    module: Option<Vec<u8>>,
 }
+
+impl Start {
+    /// `None` where the address is further away than any code of the function.
+    fn location(&self, address: u64) -> Option<Location> {
+        let offset = address.checked_sub(self.address)?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (offset <= FAR).then(|| Location {
+            symbol: text(&self.name),
+            offset,
+            module: self.module.as_deref().map(text),
+        })
+    }
+}
+
+/// No function is this long: what is further away is not code of it.
+const FAR: u64 = 1 << 20;
 
 /// Trampolines put in place of a return address
 /// (`arch/x86/kernel/kprobes/core.c`, `kernel/trace/rethook.c`).
@@ -137,35 +115,47 @@ const RETURNED_TO: [&[u8]; 3] = [
     b"arch_rethook_trampoline",
 ];
 
-/// No function is this long: what is further away is not code of it.
-const FAR: u64 = 1 << 20;
-
-/// The address and what follows the type of a line of code.
-fn parse(line: &[u8]) -> Option<(u64, &[u8])> {
-    let line = line.strip_suffix(b"\n").unwrap_or(line);
-    let space = line.iter().position(|byte| *byte == b' ')?;
-    let (digits, rest) = line.split_at(space);
-    let [b' ', kind, b' ', name @ ..] = rest else {
-        return None;
+/// Keeps the function if it is the nearest yet before one of the sorted
+/// `wanted`; those behind that one get theirs from it by [`locate_all`].
+fn take(wanted: &[u64], nearest: &mut [Option<Start>], line: &Line<'_>) {
+    // A return address is behind the call: it may even be behind the end of a
+    // function that does not return. So only what starts before it, but for
+    // code that is returned to without ever having called.
+    let returned_to = line.module.is_none() && RETURNED_TO.contains(&line.name);
+    let first = if returned_to {
+        wanted.partition_point(|wanted| *wanted < line.address)
+    } else {
+        wanted.partition_point(|wanted| *wanted <= line.address)
     };
-    if !matches!(kind, b't' | b'T' | b'w' | b'W') {
-        return None;
+    let Some(nearest) = nearest.get_mut(first) else {
+        return;
+    };
+    match nearest {
+        Some(start) if start.address >= line.address => {}
+        // Nearly every line of the file comes here: the room is used again.
+        Some(start) if line.module.is_none() && start.module.is_none() => {
+            start.address = line.address;
+            start.name.clear();
+            start.name.extend_from_slice(line.name);
+        }
+        _ => {
+            *nearest = Some(Start {
+                address: line.address,
+                name: line.name.to_owned(),
+                module: line.module.map(<[u8]>::to_owned),
+            });
+        }
     }
-    let digits = std::str::from_utf8(digits).ok()?;
-    Some((u64::from_str_radix(digits, 16).ok()?, name))
 }
 
-fn location(name: &[u8], offset: u64) -> Option<Location> {
-    let name = String::from_utf8_lossy(name);
-    let (symbol, module) = match name.split_once('\t') {
-        Some((symbol, module)) => (symbol, Some(module.trim_matches(['[', ']']).to_owned())),
-        None => (&*name, None),
-    };
-    (!symbol.is_empty()).then(|| Location {
-        symbol: symbol.to_owned(),
-        offset,
-        module,
-    })
+/// What starts before an address starts before all later ones, too.
+fn locate_all(wanted: &[u64], nearest: Vec<Option<Start>>) -> Vec<Option<Location>> {
+    let mut last: Option<Start> = None;
+    let located = wanted.iter().zip(nearest).map(|(wanted, nearest)| {
+        last = nearest.or_else(|| last.take());
+        last.as_ref()?.location(*wanted)
+    });
+    located.collect()
 }
 
 /// A frame as the kernel itself prints it, e.g. in `/proc/<pid>/stack`:

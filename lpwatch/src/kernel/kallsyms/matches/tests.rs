@@ -1,6 +1,7 @@
 //! Tests of looking for symbols as livepatch does.
 
 use super::*;
+use crate::kernel::kallsyms::VMLINUX;
 
 const KALLSYMS: &str = "\
 0000000000000000 A fixed_percpu_data
@@ -35,7 +36,7 @@ fn found(kallsyms: &str, names: &[Symbol]) -> ObjectSymbols {
         sysfs: folder.path().to_owned(),
         procfs: folder.path().to_owned(),
     };
-    find(&roots, names).unwrap()
+    find_matches(&roots, names).unwrap()
 }
 
 fn extents(matches: &Matches) -> Vec<(u64, u64, bool)> {
@@ -105,5 +106,5 @@ fn a_missing_file_is_an_error() {
         sysfs: folder.path().to_owned(),
         procfs: folder.path().to_owned(),
     };
-    assert!(find(&roots, &[]).is_err());
+    assert!(find_matches(&roots, &[]).is_err());
 }

@@ -5,6 +5,7 @@ use std::fs;
 use tempfile::TempDir;
 
 use super::*;
+use crate::kernel::kallsyms::lines::CHUNK;
 
 fn procfs(kallsyms: impl AsRef<[u8]>) -> (TempDir, Roots) {
     let folder = tempfile::tempdir().unwrap();
@@ -43,7 +44,7 @@ fn addresses_are_those_of_vmlinux_in_order() {
         "absent",
         "",
     ];
-    let found = find(&roots, &names).unwrap();
+    let found = find_names(&roots, &names).unwrap();
     assert!(!found.hidden);
     assert_eq!(
         found.addresses["t_next"],
@@ -57,36 +58,34 @@ fn addresses_are_those_of_vmlinux_in_order() {
 }
 
 #[test]
-fn variants_are_the_copies_compilers_make() {
+fn copies_are_those_compilers_make() {
     let (_folder, roots) = procfs(TABLE);
+    let copies = |names: &[&str]| find_names(&roots, names).unwrap().copies;
     assert_eq!(
-        find_variants(&roots, "klp_try_switch_task").unwrap(),
+        copies(&["klp_try_switch_task"])["klp_try_switch_task"],
         [
             "klp_try_switch_task.part.0",
             "klp_try_switch_task.constprop.0.isra.12",
             "klp_try_switch_task.llvm.1234567890",
         ]
     );
-    assert_eq!(
-        find_variants(&roots, "t_next").unwrap(),
-        Vec::<String>::new()
-    );
-    let (found, variants) = scan(&roots, &["_stext"], &["klp_try_switch_task_more", "x"]).unwrap();
+    assert!(copies(&["t_next"]).is_empty());
+    let found = find_names(&roots, &["_stext", "klp_try_switch_task_more", "x"]).unwrap();
     assert_eq!(found.addresses.len(), 1);
-    assert_eq!(variants.len(), 1);
-    assert_eq!(variants["klp_try_switch_task_more"].len(), 1);
+    assert_eq!(found.copies.len(), 1);
+    assert_eq!(found.copies["klp_try_switch_task_more"].len(), 1);
 }
 
 #[test]
 fn addresses_of_zero_are_hidden_ones() {
     let hidden = "0000000000000000 T _stext\n0000000000000000 t t_next\n";
     let (_folder, roots) = procfs(hidden);
-    let found = find(&roots, &["t_next"]).unwrap();
+    let found = find_names(&roots, &["t_next"]).unwrap();
     assert!(found.hidden);
     assert_eq!(found.addresses["t_next"], [0]);
 
     let (_folder, roots) = procfs("");
-    assert_eq!(find(&roots, &["t_next"]).unwrap(), Found::default());
+    assert_eq!(find_names(&roots, &["t_next"]).unwrap(), Names::default());
 }
 
 #[test]
@@ -103,7 +102,7 @@ fn lines_are_found_across_the_ends_of_chunks() {
         .map(|number| format!("function_{number}"))
         .collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let found = find(&roots, &names).unwrap();
+    let found = find_names(&roots, &names).unwrap();
     assert_eq!(found.addresses.len(), 20_000);
     assert_eq!(found.addresses["function_19999"], [0xffff_ffff_8100_4e1f]);
 }
@@ -115,7 +114,7 @@ fn other_lines_are_passed_over() {
     table.extend(vec![b'x'; 3 * CHUNK]);
     table.extend(b"\n1 T after\n".iter());
     let (_folder, roots) = procfs(table);
-    let found = find(&roots, &["after", "bad_address", "t_next", ""]).unwrap();
+    let found = find_names(&roots, &["after", "bad_address", "t_next", ""]).unwrap();
     assert_eq!(found.addresses.len(), 1);
     assert_eq!(found.addresses["after"], [1]);
 }
@@ -126,5 +125,5 @@ fn no_file_is_an_error() {
         procfs: "/nonexistent".into(),
         sysfs: "/nonexistent".into(),
     };
-    assert!(matches!(find(&roots, &[]), Err(ReadError::Io { .. })));
+    assert!(matches!(find_names(&roots, &[]), Err(ReadError::Io { .. })));
 }

@@ -1,0 +1,275 @@
+//! Reads BTF: the header, the strings, and the types in the order of their ids.
+//!
+//! Format: `Documentation/bpf/btf.rst` and `include/uapi/linux/btf.h`, 5.10 to
+//! 7.3. Every offset and length is checked, so bad input gives an error or a
+//! type that is not found.
+
+use std::ops::Range;
+
+/// Why bytes are no BTF.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FormatError {
+    #[error("it has no BTF header of version 1")]
+    Header,
+    #[error("it is shorter than its header says")]
+    Cut,
+    #[error("its strings do not end")]
+    Strings,
+    #[error("type {id} is of the unknown kind {kind}")]
+    Kind { id: u32, kind: u32 },
+    #[error("type {id} is cut off")]
+    Type { id: u32 },
+}
+
+/// The kinds of types that are told apart here.
+pub(super) mod kind {
+    pub const STRUCT: u32 = 4;
+    pub const UNION: u32 = 5;
+    pub const TYPEDEF: u32 = 8;
+    pub const VOLATILE: u32 = 9;
+    pub const CONST: u32 = 10;
+    pub const RESTRICT: u32 = 11;
+    pub const FUNC: u32 = 12;
+    pub const TYPE_TAG: u32 = 18;
+}
+
+const MAGIC: u16 = 0xeb9f;
+const VERSION: u8 = 1;
+/// Kernels may add to the header, and say its length in it.
+const HEADER_LENGTH: usize = 24;
+/// Name, info, and a size or the id of another type.
+const TYPE_LENGTH: usize = 12;
+/// Name, type, offset in bits.
+const MEMBER_LENGTH: usize = 12;
+
+/// The types of one BTF file.
+pub(super) struct Types {
+    bytes: Vec<u8>,
+    order: ByteOrder,
+    strings: Range<usize>,
+    types: Range<usize>,
+    /// Where in the section of types each begins, that of id 1 first: 0 is void.
+    starts: Vec<u32>,
+}
+
+/// One type.
+#[derive(Clone, Copy)]
+pub(super) struct Type<'a> {
+    name: u32,
+    pub kind: u32,
+    /// Of a modifier: the id of the type that it modifies.
+    pub target: u32,
+    has_bitfields: bool,
+    members: &'a [u8],
+    order: ByteOrder,
+}
+
+/// A member of a struct or union.
+pub(super) struct Member {
+    pub name: u32,
+    pub type_id: u32,
+    /// Its offset in bits.
+    pub bits: u32,
+    pub is_bitfield: bool,
+}
+
+#[derive(Clone, Copy)]
+enum ByteOrder {
+    Native,
+    Swapped,
+}
+
+impl ByteOrder {
+    fn word(self, bytes: &[u8], at: usize) -> Option<u32> {
+        let word = u32::from_ne_bytes(*bytes.get(at..)?.first_chunk()?);
+        Some(match self {
+            Self::Native => word,
+            Self::Swapped => word.swap_bytes(),
+        })
+    }
+}
+
+impl Types {
+    /// Takes the bytes of a BTF file, and finds where its types begin.
+    pub fn parse(bytes: Vec<u8>) -> Result<Self, FormatError> {
+        let magic = bytes.first_chunk().copied().map(u16::from_ne_bytes);
+        let order = match magic.ok_or(FormatError::Header)? {
+            MAGIC => ByteOrder::Native,
+            magic if magic.swap_bytes() == MAGIC => ByteOrder::Swapped,
+            _ => return Err(FormatError::Header),
+        };
+        let field = |at| {
+            let word = order.word(&bytes, at).ok_or(FormatError::Header)?;
+            usize::try_from(word).map_err(|_| FormatError::Cut)
+        };
+        let header = field(4)?;
+        if bytes.get(2) != Some(&VERSION) || header < HEADER_LENGTH {
+            return Err(FormatError::Header);
+        }
+        let section = |at| section(bytes.len(), header, field(at)?, field(at + 4)?);
+        let (types, strings) = (section(8)?, section(16)?);
+        if !bytes.get(strings.clone()).is_some_and(is_terminated) {
+            return Err(FormatError::Strings);
+        }
+        let starts = starts(bytes.get(types.clone()).unwrap_or_default(), order)?;
+        Ok(Self {
+            bytes,
+            order,
+            strings,
+            types,
+            starts,
+        })
+    }
+
+    /// The file as it was read.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub fn get(&self, id: u32) -> Option<Type<'_>> {
+        let index = usize::try_from(id.checked_sub(1)?).ok()?;
+        let start = usize::try_from(*self.starts.get(index)?).ok()?;
+        Type::read(self.section().get(start..)?, self.order)
+    }
+
+    /// The ids of all types of this name, whatever their kind.
+    pub fn named(&self, name: &str) -> Vec<u32> {
+        let types = (1_u32..).zip(&self.starts).filter(|(_, start)| {
+            usize::try_from(**start)
+                .ok()
+                .and_then(|start| self.order.word(self.section(), start))
+                .is_some_and(|offset| self.is_named(offset, name))
+        });
+        types.map(|(id, _)| id).collect()
+    }
+
+    pub fn name(&self, of: &Type<'_>) -> Option<String> {
+        let rest = self.string_at(of.name)?;
+        let name = rest.split(|byte| *byte == 0).next()?;
+        Some(String::from_utf8_lossy(name).into_owned())
+    }
+
+    /// Whether the name at this offset of the strings is `name`.
+    pub fn is_named(&self, offset: u32, name: &str) -> bool {
+        let rest = self
+            .string_at(offset)
+            .and_then(|rest| rest.strip_prefix(name.as_bytes()));
+        rest.is_some_and(|rest| rest.first() == Some(&0))
+    }
+
+    fn string_at(&self, offset: u32) -> Option<&[u8]> {
+        let strings = self.bytes.get(self.strings.clone())?;
+        strings.get(usize::try_from(offset).ok()?..)
+    }
+
+    fn section(&self) -> &[u8] {
+        self.bytes.get(self.types.clone()).unwrap_or_default()
+    }
+}
+
+impl<'a> Type<'a> {
+    /// The type at the beginning of `bytes`; without its members if these are
+    /// cut off.
+    fn read(bytes: &'a [u8], order: ByteOrder) -> Option<Self> {
+        let info = order.word(bytes, 4)?;
+        let kind = kind_of(info);
+        let members = match kind {
+            kind::STRUCT | kind::UNION => bytes.get(TYPE_LENGTH..length(info)?),
+            _ => None,
+        };
+        Some(Self {
+            name: order.word(bytes, 0)?,
+            kind,
+            target: order.word(bytes, 8)?,
+            has_bitfields: info >> 31 == 1,
+            members: members.unwrap_or_default(),
+            order,
+        })
+    }
+
+    /// The members; none but of a struct or union.
+    pub fn members(self) -> impl Iterator<Item = Member> {
+        let members = self.members.chunks_exact(MEMBER_LENGTH);
+        members.filter_map(move |member| {
+            let word = |at| self.order.word(member, at);
+            let offset = word(8)?;
+            // Where there are bitfields, the top byte has their size.
+            let (bits, size) = if self.has_bitfields {
+                (offset & 0x00ff_ffff, offset >> 24)
+            } else {
+                (offset, 0)
+            };
+            Some(Member {
+                name: word(0)?,
+                type_id: word(4)?,
+                bits,
+                is_bitfield: size > 0,
+            })
+        })
+    }
+}
+
+/// Where a section lies that begins `offset` bytes after the header.
+fn section(
+    file: usize,
+    header: usize,
+    offset: usize,
+    length: usize,
+) -> Result<Range<usize>, FormatError> {
+    let begin = header.checked_add(offset);
+    let end = begin.and_then(|begin| begin.checked_add(length));
+    match begin.zip(end) {
+        Some((begin, end)) if end <= file => Ok(begin..end),
+        _ => Err(FormatError::Cut),
+    }
+}
+
+/// Strings begin with the empty one, and each ends with a zero.
+fn is_terminated(strings: &[u8]) -> bool {
+    strings.first() == Some(&0) && strings.last() == Some(&0)
+}
+
+fn starts(types: &[u8], order: ByteOrder) -> Result<Vec<u32>, FormatError> {
+    let mut starts = Vec::new();
+    let mut at = 0;
+    for id in 1_u32.. {
+        if at == types.len() {
+            break;
+        }
+        let cut = FormatError::Type { id };
+        let info = order.word(types, at + 4).ok_or(cut)?;
+        let kind = kind_of(info);
+        let length = length(info).ok_or(FormatError::Kind { id, kind })?;
+        starts.push(u32::try_from(at).map_err(|_| cut)?);
+        at += length;
+        if at > types.len() {
+            return Err(cut);
+        }
+    }
+    Ok(starts)
+}
+
+fn kind_of(info: u32) -> u32 {
+    info >> 24 & 0x1f
+}
+
+/// The bytes that a type takes, from its kind and the count of what belongs to
+/// it; `None` for an unknown kind.
+fn length(info: u32) -> Option<usize> {
+    let count = usize::try_from(info & 0xffff).ok()?;
+    let rest = match kind_of(info) {
+        // Pointer, forward, typedef, volatile, const, restrict, function,
+        // floating point, type tag.
+        2 | 7..=12 | 16 | 18 => 0,
+        // Integer, variable, declaration tag.
+        1 | 14 | 17 => 4,
+        // Array.
+        3 => 12,
+        // Struct, union, section of data, enum of 64 bits.
+        4 | 5 | 15 | 19 => 12 * count,
+        // Enum, function prototype.
+        6 | 13 => 8 * count,
+        _ => return None,
+    };
+    Some(TYPE_LENGTH + rest)
+}
