@@ -33,7 +33,7 @@ use plan::Plan;
 use pool::{Kind, Work};
 use report::{Outcome, Report};
 use summary::Summary;
-use timings::Timings;
+use timings::{Begun, Timings};
 
 /// Guests and other parts at once, for each processor.
 const MOST_PER_PROCESSOR: usize = 3;
@@ -170,12 +170,12 @@ impl Run<'_> {
             most: self.args.guests.unwrap_or(MOST_PER_PROCESSOR * processors),
         };
         self.timings.of("guests, fleet, package and page", || {
-            pool::run(works, limits)
+            pool::run(works, limits);
         });
     }
 
     fn beside_guests(&self, part: Part) {
-        let begun = self.timings.begin(part.title());
+        let begun = Begun::now(part.title());
         let mut count = None;
         let reports = match part {
             Part::Fleet => fleet::run(),
@@ -199,7 +199,7 @@ impl Run<'_> {
 
     /// Runs a check that comes first; whether it passed.
     fn step(&self, part: Part, check: fn() -> Report) -> bool {
-        let begun = self.timings.begin(part.title());
+        let begun = Begun::now(part.title());
         let report = check();
         self.timings.end(begun);
         let passed = report.outcome != Outcome::Failed;

@@ -143,7 +143,8 @@ mod tests {
 
     #[test]
     fn every_scenario_is_in_one_boot() {
-        let mut list: String = (0..17).map(|n| format!("c{n}\tcalls\t\tx\n")).collect();
+        let calls: Vec<String> = (0..17).map(|n| format!("c{n}\tcalls\t\tx\n")).collect();
+        let mut list = calls.concat();
         list.push_str("own\tcalls\tboot=own\tx\nslow\tlife\ttimed\tx\neasy\tlife\t\tx\n");
         let all = parse(&list);
         let boots = boots(&all.iter().collect::<Vec<_>>());

@@ -55,6 +55,16 @@ pub struct Begun {
     ticks: Ticks,
 }
 
+impl Begun {
+    pub fn now(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            at: Instant::now(),
+            ticks: Ticks::now(),
+        }
+    }
+}
+
 impl Timings {
     pub fn start() -> Self {
         Self {
@@ -63,14 +73,7 @@ impl Timings {
         }
     }
 
-    pub fn begin(&self, name: impl Into<String>) -> Begun {
-        Begun {
-            name: name.into(),
-            at: Instant::now(),
-            ticks: Ticks::now(),
-        }
-    }
-
+    /// Notes how long something took that [`Begun::now`] began.
     pub fn end(&self, begun: Begun) {
         let Begun { name, at, ticks } = begun;
         let span = Span {
@@ -84,7 +87,7 @@ impl Timings {
 
     /// Runs something and notes how long it took.
     pub fn of<T>(&self, name: impl Into<String>, run: impl FnOnce() -> T) -> T {
-        let begun = self.begin(name);
+        let begun = Begun::now(name);
         let result = run();
         self.end(begun);
         result
