@@ -33,6 +33,8 @@ pub enum Kind {
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     pub processors: usize,
+    /// However busy the machine is.
+    pub least: usize,
     /// However much the machine has left.
     pub most: usize,
 }
@@ -100,14 +102,18 @@ pub fn run(mut works: Vec<Work<'_>>, limits: Limits) {
 /// Whether the next one may start now. `settled` says that the last one that
 /// started has had the time to show what it takes.
 fn may_start(next: Kind, running: &[Kind], load: Load, settled: bool, limits: Limits) -> bool {
-    let Limits { processors, most } = limits;
+    let Limits {
+        processors,
+        least,
+        most,
+    } = limits;
     if running.len() >= most {
         return false;
     }
     if next == Kind::Timed {
         return running.len() < processors;
     }
-    if running.len() < processors {
+    if running.len() < least {
         return true;
     }
     settled && load.busy < BUSY && load.available_mib >= MEMORY_MIB
@@ -121,6 +127,7 @@ mod tests {
 
     const LIMITS: Limits = Limits {
         processors: 2,
+        least: 2,
         most: 4,
     };
 
@@ -169,6 +176,7 @@ mod tests {
         ];
         let one = Limits {
             processors: 1,
+            least: 1,
             most: 1,
         };
         run(works, one);
