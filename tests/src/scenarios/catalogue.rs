@@ -250,7 +250,8 @@ pub const ALL: &[Scenario] = &[
         "calls_exact_turns",
         "Calls all the time while a patch goes in and out",
         calls_exact::turns,
-    ),
+    )
+    .timed(),
     scenario(
         "calls",
         "calls_crowded",
