@@ -23,6 +23,8 @@ pub struct Scenario {
     pub timed: bool,
     /// The kernel does not decide its outcome: one kernel is enough.
     pub once: bool,
+    /// It takes minutes: its guest should start early.
+    pub long: bool,
     pub run: fn(&mut Trial) -> Result<()>,
 }
 
@@ -42,12 +44,18 @@ impl Scenario {
         self
     }
 
+    const fn long(mut self) -> Self {
+        self.long = true;
+        self
+    }
+
     /// The words that xtask's planner goes by.
     pub fn marks(&self) -> String {
         let marks = [
             (self.own_boot, "boot=own"),
             (self.timed, "timed"),
             (self.once, "once"),
+            (self.long, "long"),
         ];
         let set = marks.iter().filter(|(is_set, _)| *is_set);
         set.map(|(_, mark)| *mark).collect::<Vec<_>>().join(",")
@@ -67,6 +75,7 @@ const fn scenario(
         own_boot: false,
         timed: false,
         once: false,
+        long: false,
         run,
     }
 }
@@ -350,7 +359,8 @@ pub const ALL: &[Scenario] = &[
         "check_predictions",
         "Every test patch checked, then loaded: the forecast is what happens",
         check_predictions::run,
-    ),
+    )
+    .long(),
     scenario(
         "check",
         "check_verdicts",
@@ -413,7 +423,8 @@ pub const ALL: &[Scenario] = &[
         "check_rates",
         "Call rates are counted while check looks, never during a transition",
         check_rules_rates::run,
-    ),
+    )
+    .long(),
     scenario(
         "check",
         "check_overlap",

@@ -20,6 +20,8 @@ pub struct Scenario {
     pub timed: bool,
     /// No kernel decides its outcome, so it runs in [`ONE_KERNEL`].
     pub once: bool,
+    /// It takes minutes.
+    pub long: bool,
     pub about: String,
 }
 
@@ -45,6 +47,7 @@ pub fn parse(text: &str) -> Vec<Scenario> {
             own_boot: has("boot=own"),
             timed: has("timed"),
             once: has("once"),
+            long: has("long"),
             name,
             group,
             about,
