@@ -19,6 +19,9 @@ pub struct Scenario {
     pub about: &'static str,
     /// It leaves its guest in a state that nothing can mend.
     pub own_boot: bool,
+    /// The kernel gives it a time, such as the 15 s before it signals user tasks:
+    /// its guest must not be slow.
+    pub paced: bool,
     /// It measures time, so that other guests beside it would be measured, too.
     pub timed: bool,
     /// The kernel does not decide its outcome: one kernel is enough.
@@ -31,6 +34,11 @@ pub struct Scenario {
 impl Scenario {
     const fn own_boot(mut self) -> Self {
         self.own_boot = true;
+        self
+    }
+
+    const fn paced(mut self) -> Self {
+        self.paced = true;
         self
     }
 
@@ -53,6 +61,7 @@ impl Scenario {
     pub fn marks(&self) -> String {
         let marks = [
             (self.own_boot, "boot=own"),
+            (self.paced, "paced"),
             (self.timed, "timed"),
             (self.once, "once"),
             (self.long, "long"),
@@ -73,6 +82,7 @@ const fn scenario(
         group,
         about,
         own_boot: false,
+        paced: false,
         timed: false,
         once: false,
         long: false,
@@ -150,13 +160,15 @@ pub const ALL: &[Scenario] = &[
         "sleepers",
         "User tasks asleep in the patched function switch at the kernel's signal",
         sleepers::run,
-    ),
+    )
+    .paced(),
     scenario(
         "life",
         "unpatching_stall",
         "User tasks asleep in the new function hold up its removal",
         sleepers::unpatching,
-    ),
+    )
+    .paced(),
     scenario(
         "life",
         "vanish",
@@ -168,7 +180,8 @@ pub const ALL: &[Scenario] = &[
         "odd_names",
         "A task whose name is made to break whatever prints it",
         odd_names::run,
-    ),
+    )
+    .paced(),
     scenario(
         "life",
         "forced",
@@ -181,73 +194,85 @@ pub const ALL: &[Scenario] = &[
         "reason_kthread",
         "A kernel thread inside its main function, which it never leaves",
         reason_asleep::kthread,
-    ),
+    )
+    .paced(),
     scenario(
         "reasons",
         "reason_sleepers",
         "User tasks asleep in a function of the kernel itself",
         reason_asleep::sleepers,
-    ),
+    )
+    .paced(),
     scenario(
         "reasons",
         "reason_stopped",
         "A stopped task has left the function in which it slept",
         reason_asleep::stopped,
-    ),
+    )
+    .paced(),
     scenario(
         "reasons",
         "reason_many",
         "Hundreds of blockers: all are listed, and all are right",
         reason_asleep::many,
-    ),
+    )
+    .paced(),
     scenario(
         "reasons",
         "reason_odd_comm",
         "A blocker with control characters in its name",
         reason_asleep::odd_comm,
-    ),
+    )
+    .paced(),
     scenario(
         "reasons",
         "reason_reversal",
         "A reversal with tasks on both sides",
         reason_asleep::reversal,
-    ),
+    )
+    .paced(),
     scenario(
         "reasons",
         "reason_busy_kthread",
         "A kernel thread that is always on its CPU",
         reason_kernel::busy,
-    ),
+    )
+    .paced(),
     scenario(
         "reasons",
         "reason_uninterruptible",
         "A user task in an uninterruptible sleep",
         reason_kernel::uninterruptible,
-    ),
+    )
+    .paced(),
     scenario(
         "reasons",
         "reason_fexit",
         "A foreign fexit program makes the stacks below it unreliable",
         reason_foreign::fexit,
-    ),
+    )
+    .paced(),
     scenario(
         "reasons",
         "reason_kretprobe",
         "A return probe: before 5.16 it makes stacks unreliable",
         reason_foreign::kretprobe,
-    ),
+    )
+    .paced(),
     scenario(
         "reasons",
         "reason_forking",
         "New tasks all the time, none of which blocks for long",
         reason_restless::forking,
-    ),
+    )
+    .paced(),
     scenario(
         "reasons",
         "reason_hidden_symbols",
         "The kernel hides its addresses; the reason is found all the same",
         reason_restless::hidden_symbols,
-    ),
+    )
+    .paced(),
     scenario(
         "calls",
         "calls_exact",
@@ -260,7 +285,7 @@ pub const ALL: &[Scenario] = &[
         "Calls all the time while a patch goes in and out",
         calls_exact::turns,
     )
-    .timed(),
+    .paced(),
     scenario(
         "calls",
         "calls_crowded",

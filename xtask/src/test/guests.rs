@@ -137,6 +137,7 @@ impl Guests {
             modules: modules.clone(),
             scenarios: boot.scenarios.clone(),
             label: boot.label.clone(),
+            kind: boot.kind,
         };
         let reports = boot::run(&job, &self.common, timings).unwrap_or_else(|error| {
             let why = format!("{error:#}");

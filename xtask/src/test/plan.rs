@@ -72,22 +72,30 @@ pub struct Boot {
 pub fn boots(scenarios: &[&Scenario]) -> Vec<Boot> {
     let mut boots = Vec::new();
     let owned: Vec<Scenario> = scenarios.iter().map(|&one| one.clone()).collect();
-    let kind = |timed| if timed { Kind::Timed } else { Kind::Ordinary };
-    for timed in [false, true] {
+    for kind in [Kind::Ordinary, Kind::Paced, Kind::Timed] {
         for group in groups_of(&owned) {
-            let fits = |one: &&Scenario| one.group == group && one.timed == timed && !one.own_boot;
+            let fits =
+                |one: &&Scenario| one.group == group && kind_of(one) == kind && !one.own_boot;
             let fitting: Vec<&Scenario> = owned.iter().filter(|one| fits(&one)).collect();
-            boots.extend(chunks(group, &fitting, kind(timed)));
+            boots.extend(chunks(group, &fitting, kind));
         }
     }
     let alone = scenarios.iter().filter(|one| one.own_boot);
     boots.extend(alone.map(|one| Boot {
         label: one.name.clone(),
         scenarios: vec![one.name.clone()],
-        kind: kind(one.timed),
+        kind: kind_of(one),
         weight: weight(&[*one]),
     }));
     boots
+}
+
+fn kind_of(scenario: &Scenario) -> Kind {
+    match scenario {
+        one if one.timed => Kind::Timed,
+        one if one.paced => Kind::Paced,
+        _ => Kind::Ordinary,
+    }
 }
 
 /// One that takes minutes counts as many.
@@ -103,7 +111,11 @@ fn chunks(group: &str, scenarios: &[&Scenario], kind: Kind) -> Vec<Boot> {
     }
     let number = scenarios.len().div_ceil(MOST_IN_A_BOOT);
     let size = scenarios.len().div_ceil(number);
-    let suffix = if kind == Kind::Timed { "-timed" } else { "" };
+    let suffix = match kind {
+        Kind::Ordinary => "",
+        Kind::Paced => "-paced",
+        Kind::Timed => "-timed",
+    };
     scenarios
         .chunks(size)
         .enumerate()
