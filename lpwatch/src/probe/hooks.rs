@@ -7,7 +7,7 @@ use aya::{
     maps::{MapData, PerCpuArray, RingBuf},
 };
 use aya_log::EbpfLogger;
-use lpwatch_common::transition::TransitionRecord;
+use lpwatch_common::decode;
 
 use crate::model::{Event, snapshot::Probe};
 
@@ -94,8 +94,7 @@ impl EventRing {
     pub fn drain(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
         while let Some(item) = self.ring.next() {
-            let record = TransitionRecord::from_bytes(&item);
-            if let Some(event) = record.and_then(|record| records::event(&record)) {
+            if let Some(event) = decode(&item).and_then(|record| records::event(&record)) {
                 events.push(event);
             } else {
                 tracing::warn!(bytes = item.len(), "unknown record from the kernel");

@@ -13,7 +13,7 @@ use aya::{
     maps::{MapData, PerCpuArray, RingBuf},
     programs::KProbe,
 };
-use lpwatch_common::stops::StopRecord;
+use lpwatch_common::{decode, stops::StopRecord};
 
 use crate::{
     kernel::btf::KernelBtf,
@@ -102,7 +102,7 @@ impl StopRing {
     pub fn drain(&mut self) -> Vec<Span> {
         let mut spans = Vec::new();
         while let Some(item) = self.ring.next() {
-            if let Some(record) = StopRecord::from_bytes(&item) {
+            if let Some(record) = decode(&item) {
                 spans.push(span(&record));
             } else {
                 tracing::warn!(bytes = item.len(), "unknown record of a stop");
