@@ -7,15 +7,14 @@ use std::{
     io::{BufRead, BufReader},
 };
 
+pub use lpwatch_common::patch::VMLINUX;
+
 use super::{ReadError, Roots};
 
 const REMEDY: &str = "run as root";
 
 /// Bytes read at a time: the kernel writes a page of it at once.
 const CHUNK: usize = 64 << 10;
-
-/// The name of the kernel itself among objects.
-pub const VMLINUX: &str = "vmlinux";
 
 /// A function's symbol.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -6,6 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::ObservedFact;
+
 /// The version of the JSON form.
 pub const SCHEMA_VERSION: u32 = 1;
 
@@ -93,8 +95,7 @@ pub enum Availability {
 /// What tells of one fact on this host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChosenHook {
-    /// The fact, e.g. `begun`.
-    pub fact: String,
+    pub fact: ObservedFact,
     /// What is known by it.
     pub what: String,
     pub kind: HookKind,

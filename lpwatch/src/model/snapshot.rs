@@ -10,7 +10,7 @@ pub use super::calls::figures::{Calls, Finding, FindingKind, PhaseCalls, Rate, S
 
 use super::stops::{Stopped, Stops};
 use super::{
-    Blocker, Direction, EngineKind, Outcome, Phase, Thresholds, check::CheckSummary,
+    Blocker, Direction, EngineKind, ObservedFact, Outcome, Phase, Thresholds, check::CheckSummary,
     next_steps::next_steps,
 };
 
@@ -60,8 +60,7 @@ pub enum Source {
 /// How one fact is observed on this host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Probe {
-    /// The fact, e.g. `begun`.
-    pub fact: String,
+    pub fact: ObservedFact,
     /// `fentry`, `kprobe`, `raw_tracepoint`, `iter`, `kmsg`, `sysfs`, `procfs`.
     pub kind: String,
     /// What it hangs on, e.g. `klp_init_transition`.

@@ -17,16 +17,13 @@ use lpwatch_common::{decode, stops::StopRecord};
 
 use crate::{
     kernel::btf::KernelBtf,
-    model::{snapshot::Probe, stops::Span},
+    model::{ObservedFact, snapshot::Probe, stops::Span},
 };
 
 use super::{
     ProbeError,
     load::{probe, program},
 };
-
-/// The fact, as in [`Probe::fact`].
-pub(super) const FACT: &str = "stops";
 
 /// Where a CPU begins to be held, and where it is free again
 /// (`kernel/stop_machine.c`; both in 5.10, 6.1, 6.12 and 7.2).
@@ -51,7 +48,13 @@ pub(super) fn attach(bpf: &mut Ebpf, btf: &KernelBtf, named: bool) -> Probe {
     let attached = attach_both(bpf, btf, named);
     let notes: Vec<String> = attached.as_ref().err().cloned().into_iter().collect();
     let kind = if attached.is_ok() { "kprobe" } else { "none" };
-    probe(FACT, kind, FUNCTION, attached.is_ok(), &notes)
+    probe(
+        ObservedFact::Stops,
+        kind,
+        FUNCTION,
+        attached.is_ok(),
+        &notes,
+    )
 }
 
 fn attach_both(bpf: &mut Ebpf, btf: &KernelBtf, named: bool) -> Result<(), String> {

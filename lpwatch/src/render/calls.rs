@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod tests;
 
+use lpwatch_common::patch::VMLINUX;
+
 use super::columns::{Side, Title, columns};
 use super::page::{Page, Paint, Span, painted, plain};
 use super::style::Style;
@@ -141,7 +143,7 @@ fn name(function: &CountedFunction, style: &Style) -> String {
         sympos,
         ..
     } = function;
-    let object = if object == "vmlinux" {
+    let object = if object == VMLINUX {
         String::new()
     } else {
         format!("{object}:")

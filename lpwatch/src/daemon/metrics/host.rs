@@ -1,7 +1,7 @@
 //! Metrics of the host and of lpwatch itself.
 
 use crate::model::{
-    Snapshot,
+    ObservedFact, Snapshot,
     snapshot::{Function, Probe, Source},
 };
 
@@ -34,7 +34,7 @@ impl Metrics {
         let attached = self.gauge("lpwatch_probe_attached", help, &["probe", "kind"])?;
         for probe in &snapshot.probes {
             attached
-                .with_label_values(&[&probe.fact, &probe.kind])
+                .with_label_values(&[probe.fact.name(), &probe.kind])
                 .set(flag(probe.attached));
         }
         Ok(())
@@ -44,12 +44,12 @@ impl Metrics {
         let help = "Whether a source of facts works on this host: 1 or 0.";
         let success = self.gauge("lpwatch_collector_success", help, &["collector"])?;
         let probes = &snapshot.probes;
-        let hooks = works(probes, "begun") && works(probes, "complete");
+        let hooks = works(probes, ObservedFact::Begun) && works(probes, ObservedFact::Complete);
         for (collector, succeeds) in [
             ("hooks", hooks),
-            ("tasks", works(probes, "tasks")),
+            ("tasks", works(probes, ObservedFact::Tasks)),
             ("calls", hooks && counts(snapshot)),
-            ("kernel_log", works(probes, "log")),
+            ("kernel_log", works(probes, ObservedFact::Log)),
             // The loop ends, and the daemon with it, when sysfs cannot be read.
             ("sysfs", true),
         ] {
@@ -59,7 +59,7 @@ impl Metrics {
     }
 }
 
-fn works(probes: &[Probe], fact: &str) -> bool {
+fn works(probes: &[Probe], fact: ObservedFact) -> bool {
     probes
         .iter()
         .any(|probe| probe.fact == fact && probe.attached)

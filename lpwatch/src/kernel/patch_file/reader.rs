@@ -1,6 +1,8 @@
 //! What all kinds of patches share: functions and objects, read with bounds that
 //! hold for the whole module.
 
+use lpwatch_common::patch::VMLINUX;
+
 use super::array::Steps;
 use super::image::{Image, Place};
 use super::unread::Unread;
@@ -80,7 +82,7 @@ impl<'reader, 'elf, 'data> Reader<'reader, 'elf, 'data> {
     /// The object that the pointer at `place` names; none names vmlinux.
     pub fn object_name(&mut self, place: Place) -> Option<String> {
         if self.image.pointer(place).is_none() {
-            return Some("vmlinux".to_owned());
+            return Some(VMLINUX.to_owned());
         }
         match self.image.text_behind(place) {
             Ok(name) => Some(name.to_owned()),

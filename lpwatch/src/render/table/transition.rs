@@ -1,5 +1,7 @@
 //! A transition in the table: how it goes, how far it is, what to do.
 
+use lpwatch_common::patch::VMLINUX;
+
 use super::blockers;
 use crate::model::snapshot::{Patch, Transition, TrendPoint};
 use crate::model::task_report::worst_first;
@@ -155,7 +157,7 @@ fn functions(page: &Page<'_>, patch: &Patch) -> Option<String> {
                 page.style.text(&function.name),
                 page.style.text(&object.name),
             );
-            if object == "vmlinux" {
+            if object == VMLINUX {
                 function
             } else {
                 format!("{function} ({object})")
