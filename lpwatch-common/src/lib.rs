@@ -63,6 +63,6 @@ mod tests {
         assert_eq!(decode(&bytes[1..]), Some(record));
         assert_eq!(decode::<StopRecord>(&bytes[3..]), None);
         assert_eq!(decode::<StopRecord>(&[]), None);
-        assert!(decode_all(&bytes[1..]).eq([record]));
+        assert!(decode_all::<StopRecord>(&bytes[1..]).eq([record]));
     }
 }
