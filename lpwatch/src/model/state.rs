@@ -14,6 +14,8 @@ use std::{
     time::Duration,
 };
 
+use strum::VariantArray as _;
+
 use super::{
     Direction, EngineKind, Event, EventKind, EventSource, Moment, Outcome, PatchView, SystemView,
     TaskSample,
@@ -362,8 +364,9 @@ impl Model {
     /// The engines beside livepatch tell of nothing: their readings are all.
     fn observe_others(&mut self, view: &SystemView, at: Moment, now: &Moment) {
         // One that was read without a patch has none: its first is news.
-        let read = EngineKind::ALL
-            .into_iter()
+        let read = EngineKind::VARIANTS
+            .iter()
+            .copied()
             .filter(|engine| *engine != EngineKind::Livepatch && !view.unread.contains(engine));
         for engine in read {
             let others = &mut self.others;

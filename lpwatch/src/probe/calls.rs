@@ -18,6 +18,7 @@ use aya::{
 };
 use lpwatch_common::calls::{BUCKETS, SLOTS, place};
 use rustix::process::{Resource, getrlimit};
+use strum::IntoStaticStr;
 
 use crate::model::calls::Buckets;
 
@@ -61,7 +62,8 @@ pub fn may_count_ahead() -> Result<(), &'static str> {
 }
 
 /// How a function is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum CountKind {
     Fentry,
     Kprobe,
@@ -70,10 +72,7 @@ pub enum CountKind {
 impl CountKind {
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Fentry => "fentry",
-            Self::Kprobe => "kprobe",
-        }
+        self.into()
     }
 }
 

@@ -5,10 +5,13 @@
 //! which leaves nothing on the stack of a task that sleeps later. The one is
 //! the return probe on the kernel's check of a task: see [`verdicts`].
 
+use strum::IntoStaticStr;
+
 use crate::model::ObservedFact;
 
 /// How a hook is attached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub(super) enum HookKind {
     Fentry,
     Kprobe,
@@ -16,10 +19,7 @@ pub(super) enum HookKind {
 
 impl HookKind {
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Fentry => "fentry",
-            Self::Kprobe => "kprobe",
-        }
+        self.into()
     }
 }
 

@@ -126,7 +126,7 @@ fn headline(page: &mut Page<'_>, function: &CountedFunction) {
         return;
     };
     let state = match (function.transition, function.enabled) {
-        (Some(direction), _) => format!("in transition ({})", words::direction(direction)),
+        (Some(direction), _) => format!("in transition ({})", direction.name()),
         (None, Some(false)) => "disabled".to_owned(),
         (None, Some(true)) => "enabled".to_owned(),
         (None, None) => words::NOT_KNOWN_WHETHER_ON.to_owned(),

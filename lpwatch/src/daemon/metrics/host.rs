@@ -2,7 +2,7 @@
 
 use crate::model::{
     ObservedFact, Snapshot,
-    snapshot::{Function, Probe, Source},
+    snapshot::{Function, Probe},
 };
 
 use super::{Metrics, Outcome, flag};
@@ -15,11 +15,7 @@ impl Metrics {
             .set(1.0);
         let help = "The kernel's release and where tasks are read from (bpf or procfs); always 1.";
         let host = self.gauge("lpwatch_host_info", help, &["kernel", "source"])?;
-        let source = match snapshot.source {
-            Source::Bpf => "bpf",
-            Source::Procfs => "procfs",
-        };
-        host.with_label_values(&[snapshot.kernel.as_str(), source])
+        host.with_label_values(&[snapshot.kernel.as_str(), snapshot.source.into()])
             .set(1.0);
         let help = "When the snapshot shown was made, in seconds since the epoch.";
         let taken = self.gauge("lpwatch_snapshot_timestamp_seconds", help, &[])?;

@@ -2,6 +2,7 @@
 //! hold for the whole module.
 
 use lpwatch_common::patch::VMLINUX;
+use strum::VariantArray as _;
 
 use super::array::Steps;
 use super::image::{Image, Place};
@@ -126,8 +127,9 @@ impl<'reader, 'elf, 'data> Reader<'reader, 'elf, 'data> {
 /// `klp_callbacks`.
 pub(super) fn callbacks(image: &Image<'_, '_>, place: Place) -> Vec<Callback> {
     let places = (0..).map(|index| place.plus(index * 8));
-    let set = Callback::ALL
-        .into_iter()
+    let set = Callback::VARIANTS
+        .iter()
+        .copied()
         .zip(places)
         .filter(|(_, place)| image.pointer(*place).is_some());
     set.map(|(callback, _)| callback).collect()

@@ -18,7 +18,7 @@ const ADVICE_SHOWN: usize = 3;
 /// `stalled, in transition (patching) for 2 min 10 s`
 pub(super) fn headline(transition: &Transition, engine: Option<&'static str>) -> Vec<Span> {
     let way = match (transition.direction, transition.reversed) {
-        (direction, false) => words::direction(direction),
+        (direction, false) => direction.name(),
         (Direction::Patching, true) => "unpatching reversed, now patching",
         (Direction::Unpatching, true) => "patching reversed, now unpatching",
     };
