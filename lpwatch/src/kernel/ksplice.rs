@@ -15,6 +15,8 @@
 
 use std::path::Path;
 
+use strum::{Display, EnumString};
+
 use super::files::{Reader, host_root, list_system};
 use super::{ReadError, Roots};
 
@@ -55,29 +57,13 @@ pub struct Update {
 }
 
 /// Where an update stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Display, EnumString)]
+#[strum(serialize_all = "lowercase")]
 pub enum Stage {
     /// Loaded, and not applied yet: it is being tried, or it was refused.
     Preparing,
     Applied,
     Reversed,
-}
-
-impl Stage {
-    /// As in sysfs.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Preparing => "preparing",
-            Self::Applied => "applied",
-            Self::Reversed => "reversed",
-        }
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        let all = [Self::Preparing, Self::Applied, Self::Reversed];
-        all.into_iter().find(|stage| stage.name() == text)
-    }
 }
 
 /// Reads every update, from both places; `None` where neither has any.
@@ -161,7 +147,7 @@ fn update(reader: &mut Reader<'_>, folder: &Path, id: String, root: Option<&Path
 
 fn stage(reader: &mut Reader<'_>, file: &Path) -> Option<Stage> {
     let word = reader.word(file)?;
-    let stage = Stage::parse(&word);
+    let stage = word.parse().ok();
     if stage.is_none() {
         reader.note(format!(
             "{} holds {word:?}, a stage lpwatch does not know.",
