@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::{
+    engine,
     error::Error,
     kernel::{
         Roots, ftrace,
@@ -27,7 +28,7 @@ use super::{
     folder_watch::FolderWatch,
     log_source::LogSource,
     other_engines,
-    reading::{ensure_livepatch, is_in_transition, read_patches},
+    reading::first_reading,
     stop_source::StopSource,
     task_source::{Looked, TaskSource},
     watch_list::{Resolved, WatchList},
@@ -111,16 +112,19 @@ impl Observer {
     /// # Errors
     /// [`Error::NoLivepatch`] where there is nothing to look at.
     pub fn single_look(options: &ObserverOptions) -> Result<Self, Error> {
-        ensure_livepatch(&options.roots)?;
-        let in_transition = read_patches(&options.roots)?.in_transition().is_some();
+        let mut view = first_reading(&options.roots)?;
+        let in_transition = view.in_transition().is_some();
         let load = || load_task_iterator(&options.roots, in_transition);
         let (iterator, probes, note) = match bpf_or_why_not(options, load) {
             Ok((iterator, probes)) => (Some(iterator), probes, None),
             Err(note) => (None, Vec::new(), note),
         };
         let mut observer = Self::new(options, iterator, probes, note, None);
-        observer.read_history();
-        observer.refresh()?;
+        let changed = observer.read_history();
+        if changed.is_some_and(|at| at > view.read_at) {
+            view = observer.read_patches()?;
+        }
+        observer.mend(view, true);
         observer.await_verdicts()?;
         Ok(observer)
     }
@@ -167,13 +171,12 @@ impl Observer {
     /// # Errors
     /// [`Error::NoLivepatch`] where there is nothing to follow.
     pub fn following(options: &ObserverOptions) -> Result<(Self, Option<Told>), Error> {
-        ensure_livepatch(&options.roots)?;
+        let in_transition = first_reading(&options.roots)?.in_transition().is_some();
         let loaded = bpf_or_why_not(options, || {
             if options.hooks == Hooking::Nothing {
                 let (iterator, _) = load_task_iterator(&options.roots, false)?;
                 return Ok((iterator, None));
             }
-            let in_transition = is_in_transition(&options.roots);
             let (iterator, hooks) = load_hooks(&options.roots, &options.load, in_transition)?;
             Ok((iterator, Some(hooks)))
         });
@@ -292,14 +295,19 @@ impl Observer {
         folders.look(&self.watch.paths());
     }
 
-    /// Takes in what the kernel log still says of the time before.
-    fn read_history(&mut self) {
-        let Some(mut log) = self.log.take() else {
-            return;
-        };
+    /// Takes in what the kernel log still says of the time before; gives what
+    /// [`Self::read_log`] does.
+    fn read_history(&mut self) -> Option<Duration> {
+        let mut log = self.log.take()?;
         match self.read_log(&mut log) {
-            Ok(_) => self.log = Some(log),
-            Err(error) => self.lose_log(&format!("The kernel log is not read: {error}.")),
+            Ok(changed) => {
+                self.log = Some(log);
+                changed
+            }
+            Err(error) => {
+                self.lose_log(&format!("The kernel log is not read: {error}."));
+                None
+            }
         }
     }
 
@@ -335,18 +343,20 @@ impl Observer {
         self.stops.wait()
     }
 
-    /// Takes in what the kernel log says; whether anything there can have
-    /// changed the state.
-    pub(super) fn read_log(&mut self, log: &mut LogSource) -> Result<bool, Error> {
+    /// Takes in what the kernel log says; gives when, since boot, the last line
+    /// was written of what can have changed the state.
+    pub(super) fn read_log(&mut self, log: &mut LogSource) -> Result<Option<Duration>, Error> {
         let clocks = Clocks::now();
         let events = log.drain(&clocks)?;
         let ftrace = ftrace::is_enabled(&self.roots);
         self.model.note_still(ftrace == Some(false));
         let now = moment(&clocks);
-        let mut changed = false;
+        let mut changed = None;
         for event in events {
             tracing::debug!(?event, "log line");
-            changed |= !matches!(event.kind, EventKind::Signaling);
+            if !matches!(event.kind, EventKind::Signaling) {
+                changed = Some(event.at);
+            }
             self.model.apply(event, &now);
         }
         Ok(changed)
@@ -370,7 +380,7 @@ impl Observer {
 
     /// Reads sysfs alone.
     pub(super) fn read_patches(&self) -> Result<SystemView, Error> {
-        read_patches(&self.roots)
+        Ok(engine::read_all(&self.roots)?)
     }
 
     /// Mends the state by a reading, and in a transition looks at all tasks;

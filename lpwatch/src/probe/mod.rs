@@ -33,4 +33,4 @@ pub use plan::{SHARING_MARKER, hooked_functions, is_built, planned, sharing};
 pub use programs::{ForeignProgram, Programs, TraceHook};
 pub use readable::Readable;
 pub use stops::StopRing;
-pub use tasks::{Look, SeenTask, TaskIterator, Wanted, state_letter};
+pub use tasks::{Look, TaskIterator, Wanted};

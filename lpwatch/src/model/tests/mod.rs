@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::{
     Direction, EngineKind, Event, EventKind, EventSource, HostFacts, Model, Moment, Outcome,
-    PatchView, Phase, Reason, Snapshot, SystemView, TaskOnOldCode, TaskSample, Thresholds,
+    PatchView, Phase, Reason, Snapshot, SystemView, Task, TaskSample, Thresholds,
     evidence::{Evidence, Traits},
     snapshot::{Source, Transition},
 };
@@ -88,15 +88,9 @@ fn log(model: &mut Model, seconds: f64, kind: EventKind) {
 
 fn patch(enabled: bool, in_transition: bool) -> PatchView {
     PatchView {
-        name: PATCH.to_owned(),
-        engine: EngineKind::Livepatch,
         enabled: Some(enabled),
         in_transition,
-        told_direction: None,
-        failure: None,
-        replace: None,
-        stack_order: None,
-        objects: Vec::new(),
+        ..PatchView::new(PATCH.to_owned(), EngineKind::Livepatch)
     }
 }
 
@@ -106,8 +100,7 @@ fn observe(model: &mut Model, seconds: f64, patches: &[PatchView]) {
         SystemView {
             read_at: now.boot,
             patches: patches.to_vec(),
-            unread: Vec::new(),
-            notes: Vec::new(),
+            ..SystemView::default()
         },
         &now,
     );
@@ -115,7 +108,7 @@ fn observe(model: &mut Model, seconds: f64, patches: &[PatchView]) {
 
 fn sample(model: &mut Model, seconds: f64, direction: Direction, left: std::ops::Range<u32>) {
     let now = at(seconds);
-    let remaining = left.map(|tid| TaskOnOldCode {
+    let remaining = left.map(|tid| Task {
         tid,
         tgid: tid,
         comm: format!("task{tid}"),

@@ -91,9 +91,7 @@ fn a_reading_older_than_the_last_event_changes_nothing() {
     model.observe(
         SystemView {
             read_at,
-            patches: Vec::new(),
-            unread: Vec::new(),
-            notes: Vec::new(),
+            ..SystemView::default()
         },
         &at(100.1),
     );
