@@ -17,7 +17,7 @@ use std::path::Path;
 
 use strum::{Display, EnumString};
 
-use super::files::{Reader, host_root, list_system};
+use super::files::{Reader, folders, host_root, list_system};
 use super::{ReadError, Roots};
 
 pub mod abort_cause;
@@ -72,7 +72,8 @@ pub enum Stage {
 /// A place is there but cannot be listed, or the root is not there.
 pub fn read(roots: &Roots) -> Result<Option<Updates>, ReadError> {
     let inside = roots.sysfs.join("kernel/ksplice");
-    let here = list_system(&roots.sysfs, &inside, REMEDY)?.is_some();
+    let listed = list_system(&roots.sysfs, &inside, REMEDY)?;
+    let here = listed.is_some();
     let mut found = Updates::default();
     let mut reader = Reader {
         remedy: REMEDY,
@@ -86,11 +87,9 @@ pub fn read(roots: &Roots) -> Result<Option<Updates>, ReadError> {
             found.updates.push(update);
         }
     };
-    if here {
-        for name in reader.folders(&inside) {
-            let id = name.to_string_lossy().into_owned();
-            take(&mut reader, &inside.join(&name), id);
-        }
+    for name in listed.map(folders).unwrap_or_default() {
+        let id = name.to_string_lossy().into_owned();
+        take(&mut reader, &inside.join(&name), id);
     }
     let modules = roots.sysfs.join("module");
     for name in reader.folders(&modules) {
