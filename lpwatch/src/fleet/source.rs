@@ -41,6 +41,8 @@ pub struct Look {
 }
 
 impl Source {
+    /// # Errors
+    /// The options name a file that cannot be used, or no trusted certificates.
     pub fn new(options: Options, scope: Scope, facts: &'static [Fact]) -> Result<Self, Error> {
         let prometheus = Prometheus::new(options)?;
         if prometheus.tells_secrets() {
@@ -60,6 +62,7 @@ impl Source {
     }
 
     /// The same, with hosts remembered from look to look.
+    #[must_use]
     pub fn remembering(mut self) -> Self {
         self.memory = Some(Memory::default());
         self
@@ -120,6 +123,9 @@ impl Source {
 
     /// The next look. What may pass by itself is waited for, and told once on
     /// stderr; `None` is a look that could not be had.
+    ///
+    /// # Errors
+    /// What [`Self::look`] fails with, if it does not pass by itself.
     pub async fn next_look(&mut self) -> Result<Option<Look>, Error> {
         match self.look().await {
             Ok(look) => {
