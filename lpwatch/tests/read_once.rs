@@ -52,7 +52,7 @@ impl Opens {
 
     /// How often each file and folder was opened since the last call.
     fn counted(&self) -> io::Result<BTreeMap<PathBuf, u32>> {
-        let mut buffer = [MaybeUninit::uninit(); 64 * 1024];
+        let mut buffer = vec![MaybeUninit::uninit(); 64 * 1024];
         let mut reader = Reader::new(&self.descriptor, &mut buffer);
         let mut counts = BTreeMap::new();
         loop {
