@@ -84,7 +84,7 @@ pub fn main() -> Exit {
     match run(cli) {
         Ok(exit) => exit,
         // Whoever read our output has seen enough: `lpwatch status | head`.
-        Err(error) if is_broken_pipe(&error) => Exit::Well,
+        Err(error) if is_broken_pipe(&error) => Exit::Success,
         Err(error) => {
             eprintln!("lpwatch: {error:#}");
             error

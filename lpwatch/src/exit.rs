@@ -9,12 +9,12 @@ use crate::{error::Error, fleet::prometheus};
 #[repr(u8)]
 pub enum Exit {
     /// All well, or completed.
-    Well = 0,
+    Success = 0,
     Error = 1,
     Usage = 2,
     NoPermission = 3,
     /// This kernel cannot.
-    CannotHere = 4,
+    Unsupported = 4,
     InTransition = 10,
     Stalled = 11,
     /// Reversed or failed.
@@ -35,7 +35,7 @@ impl From<Exit> for ExitCode {
 impl From<&Error> for Exit {
     fn from(error: &Error) -> Self {
         match error {
-            Error::NoLivepatch(_) => Self::CannotHere,
+            Error::NoLivepatch(_) => Self::Unsupported,
             Error::Read(error) if error.is_permission() => Self::NoPermission,
             Error::File { source, .. } | Error::Listen { source, .. } if is_permission(source) => {
                 Self::NoPermission

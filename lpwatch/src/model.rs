@@ -14,11 +14,11 @@ mod classify_tests;
 pub mod doctor;
 pub mod event;
 pub mod evidence;
-pub mod foresee;
 mod input;
 pub mod inventory;
 mod next_steps;
 mod phase;
+pub mod prediction;
 mod remaining;
 mod running;
 #[cfg(test)]
@@ -33,7 +33,7 @@ mod time;
 pub mod totals;
 mod view;
 
-pub(crate) use advice::{described, owner, stop_program};
+pub(crate) use advice::{described, owner, stop_command, stop_program};
 pub use blocker::{Answer, Blocker, Cause, Culprit, Reason, Verdict};
 pub use event::{Event, EventKind, EventSource};
 pub use input::Input;

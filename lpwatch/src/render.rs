@@ -17,6 +17,7 @@ pub mod table;
 pub mod tasks;
 
 mod columns;
+mod command;
 mod page;
 mod paint;
 mod stack;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use unicode_width::UnicodeWidthChar as _;
 
 /// A space that lines are not broken at; shown as a plain space.
-pub(crate) const GLUE: char = '\u{a0}';
+pub(crate) const NBSP: char = '\u{a0}';
 
 /// `text` with everything escaped that moves the cursor, changes the terminal
 /// or makes the text read differently from what it holds: control characters

@@ -9,7 +9,7 @@ use crate::{
 use super::{
     args::Globals,
     counted::CountArgs,
-    output::Output,
+    output::Printer,
     snapshots::Stream,
     status::{module_name, no_such_patch},
 };
@@ -56,7 +56,7 @@ Exit codes:
   0 all well   13 new code does not run, or calls cannot be redirected";
 
 pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
-    let output = Output::new(globals);
+    let output = Printer::new(globals);
     if args.watch {
         return watch(globals, args, &output).await;
     }
@@ -64,9 +64,9 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     show(&snapshot, args.patch.as_deref(), &output, false)
 }
 
-async fn watch(globals: &Globals, args: &Args, output: &Output) -> anyhow::Result<Exit> {
+async fn watch(globals: &Globals, args: &Args, output: &Printer) -> anyhow::Result<Exit> {
     let mut stream = Stream::counting(globals).await?;
-    let mut exit = Exit::Well;
+    let mut exit = Exit::Success;
     loop {
         let snapshot = tokio::select! {
             snapshot = stream.next() => snapshot?,
@@ -82,7 +82,7 @@ async fn watch(globals: &Globals, args: &Args, output: &Output) -> anyhow::Resul
 fn show(
     snapshot: &Snapshot,
     patch: Option<&str>,
-    output: &Output,
+    output: &Printer,
     again: bool,
 ) -> anyhow::Result<Exit> {
     let report = report(snapshot, patch)?;
@@ -96,7 +96,7 @@ fn show(
 /// Prints a report in the form asked for; `table` draws it for people.
 pub(super) fn print(
     report: &CallsReport,
-    output: &Output,
+    output: &Printer,
     table: fn(&CallsReport, &Style) -> String,
 ) -> anyhow::Result<()> {
     if output.is_lines() {
@@ -107,7 +107,7 @@ pub(super) fn print(
     } else if output.is_json() {
         output.json(report)
     } else {
-        Output::text(&table(report, &output.style))
+        Printer::text(&table(report, &output.style))
     }
 }
 
@@ -126,6 +126,6 @@ pub(super) fn exit_of(report: &CallsReport) -> Exit {
     if report.is_danger() {
         Exit::Danger
     } else {
-        Exit::Well
+        Exit::Success
     }
 }

@@ -25,7 +25,7 @@ use crate::{
 
 use super::{
     args::{Globals, duration},
-    output::Output,
+    output::Printer,
     snapshots,
     status::no_such_patch,
 };
@@ -84,15 +84,15 @@ Exit codes:
   1 the file cannot be read              4 this kernel cannot be live-patched";
 
 pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
-    let output = Output::new(globals);
+    let output = Printer::new(globals);
     if let Some(id) = &args.explain {
         let rule = rules::by_id(id).ok_or_else(|| unknown_rule(id))?;
-        Output::text(&render::check::explain(rule, &output.style))?;
-        return Ok(Exit::Well);
+        Printer::text(&render::check::explain(rule, &output.style))?;
+        return Ok(Exit::Success);
     }
     if args.rules {
-        Output::text(&render::check::rules(rules::ALL, &output.style))?;
-        return Ok(Exit::Well);
+        Printer::text(&render::check::rules(rules::ALL, &output.style))?;
+        return Ok(Exit::Success);
     }
     let session = Session {
         globals,
@@ -115,7 +115,7 @@ fn unknown_rule(id: &str) -> anyhow::Error {
 struct Session<'a> {
     globals: &'a Globals,
     args: &'a Args,
-    output: &'a Output,
+    output: &'a Printer,
 }
 
 impl Session<'_> {
@@ -142,7 +142,7 @@ impl Session<'_> {
             eprintln!("lpwatch: {unread}");
         }
         let mut worst = if found.unread.is_empty() {
-            Exit::Well
+            Exit::Success
         } else {
             Exit::Error
         };
@@ -150,7 +150,7 @@ impl Session<'_> {
             let exit = match PatchFile::read(path) {
                 Ok(file) if file.modinfo.livepatch => {
                     if nth > 0 && !self.output.is_json() {
-                        Output::text("")?;
+                        Printer::text("")?;
                     }
                     let report = self.check(&file, Some(path)).await?;
                     self.print(&report)?;
@@ -212,19 +212,19 @@ impl Session<'_> {
         if self.output.is_json() {
             self.output.json(report)
         } else {
-            Output::text(&render::check::check(report, &self.output.style))
+            Printer::text(&render::check::check(report, &self.output.style))
         }
     }
 
     fn exit_of(&self, report: &CheckReport) -> Exit {
         let roots = self.globals.roots();
         if !roots.sysfs.join("kernel/livepatch").is_dir() {
-            return Exit::CannotHere;
+            return Exit::Unsupported;
         }
         match report.verdict {
             Verdict::Danger => Exit::Danger,
             Verdict::Warning if self.args.strict => Exit::Warning,
-            Verdict::Warning | Verdict::Safe => Exit::Well,
+            Verdict::Warning | Verdict::Safe => Exit::Success,
         }
     }
 }
@@ -249,7 +249,7 @@ fn no_such_file_or_patch(name: &str) -> Error {
 fn worse(one: Exit, other: Exit) -> Exit {
     let rank = |exit: Exit| match exit {
         Exit::Danger => 5,
-        Exit::CannotHere => 4,
+        Exit::Unsupported => 4,
         Exit::Error => 3,
         Exit::Warning => 2,
         _ => 0,
@@ -257,7 +257,7 @@ fn worse(one: Exit, other: Exit) -> Exit {
     if rank(other) > rank(one) { other } else { one }
 }
 
-fn progress(output: &Output) -> ProgressBar {
+fn progress(output: &Printer) -> ProgressBar {
     if output.is_json() || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }

@@ -15,5 +15,5 @@ pub fn run(args: &Args, mut command: clap::Command) -> anyhow::Result<Exit> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, "lpwatch", &mut script);
     std::io::stdout().write_all(&script)?;
-    Ok(Exit::Well)
+    Ok(Exit::Success)
 }

@@ -139,7 +139,7 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
         web: args.web.options(),
     })
     .await?;
-    Ok(Exit::Well)
+    Ok(Exit::Success)
 }
 
 fn ring_size(text: &str) -> Result<u32, String> {

@@ -9,7 +9,7 @@ use crate::{
     render,
 };
 
-use super::{args::Globals, output::Output, snapshots};
+use super::{args::Globals, output::Printer, snapshots};
 
 /// Show what this host offers to lpwatch, what was chosen for each fact and
 /// why, what is lost by each missing piece, and the remedy.
@@ -43,7 +43,7 @@ Exit codes:
   13 danger: ftrace is switched off            1 error, or the calibration has failed";
 
 pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
-    let output = Output::new(globals);
+    let output = Printer::new(globals);
     let (daemon, note) = match snapshots::of_daemon(globals).await {
         Ok(snapshot) => (Some(snapshot), None),
         Err(note) => (None, note),
@@ -61,7 +61,7 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     if output.is_json() {
         output.json(&report)?;
     } else {
-        Output::text(&render::doctor::doctor(&report, &output.style))?;
+        Printer::text(&render::doctor::doctor(&report, &output.style))?;
     }
     Ok(exit_of(&report))
 }
@@ -73,11 +73,11 @@ fn exit_of(report: &Report) -> Exit {
         .is_some_and(|calibration| !calibration.is_good());
     match report.standing {
         Standing::Danger => Exit::Danger,
-        Standing::NoLivepatch => Exit::CannotHere,
+        Standing::NoLivepatch => Exit::Unsupported,
         _ if failed => Exit::Error,
-        Standing::Lacking => Exit::CannotHere,
+        Standing::Lacking => Exit::Unsupported,
         Standing::NoPermission => Exit::NoPermission,
-        Standing::Well => Exit::Well,
+        Standing::Well => Exit::Success,
     }
 }
 
@@ -116,10 +116,10 @@ mod tests {
     #[test]
     fn each_standing_has_its_exit_code() {
         for (standing, exit) in [
-            (Standing::Well, Exit::Well),
+            (Standing::Well, Exit::Success),
             (Standing::NoPermission, Exit::NoPermission),
-            (Standing::Lacking, Exit::CannotHere),
-            (Standing::NoLivepatch, Exit::CannotHere),
+            (Standing::Lacking, Exit::Unsupported),
+            (Standing::NoLivepatch, Exit::Unsupported),
             (Standing::Danger, Exit::Danger),
         ] {
             assert_eq!(exit_of(&report(standing)), exit);
@@ -146,8 +146,8 @@ mod tests {
             not_tried: None,
         };
         for (outcome, left, exit) in [
-            (Counted::Exactly, Some(0), Exit::Well),
-            (Counted::WithOthers, None, Exit::Well),
+            (Counted::Exactly, Some(0), Exit::Success),
+            (Counted::WithOthers, None, Exit::Success),
             (Counted::TooFew, Some(0), Exit::Error),
             (Counted::Failed, Some(0), Exit::Error),
             (Counted::Exactly, Some(1), Exit::Error),

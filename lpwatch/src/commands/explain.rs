@@ -2,7 +2,7 @@
 
 use crate::{exit::Exit, model::TaskReport, render};
 
-use super::{args::Globals, output::Output, snapshots, status::exit_of};
+use super::{args::Globals, output::Printer, snapshots, status::exit_of};
 
 /// Explain why one task has not switched to the new code.
 ///
@@ -31,7 +31,7 @@ Exit codes:
   10 in transition   11 stalled   1 the task is not among those left";
 
 pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
-    let output = Output::new(globals);
+    let output = Printer::new(globals);
     let snapshot = snapshots::now(globals).await?;
     let exit = exit_of(&snapshot);
     let report = TaskReport::of(&snapshot, None);
@@ -48,7 +48,7 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     if output.is_json() {
         output.json(&report.document(task))?;
     } else {
-        Output::text(&render::explain::explain(task, report, &output.style))?;
+        Printer::text(&render::explain::explain(task, report, &output.style))?;
     }
     Ok(exit)
 }

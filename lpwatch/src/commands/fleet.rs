@@ -24,7 +24,7 @@ use super::args::Globals;
 #[command(after_help = AFTER_HELP)]
 pub struct Args {
     #[command(subcommand)]
-    command: Command,
+    command: FleetCommand,
 }
 
 const AFTER_HELP: &str = "\
@@ -54,7 +54,7 @@ Exit codes of status and hosts: 0 all on new code, 10 not yet, 11 hosts are stal
 docs/fleet.md tells how to set it up, what the JSON holds, and what it costs.";
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum FleetCommand {
     Status(status::Args),
     Hosts(hosts::Args),
     Wait(wait::Args),
@@ -62,9 +62,9 @@ enum Command {
 
 pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     match &args.command {
-        Command::Status(args) => status::run(globals, args).await,
-        Command::Hosts(args) => hosts::run(globals, args).await,
-        Command::Wait(args) => wait::run(globals, args).await,
+        FleetCommand::Status(args) => status::run(globals, args).await,
+        FleetCommand::Hosts(args) => hosts::run(globals, args).await,
+        FleetCommand::Wait(args) => wait::run(globals, args).await,
     }
 }
 
@@ -82,7 +82,7 @@ fn exit_of(by_state: ByState, asked: bool) -> Exit {
     {
         Exit::InTransition
     } else {
-        Exit::Well
+        Exit::Success
     }
 }
 
@@ -101,9 +101,9 @@ mod tests {
     #[test]
     fn the_worst_decides() {
         use HostState::{Failed, InTransition, NotPatched, NotReporting, OnNewCode, Stalled};
-        assert_eq!(exit(&[OnNewCode], true), Exit::Well);
+        assert_eq!(exit(&[OnNewCode], true), Exit::Success);
         assert_eq!(exit(&[OnNewCode, NotPatched], true), Exit::InTransition);
-        assert_eq!(exit(&[OnNewCode, NotPatched], false), Exit::Well);
+        assert_eq!(exit(&[OnNewCode, NotPatched], false), Exit::Success);
         assert_eq!(exit(&[OnNewCode, NotReporting], false), Exit::InTransition);
         assert_eq!(exit(&[OnNewCode, InTransition], false), Exit::InTransition);
         assert_eq!(exit(&[InTransition, Stalled], true), Exit::Stalled);

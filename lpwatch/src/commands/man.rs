@@ -23,5 +23,5 @@ pub fn run(args: &Args, command: clap::Command) -> anyhow::Result<Exit> {
         clap_mangen::Man::new(command).render(&mut page)?;
         std::io::stdout().write_all(&page)?;
     }
-    Ok(Exit::Well)
+    Ok(Exit::Success)
 }

@@ -17,13 +17,13 @@ use crate::{
 use super::args::{Globals, OutputForm};
 
 /// Standard output, and how to write to it.
-pub struct Output {
+pub struct Printer {
     form: OutputForm,
     pub style: Style,
     is_terminal: bool,
 }
 
-impl Output {
+impl Printer {
     pub fn new(globals: &Globals) -> Self {
         let variable = |name| env::var(name).ok();
         let no_color = variable("NO_COLOR");

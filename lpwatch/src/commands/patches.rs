@@ -6,7 +6,7 @@ use crate::{
     render,
 };
 
-use super::{args::Globals, output::Output};
+use super::{args::Globals, output::Printer};
 
 /// List what is patched: by which system, whose patch, since when, which
 /// functions, which patch has a function that several change, and whether disk
@@ -46,7 +46,7 @@ Exit codes:
 
 /// Prints the inventory; how its patches fare is `status`'s to say.
 pub fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
-    let output = Output::new(globals);
+    let output = Printer::new(globals);
     let wanted = Wanted {
         cves: args.cve,
         tools: !args.no_tools,
@@ -59,7 +59,7 @@ pub fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     } else if output.is_json() {
         output.json(&inventory)?;
     } else {
-        Output::text(&render::patches::patches(&inventory, &output.style))?;
+        Printer::text(&render::patches::patches(&inventory, &output.style))?;
     }
-    Ok(Exit::Well)
+    Ok(Exit::Success)
 }

@@ -77,23 +77,23 @@ pub struct Stream<'a> {
     globals: &'a Globals,
     /// Where we look for ourselves.
     hooks: Hooking,
-    source: Source,
+    source: StreamSource,
 }
 
-enum Source {
+enum StreamSource {
     Daemon(Snapshots),
-    Own(Own),
+    LocalFollower(LocalFollower),
 }
 
 /// Our own loop, for as long as nobody else runs one.
-struct Own {
+struct LocalFollower {
     snapshots: watch::Receiver<Arc<Snapshot>>,
     followed: Followed,
     first: bool,
     task: JoinHandle<Result<(), Error>>,
 }
 
-impl Drop for Own {
+impl Drop for LocalFollower {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -116,7 +116,7 @@ impl<'a> Stream<'a> {
                     return Ok(Self {
                         globals,
                         hooks,
-                        source: Source::Daemon(snapshots),
+                        source: StreamSource::Daemon(snapshots),
                     });
                 }
                 Err(error) => tracing::warn!(%error, "following without the daemon"),
@@ -125,14 +125,14 @@ impl<'a> Stream<'a> {
         Ok(Self {
             globals,
             hooks,
-            source: Source::Own(Own::start(globals, hooks)?),
+            source: StreamSource::LocalFollower(LocalFollower::start(globals, hooks)?),
         })
     }
 
     /// The next state. A daemon that ends meanwhile is replaced by our own
     /// look.
     pub async fn next(&mut self) -> Result<Arc<Snapshot>, Error> {
-        if let Source::Daemon(snapshots) = &mut self.source {
+        if let StreamSource::Daemon(snapshots) = &mut self.source {
             match snapshots.next().await {
                 Ok(Some(mut snapshot)) => {
                     if let Some(thresholds) = self.globals.thresholds.given() {
@@ -143,11 +143,12 @@ impl<'a> Stream<'a> {
                 Ok(None) => tracing::warn!("the daemon has ended; following without it"),
                 Err(error) => tracing::warn!(%error, "following without the daemon"),
             }
-            self.source = Source::Own(Own::start(self.globals, self.hooks)?);
+            self.source =
+                StreamSource::LocalFollower(LocalFollower::start(self.globals, self.hooks)?);
         }
         match &mut self.source {
-            Source::Own(own) => own.next().await,
-            Source::Daemon(snapshots) => Err(Error::Daemon {
+            StreamSource::LocalFollower(own) => own.next().await,
+            StreamSource::Daemon(snapshots) => Err(Error::Daemon {
                 socket: self.globals.socket.clone(),
                 reason: format!("lost: {snapshots:?}"),
             }),
@@ -157,13 +158,13 @@ impl<'a> Stream<'a> {
     /// A state made now, or the daemon's next one.
     pub async fn ask(&mut self) -> Result<Arc<Snapshot>, Error> {
         match &mut self.source {
-            Source::Own(own) => Ok(own.followed.ask().await),
-            Source::Daemon(_) => self.next().await,
+            StreamSource::LocalFollower(own) => Ok(own.followed.ask().await),
+            StreamSource::Daemon(_) => self.next().await,
         }
     }
 }
 
-impl Own {
+impl LocalFollower {
     fn start(globals: &Globals, hooks: Hooking) -> Result<Self, Error> {
         let options = ObserverOptions {
             hooks,

@@ -8,7 +8,7 @@ use crate::{
 
 use super::{
     args::Globals,
-    output::Output,
+    output::Printer,
     snapshots::{self, Stream},
 };
 
@@ -29,7 +29,7 @@ pub struct Args {
 }
 
 pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
-    let output = Output::new(globals);
+    let output = Printer::new(globals);
     if args.watch {
         return watch(globals, args, &output).await;
     }
@@ -39,9 +39,9 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     Ok(exit)
 }
 
-async fn watch(globals: &Globals, args: &Args, output: &Output) -> anyhow::Result<Exit> {
+async fn watch(globals: &Globals, args: &Args, output: &Printer) -> anyhow::Result<Exit> {
     let mut stream = Stream::open(globals).await?;
-    let mut exit = Exit::Well;
+    let mut exit = Exit::Success;
     loop {
         let snapshot = tokio::select! {
             snapshot = stream.next() => snapshot?,
@@ -106,7 +106,7 @@ pub(super) fn module_name(snapshot: &Snapshot, asked: &str) -> String {
 
 /// The worst of all patches.
 pub(super) fn exit_of(snapshot: &Snapshot) -> Exit {
-    let mut exit = Exit::Well;
+    let mut exit = Exit::Success;
     for transition in snapshot
         .patches
         .iter()
@@ -139,8 +139,8 @@ mod tests {
         let busy = Some("code_busy: a task was in it");
         assert_eq!(exit(Some(false), busy), Exit::Failed);
         // It was not to be reversed: it stays in force.
-        assert_eq!(exit(Some(true), busy), Exit::Well);
-        assert_eq!(exit(Some(false), None), Exit::Well);
-        assert_eq!(exit(None, busy), Exit::Well, "it may be in force");
+        assert_eq!(exit(Some(true), busy), Exit::Success);
+        assert_eq!(exit(Some(false), None), Exit::Success);
+        assert_eq!(exit(None, busy), Exit::Success, "it may be in force");
     }
 }

@@ -8,7 +8,7 @@ use crate::{
 
 use super::{
     args::Globals,
-    output::Output,
+    output::Printer,
     snapshots,
     status::{module_name, select},
 };
@@ -50,7 +50,7 @@ Exit codes:
   0 nothing is in transition   10 in transition   11 stalled";
 
 pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
-    let output = Output::new(globals);
+    let output = Printer::new(globals);
     let snapshot = snapshots::now(globals).await?;
     let (snapshot, exit) = select(snapshot, args.patch.as_deref())?;
     let name = args
@@ -71,7 +71,7 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
             stack: args.stack,
             all: args.all,
         };
-        Output::text(&match &report {
+        Printer::text(&match &report {
             Some(report) => render::tasks::tasks(report, &output.style, options),
             None => render::tasks::nothing(name.as_deref(), &snapshot.notes, &output.style),
         })?;

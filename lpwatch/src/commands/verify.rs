@@ -12,7 +12,7 @@ use super::{
     args::Globals,
     calls::{exit_of, print, report},
     counted::CountArgs,
-    output::Output,
+    output::Printer,
     snapshots,
 };
 
@@ -54,12 +54,12 @@ const CONFIRM: Duration = Duration::from_secs(2);
 const AGAIN: Duration = Duration::from_millis(200);
 
 pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
-    let output = Output::new(globals);
+    let output = Printer::new(globals);
     let snapshot = args.count.snapshot(globals).await?;
     let report = confirmed(globals, args, snapshot).await?;
     print(&report, &output, render::calls::verify)?;
     Ok(match exit_of(&report) {
-        Exit::Well if args.strict && report.is_open() => Exit::Warning,
+        Exit::Success if args.strict && report.is_open() => Exit::Warning,
         exit => exit,
     })
 }

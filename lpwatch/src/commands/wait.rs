@@ -16,12 +16,12 @@ use crate::{
 
 use super::{
     args::{Globals, duration},
-    output::Output,
+    output::Printer,
     snapshots::Stream,
     status::{module_name, no_such_patch},
 };
 
-/// Wait until the transition ends, and say how.
+/// TransitionWait until the transition ends, and say how.
 ///
 /// Exits with 0 if it completed, 12 if it was reversed or failed, 11 once
 /// --stall-after has passed without a task switching (without that flag it
@@ -40,7 +40,7 @@ pub struct Args {
 
 /// How the wait ended.
 #[derive(Debug, Serialize)]
-struct Report {
+struct WaitReport {
     patch: Option<String>,
     result: &'static str,
     exit_code: u8,
@@ -52,8 +52,8 @@ struct Report {
 }
 
 pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
-    let output = Output::new(globals);
-    let mut wait = Wait::new(globals, args, &output);
+    let output = Printer::new(globals);
+    let mut wait = TransitionWait::new(globals, args, &output);
     let watched = wait.until_over();
     let report = match args.timeout {
         None => Some(watched.await?),
@@ -67,14 +67,14 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     if output.is_json() {
         output.json(&report)?;
     } else {
-        Output::text(&report.line)?;
+        Printer::text(&report.line)?;
     }
     Ok(report.exit)
 }
 
-struct Wait<'a> {
+struct TransitionWait<'a> {
     globals: &'a Globals,
-    output: &'a Output,
+    output: &'a Printer,
     asked: Option<&'a str>,
     /// What is waited for, once a transition of it was seen.
     patch: Option<String>,
@@ -82,8 +82,8 @@ struct Wait<'a> {
     progress: ProgressBar,
 }
 
-impl<'a> Wait<'a> {
-    fn new(globals: &'a Globals, args: &'a Args, output: &'a Output) -> Self {
+impl<'a> TransitionWait<'a> {
+    fn new(globals: &'a Globals, args: &'a Args, output: &'a Printer) -> Self {
         let progress = if std::io::stderr().is_terminal() && !output.is_json() {
             bar()
         } else {
@@ -99,7 +99,7 @@ impl<'a> Wait<'a> {
         }
     }
 
-    async fn until_over(&mut self) -> anyhow::Result<Report> {
+    async fn until_over(&mut self) -> anyhow::Result<WaitReport> {
         let mut stream = Stream::open(self.globals).await?;
         loop {
             let snapshot = stream.next().await?;
@@ -111,10 +111,10 @@ impl<'a> Wait<'a> {
     }
 
     /// The end, if this is it.
-    fn judge(&mut self, snapshot: &Snapshot) -> anyhow::Result<Option<Report>> {
+    fn judge(&mut self, snapshot: &Snapshot) -> anyhow::Result<Option<WaitReport>> {
         let first = self.patch.is_none();
         let Some(patch) = self.target(snapshot) else {
-            return Ok(Some(report(None, Exit::Well, "nothing", None, || {
+            return Ok(Some(report(None, Exit::Success, "nothing", None, || {
                 "Nothing is in transition.".to_owned()
             })));
         };
@@ -176,9 +176,9 @@ impl<'a> Wait<'a> {
             .set_message(format!("{patch}: {}{phase}", transition.direction.name()));
     }
 
-    fn ended(&self, patch: String, past: &PastTransition) -> Report {
+    fn ended(&self, patch: String, past: &PastTransition) -> WaitReport {
         let exit = if past.outcome.is_success() {
-            Exit::Well
+            Exit::Success
         } else {
             Exit::Failed
         };
@@ -191,16 +191,16 @@ impl<'a> Wait<'a> {
         )
     }
 
-    fn calm(&self, patch: String) -> Report {
+    fn calm(&self, patch: String) -> WaitReport {
         let line = format!(
             "{}: nothing is in transition.",
             self.output.style.text(&patch)
         );
-        report(Some(patch), Exit::Well, "nothing", None, || line)
+        report(Some(patch), Exit::Success, "nothing", None, || line)
     }
 
     /// Its system says that it gave it up; when, nobody here has seen.
-    fn refused(&self, patch: String, why: Option<&str>) -> Report {
+    fn refused(&self, patch: String, why: Option<&str>) -> WaitReport {
         let style = &self.output.style;
         let why = why.map_or(String::new(), |why| format!(": {}", style.text(why)));
         let line = format!("{}: refused{why}.", style.text(&patch));
@@ -209,7 +209,7 @@ impl<'a> Wait<'a> {
     }
 
     /// It is no longer loaded, and how it went was not seen.
-    fn gone(&self, patch: String) -> Report {
+    fn gone(&self, patch: String) -> WaitReport {
         let line = format!(
             "{}: gone; how its transition ended was not seen.",
             self.output.style.text(&patch)
@@ -217,7 +217,7 @@ impl<'a> Wait<'a> {
         report(Some(patch), Exit::Failed, "unknown", None, || line)
     }
 
-    fn stalled(&self, patch: String, transition: &Transition) -> Report {
+    fn stalled(&self, patch: String, transition: &Transition) -> WaitReport {
         let line = format!(
             "{}: stalled while {}{}.",
             self.output.style.text(&patch),
@@ -227,7 +227,7 @@ impl<'a> Wait<'a> {
         report(Some(patch), Exit::Stalled, "stalled", None, || line)
     }
 
-    fn timed_out(&self, timeout: Duration) -> Report {
+    fn timed_out(&self, timeout: Duration) -> WaitReport {
         let patch = self.patch.clone();
         let transition = self
             .latest
@@ -253,8 +253,8 @@ fn report(
     result: &'static str,
     transition: Option<PastTransition>,
     line: impl FnOnce() -> String,
-) -> Report {
-    Report {
+) -> WaitReport {
+    WaitReport {
         patch,
         result,
         exit_code: exit as u8,

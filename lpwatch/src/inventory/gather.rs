@@ -14,7 +14,7 @@ use crate::{
         EngineKind,
         inventory::{
             DiskState, Inventory, InventoryFunction, InventoryObject, InventoryPatch, OnDisk,
-            PatchRefusal, SCHEMA_VERSION, Standing, Vendor, decide,
+            PatchRefusal, PatchStatus, SCHEMA_VERSION, Vendor, decide,
         },
     },
 };
@@ -95,7 +95,7 @@ impl From<'_> {
             vendor,
             standing: standing(patch),
             direction: patch.direction,
-            own_word: patch.state.clone(),
+            engine_state: patch.state.clone(),
             since: self.applied.since(view.engine, &view.name),
             description: patch.description.clone(),
             refusal: patch.refusal.as_ref().map(|refusal| PatchRefusal {
@@ -119,7 +119,7 @@ impl From<'_> {
             let state = match file.standing {
                 InstalledState::Loaded => DiskState::Installed,
                 InstalledState::OtherBuildLoaded => DiskState::InstalledOtherBuild,
-                InstalledState::NotLoaded
+                InstalledState::UnloadedPatch
                 | InstalledState::WrongKernel
                 | InstalledState::OtherKernel => return None,
             };
@@ -146,13 +146,13 @@ impl From<'_> {
     }
 }
 
-fn standing(patch: &LoadedPatch) -> Standing {
+fn standing(patch: &LoadedPatch) -> PatchStatus {
     match (patch.view.in_transition, patch.view.enabled) {
-        (true, _) => Standing::InTransition,
-        (false, Some(true)) => Standing::Enabled,
-        (false, _) if patch.refusal.is_some() => Standing::Refused,
-        (false, Some(false)) => Standing::Disabled,
-        (false, None) => Standing::NotKnown,
+        (true, _) => PatchStatus::InTransition,
+        (false, Some(true)) => PatchStatus::Enabled,
+        (false, _) if patch.refusal.is_some() => PatchStatus::Refused,
+        (false, Some(false)) => PatchStatus::Disabled,
+        (false, None) => PatchStatus::NotKnown,
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
     },
     model::{
         EngineKind,
-        inventory::{Cannot, Cve, DiskState, NotLoaded, System, Vendor},
+        inventory::{Cve, DiskState, Limitation, System, UnloadedPatch, Vendor},
     },
 };
 
@@ -34,7 +34,7 @@ pub fn system(view: &EngineView) -> System {
         ("stop_time", stop_time),
     ];
     let cannot = facts.into_iter().filter_map(|(fact, known)| {
-        Some(Cannot {
+        Some(Limitation {
             fact: fact.to_owned(),
             why: known.why()?.to_owned(),
         })
@@ -52,20 +52,20 @@ pub fn system(view: &EngineView) -> System {
     }
 }
 
-pub fn not_loaded(installed: &Installed, running: &str) -> Vec<NotLoaded> {
+pub fn not_loaded(installed: &Installed, running: &str) -> Vec<UnloadedPatch> {
     let state = |file: &InstalledFile| {
         Some(match file.standing {
             InstalledState::Loaded | InstalledState::OtherBuildLoaded => return None,
-            InstalledState::NotLoaded => DiskState::InstalledNotLoaded,
+            InstalledState::UnloadedPatch => DiskState::InstalledNotLoaded,
             InstalledState::WrongKernel => DiskState::InstalledWrongKernel,
             InstalledState::OtherKernel => DiskState::InstalledOtherKernel,
         })
     };
-    let mut files: Vec<NotLoaded> = installed
+    let mut files: Vec<UnloadedPatch> = installed
         .files
         .iter()
         .filter_map(|file| {
-            Some(NotLoaded {
+            Some(UnloadedPatch {
                 name: file.name.clone(),
                 file: file.file.display().to_string(),
                 kernel: file.release.clone(),

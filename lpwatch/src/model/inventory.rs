@@ -36,7 +36,7 @@ pub struct Inventory {
     pub systems: Vec<System>,
     pub patches: Vec<InventoryPatch>,
     /// Patch files that lie on disk and are not loaded.
-    pub not_loaded: Vec<NotLoaded>,
+    pub not_loaded: Vec<UnloadedPatch>,
     /// CVEs that are fixed, as far as that is told; `null` if not asked for.
     pub cves: Option<Vec<Cve>>,
     /// What could not be read, a sentence each.
@@ -48,14 +48,14 @@ pub struct Inventory {
 pub struct EffectiveKernel {
     pub version: String,
     /// A file or a tool.
-    pub told_by: String,
+    pub source: String,
 }
 
 /// What `KernelCare` says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct KernelCareFacts {
     /// By its tool; `null` where that is not there, was not run or did not tell.
-    pub standing: Option<KernelCareStanding>,
+    pub standing: Option<KernelCareState>,
     /// How it applies patches, as configured: `normal`, `nofreeze` or `smart`.
     pub patch_method: Option<String>,
     /// Whether it updates by itself, as configured.
@@ -65,7 +65,7 @@ pub struct KernelCareFacts {
 /// What `kcarectl --status` says by its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum KernelCareStanding {
+pub enum KernelCareState {
     Latest,
     NothingApplied,
     /// Newer patches are there, and not applied.
@@ -80,12 +80,12 @@ pub struct System {
     pub engine: EngineKind,
     /// How it keeps old and new code apart.
     pub consistency: String,
-    pub cannot: Vec<Cannot>,
+    pub cannot: Vec<Limitation>,
 }
 
 /// Something that cannot be known, or only in part.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Cannot {
+pub struct Limitation {
     /// e.g. `progress`.
     pub fact: String,
     pub why: String,
@@ -94,7 +94,7 @@ pub struct Cannot {
 /// How a patch stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Standing {
+pub enum PatchStatus {
     Enabled,
     Disabled,
     InTransition,
@@ -111,10 +111,10 @@ pub struct InventoryPatch {
     /// Its module, where that has another name.
     pub module: Option<String>,
     pub vendor: Option<Vendor>,
-    pub standing: Standing,
+    pub standing: PatchStatus,
     pub direction: Option<Direction>,
     /// The system's own word for how it stands.
-    pub own_word: Option<String>,
+    pub engine_state: Option<String>,
     /// When it was applied, while the kernel log still has that.
     pub since: Option<Timestamp>,
     pub description: Option<String>,
@@ -169,7 +169,7 @@ pub struct OnDisk {
     pub file: Option<String>,
 }
 
-/// See [`OnDisk`] and [`NotLoaded`].
+/// See [`OnDisk`] and [`UnloadedPatch`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DiskState {
@@ -189,7 +189,7 @@ pub enum DiskState {
 
 /// A patch file that is not loaded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct NotLoaded {
+pub struct UnloadedPatch {
     pub name: String,
     pub file: String,
     /// The kernel whose folder it lies in.
@@ -214,9 +214,9 @@ impl InventoryPatch {
     #[must_use]
     pub fn in_force(&self) -> bool {
         match self.standing {
-            Standing::Enabled => true,
-            Standing::InTransition => self.direction == Some(Direction::Patching),
-            Standing::Disabled | Standing::Refused | Standing::NotKnown => false,
+            PatchStatus::Enabled => true,
+            PatchStatus::InTransition => self.direction == Some(Direction::Patching),
+            PatchStatus::Disabled | PatchStatus::Refused | PatchStatus::NotKnown => false,
         }
     }
 }

@@ -147,7 +147,7 @@ fn beside(snapshot: &Snapshot, shown: &str) -> Vec<String> {
 
 /// How a task stands in the way, worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
+pub enum BlockerRank {
     /// The kernel's signal does not move it.
     SleepingKthread,
     UnreliableStack,
@@ -161,7 +161,7 @@ pub enum Severity {
     Unknown,
 }
 
-impl Severity {
+impl BlockerRank {
     /// That of one task.
     #[must_use]
     pub fn of(blocker: &Blocker) -> Self {
@@ -184,7 +184,7 @@ impl Severity {
 #[must_use]
 pub fn worst_first(blockers: &[Blocker]) -> Vec<&Blocker> {
     let mut sorted: Vec<&Blocker> = blockers.iter().collect();
-    sorted.sort_by_key(|blocker| (Severity::of(blocker), Reverse(age(blocker)), blocker.tid));
+    sorted.sort_by_key(|blocker| (BlockerRank::of(blocker), Reverse(age(blocker)), blocker.tid));
     sorted
 }
 

@@ -204,7 +204,7 @@ fn remarks(page: &mut Page<'_>, function: &CountedFunction) {
         return;
     };
     if function.patch.is_some() && calls.before.is_none() {
-        let no_before = words::glued("no before");
+        let no_before = words::no_break("no before");
         let words =
             format!("{name}: it was not counted ahead of the patch, so there is {no_before}.");
         page.item(4, &[painted(Paint::Dim, words)]);
@@ -232,6 +232,6 @@ pub(super) fn finding(page: &mut Page<'_>, finding: &Finding) {
     page.item(4, &[painted(paint, word), plain(style.text(&finding.text))]);
     for advice in &finding.advice {
         let arrow = plain(format!("      {} ", style.arrow()));
-        page.line(&[arrow], &[plain(style.text(advice))]);
+        page.step(&[arrow], advice);
     }
 }

@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use super::page::{Page, Paint, Span, painted, plain};
+use super::page::{Page, Paint, painted, plain};
 use super::style::Style;
 use super::words;
 use crate::check::rules::Rule;
@@ -66,7 +66,7 @@ fn verdict(page: &mut Page<'_>, report: &CheckReport) {
             style.separator(),
             report.checked_at.strftime("%F %H:%M:%S"),
         );
-        page.paragraph(2, &[painted(Paint::Dim, words::glued(&place))]);
+        page.paragraph(2, &[painted(Paint::Dim, words::no_break(&place))]);
     }
 }
 
@@ -106,8 +106,7 @@ fn finding(page: &mut Page<'_>, finding: &CheckFinding) {
         page.paragraph(4, &[painted(Paint::Dim, more)]);
     }
     for line in remedy {
-        let arrow: [Span; 1] = [plain(format!("  {} ", style.arrow()))];
-        page.line(&arrow, &[plain(style.text(line))]);
+        page.step(&[plain(format!("  {} ", style.arrow()))], line);
     }
 }
 

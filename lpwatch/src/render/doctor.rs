@@ -50,7 +50,7 @@ fn headline(page: &mut Page<'_>, report: &Report) {
     let parts: Vec<String> = host
         .into_iter()
         .filter(|part| !part.is_empty())
-        .map(|part| words::glued(&style.text(part)))
+        .map(|part| words::no_break(&style.text(part)))
         .collect();
     let separator = format!(" {} ", style.separator());
     page.paragraph(0, &[painted(Paint::Dim, parts.join(&separator))]);

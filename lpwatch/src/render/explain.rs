@@ -41,7 +41,7 @@ pub fn explain(blocker: &Blocker, report: &TaskReport, style: &Style) -> String 
         page.blank();
         page.paragraph(0, &[painted(Paint::Bold, "What to do")]);
         let arrow = plain(format!("  {} ", style.arrow()));
-        page.line(&[arrow], &[plain(style.text(advice))]);
+        page.step(&[arrow], advice);
     }
     page.finish()
 }

@@ -136,7 +136,7 @@ fn origin(page: &mut Page<'_>, url: &str, selector: &str, at: Timestamp) {
     let parts = [
         style.text(url),
         style.text(selector),
-        words::glued(&format!("{} UTC", at.strftime("%H:%M:%S"))),
+        words::no_break(&format!("{} UTC", at.strftime("%H:%M:%S"))),
     ];
     let line = parts.join(&format!(" {} ", style.separator()));
     page.blank();
@@ -168,7 +168,7 @@ fn silence(silence: Silence) -> &'static str {
 /// `1,985 hosts`
 fn hosts_of(number: usize) -> String {
     let plural = if number == 1 { "" } else { "s" };
-    words::glued(&format!("{} host{plural}", words::count(as_u64(number))))
+    words::no_break(&format!("{} host{plural}", words::count(as_u64(number))))
 }
 
 /// A share as a percentage that only says 100 or 0 where it is that.
@@ -192,7 +192,7 @@ fn as_u64(number: usize) -> u64 {
 fn reasons(host: &Host, style: &Style) -> String {
     let each = host.reasons.iter().map(|of| {
         let reason = style.text(&of.reason.replace('_', " "));
-        words::glued(&format!("{} {reason}", of.tasks))
+        words::no_break(&format!("{} {reason}", of.tasks))
     });
     each.collect::<Vec<_>>().join(", ")
 }

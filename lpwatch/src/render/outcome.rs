@@ -81,7 +81,7 @@ pub(super) fn story(past: &PastTransition, style: &Style) -> Vec<Span> {
 
 /// `1 try`, `130 tries`
 pub(super) fn tries(number: u32) -> String {
-    words::glued(&format!(
+    words::no_break(&format!(
         "{number} {}",
         if number == 1 { "try" } else { "tries" }
     ))

@@ -1,5 +1,6 @@
 //! Lines of painted text, wrapped so that none is wider than the terminal.
 
+use super::command;
 use super::style::Style;
 use crate::text::{cells, split_at_cells};
 
@@ -18,6 +19,8 @@ const BELOW: usize = 6;
 /// The same for headlines: one beside a long name would be a tall column.
 const MIN_HEADLINE: usize = 30;
 const BELOW_HEADLINE: usize = 2;
+/// How much deeper than its sentence a command is indented.
+const COMMAND: usize = 2;
 
 impl<'a> Page<'a> {
     pub(super) fn new(style: &'a Style) -> Self {
@@ -73,6 +76,28 @@ impl<'a> Page<'a> {
         self.wrapped(&[plain(" ".repeat(indent))], indent + 2, body);
     }
 
+    /// A step to take: its sentence wrapped beside `prefix`, each of its commands
+    /// below, whole, even where it is wider than the terminal. What is wrapped
+    /// cannot be copied.
+    pub(super) fn step(&mut self, prefix: &[Span], text: &str) {
+        self.step_for(prefix, "", text);
+    }
+
+    /// The same behind the words, safe to show, that say which task it is for.
+    pub(super) fn step_for(&mut self, prefix: &[Span], task: &str, text: &str) {
+        let (sentence, commands) = command::split(text);
+        if !sentence.is_empty() || !task.is_empty() {
+            self.line(
+                prefix,
+                &[plain(format!("{task}{}", self.style.text(sentence)))],
+            );
+        }
+        let indent = " ".repeat(width(prefix) + COMMAND);
+        for command in commands {
+            self.raw(&[plain(indent.as_str()), plain(self.style.text(command))]);
+        }
+    }
+
     fn wrapped(&mut self, prefix: &[Span], hang: usize, body: &[Span]) {
         let mut lines = wrap(body, self.style.width.saturating_sub(hang)).into_iter();
         let mut first = prefix.to_vec();
@@ -87,7 +112,7 @@ impl<'a> Page<'a> {
 
     fn raw(&mut self, spans: &[Span]) {
         let mut spans = spans.to_vec();
-        // Padding at the end of a line is of no use, and a nuisance to copy.
+        // Spaces at the end of a line are only copied along.
         while let Some(last) = spans.last_mut() {
             last.text.truncate(last.text.trim_end_matches(' ').len());
             if !last.text.is_empty() {
@@ -105,7 +130,7 @@ pub(super) fn width(spans: &[Span]) -> usize {
 }
 
 /// `spans` broken at spaces into lines of at most `width` cells; a word that
-/// is wider still is cut, for nothing of a command may be lost.
+/// is wider still is cut into pieces: nothing of it is lost.
 pub(super) fn wrap(spans: &[Span], width: usize) -> Vec<Vec<Span>> {
     let mut lines = vec![Vec::new()];
     let mut used = 0;

@@ -8,7 +8,7 @@ use super::page::{Page, Paint, painted, plain};
 use super::style::Style;
 use super::words;
 use crate::model::inventory::{
-    DiskState, Inventory, InventoryPatch, KernelCareStanding, NotLoaded, Standing, Vendor,
+    DiskState, Inventory, InventoryPatch, KernelCareState, PatchStatus, UnloadedPatch, Vendor,
 };
 use crate::model::{Direction, EngineKind};
 
@@ -39,14 +39,14 @@ pub fn patches(inventory: &Inventory, style: &Style) -> String {
 fn patch(page: &mut Page<'_>, patch: &InventoryPatch, inventory: &Inventory) {
     let style = page.style;
     let (word, paint) = match (patch.standing, patch.direction) {
-        (Standing::Enabled, _) => ("enabled", Paint::Green),
-        (Standing::Disabled, _) => ("disabled", Paint::Dim),
-        (Standing::InTransition, Some(Direction::Unpatching)) => {
+        (PatchStatus::Enabled, _) => ("enabled", Paint::Green),
+        (PatchStatus::Disabled, _) => ("disabled", Paint::Dim),
+        (PatchStatus::InTransition, Some(Direction::Unpatching)) => {
             ("being taken back", Paint::Yellow)
         }
-        (Standing::InTransition, _) => ("being applied", Paint::Yellow),
-        (Standing::Refused, _) => ("refused", Paint::Red),
-        (Standing::NotKnown, _) => (words::NOT_KNOWN_WHETHER_ON, Paint::Yellow),
+        (PatchStatus::InTransition, _) => ("being applied", Paint::Yellow),
+        (PatchStatus::Refused, _) => ("refused", Paint::Red),
+        (PatchStatus::NotKnown, _) => (words::NOT_KNOWN_WHETHER_ON, Paint::Yellow),
     };
     let mut details = vec![engine(patch.engine).to_owned()];
     let vendor = patch.vendor.map(Vendor::name);
@@ -59,7 +59,7 @@ fn patch(page: &mut Page<'_>, patch: &InventoryPatch, inventory: &Inventory) {
         details.push("replaces all before it".to_owned());
     }
     details.extend(patch.since.map(|since| {
-        words::glued(&format!(
+        words::no_break(&format!(
             "since {} UTC",
             words::clock(since, inventory.taken_at)
         ))
@@ -116,10 +116,10 @@ fn kernelcare(page: &mut Page<'_>, inventory: &Inventory) {
         return;
     };
     let (words, paint) = match standing {
-        KernelCareStanding::Latest => ("the latest patches are applied", Paint::Green),
-        KernelCareStanding::NothingApplied => ("nothing is applied", Paint::Yellow),
-        KernelCareStanding::NewerWait => ("newer patches wait", Paint::Yellow),
-        KernelCareStanding::Unsupported => ("it has no patches for this kernel", Paint::Yellow),
+        KernelCareState::Latest => ("the latest patches are applied", Paint::Green),
+        KernelCareState::NothingApplied => ("nothing is applied", Paint::Yellow),
+        KernelCareState::NewerWait => ("newer patches wait", Paint::Yellow),
+        KernelCareState::Unsupported => ("it has no patches for this kernel", Paint::Yellow),
     };
     page.blank();
     page.paragraph(
@@ -136,7 +136,7 @@ fn on_disk(page: &mut Page<'_>, inventory: &Inventory) {
     page.paragraph(0, &[painted(Paint::Bold, "On disk, not loaded")]);
     let style = page.style;
     for file in &inventory.not_loaded {
-        let NotLoaded {
+        let UnloadedPatch {
             name,
             file: _,
             kernel,
@@ -203,7 +203,7 @@ fn origin(page: &mut Page<'_>, inventory: &Inventory) {
         format!(
             ", in force {} ({})",
             style.text(&effective.version),
-            style.text(&effective.told_by)
+            style.text(&effective.source)
         )
     });
     let kernel = style.text(&inventory.kernel) + &effective.unwrap_or_default();

@@ -126,7 +126,7 @@ impl Style {
     pub(super) fn line(&self, spans: &[Span]) -> String {
         spans
             .iter()
-            .map(|span| self.paint(span.paint, &span.text.replace(text::GLUE, " ")))
+            .map(|span| self.paint(span.paint, &span.text.replace(text::NBSP, " ")))
             .collect()
     }
 

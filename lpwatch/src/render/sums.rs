@@ -46,10 +46,10 @@ pub(super) fn by_reason(sorted: &[&Blocker], style: &Style) -> Option<String> {
     let mut parts: Vec<String> = groups.iter().take(SHOWN).map(Group::told).collect();
     let rest: usize = groups.iter().skip(SHOWN).map(|group| group.count).sum();
     if rest > 0 {
-        parts.push(format!("{rest}{}for other reasons", text::GLUE));
+        parts.push(format!("{rest}{}for other reasons", text::NBSP));
     }
     if unknown > 0 {
-        parts.push(format!("{unknown}{}not looked into", text::GLUE));
+        parts.push(format!("{unknown}{}not looked into", text::NBSP));
     }
     Some(parts.join(", "))
 }
@@ -59,7 +59,7 @@ impl Group {
         let count = if self.kthreads {
             format!("{} ", words::counted(self.count, "kernel thread"))
         } else {
-            format!("{}{}", self.count, text::GLUE)
+            format!("{}{}", self.count, text::NBSP)
         };
         format!("{count}{}", self.words)
     }

@@ -170,7 +170,7 @@ fn origin(page: &mut Page<'_>, snapshot: &Snapshot) {
         };
         spans.push(painted(
             Paint::Dim,
-            format!("{separator}{}", words::glued(part)),
+            format!("{separator}{}", words::no_break(part)),
         ));
     }
     page.blank();

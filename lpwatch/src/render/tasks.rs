@@ -10,7 +10,7 @@ use super::page::{Page, Paint, Span, painted, plain};
 use super::style::Style;
 use super::{outcome, stack, why, words};
 use crate::model::snapshot::SwitchedBy;
-use crate::model::task_report::{Severity, TaskReport};
+use crate::model::task_report::{BlockerRank, TaskReport};
 use crate::model::{Blocker, Reason};
 use crate::text;
 
@@ -35,10 +35,10 @@ pub fn tasks(report: &TaskReport, style: &Style, options: TasksOptions) -> Strin
     headline(&mut page, report);
     let mut rest = report.blockers.as_slice();
     while let Some(first) = rest.first() {
-        let severity = Severity::of(first);
+        let severity = BlockerRank::of(first);
         let end = rest
             .iter()
-            .position(|blocker| Severity::of(blocker) != severity)
+            .position(|blocker| BlockerRank::of(blocker) != severity)
             .unwrap_or(rest.len());
         let (section, after) = rest.split_at(end);
         rest = after;
@@ -87,7 +87,7 @@ fn headline(page: &mut Page<'_>, report: &TaskReport) {
             Some(total) => format!("{left} of {} left", words::counted(total, "task")),
             None => format!("{} left", words::counted(left, "task")),
         };
-        body.push(plain(format!(": {}", words::glued(&left))));
+        body.push(plain(format!(": {}", words::no_break(&left))));
     }
     page.headline(&[painted(Paint::Bold, name), plain("  ")], &body);
     if let Some(switched) = report.switched.and_then(switched) {
@@ -106,13 +106,13 @@ fn switched(by: SwitchedBy) -> Option<String> {
     let told: Vec<String> = ways
         .into_iter()
         .filter(|&(count, _)| count > 0)
-        .map(|(count, way)| format!("{count}{}{way}", text::GLUE))
+        .map(|(count, way)| format!("{count}{}{way}", text::NBSP))
         .collect();
     (!told.is_empty()).then(|| format!("Switched: {}.", told.join(", ")))
 }
 
 /// The tasks left for one reason.
-fn reason(page: &mut Page<'_>, severity: Severity, section: &[Blocker], options: TasksOptions) {
+fn reason(page: &mut Page<'_>, severity: BlockerRank, section: &[Blocker], options: TasksOptions) {
     page.blank();
     let heading = painted(Paint::Bold, heading(severity));
     let count = painted(Paint::Dim, format!(" ({})", section.len()));
@@ -136,7 +136,7 @@ fn reason(page: &mut Page<'_>, severity: Severity, section: &[Blocker], options:
         }
         if let Some(advice) = advised.advice {
             let arrow = plain(format!("  {} ", page.style.arrow()));
-            page.line(&[arrow], &[plain(page.style.text(advice))]);
+            page.step(&[arrow], advice);
         }
     }
     let more = section.len() - tasks;
@@ -149,18 +149,18 @@ fn reason(page: &mut Page<'_>, severity: Severity, section: &[Blocker], options:
     }
 }
 
-fn heading(severity: Severity) -> &'static str {
+fn heading(severity: BlockerRank) -> &'static str {
     match severity {
-        Severity::SleepingKthread => "Kernel threads asleep in a function of the patch",
-        Severity::UnreliableStack => "Stack unreliable: the kernel cannot tell what is on it",
-        Severity::Uninterruptible => "Uninterruptible (D state): no signal reaches them",
-        Severity::KvmVcpu => "Virtual CPUs inside their guests",
-        Severity::Running => "Running each time the kernel looked",
-        Severity::SleepingUser => "Asleep in a function of the patch",
-        Severity::WaitingForSignal => "Waiting for the kernel's signal",
-        Severity::Idle => "Idle tasks",
-        Severity::Pending => "Nothing found in their way so far",
-        Severity::Unknown => "Not looked into",
+        BlockerRank::SleepingKthread => "Kernel threads asleep in a function of the patch",
+        BlockerRank::UnreliableStack => "Stack unreliable: the kernel cannot tell what is on it",
+        BlockerRank::Uninterruptible => "Uninterruptible (D state): no signal reaches them",
+        BlockerRank::KvmVcpu => "Virtual CPUs inside their guests",
+        BlockerRank::Running => "Running each time the kernel looked",
+        BlockerRank::SleepingUser => "Asleep in a function of the patch",
+        BlockerRank::WaitingForSignal => "Waiting for the kernel's signal",
+        BlockerRank::Idle => "Idle tasks",
+        BlockerRank::Pending => "Nothing found in their way so far",
+        BlockerRank::Unknown => "Not looked into",
     }
 }
 
@@ -211,7 +211,7 @@ fn process(group: &[&Blocker], style: &Style) -> (String, String, Vec<String>) {
     let inside = inside
         .map(|id| format!(", {id} in its container"))
         .unwrap_or_default();
-    let ids = words::glued(&format!("(pid {tgid}{inside})"));
+    let ids = words::no_break(&format!("(pid {tgid}{inside})"));
     let leader = group.iter().find(|task| task.tid == task.tgid);
     match (leader, names.as_slice()) {
         (Some(leader), _) => (why::name(leader, style), ids, vec![threads]),
@@ -247,7 +247,7 @@ fn whole(page: &mut Page<'_>, report: &TaskReport) {
         page.paragraph(0, &[painted(Paint::Bold, "The transition as a whole")]);
         for step in &report.next {
             let arrow = plain(format!("  {} ", page.style.arrow()));
-            page.line(&[arrow], &[plain(page.style.text(step))]);
+            page.step(&[arrow], step);
         }
     }
     remarks(page, &report.notes);

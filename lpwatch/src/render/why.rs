@@ -81,10 +81,10 @@ pub(super) fn foreign_name(program: &Culprit, what: &str, style: &Style) -> Stri
     };
     if let Some(name) = program.name.as_deref() {
         words.push(' ');
-        words.push_str(&words::glued(&style.text(name)));
+        words.push_str(&words::no_break(&style.text(name)));
     }
     if let Some(id) = program.id {
-        words.push_str(&words::glued(&format!(" (id {id})")));
+        words.push_str(&words::no_break(&format!(" (id {id})")));
     }
     words
 }
@@ -94,20 +94,21 @@ pub(super) fn held(program: &Culprit, style: &Style) -> String {
     let comm = program
         .owner_comm
         .as_deref()
-        .map(|comm| words::glued(&style.text(comm)));
+        .map(|comm| words::no_break(&style.text(comm)));
     let owner = match (comm, program.owner_pid) {
-        (Some(comm), Some(pid)) => {
-            Some(format!("{comm} {}", words::glued(&format!("(pid {pid})"))))
-        }
+        (Some(comm), Some(pid)) => Some(format!(
+            "{comm} {}",
+            words::no_break(&format!("(pid {pid})"))
+        )),
         (Some(comm), None) => Some(comm),
-        (None, Some(pid)) => Some(words::glued(&format!("pid {pid}"))),
+        (None, Some(pid)) => Some(words::no_break(&format!("pid {pid}"))),
         (None, None) => None,
     };
     let mut words = owner.map_or_else(String::new, |owner| format!(", held by {owner}"));
     if let Some(pin) = program.pinned.as_deref() {
         let pin = text::truncate(&style.text(pin), LONGEST_PATH, style.ellipsis());
         words.push_str(", pinned at ");
-        words.push_str(&words::glued(&pin));
+        words.push_str(&words::no_break(&pin));
     }
     words
 }
@@ -130,10 +131,10 @@ pub(super) fn who(blocker: &Blocker, style: &Style) -> (String, String) {
     } else {
         format!("(tid {tid} of {tgid}{inside})")
     };
-    (name(blocker, style), words::glued(&ids))
+    (name(blocker, style), words::no_break(&ids))
 }
 
 /// Its name, not to be torn apart.
 pub(super) fn name(blocker: &Blocker, style: &Style) -> String {
-    words::glued(&style.text(&blocker.comm))
+    words::no_break(&style.text(&blocker.comm))
 }

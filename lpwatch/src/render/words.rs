@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::page::Paint;
 use crate::model::{Direction, EngineKind, Outcome, Phase, check::Course};
-use crate::text::GLUE;
+use crate::text::NBSP;
 
 /// An age in whole seconds: `4 s`, `2 min 10 s`, `3 h 05 min`, `2 d 3 h`.
 /// `None` for what is no age (negative, NaN).
@@ -22,7 +22,7 @@ pub(super) fn age(seconds: f64) -> Option<String> {
     } else {
         format!("{seconds} s")
     };
-    Some(glued(&words))
+    Some(no_break(&words))
 }
 
 /// How long something took: like an age, but exact below ten seconds.
@@ -32,21 +32,21 @@ pub(super) fn duration(seconds: f64) -> Option<String> {
     if whole >= 10 {
         age(seconds)
     } else if whole > 0 {
-        Some(glued(&format!("{whole}.{} s", millis / 100)))
+        Some(no_break(&format!("{whole}.{} s", millis / 100)))
     } else {
-        Some(glued(&format!("{millis} ms")))
+        Some(no_break(&format!("{millis} ms")))
     }
 }
 
 /// A value and its unit are not to be torn apart at the end of a line.
-pub(super) fn glued(text: &str) -> String {
-    text.replace(' ', &GLUE.to_string())
+pub(super) fn no_break(text: &str) -> String {
+    text.replace(' ', &NBSP.to_string())
 }
 
 /// The time of day in UTC, with its date unless that is today's.
 pub(super) fn clock(time: Timestamp, now: Timestamp) -> String {
     let is_today = time.strftime("%F").to_string() == now.strftime("%F").to_string();
-    glued(
+    no_break(
         &time
             .strftime(if is_today { "%H:%M:%S" } else { "%F %H:%M" })
             .to_string(),
@@ -58,7 +58,7 @@ pub(super) fn counted(number: impl TryInto<u64> + Copy, one: &str) -> String {
     // What does not fit is more than one.
     let number = number.try_into().unwrap_or(u64::MAX);
     let plural = if number == 1 { "" } else { "s" };
-    format!("{number}{GLUE}{one}{plural}")
+    format!("{number}{NBSP}{one}{plural}")
 }
 
 /// A count with its thousands set apart: `1,234,567`.
@@ -98,7 +98,7 @@ pub(super) fn times(number: u32) -> String {
     if number == 1 {
         "once".to_owned()
     } else {
-        format!("{number}{GLUE}times")
+        format!("{number}{NBSP}times")
     }
 }
 
@@ -160,8 +160,8 @@ pub(super) fn engine(engine: EngineKind) -> Option<&'static str> {
 /// `EINVAL (22)`, or `error 4095` where the number has no name here.
 pub(super) fn errno(number: u32) -> String {
     errno_name(number).map_or_else(
-        || format!("error{GLUE}{number}"),
-        |name| format!("{name}{GLUE}({number})"),
+        || format!("error{NBSP}{number}"),
+        |name| format!("{name}{NBSP}({number})"),
     )
 }
 
@@ -208,8 +208,8 @@ fn errno_name(number: u32) -> Option<&'static str> {
 mod tests {
     use super::*;
 
-    fn unglued(text: Option<String>) -> String {
-        text.unwrap_or_default().replace(GLUE, " ")
+    fn with_spaces(text: Option<String>) -> String {
+        text.unwrap_or_default().replace(NBSP, " ")
     }
 
     #[test]
@@ -223,7 +223,7 @@ mod tests {
             (-1.0, ""),
             (f64::NAN, ""),
         ] {
-            assert_eq!(unglued(age(seconds)), words);
+            assert_eq!(with_spaces(age(seconds)), words);
         }
     }
 
@@ -236,7 +236,7 @@ mod tests {
             (41.3, "41 s"),
             (61.0, "1 min 01 s"),
         ] {
-            assert_eq!(unglued(duration(seconds)), words);
+            assert_eq!(with_spaces(duration(seconds)), words);
         }
     }
 
@@ -245,7 +245,7 @@ mod tests {
         let now: Timestamp = "2026-03-02T00:05:00Z".parse().unwrap();
         let earlier: Timestamp = "2026-03-01T23:55:01Z".parse().unwrap();
         assert_eq!(clock(now, now), "00:05:00");
-        assert_eq!(clock(earlier, now).replace(GLUE, " "), "2026-03-01 23:55");
+        assert_eq!(clock(earlier, now).replace(NBSP, " "), "2026-03-01 23:55");
     }
 
     #[test]
@@ -271,7 +271,7 @@ mod tests {
 
     #[test]
     fn errors_have_names() {
-        assert_eq!(errno(22).replace(GLUE, " "), "EINVAL (22)");
-        assert_eq!(errno(4000).replace(GLUE, " "), "error 4000");
+        assert_eq!(errno(22).replace(NBSP, " "), "EINVAL (22)");
+        assert_eq!(errno(4000).replace(NBSP, " "), "error 4000");
     }
 }

@@ -1,6 +1,6 @@
 //! What all tasks do, in several looks.
 
-use crate::model::{Culprit, check::Obstacle, foresee::Foreseen};
+use crate::model::{Culprit, check::Obstacle, prediction::PredictedBlocker};
 
 use super::rates::Rates;
 
@@ -39,7 +39,7 @@ pub struct Observed {
 
 impl TaskFacts {
     /// Takes in what one look foresees.
-    pub fn add(&mut self, total: u32, foreseen: Vec<Foreseen>) {
+    pub fn add(&mut self, total: u32, foreseen: Vec<PredictedBlocker>) {
         self.looks += 1;
         self.total = total;
         for task in foreseen {
@@ -64,8 +64,8 @@ impl TaskFacts {
 }
 
 impl Observed {
-    fn of(task: Foreseen) -> Self {
-        let Foreseen {
+    fn of(task: PredictedBlocker) -> Self {
+        let PredictedBlocker {
             tid,
             tgid,
             comm,
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn looks_add_up() {
-        let task = |tid, function: &str| Foreseen {
+        let task = |tid, function: &str| PredictedBlocker {
             tid,
             tgid: tid,
             comm: "t".to_owned(),

@@ -1,7 +1,7 @@
 //! `lpwatch fleet hosts`: every host, and how it stands.
 
 use crate::{
-    commands::{args::Globals, output::Output},
+    commands::{args::Globals, output::Printer},
     exit::Exit,
     fleet::{
         hosts::{Host, HostState, hosts},
@@ -33,7 +33,7 @@ pub struct Args {
 }
 
 pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
-    let output = Output::new(globals);
+    let output = Printer::new(globals);
     let mut source = args.prometheus.source(args.patch.as_ref(), &Fact::ALL)?;
     let look = source.look().await?;
     let all = hosts(&look.facts, |_| true);
@@ -62,12 +62,12 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
         }
         tell(&listing);
         if !lines.is_empty() {
-            Output::text(&lines)?;
+            Printer::text(&lines)?;
         }
     } else if output.is_json() {
         output.json(&listing)?;
     } else {
-        Output::text(&fleet::hosts(&listing, &output.style))?;
+        Printer::text(&fleet::hosts(&listing, &output.style))?;
     }
     Ok(exit)
 }

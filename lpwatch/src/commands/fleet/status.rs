@@ -1,7 +1,7 @@
 //! `lpwatch fleet status`: how a rollout stands over all hosts.
 
 use crate::{
-    commands::{args::Globals, output::Output},
+    commands::{args::Globals, output::Printer},
     exit::Exit,
     fleet::{
         hosts::{Host, hosts},
@@ -38,7 +38,7 @@ pub struct Args {
 }
 
 pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
-    let output = Output::new(globals);
+    let output = Printer::new(globals);
     let mut source = args.prometheus.source(args.patch.as_ref(), &Fact::ALL)?;
     let look = source.look().await?;
     let mut exit = show(&output, &source, args, look)?;
@@ -60,7 +60,7 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     }
 }
 
-fn show(output: &Output, source: &Source, args: &Args, look: Look) -> anyhow::Result<Exit> {
+fn show(output: &Printer, source: &Source, args: &Args, look: Look) -> anyhow::Result<Exit> {
     let asked = args.patch.as_ref().map(PatchPattern::as_str);
     let (rollouts, exit) = rollouts(&look, asked);
     let Look {
@@ -87,7 +87,7 @@ fn show(output: &Output, source: &Source, args: &Args, look: Look) -> anyhow::Re
     if output.is_json() {
         output.json(&status)?;
     } else {
-        Output::text(&fleet::status(&status, &output.style))?;
+        Printer::text(&fleet::status(&status, &output.style))?;
     }
     Ok(exit)
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::{
     commands::{
         args::{Globals, duration},
-        output::Output,
+        output::Printer,
     },
     exit::Exit,
     fleet::{
@@ -56,9 +56,9 @@ pub struct Args {
 }
 
 pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
-    let output = Output::new(globals);
+    let output = Printer::new(globals);
     let source = args.prometheus.source(Some(&args.patch), &Fact::STATES)?;
-    let mut waiting = Waiting {
+    let mut waiting = FleetWait {
         wait: Wait::new(args.percent, globals.thresholds.stall_after()),
         source: source.remembering(),
         args,
@@ -84,14 +84,14 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
 
 fn told(end: End) -> (&'static str, Exit) {
     match end {
-        End::Reached => ("reached", Exit::Well),
+        End::Reached => ("reached", Exit::Success),
         End::Failed => ("failed", Exit::Failed),
         End::Stalled => ("stalled", Exit::Stalled),
         End::NoChange => ("no_change", Exit::Stalled),
     }
 }
 
-struct Waiting<'a> {
+struct FleetWait<'a> {
     wait: Wait,
     source: Source,
     args: &'a Args,
@@ -102,7 +102,7 @@ struct Waiting<'a> {
 
 /// The document of `-o json`.
 #[derive(Serialize)]
-struct Report<'a> {
+struct FleetWaitReport<'a> {
     schema_version: u32,
     result: &'static str,
     exit_code: u8,
@@ -114,7 +114,7 @@ struct Report<'a> {
     rollout: Option<&'a Rollout>,
 }
 
-impl Waiting<'_> {
+impl FleetWait<'_> {
     async fn until_over(&mut self) -> Result<End, crate::Error> {
         // Until it has answered once, nothing says that the URL is right.
         let mut look = Some(self.source.look().await?);
@@ -148,14 +148,14 @@ impl Waiting<'_> {
         self.progress.set_message(format!("on new code{stalled}"));
     }
 
-    fn report(&self, output: &Output, result: &'static str, exit: Exit) -> anyhow::Result<()> {
+    fn report(&self, output: &Printer, result: &'static str, exit: Exit) -> anyhow::Result<()> {
         let rollout = self
             .latest
             .as_ref()
             .map(|hosts| Rollout::of(self.args.patch.as_str(), hosts));
         let waited = self.source.now();
         if output.is_json() {
-            return output.json(&Report {
+            return output.json(&FleetWaitReport {
                 schema_version: fleet::SCHEMA_VERSION,
                 result,
                 exit_code: exit as u8,
@@ -173,7 +173,7 @@ impl Waiting<'_> {
             trouble: self.source.trouble(),
             rollout: rollout.as_ref(),
         };
-        Output::text(&fleet::waited(&end, &output.style))
+        Printer::text(&fleet::waited(&end, &output.style))
     }
 }
 

@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 
-use super::{InventoryFunction, InventoryPatch, Standing};
+use super::{InventoryFunction, InventoryPatch, PatchStatus};
 use crate::model::EngineKind;
 
 /// A function of the kernel's: its object, name and position.
@@ -64,7 +64,7 @@ pub fn decide(patches: &mut [InventoryPatch]) {
 }
 
 fn may_be_in_force(patch: &InventoryPatch) -> bool {
-    patch.standing == Standing::NotKnown
+    patch.standing == PatchStatus::NotKnown
 }
 
 /// The newest, or why that is not known.

@@ -2,7 +2,7 @@
 
 use crate::model::doctor::{Calibration, Counted, CounterTrial};
 use crate::render::page::{Page, Paint, painted, plain};
-use crate::text::GLUE;
+use crate::text::NBSP;
 
 pub(super) fn section(page: &mut Page<'_>, calibration: &Calibration) {
     let Calibration {
@@ -91,6 +91,6 @@ fn cost(trial: &CounterTrial) -> Option<String> {
     }
     let ratio = counted / plain;
     Some(format!(
-        "; a call takes {ratio:.1}{GLUE}times as long ({counted:.0}{GLUE}ns instead of {plain:.0})"
+        "; a call takes {ratio:.1}{NBSP}times as long ({counted:.0}{NBSP}ns instead of {plain:.0})"
     ))
 }

@@ -45,8 +45,9 @@ Stack (innermost first)
     ret_from_fork+0x34
 
 What to do
-  → It does not leave this function, its own main loop. To end this, take the
-    patch back: echo 0 > /sys/kernel/livepatch/lp_stall/enabled",
+  → It does not leave this function, its own main loop. To end the transition,
+    reverse it:
+      echo 0 > /sys/kernel/livepatch/lp_stall/enabled",
     );
 }
 

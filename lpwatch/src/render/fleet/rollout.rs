@@ -63,7 +63,7 @@ fn states(page: &mut Page<'_>, rollout: &Rollout) {
         }
         let (word, paint) = state(host_state);
         let words = format!("{} {word}", words::count(as_u64(count)));
-        spans.push(painted(paint, words::glued(&words)));
+        spans.push(painted(paint, words::no_break(&words)));
     }
     if rollout.unpatching > 0 {
         let words = format!(" ({} of them unpatching)", rollout.unpatching);

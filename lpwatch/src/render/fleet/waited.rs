@@ -84,7 +84,7 @@ fn counts(rollout: &Rollout) -> String {
         let count = by.get(host_state);
         if host_state != HostState::OnNewCode && count > 0 {
             let words = format!("{} {}", words::count(as_u64(count)), state(host_state).0);
-            parts.push(words::glued(&words));
+            parts.push(words::no_break(&words));
         }
     }
     parts.join(", ")

@@ -56,13 +56,13 @@ fn several_systems_are_one_list() {
         )
     };
     let graft = InventoryPatch {
-        standing: Standing::InTransition,
+        standing: PatchStatus::InTransition,
         direction: Some(Direction::Unpatching),
         module: Some("kgraft_patch_2".to_owned()),
         ..patch("kgr_2", EngineKind::Kgraft, vec![function("h")])
     };
     let splice = InventoryPatch {
-        standing: Standing::Refused,
+        standing: PatchStatus::Refused,
         description: Some("CVE-2014-3688: Denial of service in SCTP.".to_owned()),
         refusal: Some(PatchRefusal {
             cause: "code_busy".to_owned(),
@@ -73,7 +73,7 @@ fn several_systems_are_one_list() {
     let mut inventory = inventory(vec![livepatch, graft, splice]);
     inventory.effective_kernel = Some(EffectiveKernel {
         version: "5.14.0-9.el9".to_owned(),
-        told_by: "/usr/sbin/uptrack-uname -r".to_owned(),
+        source: "/usr/sbin/uptrack-uname -r".to_owned(),
     });
     inventory
         .notes
@@ -127,7 +127,7 @@ fn who_has_a_function_is_said_where_several_have_it() {
 
 #[test]
 fn what_is_on_disk_and_not_loaded_is_listed() {
-    let file = |name: &str, state| NotLoaded {
+    let file = |name: &str, state| UnloadedPatch {
         name: name.to_owned(),
         file: format!("/var/lib/kpatch/{name}.ko"),
         kernel: "5.14.0-2.el9".to_owned(),
@@ -198,7 +198,7 @@ fn how_kernelcare_stands_is_said_where_its_tool_told() {
         patch_method: None,
         auto_update: None,
     };
-    inventory.kernelcare = Some(facts(Some(KernelCareStanding::NewerWait)));
+    inventory.kernelcare = Some(facts(Some(KernelCareState::NewerWait)));
     let text = patches(&inventory, &Style::default());
     assert!(text.contains("KernelCare: newer patches wait."), "{text}");
     inventory.kernelcare = Some(facts(None));

@@ -40,7 +40,7 @@ fn calm_words(page: &Page<'_>, patch: &Patch) -> Vec<Span> {
         details.extend(extent(page, patch));
     }
     if is_on(patch) && patch.replace == Some(true) {
-        details.push(words::glued("atomic replace"));
+        details.push(words::no_break("atomic replace"));
     }
     details.extend(words::engine(patch.engine).map(str::to_owned));
     for detail in details {

@@ -104,7 +104,8 @@ const STALLED: &str = "
   What to do
   → The kernel's signal does not move a kernel thread that stays in a patched
     function.
-  → Take the patch back: echo 0 > /sys/kernel/livepatch/lp_stall/enabled
+  → Reverse the transition, which disables the patch:
+      echo 0 > /sys/kernel/livepatch/lp_stall/enabled
 
 ● lp_easy  enabled, 1 function in vmlinux
 
@@ -122,6 +123,7 @@ fn ascii_says_the_same() {
         .replace("███████████████████░", "[###################.]")
         .replace("  → The kernel's signal does not move a kernel thread that stays in a patched\n    function.",
                  "  -> The kernel's signal does not move a kernel thread that stays in a patched\n     function.")
+        .replace("    echo", "     echo")
         .replace('→', "->")
         .replace('●', "*");
     let table = status(&stalled(), &ASCII);

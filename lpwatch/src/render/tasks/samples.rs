@@ -39,8 +39,8 @@ pub(crate) fn kthread() -> Blocker {
         ]),
         blocking_frame: Some(2),
         advice: Some(
-            "It does not leave this function, its own main loop. To end this, take the patch \
-             back: echo 0 > /sys/kernel/livepatch/lp_stall/enabled"
+            "It does not leave this function, its own main loop. To end the transition, reverse \
+             it:\necho 0 > /sys/kernel/livepatch/lp_stall/enabled"
                 .to_owned(),
         ),
         ..task(139, "lpwatch_target", true)

@@ -35,8 +35,9 @@ lp_stall  stalled, patching for 2 min 10 s: 8 of 412 tasks left
 Kernel threads asleep in a function of the patch (1)
   lpwatch_target (kernel thread 139): asleep in target_main, for 2 min 10 s,
     130 tries
-  → It does not leave this function, its own main loop. To end this, take the
-    patch back: echo 0 > /sys/kernel/livepatch/lp_stall/enabled
+  → It does not leave this function, its own main loop. To end the transition,
+    reverse it:
+      echo 0 > /sys/kernel/livepatch/lp_stall/enabled
 
 Stack unreliable: the kernel cannot tell what is on it (4)
   qemu (pid 812): 3 threads, fexit program count_sleep (id 42) on
@@ -175,7 +176,8 @@ fn no_line_is_too_wide_and_no_name_reaches_the_terminal() {
             };
             let text = tasks(&report, &style, options);
             for line in text.lines() {
-                assert!(cells(line) <= width, "{line}");
+                let is_command = line.trim_start().starts_with("echo ");
+                assert!(cells(line) <= width || is_command, "{line}");
                 assert_eq!(line, line.trim_end(), "space at the end");
             }
             assert!(

@@ -1,6 +1,7 @@
 // The tasks left, by reason, worst first; as `lpwatch tasks` shows them.
 
-import { h, list, prose, setText, show } from './dom.js';
+import { prose } from './command.js';
+import { h, list, setText, show } from './dom.js';
 import { age, count, counted, printable } from './words.js';
 
 /** Lines of tasks for a reason; there can be thousands of tasks. */

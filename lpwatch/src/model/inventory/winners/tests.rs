@@ -38,7 +38,7 @@ fn the_newest_of_a_system_wins() {
         [lost(), won()]
     );
     let disabled = InventoryPatch {
-        standing: Standing::Disabled,
+        standing: PatchStatus::Disabled,
         ..new
     };
     assert_eq!(decided(vec![old, disabled]), [won(), (Some(false), None)]);
@@ -105,7 +105,7 @@ fn why_it_is_not_known_is_said() {
     assert!(told.contains("refs"), "{told}");
     // Whether it runs at all is not known.
     let unclear = InventoryPatch {
-        standing: Standing::NotKnown,
+        standing: PatchStatus::NotKnown,
         ..of(EngineKind::Kpatch)
     };
     let told = why(vec![unclear]);

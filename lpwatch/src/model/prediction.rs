@@ -12,7 +12,7 @@ pub use super::classify::PatchCode;
 
 /// A task in the way.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Foreseen {
+pub struct PredictedBlocker {
     pub tid: u32,
     pub tgid: u32,
     pub comm: String,
@@ -27,7 +27,7 @@ pub struct Foreseen {
 
 /// What a patch would be applied to.
 #[derive(Clone, Copy, Debug)]
-pub struct Before<'a> {
+pub struct PredictionContext<'a> {
     /// The patch to be applied.
     pub patch: &'a PatchView,
     /// Those that are loaded.
@@ -39,8 +39,11 @@ pub struct Before<'a> {
 
 /// The tasks of a look at all tasks that would not switch at once.
 #[must_use]
-pub fn foresee(sample: &TaskSample, before: &Before<'_>) -> Vec<Foreseen> {
-    let Before {
+pub fn predict_blockers(
+    sample: &TaskSample,
+    before: &PredictionContext<'_>,
+) -> Vec<PredictedBlocker> {
+    let PredictionContext {
         patch,
         loaded,
         code,
@@ -55,10 +58,10 @@ pub fn foresee(sample: &TaskSample, before: &Before<'_>) -> Vec<Foreseen> {
         signalled: false,
     };
     let tasks = sample.remaining.iter();
-    tasks.filter_map(|task| foreseen(task, &ground)).collect()
+    tasks.filter_map(|task| predicted(task, &ground)).collect()
 }
 
-fn foreseen(task: &TaskOnOldCode, ground: &Ground<'_>) -> Option<Foreseen> {
+fn predicted(task: &TaskOnOldCode, ground: &Ground<'_>) -> Option<PredictedBlocker> {
     let found = classify(task, ground);
     let obstacle = match found.reason? {
         Reason::SleepingOnFunction => Obstacle::AsleepIn,
@@ -74,7 +77,7 @@ fn foreseen(task: &TaskOnOldCode, ground: &Ground<'_>) -> Option<Foreseen> {
         && task.kthread
         && found.blocking_frame.is_some()
         && found.blocking_frame == main_frame(&task.evidence);
-    Some(Foreseen {
+    Some(PredictedBlocker {
         tid: task.tid,
         tgid: task.tgid,
         comm: task.comm.clone(),
@@ -156,13 +159,13 @@ mod tests {
             bpf_frames_reliable: reliable,
             verdicts: false,
         };
-        let before = Before {
+        let before = PredictionContext {
             patch: &patch,
             loaded: &[],
             code: &[],
             traits,
         };
-        let found = foresee(&sample, &before);
+        let found = predict_blockers(&sample, &before);
         found.iter().map(|task| (task.tid, task.obstacle)).collect()
     }
 
@@ -214,7 +217,7 @@ mod tests {
             unread: 0,
             switched: None,
         };
-        let before = Before {
+        let before = PredictionContext {
             patch: &patch("fix", &["f"]),
             loaded: &[patch("older", &["f", "g"])],
             code,
@@ -223,7 +226,7 @@ mod tests {
                 verdicts: false,
             },
         };
-        foresee(&sample, &before).pop()?.function
+        predict_blockers(&sample, &before).pop()?.function
     }
 
     #[test]
