@@ -151,7 +151,7 @@ async function nulls(page) {
   assert.deepEqual([...new Set(Object.values(rest))], ['not known'], JSON.stringify(figures));
   const bars = await page.$$eval('.bars text', (all) => all.map((one) => one.textContent));
   assert.deepEqual(bars.filter((one) => /\d/.test(one)), [], 'no number in a chart of unknown rates');
-  assert.ok((await text(page, '#past-rows')).includes('ended unseen'));
+  assert.ok((await text(page, '#past-rows')).includes('ended with an unknown outcome'));
   assert.match(await text(page, '#verdict-lines'), /how many tasks are left is not known/);
 }
 

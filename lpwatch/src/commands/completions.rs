@@ -1,4 +1,4 @@
-//! `lpwatch completions`: for the shell.
+//! `lpwatch completions`: completions for the shell.
 
 use std::io::Write;
 

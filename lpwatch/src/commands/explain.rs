@@ -6,19 +6,19 @@ use super::{args::Globals, output::Printer, snapshots, status::exit_of};
 
 /// Explain why one task has not switched to the new code.
 ///
-/// Shows its kernel stack with the frame that is in the way, what the kernel
-/// itself answers about it and how often it has looked, the tracing program at
-/// fault where there is one, with the process that holds it, and what frees the
+/// Shows the task's kernel stack with the blocking frame, what the kernel answered
+/// when it checked the task and how often it has checked, the tracing program that
+/// causes it, if there is one, with the process that holds it, and what frees the
 /// task.
 ///
-/// `lpwatch tasks` lists the tasks left. For one that is not among them this
-/// says so and exits with 1: whether it has switched, has ended or never
-/// existed is then not known.
+/// `lpwatch tasks` lists the tasks left. For a task that is not among them, explain
+/// exits with 1. It is then unknown whether the task has switched, has ended or
+/// never existed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Args {
-    /// The id of the thread, as `lpwatch tasks` and `ps -L` show it (on the
-    /// host, where it runs in a container).
+    /// The id of the thread, as in `lpwatch tasks` and `ps -L`. For a thread in a
+    /// container: its id on the host.
     tid: u32,
 }
 

@@ -21,19 +21,17 @@ use super::{
     status::{module_name, no_such_patch},
 };
 
-/// TransitionWait until the transition ends, and say how.
+/// Wait until the transition ends, and report how it ended.
 ///
-/// Exits with 0 if it completed, 12 if it was reversed or failed, 11 once
-/// --stall-after has passed without a task switching (without that flag it
-/// waits on), and 124 once --timeout has passed. Where nothing is in transition
-/// it returns at once.
+/// Exits with 0 if the transition completed, 12 if it was reversed or failed, 11 if no
+/// task has switched for --stall-after (without that flag it continues to wait), and
+/// 124 after --timeout. If nothing is in transition, it returns at once.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Only this patch (the name of its module); default: the one in
-    /// transition.
+    /// Wait for this patch (the name of its module). Default: the patch in transition.
     patch: Option<String>,
 
-    /// Give up after this long.
+    /// Stop waiting after this time.
     #[arg(short, long, value_name = "TIME", value_parser = duration)]
     timeout: Option<Duration>,
 }
@@ -76,7 +74,7 @@ struct TransitionWait<'a> {
     globals: &'a Globals,
     output: &'a Printer,
     asked: Option<&'a str>,
-    /// What is waited for, once a transition of it was seen.
+    /// The patch, once its transition was seen.
     patch: Option<String>,
     latest: Option<Arc<Snapshot>>,
     progress: ProgressBar,
@@ -110,7 +108,7 @@ impl<'a> TransitionWait<'a> {
         }
     }
 
-    /// The end, if this is it.
+    /// The report, if the wait is over.
     fn judge(&mut self, snapshot: &Snapshot) -> anyhow::Result<Option<WaitReport>> {
         let first = self.patch.is_none();
         let Some(patch) = self.target(snapshot) else {
@@ -130,23 +128,23 @@ impl<'a> TransitionWait<'a> {
         }
         let loaded = snapshot.patch(&patch);
         match (snapshot.last_transition(&patch), loaded) {
-            // It failed before we came, and the patch is in force all the same.
+            // The transition failed before the wait began, and the patch is in force.
             (Some(past), Some(loaded))
                 if first && loaded.enabled == Some(true) && !past.outcome.is_success() =>
             {
-                Ok(Some(self.calm(patch)))
+                Ok(Some(self.not_in_transition(patch)))
             }
             (Some(past), _) => Ok(Some(self.ended(patch, past))),
             (None, Some(loaded)) if loaded.was_refused() => {
                 Ok(Some(self.refused(patch, loaded.failure.as_deref())))
             }
-            (None, Some(_)) => Ok(Some(self.calm(patch))),
+            (None, Some(_)) => Ok(Some(self.not_in_transition(patch))),
             (None, None) if first => Err(no_such_patch(&patch).into()),
             (None, None) => Ok(Some(self.gone(patch))),
         }
     }
 
-    /// The patch waited for: the one asked for, or the one in transition.
+    /// The patch given, or the one in transition.
     fn target(&self, snapshot: &Snapshot) -> Option<String> {
         if let Some(patch) = &self.patch {
             return Some(patch.clone());
@@ -191,15 +189,12 @@ impl<'a> TransitionWait<'a> {
         )
     }
 
-    fn calm(&self, patch: String) -> WaitReport {
-        let line = format!(
-            "{}: nothing is in transition.",
-            self.output.style.text(&patch)
-        );
+    fn not_in_transition(&self, patch: String) -> WaitReport {
+        let line = format!("{}: not in transition.", self.output.style.text(&patch));
         report(Some(patch), Exit::Success, "nothing", None, || line)
     }
 
-    /// Its system says that it gave it up; when, nobody here has seen.
+    /// Its engine reports that it refused the patch, at an unknown time.
     fn refused(&self, patch: String, why: Option<&str>) -> WaitReport {
         let style = &self.output.style;
         let why = why.map_or(String::new(), |why| format!(": {}", style.text(why)));
@@ -208,10 +203,10 @@ impl<'a> TransitionWait<'a> {
         report(Some(patch), Exit::Failed, result, None, || line)
     }
 
-    /// It is no longer loaded, and how it went was not seen.
+    /// The patch is no longer loaded, and the end was not observed.
     fn gone(&self, patch: String) -> WaitReport {
         let line = format!(
-            "{}: gone; how its transition ended was not seen.",
+            "{}: no longer loaded; the outcome of its transition is unknown.",
             self.output.style.text(&patch)
         );
         report(Some(patch), Exit::Failed, "unknown", None, || line)

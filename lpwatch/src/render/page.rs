@@ -1,4 +1,4 @@
-//! Lines of painted text, wrapped so that none is wider than the terminal.
+//! Lines of painted text, wrapped to the width of the terminal.
 
 use super::command;
 use super::style::Style;
@@ -6,17 +6,17 @@ use crate::text::{cells, split_at_cells};
 
 pub(super) use super::paint::{Paint, Span, painted, plain};
 
-/// The output so far.
+/// The output in progress.
 pub(super) struct Page<'a> {
     pub style: &'a Style,
     out: String,
 }
 
-/// A body narrower than this goes below its prefix instead of beside it.
+/// If less room than this is left beside its prefix, a body goes below it.
 const MIN_BODY: usize = 16;
-/// How far it is indented there.
+/// The indentation of a body below its prefix.
 const BELOW: usize = 6;
-/// The same for headlines: one beside a long name would be a tall column.
+/// The same for headlines, which follow long names.
 const MIN_HEADLINE: usize = 30;
 const BELOW_HEADLINE: usize = 2;
 /// How much deeper than its sentence a command is indented.
@@ -45,12 +45,12 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// A line of a `prefix`, kept as it is, and a `body`, wrapped beside it.
+    /// A line: a `prefix`, never wrapped, and a `body`, wrapped beside it.
     pub(super) fn line(&mut self, prefix: &[Span], body: &[Span]) {
         self.beside_or_below(prefix, body, MIN_BODY, BELOW);
     }
 
-    /// Like a line; what does not fit beside its prefix goes below it sooner.
+    /// Like a line, but the body needs more room to stay beside its prefix.
     pub(super) fn headline(&mut self, prefix: &[Span], body: &[Span]) {
         self.beside_or_below(prefix, body, MIN_HEADLINE, BELOW_HEADLINE);
     }
@@ -198,7 +198,7 @@ fn cut(word: Vec<Span>, width: usize) -> Vec<Vec<Span>> {
     for span in word {
         let mut rest = span.text.as_str();
         while !rest.is_empty() {
-            // A character wider than the line would never fit: it goes alone.
+            // A character wider than the line fits nowhere: it gets its own line.
             let (piece, after) = match split_at_cells(rest, width) {
                 ("", rest) => rest.split_at(rest.chars().next().map_or(0, char::len_utf8)),
                 fitting => fitting,

@@ -1,4 +1,4 @@
-//! `lpwatch patches`: each patch with its functions, then what lies on disk.
+//! `lpwatch patches`: each patch with its functions, then the files on disk.
 
 mod functions;
 #[cfg(test)]
@@ -12,7 +12,7 @@ use crate::model::inventory::{
 };
 use crate::model::{Direction, EngineKind};
 
-/// What is printed for people.
+/// The inventory as a table.
 #[must_use]
 pub fn patches(inventory: &Inventory, style: &Style) -> String {
     let mut page = Page::new(style);
@@ -42,11 +42,11 @@ fn patch(page: &mut Page<'_>, patch: &InventoryPatch, inventory: &Inventory) {
         (PatchStatus::Enabled, _) => ("enabled", Paint::Green),
         (PatchStatus::Disabled, _) => ("disabled", Paint::Dim),
         (PatchStatus::InTransition, Some(Direction::Unpatching)) => {
-            ("being taken back", Paint::Yellow)
+            ("being removed", Paint::Yellow)
         }
         (PatchStatus::InTransition, _) => ("being applied", Paint::Yellow),
         (PatchStatus::Refused, _) => ("refused", Paint::Red),
-        (PatchStatus::NotKnown, _) => (words::NOT_KNOWN_WHETHER_ON, Paint::Yellow),
+        (PatchStatus::NotKnown, _) => (words::STATE_UNKNOWN, Paint::Yellow),
     };
     let mut details = vec![engine(patch.engine).to_owned()];
     let vendor = patch.vendor.map(Vendor::name);
@@ -56,7 +56,7 @@ fn patch(page: &mut Page<'_>, patch: &InventoryPatch, inventory: &Inventory) {
             .map(str::to_owned),
     );
     if patch.replace == Some(true) {
-        details.push("replaces all before it".to_owned());
+        details.push("replaces all earlier patches".to_owned());
     }
     details.extend(patch.since.map(|since| {
         words::no_break(&format!(
@@ -86,21 +86,21 @@ fn patch(page: &mut Page<'_>, patch: &InventoryPatch, inventory: &Inventory) {
     }
     functions::functions(page, patch);
     if let Some(disk) = &patch.disk
-        && let Some(words) = disk_words(disk.state)
+        && let Some(words) = disk_remark(disk.state)
     {
         page.item(2, &[painted(Paint::Yellow, words)]);
     }
 }
 
-/// What is to be said of a patch's file; nothing where all is as it should be.
-fn disk_words(state: DiskState) -> Option<&'static str> {
+/// A remark about the patch's file; none if the loaded patch is installed.
+fn disk_remark(state: DiskState) -> Option<&'static str> {
     match state {
         DiskState::Installed => None,
         DiskState::InstalledOtherBuild => {
-            Some("Another build of it is installed: after a reboot that one is loaded.")
+            Some("Another build is installed. After a reboot that build is loaded.")
         }
         DiskState::LoadedNotInstalled => {
-            Some("Loaded, not installed: after a reboot it is not there.")
+            Some("Loaded, but not installed: after a reboot it is gone.")
         }
         DiskState::InstalledNotLoaded => Some("installed, not loaded"),
         DiskState::InstalledWrongKernel => {
@@ -117,9 +117,9 @@ fn kernelcare(page: &mut Page<'_>, inventory: &Inventory) {
     };
     let (words, paint) = match standing {
         KernelCareState::Latest => ("the latest patches are applied", Paint::Green),
-        KernelCareState::NothingApplied => ("nothing is applied", Paint::Yellow),
-        KernelCareState::NewerWait => ("newer patches wait", Paint::Yellow),
-        KernelCareState::Unsupported => ("it has no patches for this kernel", Paint::Yellow),
+        KernelCareState::NothingApplied => ("no patch is applied", Paint::Yellow),
+        KernelCareState::NewerWait => ("newer patches are available", Paint::Yellow),
+        KernelCareState::Unsupported => ("no patches exist for this kernel", Paint::Yellow),
     };
     page.blank();
     page.paragraph(
@@ -144,11 +144,11 @@ fn on_disk(page: &mut Page<'_>, inventory: &Inventory) {
             vendor,
             state,
         } = file;
-        let words = disk_words(*state).unwrap_or_default();
+        let words = disk_remark(*state).unwrap_or_default();
         let kernel = match state {
             DiskState::InstalledOtherKernel => format!(", {}", style.text(kernel)),
             DiskState::InstalledWrongKernel => {
-                let built = built_for.as_deref().unwrap_or("not told");
+                let built = built_for.as_deref().unwrap_or("unknown kernel");
                 format!(" ({})", style.text(built))
             }
             DiskState::Installed
@@ -178,7 +178,10 @@ fn cves(page: &mut Page<'_>, inventory: &Inventory) {
     };
     page.blank();
     if cves.is_empty() {
-        page.paragraph(0, &[plain("No system says which CVEs are fixed.")]);
+        page.paragraph(
+            0,
+            &[plain("No patching system reports which CVEs are fixed.")],
+        );
         return;
     }
     let head = format!("{} fixed", words::counted(cves.len(), "CVE"));
@@ -223,7 +226,7 @@ fn origin(page: &mut Page<'_>, inventory: &Inventory) {
     page.paragraph(0, &[painted(Paint::Dim, parts.join(&separator))]);
 }
 
-/// As the systems call themselves.
+/// The names that the engines use for themselves.
 fn engine(engine: EngineKind) -> &'static str {
     words::engine(engine).unwrap_or("livepatch")
 }

@@ -1,4 +1,4 @@
-//! Values in words: ages, times, outcomes, error numbers.
+//! Values as text: ages, times, outcomes, error numbers.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::model::{Direction, EngineKind, Outcome, Phase, check::Course};
 use crate::text::NBSP;
 
 /// An age in whole seconds: `4 s`, `2 min 10 s`, `3 h 05 min`, `2 d 3 h`.
-/// `None` for what is no age (negative, NaN).
+/// `None` for a negative number or NaN.
 pub(super) fn age(seconds: f64) -> Option<String> {
     let seconds = Duration::try_from_secs_f64(seconds).ok()?.as_secs();
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
@@ -38,12 +38,12 @@ pub(super) fn duration(seconds: f64) -> Option<String> {
     }
 }
 
-/// A value and its unit are not to be torn apart at the end of a line.
+/// `text` with spaces at which a line is not broken: between a value and its unit.
 pub(super) fn no_break(text: &str) -> String {
     text.replace(' ', &NBSP.to_string())
 }
 
-/// The time of day in UTC, with its date unless that is today's.
+/// The time of day in UTC, with its date unless it is today.
 pub(super) fn clock(time: Timestamp, now: Timestamp) -> String {
     let is_today = time.strftime("%F").to_string() == now.strftime("%F").to_string();
     no_break(
@@ -55,13 +55,13 @@ pub(super) fn clock(time: Timestamp, now: Timestamp) -> String {
 
 /// `1 task`, `2 tasks`.
 pub(super) fn counted(number: impl TryInto<u64> + Copy, one: &str) -> String {
-    // What does not fit is more than one.
+    // A number that does not fit is more than one.
     let number = number.try_into().unwrap_or(u64::MAX);
     let plural = if number == 1 { "" } else { "s" };
     format!("{number}{NBSP}{one}{plural}")
 }
 
-/// A count with its thousands set apart: `1,234,567`.
+/// A count with its thousands separated: `1,234,567`.
 pub(super) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
@@ -74,7 +74,7 @@ pub(super) fn count(number: u64) -> String {
     out
 }
 
-/// A number per second with three digits or so: `0`, `0.04`, `7.5`, `1,250`.
+/// A rate with about three digits: `0`, `0.04`, `7.50`, `1,250`.
 pub(super) fn rate(per_second: f64) -> String {
     if per_second >= 100.0 {
         #[expect(
@@ -125,11 +125,11 @@ pub(super) fn outcome(outcome: Outcome) -> (&'static str, Paint) {
         Outcome::Forced => ("forced", Paint::Yellow),
         Outcome::Cancelled => ("cancelled by the kernel", Paint::Red),
         Outcome::Refused => ("refused by the kernel", Paint::Red),
-        Outcome::Unknown => ("ended unseen", Paint::Yellow),
+        Outcome::Unknown => ("ended with an unknown outcome", Paint::Yellow),
     }
 }
 
-/// How a check expected it to go.
+/// The course that a check expected.
 pub(super) fn course(course: Course) -> &'static str {
     match course {
         Course::Refused => "a refusal",
@@ -137,15 +137,15 @@ pub(super) fn course(course: Course) -> &'static str {
         Course::AfterSignal => "completion after the kernel's signal",
         Course::Open => "a slow transition",
         Course::Stalls => "a stall",
-        Course::Loaded => "nothing, it was loaded already",
-        Course::NotKnown => "nothing, the tasks were not looked at",
+        Course::Loaded => "nothing: it was already loaded",
+        Course::NotKnown => "nothing: the tasks were not inspected",
     }
 }
 
-/// Of a patch whose system does not tell whether it is enabled.
-pub(super) const NOT_KNOWN_WHETHER_ON: &str = "loaded; whether it is in force is not known";
+/// The state of a patch whose engine does not report whether it is enabled.
+pub(super) const STATE_UNKNOWN: &str = "loaded; unknown whether it is in force";
 
-/// The patching system, where it is not the kernel's own.
+/// The engine, unless it is the kernel's own livepatch.
 pub(super) fn engine(engine: EngineKind) -> Option<&'static str> {
     match engine {
         EngineKind::Livepatch => None,
@@ -157,7 +157,7 @@ pub(super) fn engine(engine: EngineKind) -> Option<&'static str> {
     }
 }
 
-/// `EINVAL (22)`, or `error 4095` where the number has no name here.
+/// `EINVAL (22)`, or `error 4095` where the number has no name in this table.
 pub(super) fn errno(number: u32) -> String {
     errno_name(number).map_or_else(
         || format!("error{NBSP}{number}"),
@@ -165,8 +165,8 @@ pub(super) fn errno(number: u32) -> String {
     )
 }
 
-/// The names of what loading a module and enabling a patch can fail with.
-/// These numbers are the same on every processor livepatch runs on.
+/// The errors with which loading a module or enabling a patch can fail. These
+/// numbers are the same on every processor that supports livepatch.
 fn errno_name(number: u32) -> Option<&'static str> {
     Some(match number {
         1 => "EPERM",
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn times_say_their_day_when_it_is_another() {
+    fn times_have_a_date_unless_it_is_today() {
         let now: Timestamp = "2026-03-02T00:05:00Z".parse().unwrap();
         let earlier: Timestamp = "2026-03-01T23:55:01Z".parse().unwrap();
         assert_eq!(clock(now, now), "00:05:00");
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_can_be_read() {
+    fn numbers_are_readable() {
         for (number, words) in [
             (0, "0"),
             (999, "999"),

@@ -3,7 +3,7 @@
 use super::{InventoryFunction, InventoryObject, InventoryPatch, PatchStatus};
 use crate::model::EngineKind;
 
-/// A function of which it is not known whose code runs.
+/// A function for which it is unknown which code runs.
 pub fn function(name: &str) -> InventoryFunction {
     InventoryFunction {
         name: name.to_owned(),

@@ -116,11 +116,11 @@ fn who_has_a_function_is_said_where_several_have_it() {
     let old = patch("old", EngineKind::Livepatch, vec![overridden, unknown]);
     let text = patches(&inventory(vec![old]), &Style::default());
     assert!(
-        text.contains("vmlinux: f (overridden by new), g (2) (others patch it too;"),
+        text.contains("vmlinux: f (overridden by new), g (2) (other patches change"),
         "{text}"
     );
     assert!(
-        text.contains("Whose code runs is not known: the log has forgotten."),
+        text.contains("It is unknown which code runs: the log has forgotten."),
         "{text}"
     );
 }
@@ -175,7 +175,7 @@ fn cves_are_listed_with_what_fixes_them() {
     inventory.cves = Some(Vec::new());
     let text = patches(&inventory, &Style::default());
     assert!(
-        text.contains("No system says which CVEs are fixed."),
+        text.contains("No patching system reports which CVEs are fixed."),
         "{text}"
     );
 }
@@ -200,7 +200,10 @@ fn how_kernelcare_stands_is_said_where_its_tool_told() {
     };
     inventory.kernelcare = Some(facts(Some(KernelCareState::NewerWait)));
     let text = patches(&inventory, &Style::default());
-    assert!(text.contains("KernelCare: newer patches wait."), "{text}");
+    assert!(
+        text.contains("KernelCare: newer patches are available."),
+        "{text}"
+    );
     inventory.kernelcare = Some(facts(None));
     let text = patches(&inventory, &Style::default());
     assert!(!text.contains("KernelCare: "), "{text}");

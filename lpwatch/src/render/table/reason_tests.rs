@@ -1,4 +1,4 @@
-//! What the table says of reasons and advice.
+//! What `lpwatch status` prints about reasons and advice.
 
 use super::status;
 use super::tests::{UNICODE, assert_table};
