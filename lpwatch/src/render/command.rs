@@ -1,7 +1,7 @@
 //! Commands in advice, told apart from the sentences around them.
 
 /// The programs whose commands are recognised without a newline before them.
-const PROGRAMS: [&str; 16] = [
+const PROGRAMS: [&str; 17] = [
     "bpftool",
     "cat",
     "dmesg",
@@ -13,6 +13,7 @@ const PROGRAMS: [&str; 16] = [
     "lpwatch",
     "modinfo",
     "modprobe",
+    "mount",
     "rm",
     "rmmod",
     "sysctl",

@@ -86,12 +86,15 @@ impl<'a> Page<'a> {
     /// The same behind the words, safe to show, that say which task it is for.
     pub(super) fn step_for(&mut self, prefix: &[Span], task: &str, text: &str) {
         let (sentence, commands) = command::split(text);
-        if !sentence.is_empty() || !task.is_empty() {
-            self.line(
-                prefix,
-                &[plain(format!("{task}{}", self.style.text(sentence)))],
-            );
-        }
+        let sentence = if sentence.is_empty() {
+            "Run:"
+        } else {
+            sentence
+        };
+        self.line(
+            prefix,
+            &[plain(format!("{task}{}", self.style.text(sentence)))],
+        );
         let indent = " ".repeat(width(prefix) + COMMAND);
         for command in commands {
             self.raw(&[plain(indent.as_str()), plain(self.style.text(command))]);

@@ -183,7 +183,7 @@ fn a_wait_ends_in_one_sentence() {
     );
     end.result = "timed_out";
     end.trouble = Some("cannot reach it");
-    let told = waited(&end, &style);
+    let text = waited(&end, &style);
     assert!(
         text.contains("99.9% not reached after 1 min 15 s"),
         "{text}"

@@ -81,9 +81,9 @@ fn several_systems_are_one_list() {
     let expected = "\
 kpatch_1  enabled, livepatch, Red Hat, since 03:12:45 UTC
   vmlinux: f, g
-  Loaded, not installed: after a reboot it is not there.
+  Loaded, but not installed: after a reboot it is gone.
 
-kgr_2  being taken back, kGraft, module kgraft_patch_2
+kgr_2  being removed, kGraft, module kgraft_patch_2
   vmlinux: h
 
 dfvn0zq8  refused, Ksplice
@@ -147,8 +147,8 @@ No live patch is loaded.
 
 On disk, not loaded
   a  installed, not loaded
-  b  installed for this kernel, built for another: it cannot be loaded (not
-     told)
+  b  installed for this kernel, built for another: it cannot be loaded (unknown
+     kernel)
   c  installed for another kernel, 5.14.0-2.el9
 ";
     assert!(text.starts_with(expected), "{text}");
@@ -191,7 +191,7 @@ fn hostile_names_do_no_harm() {
 }
 
 #[test]
-fn how_kernelcare_stands_is_said_where_its_tool_told() {
+fn the_state_of_kernelcare_is_shown_if_its_tool_reports_it() {
     let mut inventory = inventory(vec![patch("kcare", EngineKind::Kernelcare, Vec::new())]);
     let facts = |standing| KernelCareFacts {
         standing,

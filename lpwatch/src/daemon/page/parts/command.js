@@ -5,7 +5,7 @@ import { attr, h, setText } from './dom.js';
 import { printable } from './words.js';
 
 /** The programs whose commands are recognised without a newline before them; as in render/command.rs. */
-const PROGRAMS = ['bpftool', 'cat', 'dmesg', 'echo', 'grep', 'insmod', 'keyctl', 'kill', 'lpwatch', 'modinfo', 'modprobe', 'rm',
+const PROGRAMS = ['bpftool', 'cat', 'dmesg', 'echo', 'grep', 'insmod', 'keyctl', 'kill', 'lpwatch', 'modinfo', 'modprobe', 'mount', 'rm',
 	'rmmod', 'sysctl', 'systemctl', 'taskset'];
 /** For how long a button says that it has copied, in milliseconds. */
 const COPIED = 2000;
