@@ -52,7 +52,7 @@ pub enum InstalledState {
     /// A module of its name is loaded, built from something else.
     OtherBuildLoaded,
     /// For this kernel, and not loaded.
-    UnloadedPatch,
+    NotLoaded,
     /// It lies in this kernel's folder and was built for another: it cannot be
     /// loaded.
     WrongKernel,
@@ -157,7 +157,7 @@ fn examine(
     } else if built_for.as_deref().is_some_and(|built| built != running) {
         InstalledState::WrongKernel
     } else {
-        InstalledState::UnloadedPatch
+        InstalledState::NotLoaded
     };
     InstalledFile {
         name,
@@ -190,7 +190,7 @@ mod tests {
         ]);
         let expected = [
             ("kpatch_a".to_owned(), InstalledState::Loaded),
-            ("kpatch_b".to_owned(), InstalledState::UnloadedPatch),
+            ("kpatch_b".to_owned(), InstalledState::NotLoaded),
             ("kpatch_a".to_owned(), InstalledState::OtherKernel),
         ];
         assert_eq!(standings(&host), expected);

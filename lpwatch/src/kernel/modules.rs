@@ -16,7 +16,7 @@ use super::{Roots, patch_file::PatchFile};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presence {
     Loaded,
-    UnloadedPatch,
+    NotLoaded,
     /// Listed for its parameters; it is part of the kernel.
     BuiltIn,
 }
@@ -56,7 +56,7 @@ pub fn is_loaded(roots: &Roots, name: &str) -> Option<bool> {
 pub fn presence(roots: &Roots, name: &str) -> Option<Presence> {
     let folder = folder(roots, name)?;
     if !folder.is_dir() {
-        return Some(Presence::UnloadedPatch);
+        return Some(Presence::NotLoaded);
     }
     // Only what was loaded has a state (mod_sysfs_setup).
     if folder.join("initstate").exists() {
@@ -178,7 +178,7 @@ mod tests {
         fs::write(directory.path().join("module/fuse/initstate"), "live\n").unwrap();
         assert_eq!(presence(&roots, "fuse"), Some(Presence::Loaded));
         assert_eq!(presence(&roots, "printk"), Some(Presence::BuiltIn));
-        assert_eq!(presence(&roots, "nfs"), Some(Presence::UnloadedPatch));
+        assert_eq!(presence(&roots, "nfs"), Some(Presence::NotLoaded));
     }
 
     #[test]

@@ -6,8 +6,10 @@
 //! whether the stack is reliable, then whether a function to be patched is on
 //! it. Where the two disagree, what the stack does not show is left out.
 
+use lpwatch_common::patch::VMLINUX;
+
 use super::{
-    Answer, Cause, Culprit, Direction, EngineKind, PatchView, Reason, TaskOnOldCode,
+    Answer, Cause, Culprit, Direction, EngineKind, PatchView, Reason, Task,
     calls::FunctionId,
     evidence::{Evidence, ForeignFrame, Frame, Traits},
 };
@@ -55,7 +57,7 @@ pub struct PatchCode {
 }
 
 /// Why `task` has not switched.
-pub(super) fn classify(task: &TaskOnOldCode, ground: &Ground<'_>) -> Finding {
+pub(super) fn classify(task: &Task, ground: &Ground<'_>) -> Finding {
     let evidence = &task.evidence;
     if !evidence.looked {
         return Finding::default();
@@ -91,7 +93,7 @@ pub(super) fn classify(task: &TaskOnOldCode, ground: &Ground<'_>) -> Finding {
 
 /// kGraft switches a task that crosses between kernel and user space, and a
 /// kernel thread where that says so itself; stacks do not matter to it.
-fn by_crossing(task: &TaskOnOldCode) -> Reason {
+fn by_crossing(task: &Task) -> Reason {
     let Evidence { on_cpu, state, .. } = task.evidence;
     if on_cpu.unwrap_or(state == Some('R')) {
         if is_vcpu(task) {
@@ -139,7 +141,7 @@ fn asleep(evidence: &Evidence) -> Reason {
     }
 }
 
-fn by_stack(task: &TaskOnOldCode, ground: &Ground<'_>) -> Finding {
+fn by_stack(task: &Task, ground: &Ground<'_>) -> Finding {
     let evidence = &task.evidence;
     // /proc does not tell whether a runnable task is on a CPU; but that is what
     // keeps one from switching, and its stack changes while it is read.
@@ -260,7 +262,7 @@ fn functions(patch: &PatchView) -> impl Iterator<Item = &str> {
 /// The function of the patch whose original this frame is in.
 fn original(frame: &Frame, patch: &PatchView) -> Option<String> {
     let objects = patch.objects.iter().filter(|object| {
-        let module = (object.name != "vmlinux").then_some(object.name.as_str());
+        let module = (object.name != VMLINUX).then_some(object.name.as_str());
         module == frame.module.as_deref()
     });
     let mut functions = objects.flat_map(|object| &object.functions);
@@ -300,7 +302,7 @@ fn share_a_function(one: &PatchView, other: &PatchView) -> bool {
 }
 
 /// A thread that runs a virtual CPU: by what it does, or by its name in QEMU.
-fn is_vcpu(task: &TaskOnOldCode) -> bool {
+fn is_vcpu(task: &Task) -> bool {
     const GUEST: [&str; 3] = [
         "vcpu_enter_guest",
         "kvm_arch_vcpu_ioctl_run",

@@ -2,7 +2,7 @@
 //! of real transitions.
 
 use super::{
-    Culprit, Direction, PatchView, Reason, TaskOnOldCode, TaskSample,
+    Culprit, Direction, PatchView, Reason, Task, TaskSample,
     check::Obstacle,
     classify::{Ground, classify},
     evidence::{Evidence, Frame, Traits},
@@ -17,12 +17,21 @@ pub struct PredictedBlocker {
     pub tgid: u32,
     pub comm: String,
     pub kthread: bool,
-    pub state: Option<char>,
     pub obstacle: Obstacle,
     /// The blocking function, if there is one.
     pub function: Option<String>,
     /// The program that makes its stack unreliable.
     pub program: Option<Culprit>,
+    /// In how many looks this was so.
+    pub seen: u32,
+}
+
+impl PredictedBlocker {
+    /// The task as people name it: `kthreadd (2)`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{} ({})", self.comm, self.tid)
+    }
 }
 
 /// The patch and the state of the host it would be applied to.
@@ -61,7 +70,7 @@ pub fn predict_blockers(
     tasks.filter_map(|task| predicted(task, &ground)).collect()
 }
 
-fn predicted(task: &TaskOnOldCode, ground: &Ground<'_>) -> Option<PredictedBlocker> {
+fn predicted(task: &Task, ground: &Ground<'_>) -> Option<PredictedBlocker> {
     let found = classify(task, ground);
     let obstacle = match found.reason? {
         Reason::SleepingOnFunction => Obstacle::AsleepIn,
@@ -82,7 +91,6 @@ fn predicted(task: &TaskOnOldCode, ground: &Ground<'_>) -> Option<PredictedBlock
         tgid: task.tgid,
         comm: task.comm.clone(),
         kthread: task.kthread,
-        state: task.evidence.state,
         obstacle: if is_main {
             Obstacle::MainFunction
         } else {
@@ -90,6 +98,7 @@ fn predicted(task: &TaskOnOldCode, ground: &Ground<'_>) -> Option<PredictedBlock
         },
         function: found.function,
         program: found.program,
+        seen: 1,
     })
 }
 
@@ -115,8 +124,8 @@ mod tests {
         }
     }
 
-    fn task(tid: u32, kthread: bool, stack: &[&str]) -> TaskOnOldCode {
-        TaskOnOldCode {
+    fn task(tid: u32, kthread: bool, stack: &[&str]) -> Task {
+        Task {
             tid,
             tgid: tid,
             comm: format!("task{tid}"),
@@ -131,21 +140,15 @@ mod tests {
         }
     }
 
-    fn predictions(tasks: Vec<TaskOnOldCode>, reliable: bool) -> Vec<(u32, Obstacle)> {
+    fn predictions(tasks: Vec<Task>, reliable: bool) -> Vec<(u32, Obstacle)> {
         let patch = PatchView {
-            name: "fix".to_owned(),
-            engine: EngineKind::Livepatch,
             enabled: Some(false),
-            in_transition: false,
-            told_direction: None,
-            failure: None,
-            replace: None,
-            stack_order: None,
             objects: vec![ObjectView {
                 name: "vmlinux".to_owned(),
                 patched: None,
                 functions: vec![("worker".to_owned(), 1), ("__do_sys_pause".to_owned(), 1)],
             }],
+            ..PatchView::new("fix".to_owned(), EngineKind::Livepatch)
         };
         let sample = TaskSample {
             at: Duration::ZERO,
@@ -193,19 +196,14 @@ mod tests {
     /// `g`: what blocks a patch of `f` alone.
     fn on_top_of(symbol: &str, code: &[PatchCode], replace: bool) -> Option<String> {
         let patch = |name: &str, functions: &[&str]| PatchView {
-            name: name.to_owned(),
-            engine: EngineKind::Livepatch,
             enabled: Some(true),
-            in_transition: false,
-            told_direction: None,
-            failure: None,
             replace: Some(replace),
-            stack_order: None,
             objects: vec![ObjectView {
                 name: "vmlinux".to_owned(),
                 patched: None,
                 functions: functions.iter().map(|f| ((*f).to_owned(), 1)).collect(),
             }],
+            ..PatchView::new(name.to_owned(), EngineKind::Livepatch)
         };
         let mut sleeper = task(1, false, &["schedule"]);
         sleeper.evidence.stack.push(frame(symbol, Some("older")));

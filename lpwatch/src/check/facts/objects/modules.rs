@@ -40,8 +40,8 @@ pub(super) fn presence(roots: &Roots, disk: &Disk, name: &str) -> Option<Presenc
         .as_ref()
         .and_then(|files| files.is_built_in(name));
     match presence {
-        Presence::UnloadedPatch if built_in == Some(true) => Some(Presence::BuiltIn),
-        Presence::Loaded | Presence::UnloadedPatch | Presence::BuiltIn => Some(presence),
+        Presence::NotLoaded if built_in == Some(true) => Some(Presence::BuiltIn),
+        Presence::Loaded | Presence::NotLoaded | Presence::BuiltIn => Some(presence),
     }
 }
 

@@ -205,8 +205,8 @@ fn the_loaded_module_is_held_against_the_kernels_own() {
             .ends_with("updates/fuse.ko")
     );
     assert_eq!(facts.modules["zlib"].presence, Some(Presence::BuiltIn));
-    assert_eq!(facts.modules["nfs"].presence, Some(Presence::UnloadedPatch));
-    assert_eq!(facts.needed["no_such"], Some(Presence::UnloadedPatch));
+    assert_eq!(facts.modules["nfs"].presence, Some(Presence::NotLoaded));
+    assert_eq!(facts.needed["no_such"], Some(Presence::NotLoaded));
     let namesake = facts.namesake.unwrap();
     assert_eq!(namesake.srcversion.as_deref(), Some("FIX"));
 }

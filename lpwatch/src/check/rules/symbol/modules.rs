@@ -21,13 +21,13 @@ pub(super) fn judge(ground: &Ground<'_>) -> Vec<CheckFinding> {
         let count = functions.map(|object| object.functions.len()).sum();
         match module.presence {
             Some(Presence::Loaded) => {}
-            Some(Presence::UnloadedPatch) => found.push(absent(name, module, count)),
+            Some(Presence::NotLoaded) => found.push(absent(name, module, count)),
             Some(Presence::BuiltIn) => found.push(built_in(name)),
             None => found.push(not_known(name)),
         }
     }
     let needed = objects.needed.iter();
-    let missing = needed.filter(|(_, presence)| **presence == Some(Presence::UnloadedPatch));
+    let missing = needed.filter(|(_, presence)| **presence == Some(Presence::NotLoaded));
     if !ground.is_loaded {
         found.extend(missing.map(|(name, _)| needed_first(name)));
     }

@@ -231,7 +231,7 @@ fn a_module_that_only_exists_out_of_tree_is_what_the_patch_is_for() {
 #[test]
 fn a_module_that_is_not_loaded_is_noted() {
     let absent = ModuleFacts {
-        presence: Some(Presence::UnloadedPatch),
+        presence: Some(Presence::NotLoaded),
         ..loaded("", Some(build("A", "1")))
     };
     assert_eq!(of_module(absent.clone()), [(Severity::Note, None)]);
@@ -256,7 +256,7 @@ fn a_module_that_is_not_loaded_is_noted() {
 fn a_module_that_is_needed_is_asked_for() {
     let mut facts = facts(vec![(id(VMLINUX, "f", 1), fine())]);
     facts.objects.needed = BTreeMap::from([
-        ("nfs".to_owned(), Some(Presence::UnloadedPatch)),
+        ("nfs".to_owned(), Some(Presence::NotLoaded)),
         ("zlib".to_owned(), Some(Presence::BuiltIn)),
         ("ext4".to_owned(), Some(Presence::Loaded)),
     ]);

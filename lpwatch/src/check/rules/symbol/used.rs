@@ -105,7 +105,7 @@ mod tests {
         let presence = if is_loaded {
             Presence::Loaded
         } else {
-            Presence::UnloadedPatch
+            Presence::NotLoaded
         };
         let ext4 = ModuleFacts {
             presence: Some(presence),
