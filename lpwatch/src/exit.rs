@@ -1,4 +1,4 @@
-//! The exit codes: a contract with scripts; and which error ends with which.
+//! The exit codes, a contract with scripts, and the code of each error.
 
 use std::{io, process::ExitCode};
 
@@ -8,20 +8,20 @@ use crate::{error::Error, fleet::prometheus};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
-    /// All well, or completed.
-    Well = 0,
+    /// All is well, or the transition completed.
+    Success = 0,
     Error = 1,
     Usage = 2,
     NoPermission = 3,
-    /// This kernel cannot.
-    CannotHere = 4,
+    /// This kernel does not support it.
+    Unsupported = 4,
     InTransition = 10,
     Stalled = 11,
     /// Reversed or failed.
     Failed = 12,
     /// A danger was found.
     Danger = 13,
-    /// Nothing worse than a warning was found, and that was asked for.
+    /// A warning, and nothing worse, was found with `--strict`.
     Warning = 14,
     TimedOut = 124,
 }
@@ -35,7 +35,7 @@ impl From<Exit> for ExitCode {
 impl From<&Error> for Exit {
     fn from(error: &Error) -> Self {
         match error {
-            Error::NoLivepatch(_) => Self::CannotHere,
+            Error::NoLivepatch(_) => Self::Unsupported,
             Error::Read(error) if error.is_permission() => Self::NoPermission,
             Error::File { source, .. } | Error::Listen { source, .. } if is_permission(source) => {
                 Self::NoPermission

@@ -14,7 +14,7 @@ use crate::{
     },
     model::{
         EngineKind, SystemView,
-        inventory::{EffectiveKernel, KernelCareFacts, KernelCareStanding},
+        inventory::{EffectiveKernel, KernelCareFacts, KernelCareState},
     },
 };
 
@@ -40,7 +40,7 @@ pub fn ask(roots: &Roots, systems: &SystemView, may_run: bool, notes: &mut Vec<S
     let shown = systems.effective_kernel.clone();
     let shown = shown.map(|version| EffectiveKernel {
         version,
-        told_by: "/proc/kcare/effective_version".to_owned(),
+        source: "/proc/kcare/effective_version".to_owned(),
     });
     let by_kcarectl = |notes: &mut Vec<String>| asked(kcarectl.as_deref()?, "--uname", notes);
     let by_uptrack = |notes: &mut Vec<String>| {
@@ -87,7 +87,7 @@ fn kernelcare(
 }
 
 /// `None` for an exit code that is not documented.
-fn standing(tool: &Path, notes: &mut Vec<String>) -> Result<Option<KernelCareStanding>, ToolError> {
+fn standing(tool: &Path, notes: &mut Vec<String>) -> Result<Option<KernelCareState>, ToolError> {
     let answer = tool::ask(tool, &["--status"], TOOL_LIMIT).inspect_err(|error| {
         notes.push(format!("How KernelCare stands is not known: {error}."));
     })?;
@@ -103,20 +103,20 @@ fn standing(tool: &Path, notes: &mut Vec<String>) -> Result<Option<KernelCareSta
         ));
     }
     Ok(known.map(|standing| match standing {
-        kernelcare::Standing::Latest => KernelCareStanding::Latest,
-        kernelcare::Standing::NothingApplied => KernelCareStanding::NothingApplied,
-        kernelcare::Standing::NewerWait => KernelCareStanding::NewerWait,
-        kernelcare::Standing::Unsupported => KernelCareStanding::Unsupported,
+        kernelcare::Standing::Latest => KernelCareState::Latest,
+        kernelcare::Standing::NothingApplied => KernelCareState::NothingApplied,
+        kernelcare::Standing::NewerWait => KernelCareState::NewerWait,
+        kernelcare::Standing::Unsupported => KernelCareState::Unsupported,
     }))
 }
 
 fn asked(tool: &Path, argument: &str, notes: &mut Vec<String>) -> Option<EffectiveKernel> {
-    let told_by = format!("{} {argument}", tool.display());
+    let source = format!("{} {argument}", tool.display());
     match tool::first_line(tool, &[argument], TOOL_LIMIT) {
-        Ok(Some(version)) => Some(EffectiveKernel { version, told_by }),
+        Ok(Some(version)) => Some(EffectiveKernel { version, source }),
         Ok(None) => {
             notes.push(format!(
-                "{told_by} failed: the kernel in force is not known."
+                "{source} failed: the kernel in force is not known."
             ));
             None
         }

@@ -1,6 +1,6 @@
 //! What all tasks do, in several looks.
 
-pub use crate::model::foresee::Foreseen;
+pub use crate::model::prediction::PredictedBlocker;
 
 use super::rates::Rates;
 
@@ -14,7 +14,7 @@ pub struct TaskFacts {
     /// Seconds from the first look to the last.
     pub seconds: f64,
     /// Those that something was in the way of, in any look.
-    pub tasks: Vec<Foreseen>,
+    pub tasks: Vec<PredictedBlocker>,
     /// CPUs without a tick, as the kernel lists them (`nohz_full`).
     pub nohz_full: Option<String>,
     /// Calls of the functions to be patched, of those that were counted.
@@ -25,7 +25,7 @@ pub struct TaskFacts {
 
 impl TaskFacts {
     /// Takes in what one look foresees.
-    pub fn add(&mut self, total: u32, foreseen: Vec<Foreseen>) {
+    pub fn add(&mut self, total: u32, foreseen: Vec<PredictedBlocker>) {
         self.looks += 1;
         self.total = total;
         for task in foreseen {
@@ -44,14 +44,14 @@ impl TaskFacts {
     /// Whether a task was found so in every look. One look alone shows nothing
     /// that lasts.
     #[must_use]
-    pub fn is_lasting(&self, task: &Foreseen) -> bool {
+    pub fn is_lasting(&self, task: &PredictedBlocker) -> bool {
         task.seen == self.looks && self.looks > 1
     }
 }
 
 /// The tasks as people name them.
 #[must_use]
-pub fn names(tasks: &[&Foreseen]) -> Vec<String> {
+pub fn names(tasks: &[&PredictedBlocker]) -> Vec<String> {
     tasks.iter().map(|task| task.name()).collect()
 }
 
@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn looks_add_up() {
-        let task = |tid, function: &str| Foreseen {
+        let task = |tid, function: &str| PredictedBlocker {
             tid,
             tgid: tid,
             comm: "t".to_owned(),

@@ -115,6 +115,7 @@ pub(super) fn removal(hook: &Hook) -> Vec<String> {
                 "Before loading the patch, {}.",
                 model::stop_program(Some(owner))
             )];
+            lines.extend(model::stop_command(Some(owner)));
             let ends = owner.owner_pid.filter(|pid| *pid != 1);
             lines.extend(ends.map(|pid| format!("If that process may end: kill {pid}")));
             lines

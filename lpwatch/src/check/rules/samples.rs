@@ -3,7 +3,7 @@
 use crate::{
     check::{
         Ground,
-        facts::{Facts, tasks::Foreseen},
+        facts::{Facts, tasks::PredictedBlocker},
     },
     kernel::patch_file::{Machine, MadeBy, Modinfo, PatchFile, PatchObject, PatchedFunction},
     model::{
@@ -71,8 +71,8 @@ pub(in crate::check) fn loaded(name: &str, functions: &[&str]) -> PatchView {
 }
 
 /// A user task, found so in that many looks.
-pub(in crate::check) fn observed(tid: u32, obstacle: Obstacle, seen: u32) -> Foreseen {
-    Foreseen {
+pub(in crate::check) fn observed(tid: u32, obstacle: Obstacle, seen: u32) -> PredictedBlocker {
+    PredictedBlocker {
         tid,
         tgid: tid,
         comm: format!("t{tid}"),

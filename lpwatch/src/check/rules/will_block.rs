@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     check::{
         Ground,
-        facts::tasks::{Foreseen, TaskFacts, names},
+        facts::tasks::{PredictedBlocker, TaskFacts, names},
     },
     model::{
         check::{CheckFinding, Obstacle},
@@ -55,7 +55,7 @@ enum Kind {
 }
 
 impl Kind {
-    fn of(task: &Foreseen, facts: &TaskFacts) -> Option<Self> {
+    fn of(task: &PredictedBlocker, facts: &TaskFacts) -> Option<Self> {
         let lasting = facts.is_lasting(task);
         match task.obstacle {
             Obstacle::MainFunction => Some(Self::Main),
@@ -81,7 +81,7 @@ fn judge(ground: &Ground<'_>) -> Vec<CheckFinding> {
         return Vec::new();
     }
     let facts = &ground.facts.tasks;
-    let mut groups: BTreeMap<(Kind, &str), Vec<&Foreseen>> = BTreeMap::new();
+    let mut groups: BTreeMap<(Kind, &str), Vec<&PredictedBlocker>> = BTreeMap::new();
     for task in &facts.tasks {
         if let Some(kind) = Kind::of(task, facts) {
             let function = task.function.as_deref().unwrap_or("a function");
@@ -94,7 +94,12 @@ fn judge(ground: &Ground<'_>) -> Vec<CheckFinding> {
         .collect()
 }
 
-fn group(kind: Kind, function: &str, tasks: &[&Foreseen], facts: &TaskFacts) -> CheckFinding {
+fn group(
+    kind: Kind,
+    function: &str,
+    tasks: &[&PredictedBlocker],
+    facts: &TaskFacts,
+) -> CheckFinding {
     let names = listed(&names(tasks));
     let looks = format!("{} looks over {:.0} s", facts.looks, facts.seconds);
     let (text, remedy) = match kind {
@@ -164,7 +169,7 @@ mod tests {
     use super::*;
     use crate::check::{facts::Facts, rules::samples};
 
-    fn judged(tasks: Vec<Foreseen>, looks: u32) -> Vec<(Severity, String)> {
+    fn judged(tasks: Vec<PredictedBlocker>, looks: u32) -> Vec<(Severity, String)> {
         let facts = Facts {
             tasks: TaskFacts {
                 looks,

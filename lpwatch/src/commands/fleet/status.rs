@@ -1,9 +1,9 @@
-//! `lpwatch fleet status`: how a rollout stands over all hosts.
+//! `lpwatch fleet status`: the state of a rollout over all hosts.
 
 use strum::VariantArray as _;
 
 use crate::{
-    commands::{args::Globals, output::Output},
+    commands::{args::Globals, output::Printer},
     exit::Exit,
     fleet::{
         hosts::{Host, hosts},
@@ -20,15 +20,15 @@ use super::{
     prometheus::{IntervalArgs, PrometheusArgs},
 };
 
-/// Show how far a patch is over all hosts: hosts by state, which are stalled and
-/// why, and how long patching took.
+/// Show the progress of a patch over all hosts: the hosts by state, which hosts are
+/// stalled and why, and how long patching took.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The patch (the name of its module); `*` stands for any characters, where
-    /// each kernel has a patch of its own name. Default: every patch.
+    /// The patch (the name of its module); `*` matches any characters, for patches
+    /// named after their kernels. Default: every patch.
     patch: Option<PatchPattern>,
 
-    /// Show it again and again, until interrupted.
+    /// Show the state again at each --interval, until interrupted.
     #[arg(short, long)]
     watch: bool,
 
@@ -40,7 +40,7 @@ pub struct Args {
 }
 
 pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
-    let output = Output::new(globals);
+    let output = Printer::new(globals);
     let mut source = args
         .prometheus
         .source(args.patch.as_ref(), Fact::VARIANTS)?;
@@ -64,7 +64,7 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     }
 }
 
-fn show(output: &Output, source: &Source, args: &Args, look: Look) -> anyhow::Result<Exit> {
+fn show(output: &Printer, source: &Source, args: &Args, look: Look) -> anyhow::Result<Exit> {
     let asked = args.patch.as_ref().map(PatchPattern::as_str);
     let (rollouts, exit) = rollouts(&look, asked);
     let Look {
@@ -74,7 +74,7 @@ fn show(output: &Output, source: &Source, args: &Args, look: Look) -> anyhow::Re
         mut notes,
     } = look;
     if let Some(patch) = asked.filter(|_| facts.patches().is_empty()) {
-        notes.push(format!("No host has heard of a patch named {patch} yet."));
+        notes.push(format!("No host has reported a patch named {patch} yet."));
     }
     let all = hosts(&facts, |_| true);
     let status = Status {
@@ -91,12 +91,12 @@ fn show(output: &Output, source: &Source, args: &Args, look: Look) -> anyhow::Re
     if output.is_json() {
         output.json(&status)?;
     } else {
-        Output::text(&fleet::status(&status, &output.style))?;
+        Printer::text(&fleet::status(&status, &output.style))?;
     }
     Ok(exit)
 }
 
-/// Each patch, or all that was asked for as one; and how that stands.
+/// The rollout of each patch, or of all that match `asked` as one; and the exit code.
 fn rollouts(look: &Look, asked: Option<&str>) -> (Vec<Rollout>, Exit) {
     let facts = &look.facts;
     if let Some(patch) = asked {

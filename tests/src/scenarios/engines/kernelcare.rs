@@ -167,7 +167,7 @@ fn uname() -> Result<()> {
     let inventory = inventory(&[])?;
     let effective = &inventory["effective_kernel"];
     ensure!(effective["version"] == "5.8.0-99", "{inventory}");
-    let by = effective["told_by"].as_str().unwrap_or_default();
+    let by = effective["source"].as_str().unwrap_or_default();
     ensure!(by.contains("kcarectl --uname"), "{inventory}");
     let asked = tool.asked()?;
     ensure!(asked == ["--status", "--uname"], "{asked:?}");
