@@ -4,7 +4,7 @@ use std::{io, path::PathBuf};
 
 use thiserror::Error;
 
-use crate::{fleet::prometheus, kernel::ReadError};
+use crate::{fleet::prometheus::PrometheusError, kernel::ReadError};
 
 /// What can go wrong.
 #[derive(Debug, Error)]
@@ -32,7 +32,7 @@ pub enum Error {
     #[error("cannot use the sockets of systemd: {0}")]
     SystemdSocket(String),
     #[error(transparent)]
-    Fleet(#[from] prometheus::Error),
+    Fleet(#[from] PrometheusError),
     #[error(
         "Prometheus at {url} knows of no host for {{{hosts}}}: is lpwatch scraped under another \
          job (--job), or does --selector leave none?"

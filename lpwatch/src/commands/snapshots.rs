@@ -10,7 +10,7 @@ use crate::{
     error::Error,
     model::{Snapshot, check::CheckReport},
     observe::{
-        follow::{Followed, follow},
+        follow::{FollowHandle, follow},
         observer::{Hooking, Observer, ObserverOptions},
     },
 };
@@ -88,7 +88,7 @@ enum Source {
 /// Our own loop, for as long as nobody else runs one.
 struct Own {
     snapshots: watch::Receiver<Arc<Snapshot>>,
-    followed: Followed,
+    followed: FollowHandle,
     first: bool,
     task: JoinHandle<Result<(), Error>>,
 }
@@ -157,7 +157,7 @@ impl<'a> Stream<'a> {
     /// A state made now, or the daemon's next one.
     pub async fn ask(&mut self) -> Result<Arc<Snapshot>, Error> {
         match &mut self.source {
-            Source::Own(own) => Ok(own.followed.ask().await),
+            Source::Own(own) => Ok(own.followed.request().await),
             Source::Daemon(_) => self.next().await,
         }
     }

@@ -40,7 +40,7 @@ impl Engine for KernelCare {
             return Ok(None);
         };
         let mut view = EngineView::new(self.kind());
-        let kernelcare::KernelCare {
+        let kernelcare::KernelCareFiles {
             active,
             effective_version,
             cves,

@@ -10,7 +10,7 @@ use crate::{
     kernel::{
         Roots,
         files::host_root,
-        kernelcare::{self, KCARECTL, KernelCare},
+        kernelcare::{self, KCARECTL, KernelCareFiles},
         tool::{self, ToolError},
     },
     model::{
@@ -71,7 +71,7 @@ fn kernelcare(
     notes: &mut Vec<String>,
 ) -> KernelCareFacts {
     // What cannot be read of it the engine has told.
-    let KernelCare {
+    let KernelCareFiles {
         patch_method,
         auto_update,
         ..
@@ -92,10 +92,10 @@ fn kernelcare(
 
 /// `None` for an exit code that is not documented.
 fn standing(tool: &Path, notes: &mut Vec<String>) -> Result<Option<KernelCareStanding>, ToolError> {
-    let answer = tool::ask(tool, &["--status"], TOOL_LIMIT).inspect_err(|error| {
+    let answer = tool::run(tool, &["--status"], TOOL_LIMIT).inspect_err(|error| {
         notes.push(format!("How KernelCare stands is not known: {error}."));
     })?;
-    let known = answer.code.and_then(kernelcare::Standing::of);
+    let known = answer.code.and_then(kernelcare::KcarectlStatus::of);
     if known.is_none() {
         let how = answer.code.map_or_else(
             || "was ended by a signal".to_owned(),
@@ -107,10 +107,10 @@ fn standing(tool: &Path, notes: &mut Vec<String>) -> Result<Option<KernelCareSta
         ));
     }
     Ok(known.map(|standing| match standing {
-        kernelcare::Standing::Latest => KernelCareStanding::Latest,
-        kernelcare::Standing::NothingApplied => KernelCareStanding::NothingApplied,
-        kernelcare::Standing::NewerWait => KernelCareStanding::NewerWait,
-        kernelcare::Standing::Unsupported => KernelCareStanding::Unsupported,
+        kernelcare::KcarectlStatus::Latest => KernelCareStanding::Latest,
+        kernelcare::KcarectlStatus::NothingApplied => KernelCareStanding::NothingApplied,
+        kernelcare::KcarectlStatus::NewerWait => KernelCareStanding::NewerWait,
+        kernelcare::KcarectlStatus::Unsupported => KernelCareStanding::Unsupported,
     }))
 }
 

@@ -1,9 +1,9 @@
-//! Reading the small files of sysfs and procfs, which may not be there, may go
-//! while they are read, and may hold what nobody expected.
+//! Reads the small files of sysfs and procfs. They may be missing, may vanish
+//! while they are read, and may contain unexpected text.
 //!
-//! Two ways to meet trouble: [`Failure`] for a system whose files are all there
-//! is to read, and [`Reader`] for one of several, where a file that says nothing
-//! leaves a field out and a sentence behind.
+//! There are two ways to handle errors: [`Failure`] for a system whose files
+//! are all needed, and [`FileReader`] for one of several, where an unreadable
+//! file leaves a field empty and adds a note.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use super::{ReadError, Roots};
 
 /// An attribute of sysfs fits a page, and the others read here are far smaller;
-/// what is larger is cut.
+/// a larger file is cut off.
 const LARGEST: u64 = 1 << 20;
 
 /// Why something could not be read.
@@ -26,7 +26,8 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    /// sysfs says ENODEV of a file that was open when its directory was removed.
+    /// sysfs returns ENODEV for a file that was open when its directory was
+    /// removed.
     pub(super) fn of(path: &Path, error: io::Error, remedy: &'static str) -> Self {
         match error.raw_os_error().map(Errno::from_raw_os_error) {
             Some(Errno::NOENT | Errno::NODEV) => Self::Vanished,
@@ -59,8 +60,8 @@ pub(super) fn list(directory: &Path) -> io::Result<Vec<Entry>> {
         .collect()
 }
 
-/// The entries of a system's directory; `None` where it does not exist below a
-/// root that does, so that a mistyped root is told.
+/// The entries of a system's directory; `None` if it does not exist. A missing
+/// root is an error, so that a mistyped one is reported.
 pub(super) fn list_system(
     root: &Path,
     directory: &Path,
@@ -73,7 +74,7 @@ pub(super) fn list_system(
     }
 }
 
-/// The bytes of a file, up to a size that none of those read here has.
+/// The bytes of a file, up to a size that no file read here has.
 pub(super) fn bytes(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(LARGEST).read_to_end(&mut bytes)?;
@@ -96,8 +97,7 @@ pub(super) fn parse_number(text: &[u8]) -> Option<u32> {
     str::from_utf8(digits).ok()?.parse().ok()
 }
 
-/// Parses `0x…`, as the kernel prints an address; 0 is one that is hidden or
-/// not known.
+/// Parses `0x…`, as the kernel prints an address; 0 is a hidden or unknown one.
 pub(super) fn parse_address(text: &[u8]) -> Option<u64> {
     let digits = text.trim_ascii().strip_prefix(b"0x")?;
     let address = u64::from_str_radix(str::from_utf8(digits).ok()?, 16).ok()?;
@@ -113,14 +113,13 @@ pub(super) fn parse_function(entry: &str) -> Option<(&str, u32)> {
     Some((name, parse_number(sympos.as_bytes())?))
 }
 
-/// Whether this is one name in a directory, and leads nowhere else.
+/// Whether this is one name in a directory, and leads to no other directory.
 pub(super) fn is_plain(name: &str) -> bool {
     !name.is_empty() && name != "." && name != ".." && !name.contains('/')
 }
 
-/// Where the rest of the host lies whose sysfs and procfs these are: `/` for the
-/// running one, for `DIR/sys` and `DIR/proc` the same `DIR`; `None` where that
-/// cannot be told.
+/// The root of the host that this sysfs and procfs belong to: `/` for the
+/// running host, `DIR` for `DIR/sys` and `DIR/proc`; `None` if unknown.
 #[must_use]
 pub fn host_root(roots: &Roots) -> Option<PathBuf> {
     if roots.is_live() {
@@ -133,14 +132,15 @@ pub fn host_root(roots: &Roots) -> Option<PathBuf> {
         .then(|| root.to_owned())
 }
 
-/// Reads files one by one; what goes wrong is noted and hides nothing else.
-pub(super) struct Reader<'a> {
-    /// What more privilege would give, for the notes.
+/// Reads files one by one; an error is noted and does not affect the other
+/// files.
+pub(super) struct FileReader<'a> {
+    /// What to do to read more, for the notes.
     pub(super) remedy: &'static str,
     pub(super) notes: &'a mut Vec<String>,
 }
 
-impl Reader<'_> {
+impl FileReader<'_> {
     /// The file's bytes; `None` without a note where there is no such file.
     pub(super) fn bytes(&mut self, path: &Path) -> Option<Vec<u8>> {
         match bytes(path) {
@@ -173,7 +173,7 @@ impl Reader<'_> {
         self.parsed(path, "a number", parse_number)
     }
 
-    /// The entries of a directory; none where it is gone.
+    /// The entries of a directory; none if it is gone.
     pub(super) fn list(&mut self, directory: &Path) -> Vec<Entry> {
         list(directory).unwrap_or_else(|error| {
             self.failed(directory, error);
@@ -193,7 +193,7 @@ impl Reader<'_> {
     }
 
     pub(super) fn note(&mut self, note: String) {
-        // A daemon reads these files over and over.
+        // A daemon reads these files again and again.
         if !self.notes.contains(&note) {
             self.notes.push(note);
         }
@@ -210,7 +210,7 @@ impl Reader<'_> {
         if parsed.is_none() {
             let held = shortened(&String::from_utf8_lossy(&bytes));
             self.note(format!(
-                "{} holds {held:?}, not {expected}: it was left out.",
+                "{} contains {held:?}, not {expected}: it was left out.",
                 path.display()
             ));
         }
@@ -242,7 +242,7 @@ pub fn sentence(error: &ReadError) -> String {
     text
 }
 
-/// The beginning of what should have been short.
+/// The beginning of a text that should have been short.
 fn shortened(text: &str) -> String {
     const SHOWN: usize = 40;
     let text = text.trim_end();

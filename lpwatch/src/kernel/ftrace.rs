@@ -1,4 +1,4 @@
-//! Whether the kernel's function tracer, on which livepatch stands, is on.
+//! Whether the kernel's function tracer, which livepatch needs, is on.
 
 use std::fs;
 

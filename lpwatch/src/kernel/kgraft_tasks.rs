@@ -1,10 +1,10 @@
-//! Which tasks kGraft has left: `kgr_in_progress` in procfs, 1 for a task that
-//! has not gone over since the patching began.
+//! The tasks that kGraft has left: `kgr_in_progress` in procfs is 1 for a task
+//! that has not switched since the patching began.
 //!
-//! It lies at `/proc/<pid>/kgr_in_progress` (mode 0400, about the thread that
-//! leads the process), and where a kernel has it for threads at
-//! `/proc/<pid>/task/<tid>/kgr_in_progress`, which is then read. Where it is
-//! there for processes only, the other threads are not told.
+//! It is at `/proc/<pid>/kgr_in_progress` (mode 0400, about the thread that
+//! leads the process), and on kernels that have it for threads also at
+//! `/proc/<pid>/task/<tid>/kgr_in_progress`, which is then read. On kernels
+//! that have it for processes only, the state of the other threads is unknown.
 //!
 //! Source: `proc_pid_kgr_in_progress` in `fs/proc/base.c` of Jiri Slaby's kgraft
 //! branches; `kgr` of SUSE's kgraft package reads the same.
@@ -24,14 +24,14 @@ const REMEDY: &str = "kgr_in_progress is mode 0400; run as root";
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GraftTasks {
     pub listing: TaskListing,
-    /// The file is there for each thread, not for processes alone.
+    /// The file exists for each thread, not for processes alone.
     pub by_thread: bool,
 }
 
-/// Walks all tasks; `None` where no task has the file.
+/// Walks all tasks; `None` if no task has the file.
 ///
 /// # Errors
-/// procfs cannot be listed, or every task's file is closed to the caller.
+/// procfs cannot be listed, or this user may read no task's file.
 pub fn read(roots: &Roots) -> Result<Option<GraftTasks>, ReadError> {
     let procfs = &roots.procfs;
     let processes = list(procfs).map_err(|error| ReadError::from_io(procfs, error, REMEDY))?;
@@ -59,7 +59,7 @@ impl GraftTasks {
     fn process(&mut self, folder: &Path, tgid: u32) {
         let threads = folder.join("task");
         let mut any = false;
-        // A process that ends meanwhile is none.
+        // A process that ends meanwhile counts as none.
         for thread in list(&threads).unwrap_or_default() {
             let Some(tid) = number(&thread.lossy()) else {
                 continue;
@@ -73,7 +73,7 @@ impl GraftTasks {
         }
     }
 
-    /// Takes in one task; false where it has no such file.
+    /// Adds one task; false if it has no such file.
     fn task(&mut self, folder: &Path, tid: u32, tgid: u32) -> bool {
         match left(folder) {
             Ok(None) => return false,
@@ -90,8 +90,8 @@ impl GraftTasks {
     }
 }
 
-/// Whether the task is left; `None` where the file is not there, or the task
-/// has gone.
+/// Whether the task is left; `None` if the file does not exist, or the task has
+/// gone.
 fn left(folder: &Path) -> io::Result<Option<bool>> {
     use rustix::io::Errno;
     let gone = [Errno::NOENT, Errno::SRCH].map(Errno::raw_os_error);
@@ -110,8 +110,9 @@ fn left(folder: &Path) -> io::Result<Option<bool>> {
     }
 }
 
-/// Who a task is that is left by `left`, read anew between two looks at who it
-/// is: when it started tells it from another that was given its number.
+/// Identifies a task that is left by `left`, which is read between two readings
+/// of the identity: the start time distinguishes it from another task that got
+/// its number.
 fn same_task(
     folder: &Path,
     tid: u32,
@@ -215,7 +216,7 @@ mod tests {
         assert_eq!((tasks.listing.total, tids(&tasks)), (3, vec![21, 22]));
         assert_eq!(
             tasks.listing.remaining[0].comm, "",
-            "its stat was not to be had"
+            "its stat was unavailable"
         );
         assert_eq!(tasks.listing.remaining[1].comm, "a) b (c");
         assert_eq!(tasks.listing.remaining[1].tgid, 20);

@@ -1,12 +1,10 @@
 //! Patches of kpatch's own core module, from before livepatch:
 //! `<sysfs>/kernel/kpatch`.
 //!
-//! Three forms, told apart by what is there:
+//! There are three forms, recognized by the files that exist:
 //! - v0.1: `patches/<module>/enabled` alone;
-//! - v0.2 and v0.3: beside it `functions/<function>/{old_addr,new_addr}`, from
-//!   v0.3 `checksum`; which object a function is of is not told;
-//! - v0.4 on: `<module>/{enabled,checksum}` and
-//!   `<module>/<object>/<function,sympos>/{old_addr,new_addr}`.
+//! - v0.2 and v0.3: also `functions/<function>/{old_addr,new_addr}`, from v0.3 `checksum`; the object of a function is unknown;
+//! - v0.4 on: `<module>/{enabled,checksum}` and `<module>/<object>/<function,sympos>/{old_addr,new_addr}`.
 //!
 //! Source: dynup/kpatch, `kmod/core/core.c` and `kmod/patch/kpatch-patch-hook.c`
 //! of these versions. The addresses are mode 0400. A patch that was refused
@@ -14,7 +12,7 @@
 
 use std::path::Path;
 
-use super::files::{Reader, list_system, parse_address, parse_function};
+use super::files::{FileReader, list_system, parse_address, parse_function};
 use super::{ReadError, Roots};
 
 const REMEDY: &str = "run as root (the addresses are mode 0400)";
@@ -24,7 +22,7 @@ const REMEDY: &str = "run as root (the addresses are mode 0400)";
 pub struct CorePatches {
     /// By name.
     pub patches: Vec<CorePatch>,
-    /// What could not be read, a sentence each.
+    /// What could not be read, one sentence each.
     pub notes: Vec<String>,
 }
 
@@ -32,19 +30,19 @@ pub struct CorePatches {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CorePatch {
     pub name: String,
-    /// Whether its functions take the place of the old ones; it cannot be
+    /// Whether its functions replace the old ones; once disabled it cannot be
     /// enabled again.
     pub enabled: Option<bool>,
     /// Of its contents (v0.3).
     pub checksum: Option<String>,
-    /// By object and name; empty in v0.1, which does not tell them.
+    /// By object and name; empty in v0.1, which does not show them.
     pub functions: Vec<CoreFunction>,
 }
 
 /// One patched function.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CoreFunction {
-    /// `vmlinux` or a module; `None` before v0.4, which does not say.
+    /// `vmlinux` or a module; `None` before v0.4, which does not show it.
     pub object: Option<String>,
     pub name: String,
     /// Which of the object's symbols of this name, from 1 (v0.4, else 1).
@@ -56,14 +54,14 @@ pub struct CoreFunction {
 /// Reads every patch; `None` where the core module is not loaded.
 ///
 /// # Errors
-/// The directory is there but cannot be listed, or the root is not there.
+/// The directory exists and cannot be listed, or the root does not exist.
 pub fn read(roots: &Roots) -> Result<Option<CorePatches>, ReadError> {
     let directory = roots.sysfs.join("kernel/kpatch");
     let Some(entries) = list_system(&roots.sysfs, &directory, REMEDY)? else {
         return Ok(None);
     };
     let mut found = CorePatches::default();
-    let mut reader = Reader {
+    let mut reader = FileReader {
         remedy: REMEDY,
         notes: &mut found.notes,
     };
@@ -79,7 +77,7 @@ pub fn read(roots: &Roots) -> Result<Option<CorePatches>, ReadError> {
         let folder = base.join(&name);
         let name = name.to_string_lossy().into_owned();
         let patch = patch(&mut reader, &folder, name, old);
-        // It went while it was read.
+        // It was unloaded while it was read.
         if folder.is_dir() {
             found.patches.push(patch);
         }
@@ -87,7 +85,7 @@ pub fn read(roots: &Roots) -> Result<Option<CorePatches>, ReadError> {
     Ok(Some(found))
 }
 
-fn patch(reader: &mut Reader<'_>, folder: &Path, name: String, old: bool) -> CorePatch {
+fn patch(reader: &mut FileReader<'_>, folder: &Path, name: String, old: bool) -> CorePatch {
     let mut functions = Vec::new();
     for object in reader.folders(folder) {
         let below = folder.join(&object);
@@ -115,7 +113,7 @@ fn patch(reader: &mut Reader<'_>, folder: &Path, name: String, old: bool) -> Cor
     }
 }
 
-fn address(reader: &mut Reader<'_>, file: &Path) -> Option<u64> {
+fn address(reader: &mut FileReader<'_>, file: &Path) -> Option<u64> {
     parse_address(&reader.bytes(file)?)
 }
 

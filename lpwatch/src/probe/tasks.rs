@@ -24,9 +24,9 @@ use super::{ProbeError, records::text, verdicts::Verdicts};
 pub struct TaskIterator {
     pub(super) bpf: Ebpf,
     target: Array<MapData, i32>,
-    /// Where the kernel's verdicts are watched.
+    /// The maps of the kernel's verdicts, if they are hooked.
     verdicts: Option<Verdicts>,
-    /// Whether every way to switch is watched.
+    /// Whether every way to switch is hooked.
     watches_ways: bool,
     /// Whether the kernel's own list of patches can be walked.
     pub(super) walks_patches: bool,
@@ -162,7 +162,7 @@ fn fail(error: &(dyn std::error::Error + 'static)) -> ProbeError {
     ProbeError::new("look at the tasks", error)
 }
 
-/// `None` if the totals, which come last, are missing, or a record is cut.
+/// `None` if the totals, which come last, are missing, or a record is cut off.
 fn decode(mut bytes: &[u8]) -> Option<Look> {
     let mut remaining = Vec::new();
     loop {

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::fleet::{
-    hosts::{Host, HostState, Silence},
+    hosts::{FleetHost, HostState, Silence},
     rollout::Rollout,
 };
 
@@ -55,7 +55,7 @@ pub struct Hosts {
     pub patch: Option<String>,
     pub warnings: Vec<String>,
     pub notes: Vec<String>,
-    pub hosts: Vec<Host>,
+    pub hosts: Vec<FleetHost>,
 }
 
 /// The table of `lpwatch fleet status`: patches that need somebody first.
@@ -189,7 +189,7 @@ fn as_u64(number: usize) -> u64 {
 }
 
 /// `1 sleeping on function, 2 running`: tasks by reason.
-fn reasons(host: &Host, style: &Style) -> String {
+fn reasons(host: &FleetHost, style: &Style) -> String {
     let each = host.reasons.iter().map(|of| {
         let reason = style.text(&of.reason.replace('_', " "));
         words::glued(&format!("{} {reason}", of.tasks))

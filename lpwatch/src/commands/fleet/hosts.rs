@@ -4,8 +4,8 @@ use crate::{
     commands::{args::Globals, output::Output},
     exit::Exit,
     fleet::{
-        hosts::{Host, HostState, hosts},
-        queries::Fact,
+        hosts::{FleetHost, HostState, hosts},
+        queries::FleetQuery,
         rollout::ByState,
         selector::PatchPattern,
     },
@@ -34,11 +34,13 @@ pub struct Args {
 
 pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     let output = Output::new(globals);
-    let mut source = args.prometheus.source(args.patch.as_ref(), &Fact::ALL)?;
+    let mut source = args
+        .prometheus
+        .source(args.patch.as_ref(), &FleetQuery::ALL)?;
     let look = source.look().await?;
     let all = hosts(&look.facts, |_| true);
     let exit = exit_of(ByState::of(&all), args.patch.is_some());
-    let mut shown: Vec<Host> = all
+    let mut shown: Vec<FleetHost> = all
         .into_iter()
         .filter(|host| args.state.is_empty() || args.state.contains(&host.state))
         .collect();

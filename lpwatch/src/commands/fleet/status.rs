@@ -4,11 +4,11 @@ use crate::{
     commands::{args::Globals, output::Output},
     exit::Exit,
     fleet::{
-        hosts::{Host, hosts},
-        queries::Fact,
+        hosts::{FleetHost, hosts},
+        queries::FleetQuery,
         rollout::{ByState, Rollout},
         selector::PatchPattern,
-        source::{Look, Source},
+        source::{FleetReading, FleetSource},
     },
     render::fleet::{self, Status},
 };
@@ -39,7 +39,9 @@ pub struct Args {
 
 pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     let output = Output::new(globals);
-    let mut source = args.prometheus.source(args.patch.as_ref(), &Fact::ALL)?;
+    let mut source = args
+        .prometheus
+        .source(args.patch.as_ref(), &FleetQuery::ALL)?;
     let look = source.look().await?;
     let mut exit = show(&output, &source, args, look)?;
     if !args.watch {
@@ -60,10 +62,15 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     }
 }
 
-fn show(output: &Output, source: &Source, args: &Args, look: Look) -> anyhow::Result<Exit> {
+fn show(
+    output: &Output,
+    source: &FleetSource,
+    args: &Args,
+    look: FleetReading,
+) -> anyhow::Result<Exit> {
     let asked = args.patch.as_ref().map(PatchPattern::as_str);
     let (rollouts, exit) = rollouts(&look, asked);
-    let Look {
+    let FleetReading {
         at,
         facts,
         warnings,
@@ -93,14 +100,14 @@ fn show(output: &Output, source: &Source, args: &Args, look: Look) -> anyhow::Re
 }
 
 /// Each patch, or all that was asked for as one; and how that stands.
-fn rollouts(look: &Look, asked: Option<&str>) -> (Vec<Rollout>, Exit) {
+fn rollouts(look: &FleetReading, asked: Option<&str>) -> (Vec<Rollout>, Exit) {
     let facts = &look.facts;
     if let Some(patch) = asked {
         let rollout = Rollout::of(patch, &hosts(facts, |_| true));
         let exit = exit_of(rollout.by_state, true);
         return (vec![rollout], exit);
     }
-    let of_patch = |patch: &str| -> Vec<Host> { hosts(facts, |name| name == patch) };
+    let of_patch = |patch: &str| -> Vec<FleetHost> { hosts(facts, |name| name == patch) };
     let rollouts = facts
         .patches()
         .into_iter()

@@ -12,12 +12,12 @@ use crate::{
     },
     exit::Exit,
     fleet::{
-        hosts::{Host, hosts},
-        queries::Fact,
+        hosts::{FleetHost, hosts},
+        queries::FleetQuery,
         rollout::Rollout,
         selector::PatchPattern,
-        source::Source,
-        wait::{End, Percent, Wait},
+        source::FleetSource,
+        wait::{Percent, RolloutWait, WaitOutcome},
     },
     render::fleet::{self, WaitEnd},
 };
@@ -57,9 +57,11 @@ pub struct Args {
 
 pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     let output = Output::new(globals);
-    let source = args.prometheus.source(Some(&args.patch), &Fact::STATES)?;
+    let source = args
+        .prometheus
+        .source(Some(&args.patch), &FleetQuery::STATES)?;
     let mut waiting = Waiting {
-        wait: Wait::new(args.percent, globals.thresholds.stall_after()),
+        wait: RolloutWait::new(args.percent, globals.thresholds.stall_after()),
         source: source.remembering(),
         args,
         latest: None,
@@ -82,21 +84,21 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     Ok(exit)
 }
 
-fn told(end: End) -> (&'static str, Exit) {
+fn told(end: WaitOutcome) -> (&'static str, Exit) {
     match end {
-        End::Reached => ("reached", Exit::Well),
-        End::Failed => ("failed", Exit::Failed),
-        End::Stalled => ("stalled", Exit::Stalled),
-        End::NoChange => ("no_change", Exit::Stalled),
+        WaitOutcome::Reached => ("reached", Exit::Well),
+        WaitOutcome::Failed => ("failed", Exit::Failed),
+        WaitOutcome::Stalled => ("stalled", Exit::Stalled),
+        WaitOutcome::NoChange => ("no_change", Exit::Stalled),
     }
 }
 
 struct Waiting<'a> {
-    wait: Wait,
-    source: Source,
+    wait: RolloutWait,
+    source: FleetSource,
     args: &'a Args,
     /// The hosts when they were last seen.
-    latest: Option<Vec<Host>>,
+    latest: Option<Vec<FleetHost>>,
     progress: ProgressBar,
 }
 
@@ -115,12 +117,12 @@ struct Report<'a> {
 }
 
 impl Waiting<'_> {
-    async fn until_over(&mut self) -> Result<End, crate::Error> {
+    async fn until_over(&mut self) -> Result<WaitOutcome, crate::Error> {
         // Until it has answered once, nothing says that the URL is right.
         let mut look = Some(self.source.look().await?);
         loop {
             match look {
-                None => self.wait.was_blind(),
+                None => self.wait.forget_progress(),
                 Some(look) => {
                     let hosts = hosts(&look.facts, |_| true);
                     self.show(&hosts);
@@ -136,7 +138,7 @@ impl Waiting<'_> {
         }
     }
 
-    fn show(&self, hosts: &[Host]) {
+    fn show(&self, hosts: &[FleetHost]) {
         let rollout = crate::fleet::rollout::ByState::of(hosts);
         let as_u64 = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         self.progress.set_length(as_u64(hosts.len()));

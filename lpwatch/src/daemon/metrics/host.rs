@@ -21,16 +21,17 @@ impl Metrics {
         };
         host.with_label_values(&[snapshot.kernel.as_str(), source])
             .set(1.0);
-        let help = "When the snapshot shown was made, in seconds since the epoch.";
+        let help = "When the snapshot was taken, in seconds since the epoch.";
         let taken = self.gauge("lpwatch_snapshot_timestamp_seconds", help, &[])?;
         taken
             .with_label_values::<&str>(&[])
             .set(snapshot.taken_at.as_duration().as_secs_f64());
-        let help = "Kernel events that found no room; the state was read again instead.";
+        let help =
+            "Kernel events lost because a buffer was full; the state was read again instead.";
         let lost = self.counter("lpwatch_events_lost_total", help, &[])?;
         lost.with_label_values::<&str>(&[])
             .inc_by(snapshot.events_lost);
-        let help = "Whether the hook for a fact is in place: 1 or 0.";
+        let help = "Whether the hook for a fact is attached: 1 or 0.";
         let attached = self.gauge("lpwatch_probe_attached", help, &["probe", "kind"])?;
         for probe in &snapshot.probes {
             attached
@@ -65,8 +66,8 @@ fn works(probes: &[Probe], fact: &str) -> bool {
         .any(|probe| probe.fact == fact && probe.attached)
 }
 
-/// Whether calls can be counted: not one of the functions has been given up, or
-/// not all of them. Some never can be (inlined, not traceable).
+/// Whether calls can be counted: true unless all functions were given up. Some
+/// never can be counted (inlined, not traceable).
 fn counts(snapshot: &Snapshot) -> bool {
     let objects = snapshot.patches.iter().flat_map(|patch| &patch.objects);
     let functions: Vec<&Function> = objects.flat_map(|object| &object.functions).collect();

@@ -27,7 +27,7 @@ impl Metrics {
         let help = "A transition is under way in this direction; absent otherwise.";
         let labels = ["patch", "direction"];
         let progress = self.gauge("lpwatch_transition_in_progress", help, &labels)?;
-        let help = "Whether no task has switched for as long as counts as stalled: 1 or 0.";
+        let help = "Whether no task has switched for the time that counts as stalled: 1 or 0.";
         let stalled = self.gauge("lpwatch_transition_stalled", help, &["patch"])?;
         for (name, transition) in under_way {
             progress
@@ -42,9 +42,9 @@ impl Metrics {
     }
 
     fn tasks<'a>(&self, under_way: impl Iterator<Item = (&'a str, &'a Transition)>) -> Outcome {
-        let help = "Tasks on each code in the transition.";
+        let help = "Tasks in the transition, by the code they run.";
         let tasks = self.gauge("lpwatch_transition_tasks", help, &["patch", "code"])?;
-        let help = "Tasks that have not switched, by the reason.";
+        let help = "Tasks that have not switched, by reason.";
         let labels = ["patch", "reason"];
         let blocked = self.gauge("lpwatch_transition_blocked_tasks", help, &labels)?;
         for (name, transition) in under_way {
@@ -96,7 +96,8 @@ impl Metrics {
         let ended = self.gauge(name, help, &labels)?;
         let mut seen = BTreeSet::new();
         for past in past {
-            // Where only the kernel log tells of it, it may not name the patch.
+            // A transition known only from the kernel log may lack the patch's
+            // name.
             let Some(patch) = past.patch.as_deref().filter(|patch| seen.insert(*patch)) else {
                 continue;
             };

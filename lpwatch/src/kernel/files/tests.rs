@@ -42,8 +42,8 @@ impl Host {
     }
 }
 
-fn reader(notes: &mut Vec<String>) -> Reader<'_> {
-    Reader {
+fn reader(notes: &mut Vec<String>) -> FileReader<'_> {
+    FileReader {
         remedy: "run as root",
         notes,
     }

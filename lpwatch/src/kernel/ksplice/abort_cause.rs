@@ -1,4 +1,4 @@
-//! Why Ksplice gave an update up.
+//! Why Ksplice aborted an update.
 
 /// The words of `abort_cause` (`abort_cause_show` in `kmodsrc/ksplice.c` of
 /// 0.9.9; `none` is an older `ok`).
@@ -17,12 +17,12 @@ pub enum AbortCause {
     CallFailed,
     ColdUpdateLoaded,
     Unexpected,
-    /// `unknown`, and every word that is not known here.
+    /// `unknown`, and every word that lpwatch does not know.
     Other(String),
 }
 
 impl AbortCause {
-    /// `None` where nothing was aborted.
+    /// `None` if nothing was aborted.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
         Some(match word {
@@ -65,7 +65,7 @@ impl AbortCause {
         }
     }
 
-    /// What it means, as a clause: "the update was refused: …".
+    /// Its meaning, as a clause: "the update was refused: …".
     #[must_use]
     pub fn meaning(&self) -> String {
         match self {
@@ -88,7 +88,7 @@ impl AbortCause {
             Self::CallFailed => "a function that the update itself runs before refused".into(),
             Self::ColdUpdateLoaded => "the same update is already there as a cold one".into(),
             Self::Unexpected => "of an error Ksplice did not expect".into(),
-            Self::Other(word) => format!("of a cause lpwatch does not know ({word})"),
+            Self::Other(word) => format!("of a cause that lpwatch does not know ({word})"),
         }
     }
 }

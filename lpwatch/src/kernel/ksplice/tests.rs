@@ -22,7 +22,7 @@ fn an_update_tells_everything() {
         found.updates,
         [Update {
             id: "dfvn0zq8".to_owned(),
-            stage: Some(Stage::Preparing),
+            stage: Some(UpdateStage::Preparing),
             abort_cause: Some(AbortCause::CodeBusy),
             conflicts: Conflicts::parse(b"bash 12 do_wait\n"),
             debug: Some(0),
@@ -52,9 +52,9 @@ fn both_places_are_read_and_parts_are_one_update() {
         .map(|update| (update.id.as_str(), update.stage))
         .collect();
     let expected = [
-        ("aaa", Some(Stage::Applied)),
-        ("bbb", Some(Stage::Reversed)),
-        ("ccc", Some(Stage::Applied)),
+        ("aaa", Some(UpdateStage::Applied)),
+        ("bbb", Some(UpdateStage::Reversed)),
+        ("ccc", Some(UpdateStage::Applied)),
     ];
     assert_eq!(updates, expected);
 }
@@ -91,6 +91,6 @@ fn what_is_odd_hides_nothing_else() {
         Some(AbortCause::Other("bad_luck".to_owned()))
     );
     assert_eq!(a.conflicts.tasks.len(), 1);
-    assert_eq!(b.stage, Some(Stage::Applied));
+    assert_eq!(b.stage, Some(UpdateStage::Applied));
     assert_eq!(found.notes.len(), 4, "{:?}", found.notes);
 }

@@ -4,7 +4,7 @@ use object::read::elf::{ElfFile64, FileHeader as _, Sym as _};
 use object::{Endianness, SectionFlags, SectionKind, elf};
 
 use super::build::Module;
-use super::patch::{Object, Source};
+use super::patch::{Object, PatchSource};
 use super::{read, tools};
 use crate::kernel::patch_file::{PatchFile, UsedSymbol};
 
@@ -17,7 +17,7 @@ type Relocations<'a> = (&'static str, &'a [&'a str]);
 
 fn patch_of_one_function() -> Module {
     let mut module = Module::livepatch();
-    Source::of(vec![Object::of(None, &[("f", 0)])]).add_to(&mut module);
+    PatchSource::of(vec![Object::of(None, &[("f", 0)])]).add_to(&mut module);
     module
 }
 

@@ -8,7 +8,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::build::Module;
-use super::patch::{FUNCTION_SIZE, OBJECT_SIZE, Object, Source};
+use super::patch::{FUNCTION_SIZE, OBJECT_SIZE, Object, PatchSource};
 use super::{klp_symbols, read, tools};
 use crate::kernel::patch_file::{
     Callback, FUNCTIONS_MAX, OBJECTS_MAX, PatchFile, PatchState, PatchedFunction,
@@ -31,17 +31,19 @@ fn object() -> impl Strategy<Value = Object> {
     })
 }
 
-fn source() -> impl Strategy<Value = Source> {
+fn source() -> impl Strategy<Value = PatchSource> {
     let objects = vec(object(), 1..6);
     let states = vec((1..u64::MAX, any::<u32>()), 0..5);
     // Larger structures, as other kernels may have.
     let larger = (0..20_u64, 0..20_u64);
-    (objects, any::<bool>(), states, larger).prop_map(|(objects, replace, states, larger)| Source {
-        replace,
-        states,
-        function_size: FUNCTION_SIZE + larger.0 * 8,
-        object_size: OBJECT_SIZE + larger.1 * 8,
-        ..Source::of(objects)
+    (objects, any::<bool>(), states, larger).prop_map(|(objects, replace, states, larger)| {
+        PatchSource {
+            replace,
+            states,
+            function_size: FUNCTION_SIZE + larger.0 * 8,
+            object_size: OBJECT_SIZE + larger.1 * 8,
+            ..PatchSource::of(objects)
+        }
     })
 }
 
@@ -56,7 +58,7 @@ fn processor() -> impl Strategy<Value = (Architecture, Endianness)> {
 
 /// Asserts that `file` is what `source` says; the names of new functions only
 /// where the module has them.
-fn assert_is(file: &PatchFile, source: &Source, symbols: bool) {
+fn assert_is(file: &PatchFile, source: &PatchSource, symbols: bool) {
     assert_eq!(file.unread, [""; 0]);
     assert_eq!(file.replace, Some(source.replace));
     let states = source.states.iter();
@@ -112,7 +114,7 @@ fn changes() -> impl Strategy<Value = Vec<(u32, Vec<u8>)>> {
 fn damage(bytes: &mut [u8], changes: &[(u32, Vec<u8>)]) {
     for (part, change) in changes {
         let length = u64::try_from(bytes.len()).unwrap();
-        // Fields of headers and tables lie at multiples of four.
+        // FunctionFields of headers and tables lie at multiples of four.
         let at = usize::try_from((length * u64::from(*part)) >> 32).unwrap() & !3;
         let end = bytes.len().min(at + change.len());
         let room = &mut bytes[at..end];

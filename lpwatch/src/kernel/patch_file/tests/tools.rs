@@ -96,7 +96,7 @@ fn functions_of_another_kpatch_build_are_told() {
     let file = read(&module.finish());
     assert_eq!(file.objects, []);
     assert!(
-        file.unread[0].contains("name does not lie"),
+        file.unread[0].contains("name is not in"),
         "{:?}",
         file.unread
     );

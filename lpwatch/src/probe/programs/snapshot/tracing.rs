@@ -14,12 +14,12 @@ pub enum TraceHook {
     Fexit,
     FmodRet,
     Lsm,
-    /// Of a kind this build does not know.
+    /// Of a kind that this build does not know.
     Other,
 }
 
 impl ForeignProgram {
-    /// How it hooks the function it traces; `None` for one that traces none.
+    /// How the program hooks the function it traces; `None` if it traces none.
     fn hook(&self) -> Option<TraceHook> {
         match (self.record.kind, self.record.attach_type) {
             (PROGRAM_TRACING, ATTACH_FENTRY) => Some(TraceHook::Fentry),
@@ -36,9 +36,9 @@ impl ForeignProgram {
 
 impl Programs {
     /// The programs that hook the function of this name, by id, lpwatch's own
-    /// among them; with each whether it is attached, `None` where this kernel
-    /// does not show that. `is_kernel` tells a function of vmlinux from
-    /// one of a module; which module is not known.
+    /// included; with each whether it is attached, `None` where this kernel
+    /// does not show that. `is_kernel` distinguishes a function of vmlinux from
+    /// one of a module; which module is unknown.
     pub(in crate::probe) fn tracing(
         &self,
         function: &str,
@@ -56,7 +56,7 @@ impl Programs {
         found.collect()
     }
 
-    /// Kprobe programs, which may stand anywhere; not lpwatch's own.
+    /// Kprobe programs, which may be on any function; not lpwatch's own.
     pub(in crate::probe) fn at_kprobes(&self) -> impl Iterator<Item = &ForeignProgram> {
         self.foreign().filter(|one| one.kind == Some("kprobe"))
     }
