@@ -18,7 +18,7 @@ use crate::{
     error::Error,
     kernel::{Roots, btf::KernelBtf, offers::Offers},
     model::{
-        PatchView, Snapshot,
+        ObservedFact, PatchView, Snapshot,
         doctor::{Calibration, ChosenHook, Report, SCHEMA_VERSION},
     },
     probe::{self, SHARING_MARKER},
@@ -89,7 +89,10 @@ fn prove(facts: &mut [ChosenHook], calibration: &Calibration) {
     if trials.iter().all(|trial| trial.counted.is_none()) {
         return;
     }
-    for fact in facts.iter_mut().filter(|fact| fact.fact == "calls") {
+    for fact in facts
+        .iter_mut()
+        .filter(|fact| fact.fact == ObservedFact::Calls)
+    {
         fact.works = Some(trials.iter().all(|trial| trial.outcome.is_good()));
     }
 }
@@ -172,12 +175,12 @@ mod tests {
         assert!(report.notes[0].contains("a recorded tree is read"));
         // There is no BTF in it.
         assert_eq!(report.standing, Standing::Lacking);
-        let kind = |name: &str| {
+        let kind = |name: ObservedFact| {
             let mut facts = report.facts.iter();
             facts.find(|fact| fact.fact == name).unwrap().kind
         };
-        assert_eq!(kind("tasks"), HookKind::Procfs);
-        assert_eq!(kind("calls"), HookKind::None);
+        assert_eq!(kind(ObservedFact::Tasks), HookKind::Procfs);
+        assert_eq!(kind(ObservedFact::Calls), HookKind::None);
         let calibration = report.calibration.unwrap();
         assert!(calibration.not_tried.unwrap().contains("recorded tree"));
     }

@@ -6,6 +6,7 @@
 //! of patches, objects and functions, never from pids or names of tasks. An
 //! unknown value has no series.
 
+mod families;
 mod functions;
 mod host;
 mod patches;

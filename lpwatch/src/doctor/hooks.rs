@@ -9,7 +9,7 @@ use crate::{
         offers::{Offers, Reading, Rights},
     },
     model::{
-        Direction, PatchView, Snapshot,
+        Direction, ObservedFact, PatchView, Snapshot,
         doctor::ChosenBy,
         snapshot::{Probe, Source},
     },
@@ -88,7 +88,7 @@ fn of_daemon(snapshot: &Snapshot) -> Looked {
         Source::Procfs => Err("the daemon that runs uses no BPF".to_owned()),
     };
     let mut probes = snapshot.probes.iter();
-    let log = probes.any(|probe| probe.fact == "log" && probe.attached);
+    let log = probes.any(|probe| probe.fact == ObservedFact::Log && probe.attached);
     let reads = DaemonReads {
         log: log
             .then_some(())

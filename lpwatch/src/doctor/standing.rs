@@ -53,7 +53,7 @@ pub(super) fn judge(grounds: &Grounds<'_>) -> (Standing, String) {
     let lost: Vec<&str> = facts
         .iter()
         .filter(|fact| fact.is_lost())
-        .map(|fact| fact.fact.as_str())
+        .map(|fact| fact.fact.name())
         .collect();
     if lost.is_empty() {
         return (Standing::Well, well(facts));
@@ -77,7 +77,7 @@ fn well(facts: &[ChosenHook]) -> String {
     let fallen_back: Vec<&str> = facts
         .iter()
         .filter(|fact| fact.fallen_back)
-        .map(|fact| fact.fact.as_str())
+        .map(|fact| fact.fact.name())
         .collect();
     if fallen_back.is_empty() {
         return "This host can be watched, and every fact has its hook.".to_owned();
@@ -98,11 +98,11 @@ fn wants_rights(host: &Offers) -> bool {
 mod tests {
     use super::*;
     use crate::doctor::offers::{self, samples};
-    use crate::model::doctor::HookKind;
+    use crate::model::{ObservedFact, doctor::HookKind};
 
-    fn fact(name: &str, kind: HookKind, fallback: Option<&str>) -> ChosenHook {
+    fn fact(name: ObservedFact, kind: HookKind, fallback: Option<&str>) -> ChosenHook {
         ChosenHook {
-            fact: name.to_owned(),
+            fact: name,
             what: String::new(),
             kind,
             target: None,
@@ -127,11 +127,11 @@ mod tests {
     #[test]
     fn all_is_well_where_every_fact_has_something() {
         let host = samples::whole();
-        let hooked = [fact("begun", HookKind::Fentry, None)];
+        let hooked = [fact(ObservedFact::Begun, HookKind::Fentry, None)];
         let (standing, summary) = judged(&host, &hooked, false);
         assert_eq!(standing, Standing::Well);
         assert!(summary.contains("every fact has its hook"), "{summary}");
-        let makes_do = [fact("verdict", HookKind::None, Some("stacks"))];
+        let makes_do = [fact(ObservedFact::Verdict, HookKind::None, Some("stacks"))];
         let (standing, summary) = judged(&host, &makes_do, false);
         assert_eq!(standing, Standing::Well);
         assert!(summary.ends_with("no hook: verdict."), "{summary}");
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn a_lost_fact_is_the_kernels_or_the_users_or_was_asked_for() {
-        let lost = [fact("calls", HookKind::None, None)];
+        let lost = [fact(ObservedFact::Calls, HookKind::None, None)];
         let standing = |host: &Offers, no_bpf| judged(host, &lost, no_bpf).0;
         assert_eq!(standing(&samples::whole(), false), Standing::Lacking);
         assert_eq!(standing(&samples::whole(), true), Standing::Well);

@@ -1,11 +1,13 @@
 //! What can be known of a patching system's patches, and what cannot.
 
 use serde::Serialize;
+use strum::Display;
 
 /// How a system keeps old and new code from mixing: what can be known follows
 /// from it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Display)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Consistency {
     /// The machine is stopped, all stacks are checked, and all tasks change
     /// code at once; or none, and the patch is refused.

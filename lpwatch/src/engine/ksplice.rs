@@ -150,9 +150,9 @@ fn loaded(update: Update) -> LoadedPatch {
     };
     LoadedPatch {
         direction,
-        state: stage.map(|stage| stage.name().to_owned()),
+        state: stage.map(|stage| stage.to_string()),
         refusal: abort_cause.map(|cause| Refusal {
-            cause: cause.name().to_owned(),
+            cause: cause.to_string(),
             meaning: cause.meaning(),
         }),
         description,

@@ -10,6 +10,7 @@
 use crate::{
     kernel::{
         ReadError, Roots,
+        kallsyms::VMLINUX,
         livepatch::{ObjectFiles, PatchFiles, read_patches},
         modules,
     },
@@ -102,5 +103,5 @@ fn object(files: ObjectFiles, roots: &Roots) -> ObjectView {
 }
 
 pub(super) fn is_absent(object: &str, roots: &Roots) -> bool {
-    object != "vmlinux" && modules::is_loaded(roots, object) == Some(false)
+    object != VMLINUX && modules::is_loaded(roots, object) == Some(false)
 }

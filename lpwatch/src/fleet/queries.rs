@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use strum::VariantArray;
+
 use super::selector::{PatchPattern, Selector};
 
 /// Which hosts and patches are asked about.
@@ -21,7 +23,7 @@ pub struct Scope {
 }
 
 /// A query about all hosts at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, VariantArray)]
 pub enum FleetQuery {
     /// Whether Prometheus could scrape the host.
     Up,
@@ -60,24 +62,6 @@ impl FleetQuery {
         Self::Tasks,
         Self::Blocked,
         Self::LastEnd,
-    ];
-
-    pub const ALL: [Self; 15] = [
-        Self::Up,
-        Self::Gone,
-        Self::Kernel,
-        Self::Blind,
-        Self::Twice,
-        Self::Enabled,
-        Self::InProgress,
-        Self::Stalled,
-        Self::Tasks,
-        Self::Blocked,
-        Self::Idle,
-        Self::Age,
-        Self::LastEnd,
-        Self::LastDuration,
-        Self::Ineffective,
     ];
 
     /// The query in PromQL.

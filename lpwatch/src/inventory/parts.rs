@@ -2,7 +2,7 @@
 //! fixed, and what lies on disk.
 
 use crate::{
-    engine::{self, Consistency, EngineView, Knowledge, LoadedPatch, Systems},
+    engine::{self, EngineView, Knowledge, LoadedPatch, Systems},
     kernel::{
         installed::{Installed, InstalledFile, InstalledState},
         kernelcare,
@@ -41,13 +41,7 @@ pub fn system(view: &EngineView) -> System {
     });
     System {
         engine: view.kind,
-        consistency: match consistency {
-            Consistency::MachineStopped => "machine_stopped",
-            Consistency::PerTask => "per_task",
-            Consistency::PerTaskByStack => "per_task_by_stack",
-            Consistency::NotKnown => "not_known",
-        }
-        .to_owned(),
+        consistency: consistency.to_string(),
         cannot: cannot.collect(),
     }
 }

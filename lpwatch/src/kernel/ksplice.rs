@@ -15,6 +15,8 @@
 
 use std::path::Path;
 
+use strum::{Display, EnumString};
+
 use super::files::{FileReader, host_root, list_system};
 use super::{ReadError, Roots};
 
@@ -55,29 +57,13 @@ pub struct Update {
 }
 
 /// The stage of an update.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Display, EnumString)]
+#[strum(serialize_all = "lowercase")]
 pub enum UpdateStage {
     /// Loaded, and not applied yet: Ksplice is trying, or has refused it.
     Preparing,
     Applied,
     Reversed,
-}
-
-impl UpdateStage {
-    /// As in sysfs.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Preparing => "preparing",
-            Self::Applied => "applied",
-            Self::Reversed => "reversed",
-        }
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        let all = [Self::Preparing, Self::Applied, Self::Reversed];
-        all.into_iter().find(|stage| stage.name() == text)
-    }
 }
 
 /// Reads every update, from both places; `None` if neither has any.
@@ -162,7 +148,7 @@ fn update(reader: &mut FileReader<'_>, folder: &Path, id: String, root: Option<&
 
 fn stage(reader: &mut FileReader<'_>, file: &Path) -> Option<UpdateStage> {
     let word = reader.word(file)?;
-    let stage = UpdateStage::parse(&word);
+    let stage = word.parse().ok();
     if stage.is_none() {
         reader.note(format!(
             "{} contains {word:?}, a stage that lpwatch does not know.",

@@ -6,6 +6,8 @@
 //! whether the stack is reliable, then whether a function to be patched is on
 //! it. Where the two disagree, what the stack does not show is left out.
 
+use lpwatch_common::patch::VMLINUX;
+
 use super::{
     Answer, Cause, Culprit, Direction, EngineKind, PatchView, Reason, TaskOnOldCode,
     calls::FunctionId,
@@ -260,7 +262,7 @@ fn functions(patch: &PatchView) -> impl Iterator<Item = &str> {
 /// The function of the patch whose original this frame is in.
 fn original(frame: &Frame, patch: &PatchView) -> Option<String> {
     let objects = patch.objects.iter().filter(|object| {
-        let module = (object.name != "vmlinux").then_some(object.name.as_str());
+        let module = (object.name != VMLINUX).then_some(object.name.as_str());
         module == frame.module.as_deref()
     });
     let mut functions = objects.flat_map(|object| &object.functions);

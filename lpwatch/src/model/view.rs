@@ -3,12 +3,16 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantArray};
 
 use super::{calls::FunctionId, evidence::Evidence};
 
 /// Which way a transition goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, IntoStaticStr,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Direction {
     Patching,
     Unpatching,
@@ -45,16 +49,16 @@ impl Direction {
     /// The word used by the kernel log.
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Patching => "patching",
-            Self::Unpatching => "unpatching",
-        }
+        self.into()
     }
 }
 
 /// How a transition ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, IntoStaticStr,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Outcome {
     Completed,
     /// Turned round by an operator.
@@ -73,14 +77,7 @@ impl Outcome {
     /// As in JSON and in labels.
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Completed => "completed",
-            Self::Reversed => "reversed",
-            Self::Forced => "forced",
-            Self::Cancelled => "cancelled",
-            Self::Refused => "refused",
-            Self::Unknown => "unknown",
-        }
+        self.into()
     }
 
     /// Whether what the operator set out to do was done.
@@ -94,8 +91,21 @@ impl Outcome {
 }
 
 /// The patching system behind a patch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    IntoStaticStr,
+    VariantArray,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum EngineKind {
     Livepatch,
     Kpatch,
@@ -106,26 +116,10 @@ pub enum EngineKind {
 }
 
 impl EngineKind {
-    pub const ALL: [Self; 6] = [
-        Self::Livepatch,
-        Self::Kpatch,
-        Self::Kgraft,
-        Self::Ksplice,
-        Self::Kernelcare,
-        Self::Openeuler,
-    ];
-
     /// As in JSON and in labels.
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Livepatch => "livepatch",
-            Self::Kpatch => "kpatch",
-            Self::Kgraft => "kgraft",
-            Self::Ksplice => "ksplice",
-            Self::Kernelcare => "kernelcare",
-            Self::Openeuler => "openeuler",
-        }
+        self.into()
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
         tasks::{TaskFacts, read_tasks},
     },
     model::{
-        Direction, TaskOnOldCode, TaskSample,
+        Direction, ObservedFact, TaskOnOldCode, TaskSample,
         evidence::{Evidence, ForeignFrame, Frame, Suspect},
         snapshot::{Probe, Source},
     },
@@ -78,7 +78,7 @@ impl TaskSource {
             Source::Procfs => ("procfs", "/proc/<pid>/task/<tid>/patch_state"),
         };
         Probe {
-            fact: "tasks".to_owned(),
+            fact: ObservedFact::Tasks,
             kind: kind.to_owned(),
             target: target.to_owned(),
             attached: true,

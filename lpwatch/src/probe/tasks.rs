@@ -11,8 +11,11 @@ use aya::{
     maps::{Array, MapData},
     programs::Iter,
 };
-use lpwatch_common::task::{
-    MAX_FRAMES, MAX_STACKS, PF_KTHREAD, RECORD_TASK, RECORD_TOTALS, TARGET_ALL, TaskRecord,
+use lpwatch_common::{
+    split_record,
+    task::{
+        MAX_FRAMES, MAX_STACKS, PF_KTHREAD, RECORD_TASK, RECORD_TOTALS, TARGET_ALL, TaskRecord,
+    },
 };
 
 use crate::model::{Direction, evidence::Answers, snapshot::SwitchedBy};
@@ -166,8 +169,7 @@ fn fail(error: &(dyn std::error::Error + 'static)) -> ProbeError {
 fn decode(mut bytes: &[u8]) -> Option<Look> {
     let mut remaining = Vec::new();
     loop {
-        let (record, rest) = bytes.split_at_checked(size_of::<TaskRecord>())?;
-        let record = TaskRecord::from_bytes(record)?;
+        let (record, rest) = split_record::<TaskRecord>(bytes)?;
         match record.record {
             RECORD_TASK => {
                 let frames = usize::try_from(record.frames)

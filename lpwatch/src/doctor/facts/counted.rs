@@ -1,11 +1,14 @@
 //! The facts that are counted at functions' entries.
 
-use crate::model::doctor::{ChosenHook, HookKind};
+use crate::model::{
+    ObservedFact,
+    doctor::{ChosenHook, HookKind},
+};
 
 use super::{Known, hook, rules::Rule};
 
 /// Without these it cannot be told which code a call ran.
-const TURNS: [&str; 2] = ["begun", "complete"];
+const TURNS: [ObservedFact; 2] = [ObservedFact::Begun, ObservedFact::Complete];
 
 pub(super) fn calls(rule: &Rule, known: &Known) -> ChosenHook {
     if let Err(why) = countable(known) {
@@ -75,9 +78,9 @@ fn countable(known: &Known) -> Result<(), String> {
     if !known.addresses {
         return Err("the kernel hides its symbols' addresses (kptr_restrict)".to_owned());
     }
-    let follows = |fact: &&str| {
+    let follows = |fact: &ObservedFact| {
         hooks.iter().any(|probe| {
-            probe.fact == **fact
+            probe.fact == *fact
                 && probe.kind != "none"
                 && known.tried(probe.attached) != Some(false)
         })

@@ -1,12 +1,12 @@
 //! The facts, and what serves where a hook is not to be had.
 
-use crate::model::doctor::HookKind;
+use crate::model::{ObservedFact, doctor::HookKind};
 
 use super::Known;
 
 /// One fact.
 pub(super) struct Rule {
-    pub fact: &'static str,
+    pub fact: ObservedFact,
     /// What is known by it.
     pub what: &'static str,
     pub source: Source,
@@ -82,9 +82,9 @@ const TRANSITION: &str = "/sys/kernel/livepatch/<patch>/transition";
 const MODULES: &str = "/sys/module";
 
 macro_rules! rules {
-    ($($fact:literal $source:ident $what:literal [$($fallback:expr),*];)*) => {
+    ($($fact:ident $source:ident $what:literal [$($fallback:expr),*];)*) => {
         &[$(Rule {
-            fact: $fact,
+            fact: ObservedFact::$fact,
             what: $what,
             source: Source::$source,
             fallbacks: &[$($fallback),*],
@@ -94,64 +94,64 @@ macro_rules! rules {
 
 /// Every fact, in the order they are shown in.
 pub(super) const RULES: &[Rule] = rules! {
-    "patches" Sysfs "which patches are loaded, on, and in transition" [];
-    "begun" Hook "a transition begins: of which patch, in which direction" [
+    Patches Sysfs "which patches are loaded, on, and in transition" [];
+    Begun Hook "a transition begins: of which patch, in which direction" [
         kmsg("the kernel log tells of it"),
         sysfs(TRANSITION, "sysfs is read again and again")
     ];
-    "complete" Hook "a transition has ended" [
+    Complete Hook "a transition has ended" [
         kmsg("the kernel log tells of it"),
         sysfs(TRANSITION, "sysfs is read again and again")
     ];
-    "reversed" Hook "an operator turned a transition round" [
+    Reversed Hook "an operator turned a transition round" [
         kmsg("the kernel log tells that it starts again, the other way"),
         sysfs(TRANSITION, "sysfs shows the other direction")
     ];
-    "forced" Hook "an operator forced a transition" [
+    Forced Hook "an operator forced a transition" [
         kmsg("the kernel log tells of it")
     ];
-    "cancelled" Hook "the kernel gave a transition up while enabling the patch" [
+    Cancelled Hook "the kernel gave a transition up while enabling the patch" [
         kmsg("the kernel log tells of it")
     ];
-    "enable" Hook "a patch is being enabled" [
+    Enable Hook "a patch is being enabled" [
         kmsg("the kernel log tells of it"),
         sysfs(TRANSITION, "sysfs shows patches that were enabled")
     ];
-    "refused" Hook "the kernel refused a patch, and with which error" [
+    Refused Hook "the kernel refused a patch, and with which error" [
         kmsg("the kernel log tells of most refusals")
     ];
-    "try" Hook "each round of the kernel over all tasks, and its signals" [
+    Try Hook "each round of the kernel over all tasks, and its signals" [
         kmsg("the kernel log tells of the first signals; rounds are not counted"),
         makes_do("the age of the transition stands in; rounds and signals are not counted")
     ];
-    "tasks" Tasks "which tasks are left on old code, with their stacks" [
+    Tasks Tasks "which tasks are left on old code, with their stacks" [
         Fallback {
             kind: HookKind::Procfs,
             target: Some("/proc/<pid>/task/<tid>/patch_state"),
             text: "each thread's patch_state and stack in /proc: the same, slower",
         }
     ];
-    "verdict" Hook "the kernel's own answer on each task it checks" [
+    Verdict Hook "the kernel's own answer on each task it checks" [
         makes_do("why a task stays is told from its stack and state")
     ];
-    "switched" Hook "how each task switched: checked, on return to user space, idle, forced" [
+    Switched Hook "how each task switched: checked, on return to user space, idle, forced" [
         makes_do("only how many tasks are left is told")
     ];
-    "programs" Programs "whose BPF program is on the stack of a task" [
+    Programs Programs "whose BPF program is on the stack of a task" [
         makes_do("a program is named by its symbol; who holds it is not known")
     ];
-    "calls" Calls "how often old and new code of a function run" [];
-    "effect" Effect "that the new code does run" [];
-    "module_loaded" Hook "a module came, and with it functions to patch or count" [
+    Calls Calls "how often old and new code of a function run" [];
+    Effect Effect "that the new code does run" [];
+    ModuleLoaded Hook "a module came, and with it functions to patch or count" [
         sysfs(MODULES, "sysfs is read at each look")
     ];
-    "module_freed" Hook "a module went" [
+    ModuleFreed Hook "a module went" [
         sysfs(MODULES, "sysfs is read at each look")
     ];
-    "stops" Hook "for how long stop_machine stopped the machine, and for whom" [
+    Stops Hook "for how long stop_machine stopped the machine, and for whom" [
         makes_do("that the machine was stopped is not told")
     ];
-    "log" Log "what the kernel says of live patches" [
+    Log Log "what the kernel says of live patches" [
         makes_do("what happens is seen from now on; of the past nothing is known")
     ];
 };

@@ -47,9 +47,9 @@ pub(super) struct Types {
     bytes: Vec<u8>,
     order: ByteOrder,
     strings: Range<usize>,
-    types: Range<usize>,
-    /// The offsets of all types in their section, beginning with id 1: 0 is
-    /// void.
+    /// The section of the types.
+    section: Range<usize>,
+    /// The offsets of all types in the section, beginning with id 1: 0 is void.
     starts: Vec<u32>,
 }
 
@@ -117,7 +117,7 @@ impl Types {
             bytes,
             order,
             strings,
-            types,
+            section: types,
             starts,
         })
     }
@@ -164,7 +164,7 @@ impl Types {
     }
 
     fn section(&self) -> &[u8] {
-        self.bytes.get(self.types.clone()).unwrap_or_default()
+        self.bytes.get(self.section.clone()).unwrap_or_default()
     }
 }
 

@@ -1,5 +1,7 @@
 //! Readings of sysfs and looks at the tasks, taken into the state.
 
+use strum::VariantArray as _;
+
 use crate::model::{EngineKind, Moment, PatchView, SystemView, TaskSample};
 
 use super::{
@@ -41,8 +43,9 @@ impl Model {
     /// The engines beside livepatch tell of nothing: their readings are all.
     fn observe_others(&mut self, view: &SystemView, at: Moment, now: &Moment) {
         // One that was read without a patch has none: its first is news.
-        let read = EngineKind::ALL
-            .into_iter()
+        let read = EngineKind::VARIANTS
+            .iter()
+            .copied()
             .filter(|engine| *engine != EngineKind::Livepatch && !view.unread.contains(engine));
         for engine in read {
             let others = &mut self.others;

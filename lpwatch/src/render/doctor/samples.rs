@@ -1,8 +1,11 @@
 //! Reports made by hand.
 
-use crate::model::doctor::{
-    Availability, Calibration, ChosenBy, ChosenHook, Counted, CounterTrial, HookKind, Offer,
-    Report, SCHEMA_VERSION, Standing,
+use crate::model::{
+    ObservedFact,
+    doctor::{
+        Availability, Calibration, ChosenBy, ChosenHook, Counted, CounterTrial, HookKind, Offer,
+        Report, SCHEMA_VERSION, Standing,
+    },
 };
 
 pub(super) fn offer(name: &str, state: Availability, value: &str) -> Offer {
@@ -19,9 +22,9 @@ pub(super) fn offer(name: &str, state: Availability, value: &str) -> Offer {
     }
 }
 
-pub(super) fn fact(name: &str, kind: HookKind, target: &str, why: &str) -> ChosenHook {
+pub(super) fn fact(fact: ObservedFact, kind: HookKind, target: &str, why: &str) -> ChosenHook {
     ChosenHook {
-        fact: name.to_owned(),
+        fact,
         what: "a transition begins: of which patch, in which direction".to_owned(),
         kind,
         target: Some(target.to_owned()),
@@ -48,14 +51,19 @@ pub(super) fn trial(kind: HookKind, outcome: Counted, counted: Option<u64>) -> C
 pub(super) fn report() -> Report {
     let fentry = "the kernel's BTF has the function";
     let mut verdict = fact(
-        "verdict",
+        ObservedFact::Verdict,
         HookKind::None,
         "klp_check_and_switch_task",
         "it came with 5.16",
     );
     verdict.fallen_back = true;
     verdict.fallback = Some("why a task stays is told from its stack".to_owned());
-    let mut effect = fact("effect", HookKind::None, "", "it came with 5.16");
+    let mut effect = fact(
+        ObservedFact::Effect,
+        HookKind::None,
+        "",
+        "it came with 5.16",
+    );
     effect.target = None;
     let mut not_used = trial(HookKind::Fentry, Counted::NotTried, None);
     not_used.why = Some("not used here: it came with 6.0".to_owned());
@@ -82,14 +90,24 @@ pub(super) fn report() -> Report {
             offer("lockdown", Availability::Unknown, "no permission"),
         ],
         facts: vec![
-            fact("begun", HookKind::Fentry, "klp_init_transition", fentry),
             fact(
-                "complete",
+                ObservedFact::Begun,
+                HookKind::Fentry,
+                "klp_init_transition",
+                fentry,
+            ),
+            fact(
+                ObservedFact::Complete,
                 HookKind::Kprobe,
                 "klp_complete_transition",
                 "not in the BTF",
             ),
-            fact("forced", HookKind::Fentry, "klp_force_transition", fentry),
+            fact(
+                ObservedFact::Forced,
+                HookKind::Fentry,
+                "klp_force_transition",
+                fentry,
+            ),
             verdict,
             effect,
         ],
