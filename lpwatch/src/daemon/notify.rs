@@ -32,17 +32,17 @@ pub(super) fn stopping() {
 
 /// Reports the state in one line whenever it changes; never returns.
 pub(super) async fn follow_status(mut snapshots: watch::Receiver<Arc<Snapshot>>) {
-    let mut told = String::new();
+    let mut last_line = String::new();
     while env::var_os("NOTIFY_SOCKET").is_some() {
         let line = status_line(&snapshots.borrow_and_update());
-        if line != told {
+        if line != last_line {
             tell(&[NotifyState::Status(&line)]);
-            told = line;
+            last_line = line;
         }
         if snapshots.changed().await.is_err() {
             break;
         }
-        if !told.starts_with(IDLE) {
+        if !last_line.starts_with(IDLE) {
             tokio::time::sleep(BETWEEN_LINES).await;
         }
     }

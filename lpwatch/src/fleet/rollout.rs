@@ -210,7 +210,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn kernels_and_reasons_are_told_apart() {
+    fn kernels_and_reasons_are_distinguished() {
         let mut hosts = fleet(&[(HostState::OnNewCode, 3), (HostState::Stalled, 2)]);
         for (host, seconds) in hosts.iter_mut().zip([1.0, 2.0, 3.0]) {
             host.duration_seconds = Some(seconds);

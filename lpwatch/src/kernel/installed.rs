@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_module_of_another_kernel_in_this_ones_folder_is_told() {
+    fn a_module_of_another_kernel_in_this_ones_folder_is_reported() {
         let trees = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/trees/modules");
         let file = std::fs::read(trees.join("6.1-lp_calls.ko")).unwrap();
         let host = Host::new(&[]);

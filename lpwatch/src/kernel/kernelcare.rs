@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn exit_codes_are_told_apart() {
+    fn exit_codes_are_distinguished() {
         assert_eq!(KcarectlStatus::of(2), Some(KcarectlStatus::NewerWait));
         assert_eq!(KcarectlStatus::of(127), None);
     }

@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn without_the_core_module_there_is_nothing_and_a_wrong_root_is_told() {
+    fn without_the_core_module_there_is_nothing_and_a_wrong_root_is_reported() {
         let mut host = Host::new(&[]);
         assert_eq!(read(&host.roots).unwrap(), None);
         host.roots.sysfs.push("mistyped");

@@ -174,7 +174,7 @@ ffffffffc03e4014  k  lp_cmdline_show+0x4  lp_cmdline [FTRACE]
     }
 
     #[test]
-    fn each_armed_probe_is_told_with_its_name() {
+    fn each_armed_probe_is_reported_with_its_name() {
         let events = vec![
             event(false, "kprobes/entry", "cmdline_proc_show", 0),
             event(false, "kprobes/inside", "hrtimer_nanosleep", 5),

@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn built_in_code_is_told_from_a_module() {
+    fn built_in_code_is_distinguished_from_a_module() {
         let (directory, roots) = tree();
         assert_eq!(presence(&roots, "fuse"), None);
         fs::create_dir_all(directory.path().join("module/fuse")).unwrap();

@@ -142,7 +142,7 @@ Index\tPatch                     \tState   \n\
     }
 
     #[test]
-    fn a_cut_line_and_an_odd_state_are_told() {
+    fn a_cut_line_and_an_odd_state_are_reported() {
         let read = table("1\tone\tUNDEF\nx\ttwo\tenabled\n3\tthr");
         assert_eq!(read.patches.len(), 2);
         assert_eq!(

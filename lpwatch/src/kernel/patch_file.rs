@@ -41,7 +41,7 @@ pub use modinfo::Modinfo;
 use elf::Elf;
 use image::Image;
 use modinfo::Release;
-use reader::Patch;
+use reader::RawPatch;
 use unread::Unread;
 
 /// The most functions and objects that are read of one module.
@@ -179,7 +179,7 @@ fn parse(bytes: &[u8], file_name: &str) -> Result<PatchFile, Problem> {
         unread.add("what it patches: no klp_patch was found in its data; its code may build it when it is loaded");
     }
     let (made_by, patch) = found.unzip();
-    let Patch {
+    let RawPatch {
         objects,
         replace,
         states,
@@ -202,7 +202,11 @@ fn parse(bytes: &[u8], file_name: &str) -> Result<PatchFile, Problem> {
 
 /// Finds the patch in each of the possible forms. Those of the tools come
 /// first: their sections are certain.
-fn find(image: &Image<'_, '_>, modinfo: &Modinfo, unread: &mut Unread) -> Option<(MadeBy, Patch)> {
+fn find(
+    image: &Image<'_, '_>,
+    modinfo: &Modinfo,
+    unread: &mut Unread,
+) -> Option<(MadeBy, RawPatch)> {
     if let Some(patch) = kpatch_build::read(image, unread) {
         return Some((MadeBy::KpatchBuild, patch));
     }

@@ -247,7 +247,7 @@ fn parse_state(text: &[u8]) -> Result<i32, Failure> {
         .and_then(|text| text.trim().parse().ok())
         .ok_or_else(|| {
             let text = String::from_utf8_lossy(text);
-            Failure::Malformed(format!("a patch_state holds {text:?}, not a number"))
+            Failure::Malformed(format!("a patch_state contains {text:?}, not a number"))
         })
 }
 

@@ -153,7 +153,7 @@ mod tests {
     const LONG: Duration = Duration::from_secs(20);
 
     #[test]
-    fn code_and_output_are_told() {
+    fn code_and_output_are_reported() {
         let answer = shell("echo out; echo err >&2; cat; exit 3", LONG).unwrap();
         assert_eq!((answer.code, answer.output.as_str()), (Some(3), "out\n"));
         let answer = shell("kill -9 $$", LONG).unwrap();
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_says_too_much_or_is_not_there_is_told() {
+    fn one_that_says_too_much_or_is_not_there_is_reported() {
         let error = shell("cat /dev/zero", LONG).unwrap_err();
         assert!(matches!(error, ToolError::TooMuch { .. }), "{error}");
         let error = run(Path::new("/nonexistent/kcarectl"), &[], LONG).unwrap_err();

@@ -58,24 +58,24 @@ pub(super) fn original_at(
         name: id.name.clone(),
     };
     let addresses = found.addresses.get(&symbol).map_or(&[][..], Vec::as_slice);
-    let told = patched
+    let listed = patched
         .iter()
         .find(|function| function.id == *id)
         .and_then(|function| function.old_address);
     let address = match addresses {
         // A hidden address reads as 0, where no call is ever seen.
-        [] | [_] if found.hidden && told.is_none() => {
+        [] | [_] if found.hidden && listed.is_none() => {
             return Err("the kernel hides its symbols (kptr_restrict, no CAP_SYSLOG)".to_owned());
         }
-        [] if told.is_none() => return Err(absent(id)),
+        [] if listed.is_none() => return Err(absent(id)),
         [_, _, ..] => {
             let count = addresses.len();
             return Err(format!(
                 "{count} functions have this name, and a hook is placed by name"
             ));
         }
-        [only] => told.unwrap_or(*only),
-        [] => told.unwrap_or_default(),
+        [only] => listed.unwrap_or(*only),
+        [] => listed.unwrap_or_default(),
     };
     Ok(CountAt {
         address,

@@ -214,10 +214,10 @@ impl Follower {
             || model.in_transition().is_some()
             || model.awaits_turn()
             || model.has_others()
-            || !self.is_told()
+            || !self.reports_events()
     }
 
-    fn is_told(&self) -> bool {
+    fn reports_events(&self) -> bool {
         self.hooked || self.kernel_log.is_some()
     }
 
@@ -233,19 +233,19 @@ impl Follower {
     }
 
     fn pause_for_state(&self) -> Option<Duration> {
-        let told = self.is_told();
+        let reported = self.reports_events();
         let model = self.observer.model();
         if model.is_settling() {
             Some(SETTLING)
         } else if model.in_transition().is_some() {
-            Some(if told {
+            Some(if reported {
                 IN_TRANSITION
             } else {
                 IN_TRANSITION_BLIND
             })
         } else {
             // The other engines report little.
-            (!told || model.has_others()).then_some(BLIND)
+            (!reported || model.has_others()).then_some(BLIND)
         }
     }
 
@@ -278,11 +278,11 @@ impl Follower {
         };
         let events = ring.file.drain();
         let lost = ring.file.lost();
-        let hooks_told = !events.is_empty();
+        let from_hooks = !events.is_empty();
         // The log has the kernel's words for what the hooks report.
-        let log_told = self.read_kernel_log();
+        let from_log = self.read_kernel_log();
         self.observer.take(events, lost);
-        hooks_told || log_told
+        from_hooks || from_log
     }
 
     fn drain_stops(&mut self) {

@@ -212,7 +212,8 @@ impl Observer {
     /// not be read, one sentence each.
     fn look_at_others(&mut self) -> Vec<String> {
         let others = self.model.others();
-        let other_engines::Looked { samples, notes } = other_engines::look(others, &self.roots);
+        let other_engines::OtherEnginesSample { samples, notes } =
+            other_engines::look(others, &self.roots);
         for (engine, sample) in samples {
             self.handle(Input::Tasks { engine, sample }, &clock::now());
         }

@@ -43,7 +43,7 @@ pub(super) fn ensure_livepatch(roots: &Roots) -> Result<(), Error> {
     let directory = roots.sysfs.join("kernel/livepatch");
     if !roots.is_live() {
         let text = format!(
-            "{} does not exist, so nothing can be said.",
+            "{} does not exist, so lpwatch cannot report anything.",
             directory.display()
         );
         return Err(Error::NoLivepatch(text));

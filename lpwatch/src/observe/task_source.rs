@@ -248,7 +248,7 @@ impl TaskSource {
 /// What to say of more tasks than are looked into one by one.
 fn not_all(left: usize, into: bool, most: usize) -> Option<String> {
     (into && left > most)
-        .then(|| format!("Only the first {most} of {left} tasks were looked into one by one."))
+        .then(|| format!("Only the first {most} of {left} tasks were inspected one by one."))
 }
 
 /// How many tasks are asked about one by one.
@@ -363,5 +363,5 @@ fn procfs_task(roots: &Roots, facts: TaskFacts, ask: bool) -> TaskOnOldCode {
 }
 
 fn unread(error: &ReadError) -> String {
-    format!("The tasks left are not known: {error}.")
+    format!("The tasks left are unknown: {error}.")
 }

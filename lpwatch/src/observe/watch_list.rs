@@ -157,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn functions_are_told_from_files() {
+    fn functions_are_distinguished_from_files() {
         let function = |object: &str, name: &str| {
             Ok(Watch::Function(FunctionId {
                 object: object.to_owned(),

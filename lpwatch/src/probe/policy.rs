@@ -24,7 +24,7 @@ impl HookKind {
     }
 }
 
-/// The kernel function whose entry tells of a fact, and our programs for it.
+/// The kernel function whose entry reports a fact, and our programs for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct EntryHook {
     pub fact: ObservedFact,
@@ -59,7 +59,7 @@ pub(super) const ENTRY_HOOKS: [EntryHook; 8] = entry_hooks! {
 /// Without these two no transition can be followed by hooks.
 pub(super) const ESSENTIAL: [ObservedFact; 2] = [ObservedFact::Begun, ObservedFact::Complete];
 
-/// A fact that a tracepoint tells of.
+/// A fact that a tracepoint reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tracepoint {
     pub fact: ObservedFact,

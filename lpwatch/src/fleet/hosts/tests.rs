@@ -189,7 +189,7 @@ fn details_are_of_the_transition_under_way() {
 }
 
 #[test]
-fn what_names_no_host_is_told() {
+fn what_names_no_host_is_reported() {
     let facts = facts(&[
         (FleetQuery::Up, "job=lpwatch", 1.0),
         (FleetQuery::Twice, "a", 2.0),

@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_answers_are_told_apart() {
+    fn wrong_answers_are_distinguished() {
         let whole = success("vector", r#"[{"metric":{},"value":[1,"1"]}]"#);
         let cases: [(&[u8], &str); 9] = [
             (b"<!doctype html><html>", "it sent a web page (HTML)"),
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn the_reason_of_an_error_is_told() {
+    fn the_reason_of_an_error_is_reported() {
         let body = br#"{"status":"error","errorType":"bad_data","error":"parse error"}"#;
         assert_eq!(reason(body).as_deref(), Some("parse error"));
         assert_eq!(reason(b"<html>"), None);

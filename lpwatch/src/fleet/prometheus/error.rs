@@ -4,7 +4,7 @@ use std::{io, path::PathBuf};
 
 /// Why a query of Prometheus failed. No error contains a secret.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum PrometheusError {
     #[error("the URL of Prometheus (--prometheus, LPWATCH_PROMETHEUS) is wrong: {0}")]
     Url(String),
     #[error("cannot reach Prometheus at {url}: {reason}")]
@@ -92,7 +92,7 @@ impl std::fmt::Display for HttpRefusal {
     }
 }
 
-impl Error {
+impl PrometheusError {
     /// Whether the error may pass by itself, such as while Prometheus or a
     /// proxy before it restarts.
     #[must_use]

@@ -8,7 +8,7 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hyper::header::HeaderValue;
 
-use super::Error;
+use super::PrometheusError;
 
 /// The most that is read of a file with a secret: tokens have some kilobytes.
 const LARGEST: u64 = 1 << 16;
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_secret_is_refused_and_not_told() {
+    fn a_bad_secret_is_refused_and_not_reported() {
         for content in ["", "\n", "two\nlines", &"x".repeat(70_000)] {
             let secret = file(content);
             let error = Login::Token(secret.path().to_owned()).header().unwrap_err();

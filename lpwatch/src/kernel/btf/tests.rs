@@ -211,7 +211,7 @@ fn every_kind_is_passed_over() {
 }
 
 #[test]
-fn the_order_of_bytes_is_told_by_the_file() {
+fn the_order_of_bytes_is_recognized_by_the_file() {
     let mut swapped = example();
     let names = swapped.len() - names_length(&swapped);
     swapped[..2].reverse();

@@ -94,7 +94,7 @@ ffffffffc0001000 t twice\t[lp_value]
     }
 
     #[test]
-    fn names_are_told_apart_by_their_object() {
+    fn names_are_distinguished_by_their_object() {
         let (_folder, roots) = roots(KALLSYMS);
         let names = [
             symbol(VMLINUX, "twice"),
@@ -129,7 +129,7 @@ ffffffffc0001000 t twice\t[lp_value]
     }
 
     #[test]
-    fn hidden_addresses_are_told() {
+    fn hidden_addresses_are_reported() {
         let (_folder, roots) = roots("0000000000000000 T _stext\n");
         let found = find_functions(&roots, &[symbol(VMLINUX, "_stext")], &[]).unwrap();
         assert!(found.hidden);

@@ -81,7 +81,7 @@ fn every_form_of_the_table_is_read() {
 }
 
 #[test]
-fn a_table_cut_in_mid_line_is_told() {
+fn a_table_cut_in_mid_line_is_reported() {
     let mut table = "Function  Object  Sympos  State\n".to_owned();
     let line = format!("{}  vmlinux  1  2\n", "f".repeat(50));
     while table.len() + line.len() <= PAGE {
@@ -117,7 +117,7 @@ fn what_makes_no_sense_hides_nothing_else() {
 }
 
 #[test]
-fn where_a_patch_goes_is_told_by_its_functions() {
+fn where_a_patch_goes_is_recognized_by_its_functions() {
     let enabled = |states: &[u32]| {
         let patch = GraftPatch {
             name: String::new(),
@@ -146,7 +146,7 @@ fn where_a_patch_goes_is_told_by_its_functions() {
 }
 
 #[test]
-fn without_kgraft_there_is_nothing_and_a_wrong_root_is_told() {
+fn without_kgraft_there_is_nothing_and_a_wrong_root_is_reported() {
     let mut host = Host::new(&[]);
     assert_eq!(read(&host.roots).unwrap(), None);
     host.roots.sysfs.push("mistyped");

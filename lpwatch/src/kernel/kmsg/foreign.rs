@@ -84,10 +84,10 @@ fn kpatch(text: &str) -> Option<ForeignKind> {
     }
     if let Some(rest) = text.strip_prefix("PID: ") {
         let (pid, comm) = rest.split_once(" Comm: ")?;
-        let told = comm.strip_suffix(" is sleeping on the patched function.");
+        let sleeper = comm.strip_suffix(" is sleeping on the patched function.");
         return Some(ForeignKind::Holder {
             pid: pid.trim().parse().ok()?,
-            comm: told.unwrap_or(comm).to_owned(),
+            comm: sleeper.unwrap_or(comm).to_owned(),
         });
     }
     if let Some(patch) = quoted(text, "loaded patch module ") {

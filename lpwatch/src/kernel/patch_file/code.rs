@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_register_of_a_store_is_told() {
+    fn the_register_of_a_store_is_reported() {
         let base = |low, high| Some(Base { low, high });
         let told = |bytes: &[u8]| stored_to(bytes).map(|Base { low, high }| (low, high));
         for (bytes, expected) in [

@@ -160,8 +160,8 @@ impl Observer {
         let reliable = unwinds_bpf(&options.roots, iterator.as_ref());
         let mut observer = Self::new(options, iterator, probes, note, since, reliable);
         observer.read_history();
-        let told = hooks.map(|hooks| observer.take_counters(hooks));
-        Ok((observer, told))
+        let sources = hooks.map(|hooks| observer.take_counters(hooks));
+        Ok((observer, sources))
     }
 
     fn new(

@@ -126,7 +126,7 @@ fn lpwatch_is_no_culprit() {
 }
 
 #[test]
-fn programs_that_are_the_same_are_not_told_apart() {
+fn programs_that_are_the_same_are_not_distinguished() {
     let (_folder, roots) = tree();
     let two = programs(vec![record(42), record(43)], &[]);
     let mut finder = CulpritFinder::new(&roots, Ok(two));

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use object::write::{ElfSymbol, Object, Relocation, SectionId, SymbolId, SymbolSection};
+use object::write::{Object, Relocation, SectionId, Symbol, SymbolId, SymbolSection};
 use object::{
     Architecture, BinaryFormat, Endianness, RelocationEncoding, RelocationFlags, RelocationKind,
     SectionKind, SymbolFlags, SymbolKind, SymbolScope,
@@ -86,7 +86,7 @@ impl Module {
     /// A function or object of another module or the kernel.
     pub fn external(&mut self, name: &str) -> At {
         let at = self.append(".text", SectionKind::Text, &[], 1);
-        let symbol = ElfSymbol {
+        let symbol = Symbol {
             name: name.into(),
             value: 0,
             size: 0,
@@ -196,7 +196,7 @@ impl Module {
     }
 
     fn symbol(&mut self, name: &str, kind: SymbolKind, at: At, size: u64) -> SymbolId {
-        self.object.add_symbol(ElfSymbol {
+        self.object.add_symbol(Symbol {
             name: name.into(),
             value: at.offset,
             size,

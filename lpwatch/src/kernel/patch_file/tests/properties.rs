@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use strum::VariantArray as _;
 
 use super::build::Module;
-use super::patch::{FUNCTION_SIZE, OBJECT_SIZE, Object, PatchSource};
+use super::patch::{FUNCTION_SIZE, OBJECT_SIZE, ObjectSource, PatchSource};
 use super::{klp_symbols, read, tools};
 use crate::kernel::patch_file::{
     Callback, FUNCTIONS_MAX, OBJECTS_MAX, PatchFile, PatchState, PatchedFunction,
@@ -18,14 +18,14 @@ use crate::kernel::patch_file::{
 /// Even a debug build on a busy machine needs a fraction of it.
 const LONG: Duration = Duration::from_secs(10);
 
-fn object() -> impl Strategy<Value = Object> {
+fn object() -> impl Strategy<Value = ObjectSource> {
     let name = proptest::option::of("[a-z][a-z0-9_]{0,40}");
     let function = ("[a-zA-Z_][a-zA-Z0-9_.]{0,60}", 0..=u64::from(u32::MAX));
     let functions = vec(
         function.prop_map(|(name, at)| (name.into_bytes(), at)),
         0..12,
     );
-    (name, functions, any::<[bool; 4]>()).prop_map(|(name, functions, callbacks)| Object {
+    (name, functions, any::<[bool; 4]>()).prop_map(|(name, functions, callbacks)| ObjectSource {
         name: name.map(String::into_bytes),
         functions,
         callbacks,

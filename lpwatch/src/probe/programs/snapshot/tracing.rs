@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn those_of_the_function_are_told_by_kind() {
+    fn those_of_the_function_are_recognized_by_kind() {
         let all = [
             (1, PROGRAM_TRACING, ATTACH_FENTRY, Some(TraceHook::Fentry)),
             (2, PROGRAM_TRACING, ATTACH_FEXIT, Some(TraceHook::Fexit)),
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_modules_function_is_told_from_the_kernels_of_that_name() {
+    fn a_modules_function_is_distinguished_from_the_kernels_of_that_name() {
         let of_module = ProgramRecord {
             btf: 3,
             ..record(1, PROGRAM_TRACING, ATTACH_FENTRY, "gcd")
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn lpwatchs_own_are_told_too() {
+    fn lpwatchs_own_are_reported_too() {
         let own = record(OWN, PROGRAM_TRACING, ATTACH_FENTRY, "gcd");
         let host = Programs::new(vec![own], None, BTreeSet::from([OWN]));
         let found = host.tracing("gcd", true);
