@@ -45,7 +45,7 @@ pub struct Options {
 pub fn examine(options: &Options, daemon: Option<&Snapshot>) -> Result<Report, Error> {
     let roots = &options.roots;
     let host = Offers::read(roots, &offers::symbols());
-    let patches = engine::read_all(roots)?.unwrap_or_default();
+    let patches = engine::read_all(roots)?.patches;
     let btf = KernelBtf::open(roots).ok().flatten();
     let looked = hooks::look(options, &host, btf.as_deref(), &patches, daemon);
     let known = known(&host, btf.as_deref(), &looked);

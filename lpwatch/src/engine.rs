@@ -12,18 +12,14 @@ mod openeuler;
 mod task;
 #[cfg(test)]
 mod tests;
-mod view;
 
 use crate::{
-    kernel::{ReadError, Roots, files::sentence},
-    model::{EngineKind, PatchView},
+    kernel::{ReadError, Roots, files::sentence, host::Clocks},
+    model::{EngineKind, SystemView, Task},
 };
 
 pub use knowledge::{Consistency, Knowledge, Known};
-pub(crate) use task::frame;
-pub use view::{
-    EngineView, FunctionAddress, Left, LeftTask, LoadedPatch, OBJECT_NOT_TOLD, Refusal,
-};
+pub(crate) use task::{frame, inspect, task};
 
 /// One patching system.
 pub trait Engine: Sync {
@@ -32,11 +28,13 @@ pub trait Engine: Sync {
     /// What can be known of its patches, and what cannot.
     fn knows(&self) -> Knowledge;
 
-    /// All it shows; `None` where this kernel does not have it.
+    /// Adds all that it shows to what the engines before it have read; false
+    /// where this kernel does not have it.
     ///
     /// # Errors
-    /// [`ReadError`] if the system is there but cannot be read.
-    fn read(&self, roots: &Roots) -> Result<Option<EngineView>, ReadError>;
+    /// [`ReadError`] if the system is there but cannot be read; nothing is added
+    /// then.
+    fn read(&self, roots: &Roots, view: &mut SystemView) -> Result<bool, ReadError>;
 
     /// The tasks that hold its transition up, where the system itself tells
     /// them: `None` where it does not, or is not there.
@@ -50,7 +48,7 @@ pub trait Engine: Sync {
 }
 
 /// Every system lpwatch understands. openEuler's patches lie in livepatch's
-/// sysfs as well, so it comes after livepatch.
+/// sysfs, so it comes after livepatch, which reads them.
 const ENGINES: [&dyn Engine; 6] = [
     &livepatch::Livepatch,
     &kpatch::Kpatch,
@@ -78,83 +76,43 @@ pub fn all() -> impl Iterator<Item = &'static dyn Engine> {
     ENGINES.into_iter()
 }
 
-/// What all systems show.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Systems {
-    /// Those that this kernel has.
-    pub present: Vec<EngineView>,
-    /// Systems that are there and cannot be read, a sentence each.
-    pub notes: Vec<String>,
-    /// Those systems.
-    pub unread: Vec<EngineKind>,
-}
-
-impl Systems {
-    /// The patches of all systems.
-    pub fn patches(&self) -> impl Iterator<Item = &LoadedPatch> {
-        self.present.iter().flat_map(|system| &system.patches)
-    }
-
-    /// What could not be read, a sentence each.
-    #[must_use]
-    pub fn all_notes(&self) -> Vec<String> {
-        let of_systems = self.present.iter().flat_map(|system| &system.notes);
-        self.notes.iter().chain(of_systems).cloned().collect()
-    }
-}
-
-/// Reads all systems; one that cannot be read does not hide the others.
+/// Reads all systems, each of their files once; one that cannot be read does not
+/// hide the others.
 ///
 /// # Errors
 /// The first [`ReadError`], if nothing at all could be read.
-pub fn read_systems(roots: &Roots) -> Result<Systems, ReadError> {
-    let mut systems = Systems::default();
-    let mut failed: Option<ReadError> = None;
+pub fn read_all(roots: &Roots) -> Result<SystemView, ReadError> {
+    let mut view = SystemView {
+        read_at: Clocks::now().boot,
+        ..SystemView::default()
+    };
+    let mut failed: Vec<(EngineKind, ReadError)> = Vec::new();
     for engine in ENGINES {
-        match engine.read(roots) {
-            Ok(Some(view)) => systems.present.push(view),
-            Ok(None) => {}
-            Err(error) => {
-                systems.notes.push(sentence(&error));
-                systems.unread.push(engine.kind());
-                failed.get_or_insert(error);
-            }
+        match engine.read(roots, &mut view) {
+            Ok(true) => view.present.push(engine.kind()),
+            Ok(false) => {}
+            Err(error) => failed.push((engine.kind(), error)),
         }
     }
-    match failed {
-        Some(error) if systems.present.is_empty() => Err(error),
-        _ => {
-            once(&mut systems.present);
-            Ok(systems)
-        }
+    if view.present.is_empty() && !failed.is_empty() {
+        return Err(failed.swap_remove(0).1);
     }
+    let sentences = failed.iter().map(|(_, error)| sentence(error));
+    view.notes.splice(0..0, sentences);
+    view.unread = failed.into_iter().map(|(engine, _)| engine).collect();
+    Ok(view)
 }
 
-/// What openEuler claims for itself livepatch does not have besides.
-fn once(present: &mut [EngineView]) {
-    let claimed: Vec<String> = present
-        .iter()
-        .filter(|system| system.kind == EngineKind::Openeuler)
-        .flat_map(|system| &system.patches)
-        .map(|patch| patch.view.name.clone())
-        .collect();
-    for system in present {
-        if system.kind == EngineKind::Livepatch {
-            let own = |patch: &LoadedPatch| !claimed.contains(&patch.view.name);
-            system.patches.retain(own);
-        }
-    }
+/// The tasks that hold a transition up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Left {
+    /// By tid.
+    pub tasks: Vec<Task>,
+    /// Tasks there are, as far as the system tells which are left.
+    pub total: Option<u32>,
+    /// What could not be read or is not sure, a sentence each.
+    pub notes: Vec<String>,
 }
 
-/// The patches of all systems; `None` where this kernel has none of them.
-///
-/// # Errors
-/// As [`read_systems`].
-pub fn read_all(roots: &Roots) -> Result<Option<Vec<PatchView>>, ReadError> {
-    let systems = read_systems(roots)?;
-    if systems.present.is_empty() {
-        return Ok(None);
-    }
-    let patches = systems.patches().map(LoadedPatch::for_model);
-    Ok(Some(patches.collect()))
-}
+/// The object of a function where the system does not tell it.
+pub const OBJECT_NOT_TOLD: &str = "not told";

@@ -45,5 +45,6 @@ pub use state::{HostFacts, Model};
 pub use task_report::TaskReport;
 pub use time::Moment;
 pub use view::{
-    Direction, EngineKind, ObjectView, Outcome, PatchView, SystemView, TaskOnOldCode, TaskSample,
+    Direction, EngineKind, FunctionAddress, ObjectView, Outcome, PatchDetails, PatchView,
+    SystemView, Task, TaskSample,
 };

@@ -210,15 +210,9 @@ mod tests {
     #[test]
     fn nothing_is_attached_in_a_transition() {
         let patch = PatchView {
-            name: "lp_stall".to_owned(),
-            engine: crate::model::EngineKind::Livepatch,
             enabled: Some(true),
             in_transition: true,
-            told_direction: None,
-            failure: None,
-            replace: None,
-            stack_order: None,
-            objects: Vec::new(),
+            ..PatchView::new("lp_stall".to_owned(), crate::model::EngineKind::Livepatch)
         };
         let looked = look(&Options::default(), &whole(), None, &[patch], None);
         assert_eq!((looked.by, looked.seconds), (ChosenBy::Policy, None));

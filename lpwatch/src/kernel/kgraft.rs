@@ -16,7 +16,7 @@
 
 use std::path::Path;
 
-use super::files::{FileReader, list_system};
+use super::files::{FileReader, folders, list_system};
 use super::{ReadError, Roots};
 
 const REMEDY: &str = "sysfs must be readable; all users can read kGraft's files";
@@ -131,9 +131,6 @@ impl GraftPatch {
 /// The directory exists and cannot be listed, or the root does not exist.
 pub fn read(roots: &Roots) -> Result<Option<Graft>, ReadError> {
     let directory = roots.sysfs.join("kernel/kgraft");
-    if list_system(&roots.sysfs, &directory, REMEDY)?.is_none() {
-        return Ok(None);
-    }
     let mut graft = Graft::default();
     let mut reader = FileReader {
         remedy: REMEDY,
@@ -143,7 +140,10 @@ pub fn read(roots: &Roots) -> Result<Option<Graft>, ReadError> {
     // and the next reading corrects that.
     graft.in_progress = reader.flag(&directory.join("in_progress"));
     graft.force_load_module = reader.flag(&directory.join("force_load_module"));
-    for name in reader.folders(&directory) {
+    let Some(entries) = list_system(&roots.sysfs, &directory, REMEDY)? else {
+        return Ok(None);
+    };
+    for name in folders(entries) {
         let folder = directory.join(&name);
         let patch = GraftPatch {
             name: name.to_string_lossy().into_owned(),

@@ -17,7 +17,7 @@ use std::path::Path;
 
 use strum::{Display, EnumString};
 
-use super::files::{FileReader, host_root, list_system};
+use super::files::{FileReader, folders, host_root, list_system};
 use super::{ReadError, Roots};
 
 pub mod abort_cause;
@@ -72,7 +72,8 @@ pub enum UpdateStage {
 /// A place exists and cannot be listed, or the root does not exist.
 pub fn read(roots: &Roots) -> Result<Option<Updates>, ReadError> {
     let inside = roots.sysfs.join("kernel/ksplice");
-    let here = list_system(&roots.sysfs, &inside, REMEDY)?.is_some();
+    let listed = list_system(&roots.sysfs, &inside, REMEDY)?;
+    let here = listed.is_some();
     let mut found = Updates::default();
     let mut reader = FileReader {
         remedy: REMEDY,
@@ -87,11 +88,9 @@ pub fn read(roots: &Roots) -> Result<Option<Updates>, ReadError> {
             found.updates.push(update);
         }
     };
-    if here {
-        for name in reader.folders(&inside) {
-            let id = name.to_string_lossy().into_owned();
-            take(&mut reader, &inside.join(&name), id);
-        }
+    for name in listed.map(folders).unwrap_or_default() {
+        let id = name.to_string_lossy().into_owned();
+        take(&mut reader, &inside.join(&name), id);
     }
     let modules = roots.sysfs.join("module");
     for name in reader.folders(&modules) {

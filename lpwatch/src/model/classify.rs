@@ -9,7 +9,7 @@
 use lpwatch_common::patch::VMLINUX;
 
 use super::{
-    Answer, Cause, Culprit, Direction, EngineKind, PatchView, Reason, TaskOnOldCode,
+    Answer, Cause, Culprit, Direction, EngineKind, PatchView, Reason, Task,
     calls::FunctionId,
     evidence::{Evidence, ForeignFrame, Frame, Traits},
 };
@@ -57,7 +57,7 @@ pub struct PatchCode {
 }
 
 /// Why `task` has not switched.
-pub(super) fn classify(task: &TaskOnOldCode, ground: &Ground<'_>) -> Finding {
+pub(super) fn classify(task: &Task, ground: &Ground<'_>) -> Finding {
     let evidence = &task.evidence;
     if !evidence.looked {
         return Finding::default();
@@ -93,7 +93,7 @@ pub(super) fn classify(task: &TaskOnOldCode, ground: &Ground<'_>) -> Finding {
 
 /// kGraft switches a task that crosses between kernel and user space, and a
 /// kernel thread where that says so itself; stacks do not matter to it.
-fn by_crossing(task: &TaskOnOldCode) -> Reason {
+fn by_crossing(task: &Task) -> Reason {
     let Evidence { on_cpu, state, .. } = task.evidence;
     if on_cpu.unwrap_or(state == Some('R')) {
         if is_vcpu(task) {
@@ -141,7 +141,7 @@ fn asleep(evidence: &Evidence) -> Reason {
     }
 }
 
-fn by_stack(task: &TaskOnOldCode, ground: &Ground<'_>) -> Finding {
+fn by_stack(task: &Task, ground: &Ground<'_>) -> Finding {
     let evidence = &task.evidence;
     // /proc does not tell whether a runnable task is on a CPU; but that is what
     // keeps one from switching, and its stack changes while it is read.
@@ -302,7 +302,7 @@ fn share_a_function(one: &PatchView, other: &PatchView) -> bool {
 }
 
 /// A thread that runs a virtual CPU: by what it does, or by its name in QEMU.
-fn is_vcpu(task: &TaskOnOldCode) -> bool {
+fn is_vcpu(task: &Task) -> bool {
     const GUEST: [&str; 3] = [
         "vcpu_enter_guest",
         "kvm_arch_vcpu_ioctl_run",

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::{
-    Answer, Cause, Culprit, Direction, EngineKind, ObjectView, PatchView, Reason, TaskOnOldCode,
+    Answer, Cause, Culprit, Direction, EngineKind, ObjectView, PatchView, Reason, Task,
     classify::{Finding, Ground, classify},
     evidence::{Answers, Evidence, Frame, Suspect, Traits},
 };
@@ -23,8 +23,8 @@ fn frames(stack: &[&str]) -> Vec<Frame> {
     stack.iter().map(frame).collect()
 }
 
-fn task(stack: &[&str]) -> TaskOnOldCode {
-    TaskOnOldCode {
+fn task(stack: &[&str]) -> Task {
+    Task {
         tid: 7,
         tgid: 7,
         comm: "sleeper".to_owned(),
@@ -39,7 +39,7 @@ fn task(stack: &[&str]) -> TaskOnOldCode {
     }
 }
 
-fn answered(mut task: TaskOnOldCode, answer: Answer, function: Option<&str>) -> TaskOnOldCode {
+fn answered(mut task: Task, answer: Answer, function: Option<&str>) -> Task {
     task.evidence.answers = Some(Answers {
         answer,
         function: function.map(str::to_owned),
@@ -52,14 +52,9 @@ fn answered(mut task: TaskOnOldCode, answer: Answer, function: Option<&str>) -> 
 
 fn patch(name: &str, object: &str, functions: &[&str]) -> PatchView {
     PatchView {
-        name: name.to_owned(),
-        engine: EngineKind::Livepatch,
         enabled: Some(true),
         in_transition: true,
-        told_direction: None,
-        failure: None,
         replace: Some(false),
-        stack_order: None,
         objects: vec![ObjectView {
             name: object.to_owned(),
             patched: Some(true),
@@ -68,6 +63,7 @@ fn patch(name: &str, object: &str, functions: &[&str]) -> PatchView {
                 .map(|function| ((*function).to_owned(), 1))
                 .collect(),
         }],
+        ..PatchView::new(name.to_owned(), EngineKind::Livepatch)
     }
 }
 
@@ -76,12 +72,7 @@ const OLD_KERNEL: Traits = Traits {
     verdicts: false,
 };
 
-fn judge_on(
-    task: &TaskOnOldCode,
-    direction: Direction,
-    patches: &[PatchView],
-    traits: Traits,
-) -> Finding {
+fn judge_on(task: &Task, direction: Direction, patches: &[PatchView], traits: Traits) -> Finding {
     let ground = Ground {
         patch: &patches[0],
         all: patches,
@@ -93,12 +84,12 @@ fn judge_on(
     classify(task, &ground)
 }
 
-fn judge(task: &TaskOnOldCode) -> Finding {
+fn judge(task: &Task) -> Finding {
     let patches = [patch("lp", "vmlinux", &["do_work", "do_nanosleep"])];
     judge_on(task, Direction::Patching, &patches, OLD_KERNEL)
 }
 
-fn reason(task: &TaskOnOldCode) -> Reason {
+fn reason(task: &Task) -> Reason {
     judge(task).reason.unwrap()
 }
 

@@ -3,16 +3,15 @@
 use std::{collections::HashMap, time::Duration};
 
 use super::{
-    Blocker, Moment, Reason, TaskOnOldCode, Verdict,
+    Blocker, Moment, Reason, Task, Verdict,
     classify::{Finding, Ground, classify},
-    evidence::Evidence,
     time::seconds,
 };
 
 /// The tasks left.
 #[derive(Clone, Debug)]
 pub(super) struct Remaining {
-    tasks: Vec<TaskOnOldCode>,
+    tasks: Vec<Task>,
     /// Whether some could not be read: then there may be more.
     partly: bool,
     /// When each was first seen on old code.
@@ -43,7 +42,7 @@ impl Remaining {
 
     /// Takes in a look, which may have missed some (`partly`); what the first one
     /// finds has been there since `born`.
-    pub fn look(&mut self, tasks: Vec<TaskOnOldCode>, partly: bool, at: Moment, born: Moment) {
+    pub fn look(&mut self, tasks: Vec<Task>, partly: bool, at: Moment, born: Moment) {
         self.partly = partly;
         if tasks.len() < self.lowest && !partly {
             self.lowest = tasks.len();
@@ -109,12 +108,10 @@ impl Remaining {
 /// Idle tasks have no entry in /proc and no place in the task list: they are
 /// what is left when no task is and the transition still goes on.
 fn idle_cpus() -> Blocker {
-    let task = TaskOnOldCode {
-        tid: 0,
-        tgid: 0,
+    let task = Task {
         comm: "swapper".to_owned(),
         kthread: true,
-        evidence: Evidence::default(),
+        ..Task::default()
     };
     let finding = Finding {
         reason: Some(Reason::Idle),
@@ -123,13 +120,8 @@ fn idle_cpus() -> Blocker {
     blocker(&task, finding, None, &Moment::default())
 }
 
-fn blocker(
-    task: &TaskOnOldCode,
-    finding: Finding,
-    since: Option<Duration>,
-    now: &Moment,
-) -> Blocker {
-    let TaskOnOldCode {
+fn blocker(task: &Task, finding: Finding, since: Option<Duration>, now: &Moment) -> Blocker {
+    let Task {
         tid,
         tgid,
         comm,

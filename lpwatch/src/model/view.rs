@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use strum::{IntoStaticStr, VariantArray};
 
-use super::{calls::FunctionId, evidence::Evidence};
+use super::{calls::FunctionId, evidence::Evidence, inventory::PatchRefusal};
 
 /// Which way a transition goes.
 #[derive(
@@ -123,44 +123,35 @@ impl EngineKind {
     }
 }
 
-/// All patches as an engine read them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What the patching systems of a host show at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SystemView {
     /// When the reading began, since boot.
     pub read_at: Duration,
+    /// Systems that this kernel has.
+    pub present: Vec<EngineKind>,
     pub patches: Vec<PatchView>,
     /// Systems that may be there and could not be read.
     pub unread: Vec<EngineKind>,
     /// What could not be read, a sentence each.
     pub notes: Vec<String>,
+    /// The kernel that is in force with what is patched, where a system shows
+    /// it.
+    pub effective_kernel: Option<String>,
+    /// CVEs that a system reports as fixed.
+    pub cves: Vec<(EngineKind, String)>,
 }
 
 impl SystemView {
-    #[must_use]
-    pub fn patch(&self, name: &str) -> Option<&PatchView> {
-        self.patches.iter().find(|patch| patch.name == name)
-    }
-
-    /// The same, of livepatch alone.
-    #[must_use]
-    pub fn of_livepatch(&self) -> Self {
-        let live = self.patches.iter().filter(|patch| patch.is_livepatch());
-        Self {
-            read_at: self.read_at,
-            patches: live.cloned().collect(),
-            unread: Vec::new(),
-            notes: Vec::new(),
-        }
+    /// The patches of livepatch.
+    pub fn livepatches(&self) -> impl Iterator<Item = &PatchView> {
+        self.patches.iter().filter(|patch| patch.is_livepatch())
     }
 
     /// The live patch in transition; the kernel allows one at a time.
     #[must_use]
     pub fn in_transition(&self) -> Option<&PatchView> {
-        let mut live = self
-            .patches
-            .iter()
-            .filter(|patch| patch.engine == EngineKind::Livepatch);
-        live.find(|patch| patch.in_transition)
+        self.livepatches().find(|patch| patch.in_transition)
     }
 }
 
@@ -180,9 +171,54 @@ pub struct PatchView {
     pub replace: Option<bool>,
     pub stack_order: Option<u32>,
     pub objects: Vec<ObjectView>,
+    pub details: PatchDetails,
+}
+
+/// What only some systems show of a patch, for the inventory.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PatchDetails {
+    /// The system's own word for its state.
+    pub state: Option<String>,
+    /// Why the system last refused to apply or reverse it.
+    pub refusal: Option<PatchRefusal>,
+    /// Its module, where that has another name.
+    pub module: Option<String>,
+    /// What it is for, in its maker's words.
+    pub description: Option<String>,
+    /// Where old and new functions begin; empty where that is unknown.
+    pub addresses: Vec<FunctionAddress>,
+    /// How many patches must be reverted before it, where that matters.
+    pub refs: Option<u32>,
+}
+
+/// Where a patched function begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FunctionAddress {
+    pub object: String,
+    pub name: String,
+    pub sympos: u32,
+    pub old: Option<u64>,
+    pub new: Option<u64>,
 }
 
 impl PatchView {
+    /// A patch of which nothing else is known.
+    #[must_use]
+    pub fn new(name: String, engine: EngineKind) -> Self {
+        Self {
+            name,
+            engine,
+            enabled: None,
+            in_transition: false,
+            told_direction: None,
+            failure: None,
+            replace: None,
+            stack_order: None,
+            objects: Vec::new(),
+            details: PatchDetails::default(),
+        }
+    }
+
     #[must_use]
     pub fn is_livepatch(&self) -> bool {
         self.engine == EngineKind::Livepatch
@@ -222,16 +258,18 @@ pub struct TaskSample {
     pub direction: Direction,
     /// `None` where the system does not tell of all.
     pub total: Option<u32>,
-    pub remaining: Vec<TaskOnOldCode>,
+    /// Those that have not switched, or all where all were wanted.
+    pub remaining: Vec<Task>,
     /// Tasks of which it could not be read whether they are left.
     pub unread: u32,
     /// Tasks switched, by way, since lpwatch watches that.
     pub switched: Option<SwitchedBy>,
 }
 
-/// A task that has not switched.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TaskOnOldCode {
+/// One task at one look. Every source of tasks fills in this, and from it comes
+/// the blocker in a snapshot.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Task {
     pub tid: u32,
     pub tgid: u32,
     pub comm: String,

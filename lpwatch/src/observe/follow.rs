@@ -297,7 +297,7 @@ impl Follower {
             return false;
         };
         match self.observer.read_log(&mut log.file) {
-            Ok(changed) => changed,
+            Ok(changed) => changed.is_some(),
             Err(error) => {
                 tracing::warn!(%error, "the kernel log can no longer be read");
                 self.observer

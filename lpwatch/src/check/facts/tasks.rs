@@ -1,6 +1,6 @@
 //! What all tasks do, in several looks.
 
-use crate::model::{Culprit, check::Obstacle, foresee::Foreseen};
+pub use crate::model::foresee::Foreseen;
 
 use super::rates::Rates;
 
@@ -14,27 +14,13 @@ pub struct TaskFacts {
     /// Seconds from the first look to the last.
     pub seconds: f64,
     /// Those that something was in the way of, in any look.
-    pub tasks: Vec<Observed>,
+    pub tasks: Vec<Foreseen>,
     /// CPUs without a tick, as the kernel lists them (`nohz_full`).
     pub nohz_full: Option<String>,
     /// Calls of the functions to be patched, of those that were counted.
     pub rates: Rates,
     /// Calls a second from which on a function is hot; `None` for the usual.
     pub hot: Option<f64>,
-}
-
-/// A task that something was in the way of.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Observed {
-    pub tid: u32,
-    pub tgid: u32,
-    pub comm: String,
-    pub kthread: bool,
-    pub obstacle: Obstacle,
-    pub function: Option<String>,
-    pub program: Option<Culprit>,
-    /// In how many looks this was so.
-    pub seen: u32,
 }
 
 impl TaskFacts {
@@ -50,7 +36,7 @@ impl TaskFacts {
             });
             match known {
                 Some(known) => known.seen += 1,
-                None => self.tasks.push(Observed::of(task)),
+                None => self.tasks.push(task),
             }
         }
     }
@@ -58,51 +44,21 @@ impl TaskFacts {
     /// Whether a task was found so in every look. One look alone shows nothing
     /// that lasts.
     #[must_use]
-    pub fn is_lasting(&self, task: &Observed) -> bool {
+    pub fn is_lasting(&self, task: &Foreseen) -> bool {
         task.seen == self.looks && self.looks > 1
-    }
-}
-
-impl Observed {
-    fn of(task: Foreseen) -> Self {
-        let Foreseen {
-            tid,
-            tgid,
-            comm,
-            kthread,
-            state: _,
-            obstacle,
-            function,
-            program,
-        } = task;
-        Self {
-            tid,
-            tgid,
-            comm,
-            kthread,
-            obstacle,
-            function,
-            program,
-            seen: 1,
-        }
-    }
-
-    /// The task as people name it: `kthreadd (2)`.
-    #[must_use]
-    pub fn name(&self) -> String {
-        format!("{} ({})", self.comm, self.tid)
     }
 }
 
 /// The tasks as people name them.
 #[must_use]
-pub fn names(tasks: &[&Observed]) -> Vec<String> {
+pub fn names(tasks: &[&Foreseen]) -> Vec<String> {
     tasks.iter().map(|task| task.name()).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::check::Obstacle;
 
     #[test]
     fn looks_add_up() {
@@ -111,10 +67,10 @@ mod tests {
             tgid: tid,
             comm: "t".to_owned(),
             kthread: false,
-            state: Some('S'),
             obstacle: Obstacle::AsleepIn,
             function: Some(function.to_owned()),
             program: None,
+            seen: 1,
         };
         let mut facts = TaskFacts::default();
         facts.add(10, vec![task(1, "f"), task(2, "f")]);

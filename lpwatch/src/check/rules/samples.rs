@@ -3,7 +3,7 @@
 use crate::{
     check::{
         Ground,
-        facts::{Facts, tasks::Observed},
+        facts::{Facts, tasks::Foreseen},
     },
     kernel::patch_file::{Machine, MadeBy, Modinfo, PatchFile, PatchObject, PatchedFunction},
     model::{
@@ -56,14 +56,8 @@ pub(in crate::check) fn ground<'a>(patch: &'a PatchFile, facts: &'a Facts) -> Gr
 /// A loaded patch that changes these functions of vmlinux.
 pub(in crate::check) fn loaded(name: &str, functions: &[&str]) -> PatchView {
     PatchView {
-        name: name.to_owned(),
-        engine: EngineKind::Livepatch,
         enabled: Some(true),
-        in_transition: false,
-        told_direction: None,
-        failure: None,
         replace: Some(false),
-        stack_order: None,
         objects: vec![ObjectView {
             name: "vmlinux".to_owned(),
             patched: Some(true),
@@ -72,12 +66,13 @@ pub(in crate::check) fn loaded(name: &str, functions: &[&str]) -> PatchView {
                 .map(|name| ((*name).to_owned(), 1))
                 .collect(),
         }],
+        ..PatchView::new(name.to_owned(), EngineKind::Livepatch)
     }
 }
 
 /// A user task, found so in that many looks.
-pub(in crate::check) fn observed(tid: u32, obstacle: Obstacle, seen: u32) -> Observed {
-    Observed {
+pub(in crate::check) fn observed(tid: u32, obstacle: Obstacle, seen: u32) -> Foreseen {
+    Foreseen {
         tid,
         tgid: tid,
         comm: format!("t{tid}"),

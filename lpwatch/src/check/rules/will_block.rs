@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     check::{
         Ground,
-        facts::tasks::{Observed, TaskFacts, names},
+        facts::tasks::{Foreseen, TaskFacts, names},
     },
     model::{
         check::{CheckFinding, Obstacle},
@@ -55,7 +55,7 @@ enum Kind {
 }
 
 impl Kind {
-    fn of(task: &Observed, facts: &TaskFacts) -> Option<Self> {
+    fn of(task: &Foreseen, facts: &TaskFacts) -> Option<Self> {
         let lasting = facts.is_lasting(task);
         match task.obstacle {
             Obstacle::MainFunction => Some(Self::Main),
@@ -81,7 +81,7 @@ fn judge(ground: &Ground<'_>) -> Vec<CheckFinding> {
         return Vec::new();
     }
     let facts = &ground.facts.tasks;
-    let mut groups: BTreeMap<(Kind, &str), Vec<&Observed>> = BTreeMap::new();
+    let mut groups: BTreeMap<(Kind, &str), Vec<&Foreseen>> = BTreeMap::new();
     for task in &facts.tasks {
         if let Some(kind) = Kind::of(task, facts) {
             let function = task.function.as_deref().unwrap_or("a function");
@@ -94,7 +94,7 @@ fn judge(ground: &Ground<'_>) -> Vec<CheckFinding> {
         .collect()
 }
 
-fn group(kind: Kind, function: &str, tasks: &[&Observed], facts: &TaskFacts) -> CheckFinding {
+fn group(kind: Kind, function: &str, tasks: &[&Foreseen], facts: &TaskFacts) -> CheckFinding {
     let names = listed(&names(tasks));
     let looks = format!("{} looks over {:.0} s", facts.looks, facts.seconds);
     let (text, remedy) = match kind {
@@ -164,7 +164,7 @@ mod tests {
     use super::*;
     use crate::check::{facts::Facts, rules::samples};
 
-    fn judged(tasks: Vec<Observed>, looks: u32) -> Vec<(Severity, String)> {
+    fn judged(tasks: Vec<Foreseen>, looks: u32) -> Vec<(Severity, String)> {
         let facts = Facts {
             tasks: TaskFacts {
                 looks,

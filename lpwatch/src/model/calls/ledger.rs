@@ -43,11 +43,8 @@ impl Ledger {
     /// Takes in a reading of all patches, made after all turns so far.
     pub fn observe(&mut self, view: &SystemView) {
         self.timeline.observe(view);
-        self.there = view
-            .patches
-            .iter()
-            .map(|patch| patch.name.clone())
-            .collect();
+        let names = view.livepatches().map(|patch| patch.name.clone());
+        self.there = names.collect();
     }
 
     /// Takes in a reading of the counters. One of an epoch whose beginning was

@@ -108,13 +108,8 @@ impl Host {
 
     fn see(&mut self, patches: &[Seen<'_>]) -> &mut Self {
         let patches = patches.iter().map(|seen| PatchView {
-            name: seen.name.to_owned(),
-            engine: EngineKind::Livepatch,
             enabled: Some(seen.enabled),
             in_transition: seen.in_transition,
-            told_direction: None,
-            failure: None,
-            replace: None,
             stack_order: seen.order,
             objects: vec![ObjectView {
                 name: "vmlinux".to_owned(),
@@ -125,12 +120,12 @@ impl Host {
                     .map(|name| ((*name).to_owned(), 1))
                     .collect(),
             }],
+            ..PatchView::new(seen.name.to_owned(), EngineKind::Livepatch)
         });
         self.ledger.observe(&SystemView {
             read_at: moment(self.now).boot,
             patches: patches.collect(),
-            unread: Vec::new(),
-            notes: Vec::new(),
+            ..SystemView::default()
         });
         self
     }

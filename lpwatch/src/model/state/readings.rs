@@ -18,7 +18,7 @@ impl Model {
         let ended = course.observe(Reading { at, patches }, now);
         self.remember_ended(ended, at);
         self.observe_others(&view, at, now);
-        self.calls.observe(&view.of_livepatch());
+        self.calls.observe(&view);
         self.patches = view.patches;
         let Self {
             patches,
