@@ -125,7 +125,7 @@ impl FleetFacts {
         if let Some(host) = self.twice.first() {
             notes.push(format!(
                 "{} hosts have several series and count once each, such as {host}. The cause is a \
-                pair of Prometheus servers, or hosts of the same name (see --host-label and --selector).",
+                 pair of Prometheus servers, or hosts of the same name (see --host-label and --selector).",
                 self.twice.len()
             ));
         }
@@ -136,7 +136,7 @@ impl FleetFacts {
         if let Some((host, _)) = broken.next() {
             notes.push(format!(
                 "{} hosts report values that lpwatch never writes, such as {host}; they count as not \
-                reporting.",
+                 reporting.",
                 broken.count() + 1
             ));
         }

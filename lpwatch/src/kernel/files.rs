@@ -1,7 +1,7 @@
 //! Reads the small files of sysfs and procfs. They may be missing, may vanish
 //! while they are read, and may contain unexpected text.
 //!
-//! There are two ways to handle errors: [`Failure`] for a system whose files
+//! There are two ways to handle errors: [`FileFailure`] for a system whose files
 //! are all needed, and [`FileReader`] for one of several, where an unreadable
 //! file leaves a field empty and adds a note.
 
@@ -19,13 +19,13 @@ use super::{ReadError, Roots};
 const LARGEST: u64 = 1 << 20;
 
 /// Why something could not be read.
-pub(super) enum Failure {
+pub(super) enum FileFailure {
     /// Its directory was removed meanwhile.
     Vanished,
     Read(ReadError),
 }
 
-impl Failure {
+impl FileFailure {
     /// sysfs returns ENODEV for a file that was open when its directory was
     /// removed.
     pub(super) fn of(path: &Path, error: io::Error, remedy: &'static str) -> Self {
@@ -37,22 +37,22 @@ impl Failure {
 }
 
 /// An entry of a directory.
-pub(super) struct Entry {
+pub(super) struct DirectoryEntry {
     pub(super) name: OsString,
     pub(super) is_directory: bool,
 }
 
-impl Entry {
+impl DirectoryEntry {
     pub(super) fn lossy(&self) -> String {
         self.name.to_string_lossy().into_owned()
     }
 }
 
-pub(super) fn list(directory: &Path) -> io::Result<Vec<Entry>> {
+pub(super) fn list(directory: &Path) -> io::Result<Vec<DirectoryEntry>> {
     fs::read_dir(directory)?
         .map(|entry| {
             let entry = entry?;
-            Ok(Entry {
+            Ok(DirectoryEntry {
                 name: entry.file_name(),
                 is_directory: entry.file_type()?.is_dir(),
             })
@@ -66,7 +66,7 @@ pub(super) fn list_system(
     root: &Path,
     directory: &Path,
     remedy: &'static str,
-) -> Result<Option<Vec<Entry>>, ReadError> {
+) -> Result<Option<Vec<DirectoryEntry>>, ReadError> {
     match list(directory) {
         Ok(entries) => Ok(Some(entries)),
         Err(error) if error.kind() == io::ErrorKind::NotFound && root.is_dir() => Ok(None),
@@ -75,7 +75,7 @@ pub(super) fn list_system(
 }
 
 /// The names of those entries that are directories, sorted.
-pub(super) fn folders(entries: Vec<Entry>) -> Vec<OsString> {
+pub(super) fn folders(entries: Vec<DirectoryEntry>) -> Vec<OsString> {
     let entries = entries.into_iter().filter(|entry| entry.is_directory);
     let mut names: Vec<OsString> = entries.map(|entry| entry.name).collect();
     names.sort();
@@ -182,7 +182,7 @@ impl FileReader<'_> {
     }
 
     /// The entries of a directory; none if it is gone.
-    pub(super) fn list(&mut self, directory: &Path) -> Vec<Entry> {
+    pub(super) fn list(&mut self, directory: &Path) -> Vec<DirectoryEntry> {
         list(directory).unwrap_or_else(|error| {
             self.failed(directory, error);
             Vec::new()
@@ -220,9 +220,9 @@ impl FileReader<'_> {
     }
 
     fn failed(&mut self, path: &Path, error: io::Error) {
-        match Failure::of(path, error, self.remedy) {
-            Failure::Vanished => {}
-            Failure::Read(error) => self.note(sentence(&error)),
+        match FileFailure::of(path, error, self.remedy) {
+            FileFailure::Vanished => {}
+            FileFailure::Read(error) => self.note(sentence(&error)),
         }
     }
 }

@@ -89,8 +89,8 @@ impl Suspects {
         vec![
             format!(
                 "Likely cause: {others} other {probes} on {name}. A probe that moves the \
-                instruction pointer undoes a patch. List the probes: \
-                grep {name} /sys/kernel/debug/kprobes/list"
+                 instruction pointer undoes a patch. List the probes: \
+                 grep {name} /sys/kernel/debug/kprobes/list"
             ),
             "Unload what placed the probe, or treat the host as not patched.".to_owned(),
         ]

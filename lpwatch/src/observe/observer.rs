@@ -22,7 +22,7 @@ use super::{
     log_source::LogSource,
     other_engines,
     stop_source::StopSource,
-    task_source::{Looked, TaskSource},
+    task_source::{TaskReading, TaskSource},
     watch_list::{Resolved, WatchList},
 };
 
@@ -71,7 +71,7 @@ impl Observer {
     }
 
     /// Inspects every task.
-    pub fn look_at_all(&mut self) -> Looked {
+    pub fn look_at_all(&mut self) -> TaskReading {
         self.tasks.look_at_all(&self.roots, Clocks::now().boot)
     }
 

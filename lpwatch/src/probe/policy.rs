@@ -127,7 +127,7 @@ pub(super) fn sharing(marked: bool, processor: &str) -> Result<(), &'static str>
     if !marked {
         return Err(
             "this kernel does not let an fentry and a live patch share a function (6.0 and later \
-            do): with the hook attached the live patch would fail to load",
+             do): with the hook attached the live patch would fail to load",
         );
     }
     match processor {
@@ -148,11 +148,11 @@ pub(super) fn preceding(processor: &str) -> Result<(), &'static str> {
         "x86_64" | "aarch64" | "powerpc64" => Ok(()),
         "s390x" => Err(
             "on this processor a probe attached before the patch switches the patch off, so the \
-            function is counted once it is patched",
+             function is counted once it is patched",
         ),
         _ => Err(
             "it is unknown whether a probe attached before the patch is harmless on this \
-            processor, so the function is counted once it is patched",
+             processor, so the function is counted once it is patched",
         ),
     }
 }

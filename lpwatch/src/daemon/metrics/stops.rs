@@ -15,7 +15,7 @@ pub(super) fn family(snapshot: &Snapshot) -> Option<MetricFamily> {
     Some(families::family(
         "lpwatch_machine_stopped_seconds",
         "How long stop_machine held all CPUs since the daemon started, by the patching system that \
-        stopped them, or none.",
+         stopped them, or none.",
         MetricType::HISTOGRAM,
         stops.engines.iter().map(series).collect(),
     ))

@@ -80,8 +80,8 @@ impl Guard {
             return Some(words(
                 StatusCode::MISDIRECTED_REQUEST,
                 "The Host header does not name this host. On the loopback interface lpwatch accepts \
-                only addresses, localhost and the host's own name, so that no web site can read it \
-                through your browser.",
+                 only addresses, localhost and the host's own name, so that no web site can read it \
+                 through your browser.",
             ));
         }
         None

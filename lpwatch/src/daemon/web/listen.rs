@@ -86,7 +86,7 @@ impl Listener {
         if handed.len() == 0 {
             return Err(Error::SystemdSocket(
                 "systemd passed no socket (LISTEN_FDS is not set): start lpwatch by a systemd \
-                .socket unit, or give an address with --web.listen-address"
+                 .socket unit, or give an address with --web.listen-address"
                     .to_owned(),
             ));
         }

@@ -21,7 +21,7 @@ pub enum PrometheusError {
     },
     #[error(
         "{url} redirects{}. lpwatch does not follow redirects, because the credentials would go \
-        along: give the URL of Prometheus itself with --prometheus",
+         along: give the URL of Prometheus itself with --prometheus",
         redirect_target(.to.as_deref())
     )]
     Redirected { url: String, to: Option<String> },

@@ -78,7 +78,7 @@ impl FromStr for BaseUrl {
         if authority.as_str().contains('@') {
             return Err(
                 "a user or password in the URL is visible to every user of this host: \
-                use --prometheus.user and --prometheus.password-file"
+                 use --prometheus.user and --prometheus.password-file"
                     .to_owned(),
             );
         }

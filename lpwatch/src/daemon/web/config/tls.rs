@@ -108,13 +108,13 @@ fn client_verifier(
         kind @ ("RequestClientCert" | "RequireAnyClientCert") => {
             return Err(format!(
                 "client_auth_type {kind} would accept certificates without verifying them, which \
-                lpwatch does not support: write RequireAndVerifyClientCert"
+                 lpwatch does not support: write RequireAndVerifyClientCert"
             ));
         }
         other => {
             return Err(format!(
                 "client_auth_type `{other}` is unknown: write NoClientCert, VerifyClientCertIfGiven \
-                or RequireAndVerifyClientCert"
+                 or RequireAndVerifyClientCert"
             ));
         }
     };

@@ -46,7 +46,7 @@ impl Users {
             if cost > HIGHEST_COST {
                 return Err(format!(
                     "the hash of `{name}` has a cost of {cost}: the limit is {HIGHEST_COST}, as a check \
-                    would take too long"
+                     would take too long"
                 ));
             }
             highest = highest.max(cost);
