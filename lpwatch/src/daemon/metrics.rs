@@ -21,7 +21,7 @@ use prometheus::{Encoder, GaugeVec, IntCounterVec, Opts, Registry, TextEncoder};
 use crate::model::{Snapshot, totals::Totals};
 
 /// An error here is a fault of lpwatch: the scrape fails and reports it.
-type Outcome = Result<(), prometheus::Error>;
+type MetricsResult = Result<(), prometheus::Error>;
 
 /// Renders the metrics of a snapshot, and of the transitions that ended.
 ///

@@ -170,9 +170,9 @@ fn examine(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::files::tests::Host;
+    use crate::kernel::files::tests::FakeHost;
 
-    fn standings(host: &Host) -> Vec<(String, InstalledState)> {
+    fn standings(host: &FakeHost) -> Vec<(String, InstalledState)> {
         let installed = read(&host.roots, "5.14.0-1.el9");
         let files = installed.files.into_iter();
         files.map(|file| (file.name, file.standing)).collect()
@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn files_are_held_against_what_is_loaded_and_running() {
-        let host = Host::new(&[
+        let host = FakeHost::new(&[
             ("var/lib/kpatch/5.14.0-1.el9/kpatch-a.ko", ""),
             ("var/lib/kpatch/5.14.0-1.el9/kpatch-b.ko.xz", "no module"),
             ("var/lib/kpatch/5.14.0-1.el9/README", ""),
@@ -202,7 +202,7 @@ mod tests {
     fn a_module_of_another_kernel_in_this_ones_folder_is_reported() {
         let trees = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/trees/modules");
         let file = std::fs::read(trees.join("6.1-lp_calls.ko")).unwrap();
-        let host = Host::new(&[]);
+        let host = FakeHost::new(&[]);
         host.write("var/lib/kpatch/5.14.0-1.el9/other-name.ko", file);
         let expected = [("lp_calls".to_owned(), InstalledState::WrongKernel)];
         assert_eq!(standings(&host), expected);
@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn no_folder_is_no_kpatch() {
-        let host = Host::new(&[]);
+        let host = FakeHost::new(&[]);
         assert_eq!(read(&host.roots, "5.14.0-1.el9"), Installed::default());
         let elsewhere = Roots {
             sysfs: host.path("a"),
@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn a_distributions_own_patches_are_found() {
-        let host = Host::new(&[
+        let host = FakeHost::new(&[
             ("lib/modules/5.14/livepatch/livepatch-1.ko.zst", ""),
             ("lib/modules/5.14/modules.dep", "extra/lp-x.ko:\n"),
         ]);

@@ -146,11 +146,11 @@ impl KcarectlStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::files::tests::Host;
+    use crate::kernel::files::tests::FakeHost;
 
     #[test]
     fn what_it_shows_is_read() {
-        let host = Host::new(&[
+        let host = FakeHost::new(&[
             ("sys/module/kcare/initstate", "live\n"),
             ("proc/kcare/effective_version", "5.8.0-63.71\n"),
             ("proc/kcare/cvelist", "CVE-2020-25705\nCVE-2021-3656\n"),
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn it_is_there_by_its_module_its_files_or_its_tool() {
-        let read = |files: &[(&str, &str)]| read(&Host::new(files).roots).unwrap();
+        let read = |files: &[(&str, &str)]| read(&FakeHost::new(files).roots).unwrap();
         assert_eq!(read(&[("sys/module/ext4/initstate", "live\n")]), None);
         let loaded = read(&[("sys/module/kcare/initstate", "live\n")]).unwrap();
         assert_eq!((loaded.active, loaded.cves), (true, None));
@@ -193,7 +193,7 @@ mod tests {
             .map(|number| format!("CVE-2021-{number}"))
             .collect();
         let many = many.join("\n");
-        let host = Host::new(&[
+        let host = FakeHost::new(&[
             ("proc/kcare/cvelist", &format!("{many}\nCVE-2021-")),
             ("proc/kcare/effective_version", "\n"),
             (

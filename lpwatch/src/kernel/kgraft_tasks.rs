@@ -138,7 +138,7 @@ fn number(name: &str) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::files::tests::Host;
+    use crate::kernel::files::tests::FakeHost;
 
     fn line(tid: u32, comm: &str, flags: u32, started: u32) -> String {
         let zeros = "0 ".repeat(12);
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn processes_are_read_where_threads_are_not_told() {
-        let host = Host::new(&[
+        let host = FakeHost::new(&[
             ("proc/9/kgr_in_progress", "1\n"),
             ("proc/9/stat", &line(9, "kswapd0", KTHREAD, 5)),
             ("proc/9/task/9/stat", ""),
@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn threads_are_read_where_they_are_told() {
-        let host = Host::new(&[
+        let host = FakeHost::new(&[
             ("proc/20/kgr_in_progress", "1\n"),
             ("proc/20/task/20/kgr_in_progress", "0\n"),
             ("proc/20/task/20/stat", &line(20, "app", 0, 7)),
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn a_number_given_to_another_task_meanwhile_is_not_taken_for_the_first() {
-        let host = Host::new(&[("proc/9/stat", &line(9, "old", 0, 5))]);
+        let host = FakeHost::new(&[("proc/9/stat", &line(9, "old", 0, 5))]);
         let folder = host.path("proc/9");
         let reused = || {
             host.write("proc/9/stat", line(9, "new", 0, 6));
@@ -222,20 +222,20 @@ mod tests {
 
     #[test]
     fn closed_and_odd_files_are_counted() {
-        let host = Host::new(&[
+        let host = FakeHost::new(&[
             ("proc/1/kgr_in_progress", "0\n"),
             ("proc/2/kgr_in_progress", "2\n"),
             ("proc/3/kgr_in_progress", ""),
         ]);
         let tasks = read(&host.roots).unwrap().unwrap();
         assert_eq!((tasks.listing.total, tasks.listing.unreadable), (3, 2));
-        let host = Host::new(&[("proc/2/kgr_in_progress", "2\n")]);
+        let host = FakeHost::new(&[("proc/2/kgr_in_progress", "2\n")]);
         assert!(read(&host.roots).unwrap_err().is_permission());
     }
 
     #[test]
     fn without_the_file_nothing_is_known() {
-        let mut host = Host::new(&[("proc/1/stat", ""), ("proc/1/task/1/stat", "")]);
+        let mut host = FakeHost::new(&[("proc/1/stat", ""), ("proc/1/task/1/stat", "")]);
         assert_eq!(read(&host.roots).unwrap(), None);
         host.roots.procfs.push("mistyped");
         assert!(read(&host.roots).is_err());

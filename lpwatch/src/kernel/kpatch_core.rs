@@ -122,7 +122,7 @@ fn address(reader: &mut FileReader<'_>, file: &Path) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::files::tests::Host;
+    use crate::kernel::files::tests::FakeHost;
 
     fn function(object: Option<&str>, name: &str, sympos: u32) -> CoreFunction {
         CoreFunction {
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn the_form_of_today_tells_objects_and_positions() {
-        let host = Host::new(&[
+        let host = FakeHost::new(&[
             ("sys/kernel/kpatch/kpatch_a/enabled", "1\n"),
             ("sys/kernel/kpatch/kpatch_a/checksum", "8a1f\n"),
             ("sys/kernel/kpatch/kpatch_a/vmlinux/f,2/old_addr", OLD),
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn the_forms_of_before_leave_out_what_they_do_not_tell() {
-        let first = Host::new(&[("sys/kernel/kpatch/patches/kpatch_a/enabled", "1\n")]);
+        let first = FakeHost::new(&[("sys/kernel/kpatch/patches/kpatch_a/enabled", "1\n")]);
         let found = read(&first.roots).unwrap().unwrap();
         assert_eq!(
             found.patches,
@@ -174,7 +174,7 @@ mod tests {
                 functions: Vec::new(),
             }]
         );
-        let second = Host::new(&[
+        let second = FakeHost::new(&[
             ("sys/kernel/kpatch/patches/kpatch_a/enabled", "1\n"),
             (
                 "sys/kernel/kpatch/patches/kpatch_a/functions/f/old_addr",
@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn what_is_odd_leaves_a_field_out_and_a_note_behind() {
-        let host = Host::new(&[
+        let host = FakeHost::new(&[
             ("sys/kernel/kpatch/a/enabled", "perhaps\n"),
             ("sys/kernel/kpatch/a/vmlinux/f,1/old_addr", "0x0\n"),
             ("sys/kernel/kpatch/a/vmlinux/f,1/new_addr", "0xfff"),
@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn without_the_core_module_there_is_nothing_and_a_wrong_root_is_reported() {
-        let mut host = Host::new(&[]);
+        let mut host = FakeHost::new(&[]);
         assert_eq!(read(&host.roots).unwrap(), None);
         host.roots.sysfs.push("mistyped");
         assert!(read(&host.roots).is_err());

@@ -90,7 +90,7 @@ fn row(line: &str) -> Option<StateRow> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::files::tests::Host;
+    use crate::kernel::files::tests::FakeHost;
 
     const TABLE: &str = "\
 Index\tPatch                     \tState   \n\
@@ -100,7 +100,7 @@ Index\tPatch                     \tState   \n\
 -----------------------------------------------\n";
 
     fn table(text: &str) -> StateTable {
-        let host = Host::new(&[("proc/livepatch/state", text)]);
+        let host = FakeHost::new(&[("proc/livepatch/state", text)]);
         read(&host.roots).unwrap().unwrap()
     }
 
@@ -126,7 +126,7 @@ Index\tPatch                     \tState   \n\
             StateTable::default()
         );
         assert_eq!(table(""), StateTable::default());
-        let mut host = Host::new(&[]);
+        let mut host = FakeHost::new(&[]);
         assert_eq!(read(&host.roots).unwrap(), None);
         host.roots.procfs.push("mistyped");
         assert!(read(&host.roots).is_err());

@@ -5,10 +5,10 @@ use crate::model::{
     snapshot::{Calls, Function},
 };
 
-use super::{Metrics, Outcome, flag};
+use super::{Metrics, MetricsResult, flag};
 
 impl Metrics {
-    pub(super) fn functions(&self, snapshot: &Snapshot) -> Outcome {
+    pub(super) fn functions(&self, snapshot: &Snapshot) -> MetricsResult {
         let help = "Calls of a patched function, by the code they ran.";
         let labels = ["patch", "object", "function", "code"];
         let calls = self.counter("lpwatch_function_calls_total", help, &labels)?;

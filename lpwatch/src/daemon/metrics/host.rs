@@ -5,10 +5,10 @@ use crate::model::{
     snapshot::{Function, Probe},
 };
 
-use super::{Metrics, Outcome, flag};
+use super::{Metrics, MetricsResult, flag};
 
 impl Metrics {
-    pub(super) fn host(&self, snapshot: &Snapshot) -> Outcome {
+    pub(super) fn host(&self, snapshot: &Snapshot) -> MetricsResult {
         let help = "The version of lpwatch; always 1.";
         let info = self.gauge("lpwatch_build_info", help, &["version"])?;
         info.with_label_values(&[env!("CARGO_PKG_VERSION")])
@@ -37,7 +37,7 @@ impl Metrics {
         Ok(())
     }
 
-    pub(super) fn collectors(&self, snapshot: &Snapshot) -> Outcome {
+    pub(super) fn collectors(&self, snapshot: &Snapshot) -> MetricsResult {
         let help = "Whether a source of facts works on this host: 1 or 0.";
         let success = self.gauge("lpwatch_collector_success", help, &["collector"])?;
         let probes = &snapshot.probes;

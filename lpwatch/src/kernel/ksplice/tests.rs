@@ -1,11 +1,11 @@
 //! Updates at both places, and such that come apart.
 
 use super::*;
-use crate::kernel::files::tests::Host;
+use crate::kernel::files::tests::FakeHost;
 
 #[test]
 fn an_update_tells_everything() {
-    let host = Host::new(&[
+    let host = FakeHost::new(&[
         ("sys/kernel/ksplice/dfvn0zq8/stage", "preparing\n"),
         ("sys/kernel/ksplice/dfvn0zq8/abort_cause", "code_busy\n"),
         ("sys/kernel/ksplice/dfvn0zq8/conflicts", "bash 12 do_wait\n"),
@@ -34,7 +34,7 @@ fn an_update_tells_everything() {
 
 #[test]
 fn both_places_are_read_and_parts_are_one_update() {
-    let host = Host::new(&[
+    let host = FakeHost::new(&[
         ("sys/kernel/ksplice/aaa/stage", "applied\n"),
         ("sys/module/ksplice_bbb/ksplice/stage", "reversed\n"),
         ("sys/module/ksplice_aaa/ksplice/stage", "preparing\n"),
@@ -61,7 +61,7 @@ fn both_places_are_read_and_parts_are_one_update() {
 
 #[test]
 fn without_updates_it_depends_on_whether_ksplice_is_there() {
-    let mut host = Host::new(&[("sys/module/ext4/initstate", "live\n")]);
+    let mut host = FakeHost::new(&[("sys/module/ext4/initstate", "live\n")]);
     assert_eq!(read(&host.roots).unwrap(), None);
     host.write("sys/kernel/ksplice/", "");
     assert_eq!(read(&host.roots).unwrap(), Some(Updates::default()));
@@ -71,7 +71,7 @@ fn without_updates_it_depends_on_whether_ksplice_is_there() {
 
 #[test]
 fn what_is_odd_hides_nothing_else() {
-    let host = Host::new(&[
+    let host = FakeHost::new(&[
         ("sys/kernel/ksplice/a/stage", "hovering\n"),
         ("sys/kernel/ksplice/a/abort_cause", "bad_luck\n"),
         (
