@@ -41,6 +41,8 @@ pub struct FleetReading {
 }
 
 impl FleetSource {
+    /// # Errors
+    /// The options name a file that cannot be used, or no trusted certificates.
     pub fn new(
         options: PrometheusOptions,
         scope: Scope,
@@ -64,6 +66,7 @@ impl FleetSource {
     }
 
     /// Makes the source remember hosts from reading to reading.
+    #[must_use]
     pub fn remembering(mut self) -> Self {
         self.memory = Some(Memory::default());
         self
@@ -125,6 +128,9 @@ impl FleetSource {
 
     /// The next reading. An error that may pass by itself is reported once on
     /// stderr, and the reading is `None`.
+    ///
+    /// # Errors
+    /// Those of [`Self::look`] that do not pass by themselves.
     pub async fn next_look(&mut self) -> Result<Option<FleetReading>, Error> {
         match self.look().await {
             Ok(look) => {

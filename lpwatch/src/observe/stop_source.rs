@@ -70,7 +70,7 @@ impl StopSource {
                     .map(|at| (at, found.symbols.remove(&at))),
             ),
             Err(error) => {
-                tracing::warn!(%error, "the function that stopped the machine is unknown")
+                tracing::warn!(%error, "the function that stopped the machine is unknown");
             }
         }
     }

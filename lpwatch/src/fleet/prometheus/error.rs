@@ -77,7 +77,7 @@ impl std::fmt::Display for HttpRefusal {
         } = self;
         match (status, reason) {
             (_, Some(reason)) => {
-                write!(f, "Prometheus at {url} reports (HTTP {status}): {reason}")?
+                write!(f, "Prometheus at {url} reports (HTTP {status}): {reason}")?;
             }
             (404, None) => write!(
                 f,
