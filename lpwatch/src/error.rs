@@ -4,7 +4,7 @@ use std::{io, path::PathBuf};
 
 use thiserror::Error;
 
-use crate::{fleet::prometheus, kernel::ReadError};
+use crate::{fleet::prometheus::PrometheusError, kernel::ReadError};
 
 /// The errors of this library.
 #[derive(Debug, Error)]
@@ -32,7 +32,7 @@ pub enum Error {
     #[error("cannot use the sockets from systemd: {0}")]
     SystemdSocket(String),
     #[error(transparent)]
-    Fleet(#[from] prometheus::Error),
+    Fleet(#[from] PrometheusError),
     #[error(
         "Prometheus at {url} has no host that matches {{{hosts}}}: check the scrape job (--job) \
          and --selector"

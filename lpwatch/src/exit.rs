@@ -2,7 +2,7 @@
 
 use std::{io, process::ExitCode};
 
-use crate::{error::Error, fleet::prometheus};
+use crate::{error::Error, fleet::prometheus::PrometheusError};
 
 /// How a command ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,23 +56,22 @@ impl From<&Error> for Exit {
     }
 }
 
-impl From<&prometheus::Error> for Exit {
-    fn from(error: &prometheus::Error) -> Self {
-        use prometheus::Error;
+impl From<&PrometheusError> for Exit {
+    fn from(error: &PrometheusError) -> Self {
         match error {
-            Error::Url(_) => Self::Usage,
-            Error::Refused { .. } => Self::NoPermission,
-            Error::File { source, .. } if is_permission(source) => Self::NoPermission,
-            Error::Unreachable { .. }
-            | Error::TooSlow { .. }
-            | Error::Redirected { .. }
-            | Error::Status(_)
-            | Error::TooLarge { .. }
-            | Error::WrongAnswer { .. }
-            | Error::File { .. }
-            | Error::Certificate { .. }
-            | Error::NoRoots(_)
-            | Error::Secret { .. } => Self::Error,
+            PrometheusError::Url(_) => Self::Usage,
+            PrometheusError::Refused { .. } => Self::NoPermission,
+            PrometheusError::File { source, .. } if is_permission(source) => Self::NoPermission,
+            PrometheusError::Unreachable { .. }
+            | PrometheusError::TooSlow { .. }
+            | PrometheusError::Redirected { .. }
+            | PrometheusError::Status(_)
+            | PrometheusError::TooLarge { .. }
+            | PrometheusError::WrongAnswer { .. }
+            | PrometheusError::File { .. }
+            | PrometheusError::Certificate { .. }
+            | PrometheusError::NoRoots(_)
+            | PrometheusError::Secret { .. } => Self::Error,
         }
     }
 }

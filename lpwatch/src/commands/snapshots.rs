@@ -10,7 +10,7 @@ use crate::{
     error::Error,
     model::{Snapshot, check::CheckReport},
     observe::{
-        follow::{Followed, follow},
+        follow::{FollowHandle, follow},
         observer::{Hooking, Observer, ObserverOptions},
     },
 };
@@ -89,7 +89,7 @@ enum StreamSource {
 /// A follow loop in this process, for when no daemon runs.
 struct LocalFollower {
     snapshots: watch::Receiver<Arc<Snapshot>>,
-    followed: Followed,
+    followed: FollowHandle,
     first: bool,
     task: JoinHandle<Result<(), Error>>,
 }
@@ -157,7 +157,7 @@ impl<'a> Stream<'a> {
     /// A state read now, or the next one from the daemon.
     pub async fn ask(&mut self) -> Result<Arc<Snapshot>, Error> {
         match &mut self.source {
-            StreamSource::Local(own) => Ok(own.followed.ask().await),
+            StreamSource::Local(own) => Ok(own.followed.request().await),
             StreamSource::Daemon(_) => self.next().await,
         }
     }

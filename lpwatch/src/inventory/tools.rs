@@ -9,7 +9,7 @@ use crate::{
     kernel::{
         Roots,
         files::host_root,
-        kernelcare::{self, KCARECTL, KernelCare},
+        kernelcare::{self, KCARECTL, KernelCareFiles},
         tool::{self, ToolError},
     },
     model::{
@@ -67,7 +67,7 @@ fn kernelcare(
     notes: &mut Vec<String>,
 ) -> KernelCareFacts {
     // What cannot be read of it the engine has told.
-    let KernelCare {
+    let KernelCareFiles {
         patch_method,
         auto_update,
         ..
@@ -88,10 +88,10 @@ fn kernelcare(
 
 /// `None` for an exit code that is not documented.
 fn standing(tool: &Path, notes: &mut Vec<String>) -> Result<Option<KernelCareState>, ToolError> {
-    let answer = tool::ask(tool, &["--status"], TOOL_LIMIT).inspect_err(|error| {
+    let answer = tool::run(tool, &["--status"], TOOL_LIMIT).inspect_err(|error| {
         notes.push(format!("How KernelCare stands is not known: {error}."));
     })?;
-    let known = answer.code.and_then(kernelcare::Standing::of);
+    let known = answer.code.and_then(kernelcare::KcarectlStatus::of);
     if known.is_none() {
         let how = answer.code.map_or_else(
             || "was ended by a signal".to_owned(),
@@ -103,10 +103,10 @@ fn standing(tool: &Path, notes: &mut Vec<String>) -> Result<Option<KernelCareSta
         ));
     }
     Ok(known.map(|standing| match standing {
-        kernelcare::Standing::Latest => KernelCareState::Latest,
-        kernelcare::Standing::NothingApplied => KernelCareState::NothingApplied,
-        kernelcare::Standing::NewerWait => KernelCareState::NewerWait,
-        kernelcare::Standing::Unsupported => KernelCareState::Unsupported,
+        kernelcare::KcarectlStatus::Latest => KernelCareState::Latest,
+        kernelcare::KcarectlStatus::NothingApplied => KernelCareState::NothingApplied,
+        kernelcare::KcarectlStatus::NewerWait => KernelCareState::NewerWait,
+        kernelcare::KcarectlStatus::Unsupported => KernelCareState::Unsupported,
     }))
 }
 

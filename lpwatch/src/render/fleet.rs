@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use strum::VariantArray as _;
 
 use crate::fleet::{
-    hosts::{Host, HostState, Silence},
+    hosts::{FleetHost, HostState, Silence},
     rollout::Rollout,
 };
 
@@ -56,7 +56,7 @@ pub struct Hosts {
     pub patch: Option<String>,
     pub warnings: Vec<String>,
     pub notes: Vec<String>,
-    pub hosts: Vec<Host>,
+    pub hosts: Vec<FleetHost>,
 }
 
 /// The table of `lpwatch fleet status`: patches that need attention first.
@@ -192,7 +192,7 @@ fn as_u64(number: usize) -> u64 {
 }
 
 /// `1 sleeping on function, 2 running`: tasks by reason.
-fn reasons(host: &Host, style: &Style) -> String {
+fn reasons(host: &FleetHost, style: &Style) -> String {
     let each = host.reasons.iter().map(|of| {
         let reason = style.text(&of.reason.replace('_', " "));
         words::no_break(&format!("{} {reason}", of.tasks))

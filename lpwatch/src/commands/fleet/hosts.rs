@@ -6,8 +6,8 @@ use crate::{
     commands::{args::Globals, output::Printer},
     exit::Exit,
     fleet::{
-        hosts::{Host, HostState, hosts},
-        queries::Fact,
+        hosts::{FleetHost, HostState, hosts},
+        queries::FleetQuery,
         rollout::ByState,
         selector::PatchPattern,
     },
@@ -38,11 +38,11 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     let output = Printer::new(globals);
     let mut source = args
         .prometheus
-        .source(args.patch.as_ref(), Fact::VARIANTS)?;
+        .source(args.patch.as_ref(), FleetQuery::VARIANTS)?;
     let look = source.look().await?;
     let all = hosts(&look.facts, |_| true);
     let exit = exit_of(ByState::of(&all), args.patch.is_some());
-    let mut shown: Vec<Host> = all
+    let mut shown: Vec<FleetHost> = all
         .into_iter()
         .filter(|host| args.state.is_empty() || args.state.contains(&host.state))
         .collect();

@@ -5,10 +5,10 @@ use std::{path::PathBuf, time::Duration};
 use crate::{
     commands::args::duration,
     fleet::{
-        prometheus::{BaseUrl, Error, Login, Options, Tls},
-        queries::{Fact, Scope},
+        prometheus::{BaseUrl, Login, PrometheusError, PrometheusOptions, Tls},
+        queries::{FleetQuery, Scope},
         selector::{PatchPattern, Selector},
-        source::Source,
+        source::FleetSource,
     },
 };
 
@@ -124,12 +124,12 @@ impl PrometheusArgs {
     pub fn source(
         &self,
         patch: Option<&PatchPattern>,
-        facts: &'static [Fact],
-    ) -> Result<Source, crate::Error> {
-        Source::new(self.options()?, self.scope(patch), facts)
+        facts: &'static [FleetQuery],
+    ) -> Result<FleetSource, crate::Error> {
+        FleetSource::new(self.options()?, self.scope(patch), facts)
     }
 
-    fn options(&self) -> Result<Options, Error> {
+    fn options(&self) -> Result<PrometheusOptions, PrometheusError> {
         let login = match (&self.user, &self.password_file, &self.bearer_token_file) {
             (Some(name), Some(password), _) => Login::User {
                 name: name.clone(),
@@ -138,8 +138,8 @@ impl PrometheusArgs {
             (_, _, Some(token)) => Login::Token(token.clone()),
             _ => Login::Nobody,
         };
-        let url: BaseUrl = self.url.parse().map_err(Error::Url)?;
-        Ok(Options {
+        let url: BaseUrl = self.url.parse().map_err(PrometheusError::Url)?;
+        Ok(PrometheusOptions {
             url,
             login,
             tls: Tls {

@@ -6,11 +6,11 @@ use crate::{
     commands::{args::Globals, output::Printer},
     exit::Exit,
     fleet::{
-        hosts::{Host, hosts},
-        queries::Fact,
+        hosts::{FleetHost, hosts},
+        queries::FleetQuery,
         rollout::{ByState, Rollout},
         selector::PatchPattern,
-        source::{Look, Source},
+        source::{FleetReading, FleetSource},
     },
     render::fleet::{self, Status},
 };
@@ -43,7 +43,7 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     let output = Printer::new(globals);
     let mut source = args
         .prometheus
-        .source(args.patch.as_ref(), Fact::VARIANTS)?;
+        .source(args.patch.as_ref(), FleetQuery::VARIANTS)?;
     let look = source.look().await?;
     let mut exit = show(&output, &source, args, look)?;
     if !args.watch {
@@ -64,10 +64,15 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     }
 }
 
-fn show(output: &Printer, source: &Source, args: &Args, look: Look) -> anyhow::Result<Exit> {
+fn show(
+    output: &Printer,
+    source: &FleetSource,
+    args: &Args,
+    look: FleetReading,
+) -> anyhow::Result<Exit> {
     let asked = args.patch.as_ref().map(PatchPattern::as_str);
     let (rollouts, exit) = rollouts(&look, asked);
-    let Look {
+    let FleetReading {
         at,
         facts,
         warnings,
@@ -97,14 +102,14 @@ fn show(output: &Printer, source: &Source, args: &Args, look: Look) -> anyhow::R
 }
 
 /// The rollout of each patch, or of all that match `asked` as one; and the exit code.
-fn rollouts(look: &Look, asked: Option<&str>) -> (Vec<Rollout>, Exit) {
+fn rollouts(look: &FleetReading, asked: Option<&str>) -> (Vec<Rollout>, Exit) {
     let facts = &look.facts;
     if let Some(patch) = asked {
         let rollout = Rollout::of(patch, &hosts(facts, |_| true));
         let exit = exit_of(rollout.by_state, true);
         return (vec![rollout], exit);
     }
-    let of_patch = |patch: &str| -> Vec<Host> { hosts(facts, |name| name == patch) };
+    let of_patch = |patch: &str| -> Vec<FleetHost> { hosts(facts, |name| name == patch) };
     let rollouts = facts
         .patches()
         .into_iter()

@@ -12,12 +12,12 @@ use crate::{
     },
     exit::Exit,
     fleet::{
-        hosts::{Host, hosts},
-        queries::Fact,
+        hosts::{FleetHost, hosts},
+        queries::FleetQuery,
         rollout::Rollout,
         selector::PatchPattern,
-        source::Source,
-        wait::{End, Percent, Wait},
+        source::FleetSource,
+        wait::{Percent, RolloutWait, WaitOutcome},
     },
     render::fleet::{self, WaitEnd},
 };
@@ -56,9 +56,11 @@ pub struct Args {
 
 pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     let output = Printer::new(globals);
-    let source = args.prometheus.source(Some(&args.patch), &Fact::STATES)?;
+    let source = args
+        .prometheus
+        .source(Some(&args.patch), &FleetQuery::STATES)?;
     let mut waiting = FleetWait {
-        wait: Wait::new(args.percent, globals.thresholds.stall_after()),
+        wait: RolloutWait::new(args.percent, globals.thresholds.stall_after()),
         source: source.remembering(),
         args,
         latest: None,
@@ -81,21 +83,21 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     Ok(exit)
 }
 
-fn result_of(end: End) -> (&'static str, Exit) {
+fn result_of(end: WaitOutcome) -> (&'static str, Exit) {
     match end {
-        End::Reached => ("reached", Exit::Success),
-        End::Failed => ("failed", Exit::Failed),
-        End::Stalled => ("stalled", Exit::Stalled),
-        End::NoChange => ("no_change", Exit::Stalled),
+        WaitOutcome::Reached => ("reached", Exit::Success),
+        WaitOutcome::Failed => ("failed", Exit::Failed),
+        WaitOutcome::Stalled => ("stalled", Exit::Stalled),
+        WaitOutcome::NoChange => ("no_change", Exit::Stalled),
     }
 }
 
 struct FleetWait<'a> {
-    wait: Wait,
-    source: Source,
+    wait: RolloutWait,
+    source: FleetSource,
     args: &'a Args,
     /// The hosts in the last response.
-    latest: Option<Vec<Host>>,
+    latest: Option<Vec<FleetHost>>,
     progress: ProgressBar,
 }
 
@@ -114,12 +116,12 @@ struct FleetWaitReport<'a> {
 }
 
 impl FleetWait<'_> {
-    async fn until_over(&mut self) -> Result<End, crate::Error> {
+    async fn until_over(&mut self) -> Result<WaitOutcome, crate::Error> {
         // The first query must succeed: it shows that the URL is right.
         let mut look = Some(self.source.look().await?);
         loop {
             match look {
-                None => self.wait.was_blind(),
+                None => self.wait.forget_progress(),
                 Some(look) => {
                     let hosts = hosts(&look.facts, |_| true);
                     self.show(&hosts);
@@ -135,7 +137,7 @@ impl FleetWait<'_> {
         }
     }
 
-    fn show(&self, hosts: &[Host]) {
+    fn show(&self, hosts: &[FleetHost]) {
         let rollout = crate::fleet::rollout::ByState::of(hosts);
         let as_u64 = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         self.progress.set_length(as_u64(hosts.len()));

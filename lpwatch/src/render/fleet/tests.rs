@@ -125,7 +125,7 @@ fn a_share_is_only_whole_when_it_is() {
     assert_eq!(percent(0, 0), "");
     let mut nearly = fleet(&[(HostState::OnNewCode, 1999), (HostState::NotPatched, 1)]);
     let table =
-        |hosts: &[Host]| status(&document(vec![Rollout::of("p", hosts)]), &Style::default());
+        |hosts: &[FleetHost]| status(&document(vec![Rollout::of("p", hosts)]), &Style::default());
     assert!(table(&nearly).contains("#.]"), "{}", table(&nearly));
     nearly.pop();
     assert!(table(&nearly).contains("##]"), "{}", table(&nearly));

@@ -1,7 +1,7 @@
 //! The hosts of a rollout that need attention.
 
 use crate::fleet::{
-    hosts::{Host, HostState},
+    hosts::{FleetHost, HostState},
     rollout::Rollout,
 };
 use crate::render::columns::{Side, columns};
@@ -58,7 +58,7 @@ pub(super) fn stalled(page: &mut Page<'_>, rollout: &Rollout) {
 }
 
 /// `1 of 312`: tasks left.
-pub(super) fn left(host: &Host) -> String {
+pub(super) fn left(host: &FleetHost) -> String {
     match (host.tasks_remaining, host.tasks_total) {
         (Some(left), Some(total)) => format!("{left} of {total}"),
         (Some(left), None) => left.to_string(),
@@ -67,7 +67,7 @@ pub(super) fn left(host: &Host) -> String {
 }
 
 /// The time without a task switching, by the host's own clock.
-pub(super) fn idle(host: &Host) -> String {
+pub(super) fn idle(host: &FleetHost) -> String {
     let idle = host.seconds_without_progress.or(host.age_seconds);
     idle.and_then(words::age).unwrap_or_default()
 }
@@ -92,10 +92,10 @@ pub(super) fn silent(page: &mut Page<'_>, rollout: &Rollout) {
 /// `Failed: host-1, host-2 (reversed), host-3 (refused by the kernel)`
 fn listed(
     page: &mut Page<'_>,
-    hosts: &[Host],
+    hosts: &[FleetHost],
     paint: Paint,
     title: &'static str,
-    why: impl Fn(&Host) -> &'static str,
+    why: impl Fn(&FleetHost) -> &'static str,
 ) {
     let shown = &hosts[..hosts.len().min(SHOWN)];
     if shown.is_empty() {

@@ -139,7 +139,7 @@ fn hangs(trial: &mut Trial) -> Result<()> {
     let took = started.elapsed();
     trial.figure("hanging kcarectl, seconds", took.as_secs());
     ensure!(took < BOUNDED, "it took {} s", took.as_secs());
-    ensure!(says(&inventory, "did not answer within 5 s"), "{inventory}");
+    ensure!(says(&inventory, "did not finish within 5 s"), "{inventory}");
     ensure!(inventory["kernelcare"]["standing"].is_null(), "{inventory}");
     let asked = tool.asked()?;
     ensure!(asked.len() == 1, "{asked:?}");
