@@ -1,5 +1,5 @@
-// Builds and updates the page. Nodes stay, and so do focus and selection.
-// Text is no markup.
+// Builds and updates the page. Nodes stay; so do focus and selection.
+// No markup in text.
 
 import { printable } from './words.js';
 
