@@ -11,6 +11,9 @@ use crate::cli::TestArgs;
 use crate::kernels::{Cached, Series};
 use crate::{dist, interrupt, modules, page, setup, ui};
 
+/// As of nice(1).
+const NICENESS: i32 = 10;
+
 /// Work ahead; whoever needs its results does what of it is missing.
 #[derive(Default)]
 pub struct Ahead {
@@ -38,6 +41,13 @@ impl Ahead {
         } else {
             Vec::new()
         };
+        // The compiler comes first. Niceness is a thread's own on Linux, and its
+        // children have it (sched(7)); that it cannot be set costs some time only.
+        if let Err(error) = rustix::process::nice(NICENESS) {
+            ui::note(format!(
+                "what is done ahead is as urgent as the rest: {error}"
+            ));
+        }
         // The first scenario to run is one of 6.12; the fleet has it as well.
         kernels.sort_by_key(|series| *series != Series::V6_12);
         let step = |name: String, work: &dyn Fn() -> anyhow::Result<()>| {
