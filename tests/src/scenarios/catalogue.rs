@@ -187,6 +187,7 @@ pub const ALL: &[Scenario] = &[
         "A task whose name is made to break whatever prints it",
         odd_names::run,
     )
+    .once()
     .paced(),
     scenario(
         "life",
@@ -397,7 +398,8 @@ pub const ALL: &[Scenario] = &[
         "check_verdicts",
         "Verdicts, exit codes, and a patch that is loaded already",
         check_rules::verdicts,
-    ),
+    )
+    .once(),
     scenario(
         "check",
         "check_busy",
@@ -632,6 +634,7 @@ pub const ALL: &[Scenario] = &[
         "One blocker among thousands of threads: what it costs to find it",
         many_threads::run,
     )
+    .once()
     .timed(),
     scenario(
         "faults",

@@ -23,6 +23,9 @@ pub fn ensure() -> Result<PathBuf> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
         .env_remove("RUSTFLAGS")
+        // It packs a few megabytes: to be compiled soon matters more.
+        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
+        .env("CARGO_PROFILE_RELEASE_LTO", "false")
         .args(["install", "cargo-deb", "--locked", "--force"])
         .args(["--version", VERSION, "--root"])
         .arg(&folder);

@@ -26,6 +26,9 @@ use super::Observer;
 /// The kernel's tries are a second apart, rounded to whole seconds.
 const VERDICTS_WITHIN: Duration = Duration::from_millis(2100);
 
+/// Between two readings while they are awaited: each reads all tasks.
+const BETWEEN_READINGS: Duration = Duration::from_millis(100);
+
 /// What reports events.
 pub struct EventSources {
     pub ring: EventRing,
@@ -124,7 +127,7 @@ impl Observer {
         }
         let deadline = Instant::now() + VERDICTS_WITHIN;
         while self.model.lacks_answers() && Instant::now() < deadline {
-            std::thread::sleep(Duration::from_millis(50));
+            std::thread::sleep(BETWEEN_READINGS);
             self.refresh()?;
         }
         Ok(())
