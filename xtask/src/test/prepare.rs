@@ -29,6 +29,16 @@ impl Drop for Stop<'_> {
     }
 }
 
+/// Has this thread, and all it starts from now on, give way to others: niceness is
+/// a thread's own on Linux, and its children have it (sched(7)).
+pub fn give_way() {
+    if let Err(error) = rustix::process::nice(NICENESS) {
+        ui::note(format!(
+            "niceness cannot be set, which costs some time: {error}"
+        ));
+    }
+}
+
 impl Ahead {
     pub fn stop_at_end(&self) -> Stop<'_> {
         Stop(self)
@@ -41,13 +51,8 @@ impl Ahead {
         } else {
             Vec::new()
         };
-        // The compiler comes first. Niceness is a thread's own on Linux, and its
-        // children have it (sched(7)); that it cannot be set costs some time only.
-        if let Err(error) = rustix::process::nice(NICENESS) {
-            ui::note(format!(
-                "what is done ahead is as urgent as the rest: {error}"
-            ));
-        }
+        // The compiler comes first.
+        give_way();
         // The first scenario to run is one of 6.12; the fleet has it as well.
         kernels.sort_by_key(|series| *series != Series::V6_12);
         let step = |name: String, work: &dyn Fn() -> anyhow::Result<()>| {
