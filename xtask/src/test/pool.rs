@@ -33,10 +33,10 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// As of nice(1), for a guest. A difference of ten is a tenth of the time.
+    /// As of nice(1), for a guest. With 19 it takes what others leave (sched(7)).
     pub fn niceness(self) -> u8 {
         match self {
-            Self::Ordinary => 10,
+            Self::Ordinary => 19,
             Self::Paced | Self::Timed => 0,
         }
     }
