@@ -25,6 +25,11 @@ const SCENARIOS: Program = Program {
     name: "lpwatch-scenarios",
 };
 
+const FLEET_SIM: Program = Program {
+    package: "lpwatch-fleet-sim",
+    name: "fleet_sim",
+};
+
 /// Runs `cargo xtask build`.
 pub fn run() -> Result<ExitCode> {
     for (_, program) in build(&[LPWATCH])? {
@@ -111,12 +116,12 @@ fn build(programs: &[Program]) -> Result<Vec<(&'static str, PathBuf)>> {
     Ok(kept)
 }
 
-/// Builds the simulated fleet, an example of lpwatch, and returns the program.
+/// Builds the simulated fleet, a program of its own, and returns the program.
 pub fn fleet_sim() -> Result<PathBuf> {
     let (mut command, built) = release_build()?;
-    command.args(["--example", "fleet_sim"]);
+    command.args(["--bin", FLEET_SIM.name]);
     process::run_shown(&mut command)?;
-    Ok(built.join("examples/fleet_sim"))
+    Ok(built.join(FLEET_SIM.name))
 }
 
 /// The start of a cargo command for static programs, and where they will be.
@@ -133,9 +138,10 @@ fn release_build() -> Result<(Command, PathBuf)> {
         .env("LPWATCH_REQUIRE_BPF", "1")
         // Named, so that the flags above are not those of build scripts too.
         .args(["build", "--release", "--target", &host])
-        // Always both, whatever of them is built: what they depend on has the
-        // features that either asks for, and would be compiled anew otherwise.
-        .args(["--package", LPWATCH.package, "--package", SCENARIOS.package]);
+        // Always all of them, whichever is built: what they depend on has the
+        // features that any of them asks for, and would be compiled anew otherwise.
+        .args(["--package", LPWATCH.package, "--package", SCENARIOS.package])
+        .args(["--package", FLEET_SIM.package]);
     let built = target_directory(&cargo)?.join(host).join("release");
     Ok((command, built))
 }
