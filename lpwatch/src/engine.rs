@@ -40,7 +40,7 @@ pub trait Engine: Sync {
     /// them: `None` where it does not, or is not there.
     ///
     /// # Errors
-    /// They are told, but cannot be read.
+    /// They are reported, but cannot be read.
     fn tasks_left(&self, roots: &Roots) -> Result<Option<Left>, ReadError> {
         let _ = roots;
         Ok(None)

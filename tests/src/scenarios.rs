@@ -45,4 +45,4 @@ mod vanish;
 mod wait;
 mod wait_delay;
 
-pub use catalogue::{ALL, Scenario};
+pub use catalogue::{Scenario, all};

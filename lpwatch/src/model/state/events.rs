@@ -108,7 +108,7 @@ impl Model {
 
     /// Whether a log line at `at` repeats what a hook told.
     fn is_repeated(&self, at: Duration, kind: &EventKind) -> bool {
-        // An end that was told while the last hooks were being attached.
+        // An end that was reported while the last hooks were being attached.
         let told = matches!(kind, EventKind::Complete { patch: Some(patch), .. }
             if self.course.is_ending(patch));
         told || self.hooks_tell(at)
