@@ -1,5 +1,5 @@
-//! The patching systems: each engine reads one, in its own terms, and gives it
-//! in those of the model.
+//! The patching systems: each engine reads one system in its own terms and
+//! converts it to those of the model.
 
 mod kernelcare;
 mod kgraft;
@@ -29,28 +29,28 @@ pub use view::{
 pub trait Engine: Sync {
     fn kind(&self) -> EngineKind;
 
-    /// What can be known of its patches, and what cannot.
+    /// Which facts about its patches are available.
     fn knows(&self) -> Knowledge;
 
-    /// All it shows; `None` where this kernel does not have it.
+    /// All that the system shows; `None` if this kernel does not have it.
     ///
     /// # Errors
-    /// [`ReadError`] if the system is there but cannot be read.
+    /// [`ReadError`] if the system exists but cannot be read.
     fn read(&self, roots: &Roots) -> Result<Option<EngineView>, ReadError>;
 
-    /// The tasks that hold its transition up, where the system itself tells
-    /// them: `None` where it does not, or is not there.
+    /// The tasks that block its transition, if the system lists them. `None` if
+    /// it does not, or if it does not exist.
     ///
     /// # Errors
-    /// They are told, but cannot be read.
+    /// The list exists but cannot be read.
     fn tasks_left(&self, roots: &Roots) -> Result<Option<Left>, ReadError> {
         let _ = roots;
         Ok(None)
     }
 }
 
-/// Every system lpwatch understands. openEuler's patches lie in livepatch's
-/// sysfs as well, so it comes after livepatch.
+/// Every system that lpwatch supports. openEuler follows livepatch, because its
+/// patches are in livepatch's sysfs, too.
 const ENGINES: [&dyn Engine; 6] = [
     &livepatch::Livepatch,
     &kpatch::Kpatch,
@@ -83,7 +83,7 @@ pub fn all() -> impl Iterator<Item = &'static dyn Engine> {
 pub struct Systems {
     /// Those that this kernel has.
     pub present: Vec<EngineView>,
-    /// Systems that are there and cannot be read, a sentence each.
+    /// Systems that exist but cannot be read, one sentence each.
     pub notes: Vec<String>,
     /// Those systems.
     pub unread: Vec<EngineKind>,
@@ -95,7 +95,7 @@ impl Systems {
         self.present.iter().flat_map(|system| &system.patches)
     }
 
-    /// What could not be read, a sentence each.
+    /// What could not be read, one sentence each.
     #[must_use]
     pub fn all_notes(&self) -> Vec<String> {
         let of_systems = self.present.iter().flat_map(|system| &system.notes);
@@ -103,7 +103,7 @@ impl Systems {
     }
 }
 
-/// Reads all systems; one that cannot be read does not hide the others.
+/// Reads all systems. An unreadable system does not hide the others.
 ///
 /// # Errors
 /// The first [`ReadError`], if nothing at all could be read.
@@ -130,7 +130,7 @@ pub fn read_systems(roots: &Roots) -> Result<Systems, ReadError> {
     }
 }
 
-/// What openEuler claims for itself livepatch does not have besides.
+/// Removes from livepatch the patches that belong to openEuler.
 fn once(present: &mut [EngineView]) {
     let claimed: Vec<String> = present
         .iter()
@@ -146,7 +146,7 @@ fn once(present: &mut [EngineView]) {
     }
 }
 
-/// The patches of all systems; `None` where this kernel has none of them.
+/// The patches of all systems; `None` if this kernel has none of the systems.
 ///
 /// # Errors
 /// As [`read_systems`].

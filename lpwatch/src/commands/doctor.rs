@@ -3,9 +3,9 @@
 use std::io::IsTerminal;
 
 use crate::{
-    doctor::{Options, examine},
+    doctor::{DoctorOptions, examine},
     exit::Exit,
-    model::doctor::{Report, Standing},
+    model::doctor::{DoctorReport, Readiness},
     render,
 };
 
@@ -48,7 +48,7 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
         Ok(snapshot) => (Some(snapshot), None),
         Err(note) => (None, note),
     };
-    let options = Options {
+    let options = DoctorOptions {
         roots: globals.roots(),
         no_bpf: globals.no_bpf,
         calibrate: args.calibrate,
@@ -66,18 +66,18 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     Ok(exit_of(&report))
 }
 
-fn exit_of(report: &Report) -> Exit {
+fn exit_of(report: &DoctorReport) -> Exit {
     let failed = report
         .calibration
         .as_ref()
         .is_some_and(|calibration| !calibration.is_good());
     match report.standing {
-        Standing::Danger => Exit::Danger,
-        Standing::NoLivepatch => Exit::CannotHere,
+        Readiness::Danger => Exit::Danger,
+        Readiness::NoLivepatch => Exit::CannotHere,
         _ if failed => Exit::Error,
-        Standing::Lacking => Exit::CannotHere,
-        Standing::NoPermission => Exit::NoPermission,
-        Standing::Well => Exit::Well,
+        Readiness::Lacking => Exit::CannotHere,
+        Readiness::NoPermission => Exit::NoPermission,
+        Readiness::Well => Exit::Well,
     }
 }
 
@@ -85,22 +85,22 @@ fn exit_of(report: &Report) -> Exit {
 mod tests {
     use super::*;
     use crate::{
-        doctor::Options,
+        doctor::DoctorOptions,
         kernel::Roots,
-        model::doctor::{Calibration, Counted, CounterTrial, HookKind},
+        model::doctor::{Calibration, CounterOutcome, CounterTrial, FactSource},
     };
 
-    fn report(standing: Standing) -> Report {
+    fn report(standing: Readiness) -> DoctorReport {
         let empty = tempfile::tempdir().unwrap();
         let roots = Roots {
             sysfs: empty.path().to_owned(),
             procfs: empty.path().to_owned(),
         };
-        let options = Options {
+        let options = DoctorOptions {
             roots,
-            ..Options::default()
+            ..DoctorOptions::default()
         };
-        Report {
+        DoctorReport {
             standing,
             ..examine(&options, None).unwrap()
         }
@@ -108,19 +108,19 @@ mod tests {
 
     #[test]
     fn an_empty_tree_gives_a_report_and_not_an_error() {
-        let empty = report(Standing::Well);
-        assert!(empty.facts.iter().all(|fact| fact.kind == HookKind::None));
-        assert!(empty.summary.contains("cannot be live-patched"));
+        let empty = report(Readiness::Well);
+        assert!(empty.facts.iter().all(|fact| fact.kind == FactSource::None));
+        assert!(empty.summary.contains("does not support live patching"));
     }
 
     #[test]
     fn each_standing_has_its_exit_code() {
         for (standing, exit) in [
-            (Standing::Well, Exit::Well),
-            (Standing::NoPermission, Exit::NoPermission),
-            (Standing::Lacking, Exit::CannotHere),
-            (Standing::NoLivepatch, Exit::CannotHere),
-            (Standing::Danger, Exit::Danger),
+            (Readiness::Well, Exit::Well),
+            (Readiness::NoPermission, Exit::NoPermission),
+            (Readiness::Lacking, Exit::CannotHere),
+            (Readiness::NoLivepatch, Exit::CannotHere),
+            (Readiness::Danger, Exit::Danger),
         ] {
             assert_eq!(exit_of(&report(standing)), exit);
         }
@@ -128,9 +128,9 @@ mod tests {
 
     #[test]
     fn a_failed_calibration_is_an_error() {
-        let mut report = report(Standing::Well);
+        let mut report = report(Readiness::Well);
         let trial = |outcome| CounterTrial {
-            kind: HookKind::Kprobe,
+            kind: FactSource::Kprobe,
             outcome,
             calls: 1000,
             counted: Some(999),
@@ -146,11 +146,11 @@ mod tests {
             not_tried: None,
         };
         for (outcome, left, exit) in [
-            (Counted::Exactly, Some(0), Exit::Well),
-            (Counted::WithOthers, None, Exit::Well),
-            (Counted::TooFew, Some(0), Exit::Error),
-            (Counted::Failed, Some(0), Exit::Error),
-            (Counted::Exactly, Some(1), Exit::Error),
+            (CounterOutcome::Exactly, Some(0), Exit::Well),
+            (CounterOutcome::WithOthers, None, Exit::Well),
+            (CounterOutcome::TooFew, Some(0), Exit::Error),
+            (CounterOutcome::Failed, Some(0), Exit::Error),
+            (CounterOutcome::Exactly, Some(1), Exit::Error),
         ] {
             report.calibration = Some(calibration(outcome, left));
             assert_eq!(exit_of(&report), exit);

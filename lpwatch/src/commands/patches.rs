@@ -2,7 +2,7 @@
 
 use crate::{
     exit::Exit,
-    inventory::{Wanted, gather},
+    inventory::{InventoryRequest, gather},
     render,
 };
 
@@ -47,7 +47,7 @@ Exit codes:
 /// Prints the inventory; how its patches fare is `status`'s to say.
 pub fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     let output = Output::new(globals);
-    let wanted = Wanted {
+    let wanted = InventoryRequest {
         cves: args.cve,
         tools: !args.no_tools,
     };

@@ -1,5 +1,5 @@
-//! The parts of the inventory beside its patches: the systems, the CVEs that are
-//! fixed, and what lies on disk.
+//! The inventory without its patches: the systems, the fixed CVEs, and the patch
+//! files on disk.
 
 use crate::{
     engine::{self, Consistency, EngineView, Knowledge, LoadedPatch, Systems},
@@ -79,8 +79,8 @@ pub fn not_loaded(installed: &Installed, running: &str) -> Vec<NotLoaded> {
     files
 }
 
-/// CVEs by what the systems say, by descriptions and by names such as
-/// `livepatch_CVE_2022_36946`.
+/// The CVEs that the systems report, and those in descriptions and in names such
+/// as `livepatch_CVE_2022_36946`.
 pub fn cves(systems: &Systems) -> Vec<Cve> {
     let mut found = Vec::new();
     for system in &systems.present {
@@ -97,14 +97,14 @@ pub fn cves(systems: &Systems) -> Vec<Cve> {
         let in_force = |patch: &&LoadedPatch| patch.view.enabled == Some(true);
         for patch in system.patches.iter().filter(in_force) {
             let name = &patch.view.name;
-            let told = format!(
+            let text = format!(
                 "{} {}",
                 name.replace('_', "-")
                     .replace("livepatch-", " ")
                     .replace("kpatch-", " "),
                 patch.description.as_deref().unwrap_or_default()
             );
-            for id in kernelcare::cves(&told) {
+            for id in kernelcare::cves(&text) {
                 add(id, Some(name));
             }
         }

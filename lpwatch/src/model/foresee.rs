@@ -4,7 +4,7 @@
 use super::{
     Culprit, Direction, PatchView, Reason, TaskOnOldCode, TaskSample,
     check::Obstacle,
-    classify::{Ground, classify},
+    classify::{ClassifyContext, classify},
     evidence::{Evidence, Frame, Traits},
 };
 
@@ -46,7 +46,7 @@ pub fn foresee(sample: &TaskSample, before: &Before<'_>) -> Vec<Foreseen> {
         code,
         traits,
     } = *before;
-    let ground = Ground {
+    let context = ClassifyContext {
         patch,
         all: loaded,
         code,
@@ -55,11 +55,11 @@ pub fn foresee(sample: &TaskSample, before: &Before<'_>) -> Vec<Foreseen> {
         signalled: false,
     };
     let tasks = sample.remaining.iter();
-    tasks.filter_map(|task| foreseen(task, &ground)).collect()
+    tasks.filter_map(|task| foreseen(task, &context)).collect()
 }
 
-fn foreseen(task: &TaskOnOldCode, ground: &Ground<'_>) -> Option<Foreseen> {
-    let found = classify(task, ground);
+fn foreseen(task: &TaskOnOldCode, context: &ClassifyContext<'_>) -> Option<Foreseen> {
+    let found = classify(task, context);
     let obstacle = match found.reason? {
         Reason::SleepingOnFunction => Obstacle::AsleepIn,
         Reason::Uninterruptible => Obstacle::Uninterruptible,

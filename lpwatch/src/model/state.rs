@@ -1,9 +1,8 @@
-//! The state machine: inputs go in by one door, [`Model::handle`], and a
-//! [`Snapshot`](super::Snapshot) comes out.
+//! The state machine: [`Model::handle`] takes all inputs, and a
+//! [`Snapshot`](super::Snapshot) is the output.
 //!
-//! Events are exact but can be lost; readings of sysfs are complete but can be
-//! older than the last event. So events move the state, and readings mend it
-//! wherever they are newer.
+//! Events are exact but can be lost; readings of sysfs are complete but can be older
+//! than the last event. So events change the state, and newer readings correct it.
 
 mod course;
 mod elsewhere;
@@ -18,12 +17,12 @@ use std::{
 
 use super::{
     Direction, EngineKind, Input, Moment, PatchView,
-    calls::{FunctionId, Ledger},
+    calls::{CallTracker, FunctionId},
     check::Checks,
     evidence::Traits,
     running::Running,
     snapshot::{PastTransition, Probe, Source, SwitchedBy},
-    stops::Ledger as StopLedger,
+    stops::StopTracker,
 };
 
 use course::Course;
@@ -64,11 +63,11 @@ pub struct Model {
     /// Tasks switched, by way, when lpwatch last looked.
     switched: SwitchedBy,
     /// Which code runs.
-    calls: Ledger,
-    /// What was foretold.
+    calls: CallTracker,
+    /// The forecasts of the checks.
     checks: Checks,
-    /// For how long the machine was stopped.
-    stops: StopLedger,
+    /// How long the machine was stopped.
+    stops: StopTracker,
 }
 
 impl Model {
@@ -87,14 +86,14 @@ impl Model {
             complaints: Vec::new(),
             events_lost: 0,
             switched: SwitchedBy::default(),
-            calls: Ledger::default(),
+            calls: CallTracker::default(),
             checks: Checks::default(),
-            stops: StopLedger::default(),
+            stops: StopTracker::default(),
         }
     }
 
-    /// Takes in `input`, known at `now`; returns the transitions that it ends,
-    /// oldest first.
+    /// Handles `input`, known at `now`; returns the transitions that it ends, oldest
+    /// first.
     pub fn handle(&mut self, input: Input, now: &Moment) -> Vec<PastTransition> {
         match input {
             Input::Event(event) => self.apply(event, now),
@@ -134,7 +133,7 @@ impl Model {
         })
     }
 
-    /// Whether a task is left about which the kernel was not heard.
+    /// Whether a task remains without an answer of the kernel.
     #[must_use]
     pub fn lacks_answers(&self) -> bool {
         self.course.running().is_some_and(Running::lacks_answers)

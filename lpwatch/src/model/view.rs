@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{calls::FunctionId, evidence::Evidence};
 
-/// Which way a transition goes.
+/// The direction of a transition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
@@ -57,15 +57,15 @@ impl Direction {
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
     Completed,
-    /// Turned round by an operator.
+    /// Reversed by an operator.
     Reversed,
-    /// Forced over by an operator.
+    /// Forced by an operator.
     Forced,
-    /// Given up by the kernel while enabling the patch.
+    /// Cancelled by the kernel while enabling the patch.
     Cancelled,
     /// Never begun: the kernel did not accept the patch.
     Refused,
-    /// It is over, but how was not seen.
+    /// It has ended, but how is unknown.
     Unknown,
 }
 

@@ -9,7 +9,7 @@ use crate::{
     kernel::{Roots, ftrace, host::Clocks},
     model::{
         EngineKind, Event, EventKind, Input, Model, Moment, Snapshot, SystemView, Thresholds,
-        check::CheckReport, snapshot::PastTransition, stops::Span,
+        check::CheckReport, snapshot::PastTransition, stops::CpuStop,
     },
     probe::TaskIterator,
 };
@@ -123,7 +123,7 @@ impl Observer {
     }
 
     /// Takes in what the CPUs told of stops, and how much of it was lost so far.
-    pub(super) fn take_stops(&mut self, spans: &[Span], lost: u64) {
+    pub(super) fn take_stops(&mut self, spans: &[CpuStop], lost: u64) {
         let now = clock::now();
         for stop in self.stops.take(spans, &self.roots) {
             tracing::debug!(?stop, "the machine was stopped");

@@ -17,7 +17,7 @@ use lpwatch_common::stops::StopRecord;
 
 use crate::{
     kernel::btf::KernelBtf,
-    model::{snapshot::Probe, stops::Span},
+    model::{snapshot::Probe, stops::CpuStop},
 };
 
 use super::{ProbeError, object::program, policy::probe};
@@ -96,7 +96,7 @@ impl StopRing {
     }
 
     /// All there is now, oldest first.
-    pub fn drain(&mut self) -> Vec<Span> {
+    pub fn drain(&mut self) -> Vec<CpuStop> {
         let mut spans = Vec::new();
         while let Some(item) = self.ring.next() {
             if let Some(record) = StopRecord::from_bytes(&item) {
@@ -121,7 +121,7 @@ impl AsFd for StopRing {
     }
 }
 
-fn span(record: &StopRecord) -> Span {
+fn span(record: &StopRecord) -> CpuStop {
     let StopRecord {
         begun_ns,
         ended_ns,
@@ -130,7 +130,7 @@ fn span(record: &StopRecord) -> Span {
         cpu,
         cpus,
     } = *record;
-    Span {
+    CpuStop {
         stop,
         function,
         cpu,

@@ -11,7 +11,7 @@ use lpwatch_common::verdict::{
     VerdictRecord,
 };
 
-use crate::model::{Answer, evidence::Answers, snapshot::SwitchedBy};
+use crate::model::{KernelAnswer, evidence::Answers, snapshot::SwitchedBy};
 
 use super::{ProbeError, records::text};
 
@@ -72,9 +72,9 @@ impl Verdicts {
 /// `None` for an answer this build does not know, or one that is too old.
 fn answers(record: &VerdictRecord, now: Duration) -> Option<Answers> {
     let answer = match record.code {
-        -98 => Answer::SleepingOnFunction,
-        -16 => Answer::Running,
-        -22 => Answer::UnreliableStack,
+        -98 => KernelAnswer::SleepingOnFunction,
+        -16 => KernelAnswer::Running,
+        -22 => KernelAnswer::UnreliableStack,
         _ => return None,
     };
     let last = Duration::from_nanos(record.last_ns);

@@ -1,4 +1,4 @@
-//! What all tasks do, in several looks.
+//! Samples of all tasks.
 
 use crate::model::{Culprit, check::Obstacle, foresee::Foreseen};
 
@@ -7,23 +7,24 @@ use super::rates::Rates;
 /// Facts for the rules `will_block` and `wont_switch`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TaskFacts {
-    /// How often all tasks were looked at; 0 where they could not be.
+    /// The number of samples; 0 if the tasks could not be inspected.
     pub looks: u32,
-    /// Tasks there were at the last look.
+    /// The number of tasks in the last sample.
     pub total: u32,
-    /// Seconds from the first look to the last.
+    /// Seconds from the first sample to the last.
     pub seconds: f64,
-    /// Those that something was in the way of, in any look.
+    /// The tasks with an obstacle in any sample.
     pub tasks: Vec<Observed>,
     /// CPUs without a tick, as the kernel lists them (`nohz_full`).
     pub nohz_full: Option<String>,
-    /// Calls of the functions to be patched, of those that were counted.
+    /// The call rates of the functions to be patched that were counted.
     pub rates: Rates,
-    /// Calls a second from which on a function is hot; `None` for the usual.
+    /// A function with at least this many calls a second is hot; `None` for the
+    /// default.
     pub hot: Option<f64>,
 }
 
-/// A task that something was in the way of.
+/// A task with an obstacle to switching.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Observed {
     pub tid: u32,
@@ -33,12 +34,12 @@ pub struct Observed {
     pub obstacle: Obstacle,
     pub function: Option<String>,
     pub program: Option<Culprit>,
-    /// In how many looks this was so.
+    /// In how many samples it had this obstacle.
     pub seen: u32,
 }
 
 impl TaskFacts {
-    /// Takes in what one look foresees.
+    /// Adds the obstacles of one sample.
     pub fn add(&mut self, total: u32, foreseen: Vec<Foreseen>) {
         self.looks += 1;
         self.total = total;
@@ -55,8 +56,8 @@ impl TaskFacts {
         }
     }
 
-    /// Whether a task was found so in every look. One look alone shows nothing
-    /// that lasts.
+    /// Whether the task had this obstacle in every sample. A single sample proves
+    /// nothing.
     #[must_use]
     pub fn is_lasting(&self, task: &Observed) -> bool {
         task.seen == self.looks && self.looks > 1
@@ -87,14 +88,14 @@ impl Observed {
         }
     }
 
-    /// The task as people name it: `kthreadd (2)`.
+    /// The task's name for messages: `kthreadd (2)`.
     #[must_use]
     pub fn name(&self) -> String {
         format!("{} ({})", self.comm, self.tid)
     }
 }
 
-/// The tasks as people name them.
+/// The names of the tasks for messages.
 #[must_use]
 pub fn names(tasks: &[&Observed]) -> Vec<String> {
     tasks.iter().map(|task| task.name()).collect()

@@ -1,4 +1,4 @@
-//! What is chosen on hosts of several kinds.
+//! The chosen hooks on different kinds of hosts.
 
 use std::collections::BTreeSet;
 
@@ -15,8 +15,10 @@ fn probe(fact: &str, kind: &str, attached: bool, note: Option<&str>) -> Probe {
 }
 
 /// A kernel of 6.12 as root sees it.
-fn whole() -> Known {
-    let hooked = RULES.iter().filter(|rule| rule.source == Source::Hook);
+fn whole() -> HookInputs {
+    let hooked = RULES
+        .iter()
+        .filter(|rule| rule.source == PrimarySource::Hook);
     let hooks = hooked.map(|rule| match rule.fact {
         "verdict" => probe(rule.fact, "kretprobe", true, None),
         "refused" | "module_loaded" | "module_freed" => {
@@ -24,7 +26,7 @@ fn whole() -> Known {
         }
         fact => probe(fact, "fentry", true, None),
     });
-    Known {
+    HookInputs {
         livepatch: true,
         by: ChosenBy::Attaching,
         hooks: Ok(hooks.collect()),
@@ -39,15 +41,15 @@ fn whole() -> Known {
     }
 }
 
-fn no_bpf() -> Known {
-    Known {
+fn no_bpf() -> HookInputs {
+    HookInputs {
         by: ChosenBy::Policy,
         hooks: Err("BPF is ruled out".to_owned()),
         ..whole()
     }
 }
 
-fn of(known: &Known, fact: &str) -> ChosenHook {
+fn of(known: &HookInputs, fact: &str) -> ChosenHook {
     let chosen = choose(known);
     chosen.into_iter().find(|one| one.fact == fact).unwrap()
 }
@@ -69,20 +71,20 @@ fn every_hook_of_the_policy_is_a_fact_here() {
 #[test]
 fn a_whole_kernel_has_a_hook_for_everything() {
     for fact in choose(&whole()) {
-        assert_ne!(fact.kind, HookKind::None, "{fact:?}");
+        assert_ne!(fact.kind, FactSource::None, "{fact:?}");
         assert!(!fact.fallen_back && !fact.is_lost(), "{fact:?}");
         assert!(!fact.why.is_empty() && !fact.what.is_empty(), "{fact:?}");
     }
     let calls = of(&whole(), "calls");
-    assert_eq!(calls.kind, HookKind::Fentry);
+    assert_eq!(calls.kind, FactSource::Fentry);
     assert!(calls.fallback.unwrap().contains("modules"));
-    assert_eq!(of(&whole(), "effect").kind, HookKind::Kprobe);
+    assert_eq!(of(&whole(), "effect").kind, FactSource::Kprobe);
     assert_eq!(of(&whole(), "tasks").works, Some(true));
 }
 
 #[test]
 fn the_oldest_kernel_counts_by_kprobes_and_has_no_verdicts() {
-    let mut known = Known {
+    let mut known = HookInputs {
         sharing: Err("this kernel does not let them share".to_owned()),
         ..whole()
     };
@@ -90,10 +92,10 @@ fn the_oldest_kernel_counts_by_kprobes_and_has_no_verdicts() {
     hooks.retain(|probe| probe.fact != "verdict");
     hooks.push(probe("verdict", "none", false, Some("it came with 5.16")));
     let calls = of(&known, "calls");
-    assert_eq!(calls.kind, HookKind::Kprobe);
+    assert_eq!(calls.kind, FactSource::Kprobe);
     assert!(calls.why.contains("share"), "{calls:?}");
     let verdict = of(&known, "verdict");
-    assert_eq!(verdict.kind, HookKind::None);
+    assert_eq!(verdict.kind, FactSource::None);
     assert_eq!(verdict.why, "it came with 5.16");
     assert!(!verdict.is_lost() && verdict.fallen_back, "{verdict:?}");
 }
@@ -102,11 +104,11 @@ fn the_oldest_kernel_counts_by_kprobes_and_has_no_verdicts() {
 fn without_bpf_files_serve_and_calls_are_not_known() {
     let known = no_bpf();
     for (fact, kind) in [
-        ("patches", HookKind::Sysfs),
-        ("begun", HookKind::Kmsg),
-        ("tasks", HookKind::Procfs),
-        ("module_loaded", HookKind::Sysfs),
-        ("verdict", HookKind::None),
+        ("patches", FactSource::Sysfs),
+        ("begun", FactSource::Kmsg),
+        ("tasks", FactSource::Procfs),
+        ("module_loaded", FactSource::Sysfs),
+        ("verdict", FactSource::None),
     ] {
         let chosen = of(&known, fact);
         assert_eq!(chosen.kind, kind, "{chosen:?}");
@@ -121,12 +123,12 @@ fn without_bpf_files_serve_and_calls_are_not_known() {
 
 #[test]
 fn without_the_log_sysfs_serves_and_outcomes_are_lost() {
-    let known = Known {
+    let known = HookInputs {
         log: Err("no permission to read /dev/kmsg".to_owned()),
         patch_state: Err("no permission".to_owned()),
         ..no_bpf()
     };
-    assert_eq!(of(&known, "begun").kind, HookKind::Sysfs);
+    assert_eq!(of(&known, "begun").kind, FactSource::Sysfs);
     for fact in ["forced", "cancelled", "refused", "tasks"] {
         assert!(of(&known, fact).is_lost(), "{fact}");
     }
@@ -141,8 +143,8 @@ fn what_was_not_tried_is_not_said_to_work() {
         probe.attached = false;
     }
     let begun = of(&known, "begun");
-    assert_eq!((begun.kind, begun.works), (HookKind::Fentry, None));
-    assert_eq!(of(&known, "calls").kind, HookKind::Fentry);
+    assert_eq!((begun.kind, begun.works), (FactSource::Fentry, None));
+    assert_eq!(of(&known, "calls").kind, FactSource::Fentry);
 }
 
 #[test]
@@ -153,13 +155,13 @@ fn a_kprobe_in_the_place_of_fentry_says_why() {
     let note = "not in the BTF, so no fentry";
     hooks.push(probe("begun", "kprobe", true, Some(note)));
     let begun = of(&known, "begun");
-    assert_eq!(begun.kind, HookKind::Kprobe);
+    assert_eq!(begun.kind, FactSource::Kprobe);
     assert!(begun.why.starts_with(note), "{begun:?}");
 }
 
 #[test]
 fn counting_needs_addresses_and_the_turns_of_livepatch() {
-    let hidden = Known {
+    let hidden = HookInputs {
         addresses: false,
         ..whole()
     };
@@ -176,15 +178,15 @@ fn counting_needs_addresses_and_the_turns_of_livepatch() {
 
 #[test]
 fn without_kprobes_only_patched_functions_are_counted() {
-    let known = Known {
+    let known = HookInputs {
         kprobes: false,
         ..whole()
     };
     let calls = of(&known, "calls");
-    assert_eq!(calls.kind, HookKind::Fentry);
+    assert_eq!(calls.kind, FactSource::Fentry);
     assert!(calls.fallback.unwrap().starts_with("none"));
     assert!(of(&known, "effect").is_lost());
-    let neither = Known {
+    let neither = HookInputs {
         sharing: Err("no".to_owned()),
         ..known
     };
@@ -193,7 +195,7 @@ fn without_kprobes_only_patched_functions_are_counted() {
 
 #[test]
 fn a_kernel_without_live_patches_has_no_facts() {
-    let known = Known {
+    let known = HookInputs {
         livepatch: false,
         ..whole()
     };

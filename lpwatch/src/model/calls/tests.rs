@@ -1,4 +1,4 @@
-//! The ledger on plain values: which code each call is put down to, in every
+//! The tracker on plain values: to which code each call is assigned, in every
 //! order of turns, readings and losses.
 
 mod effects;
@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use lpwatch_common::calls::{STATE_NONE, STATE_PATCHED, STATE_UNPATCHED, bucket};
 
 use super::{
-    Buckets, CallsReading, Counter, Entries, FunctionId, FunctionReading, Ledger, Turn,
+    Buckets, CallTracker, CallsReading, Counter, Entries, FunctionId, FunctionReading, Turn,
     figures::{Calls, Finding, FindingKind, PhaseCalls},
 };
 use crate::model::{Direction, EngineKind, Moment, ObjectView, PatchView, SystemView};
@@ -64,10 +64,10 @@ const fn turning<'a>(name: &'a str, functions: &'a [&'a str], enabled: bool) -> 
     }
 }
 
-/// A ledger, and the kernel's counters as a test moves them.
+/// A tracker, and the kernel's counters as a test moves them.
 #[derive(Default)]
 struct Host {
-    ledger: Ledger,
+    tracker: CallTracker,
     epoch: u32,
     now: f64,
     /// Of the function `f`.
@@ -92,7 +92,7 @@ impl Host {
             direction,
             replace: Some(replace),
         };
-        self.ledger.turn(turn, moment(self.now));
+        self.tracker.turn(turn, moment(self.now));
         self
     }
 
@@ -102,7 +102,7 @@ impl Host {
             epoch: self.epoch,
             direction: Some(direction),
         };
-        self.ledger.turn(turn, moment(self.now));
+        self.tracker.turn(turn, moment(self.now));
         self
     }
 
@@ -126,7 +126,7 @@ impl Host {
                     .collect(),
             }],
         });
-        self.ledger.observe(&SystemView {
+        self.tracker.observe(&SystemView {
             read_at: moment(self.now).boot,
             patches: patches.collect(),
             unread: Vec::new(),
@@ -189,7 +189,7 @@ impl Host {
             entries: entries.collect(),
             suspects: Vec::new(),
         };
-        self.ledger.read(CallsReading {
+        self.tracker.read(CallsReading {
             at: moment(self.now).boot,
             epoch: self.epoch,
             functions: vec![function],
@@ -199,7 +199,7 @@ impl Host {
     }
 
     fn calls(&self, patch: &str) -> Calls {
-        let calls = self.ledger.calls(patch, &id("f"), &moment(self.now));
+        let calls = self.tracker.calls(patch, &id("f"), &moment(self.now));
         calls.unwrap_or_else(|| panic!("{patch} has no calls"))
     }
 

@@ -2,7 +2,7 @@
 //! is ending. An engine has one at a time.
 //!
 //! Events are exact but can be lost; readings are complete but can be older than
-//! the last event. So events move the course, and readings mend it.
+//! the last event. So events change the course, and readings correct it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -39,7 +39,7 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// The course of one engine's transitions.
+/// The transitions of one engine.
 #[derive(Debug)]
 pub(super) struct Course {
     engine: EngineKind,

@@ -1,5 +1,5 @@
-//! What the systems beside livepatch say in the kernel log. It adds words and
-//! moments to what their readings show; it never stands alone.
+//! The kernel log lines of the systems other than livepatch. They add reasons and
+//! times to the readings of those systems and never count alone.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::{Model, course::Course};
 const ONE_STORY: Duration = Duration::from_secs(10);
 
 impl Model {
-    /// Takes in a line of such a system.
+    /// Applies a line of such a system.
     pub(super) fn elsewhere(&mut self, engine: EngineKind, what: Elsewhere, at: Moment) {
         let course = self
             .others

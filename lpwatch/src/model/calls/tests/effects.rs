@@ -1,4 +1,4 @@
-//! Whether new code runs, and what the numbers say.
+//! Whether new code runs, and the findings from the numbers.
 
 use super::*;
 use crate::model::calls::figures::Severity;
@@ -21,7 +21,7 @@ fn a_patch_without_effect_is_a_danger() {
     let mut host = Host::applied(10);
     host.enter("p", 0).at(12.0).read();
     host.at(13.0).call(NONE, 1).read();
-    assert_eq!(host.ledger.recheck(), Some(Duration::from_millis(500)));
+    assert_eq!(host.tracker.recheck(), Some(Duration::from_millis(500)));
     assert_eq!(host.calls("p").effective, None);
     host.at(13.5).read();
     let calls = host.calls("p");
@@ -32,7 +32,7 @@ fn a_patch_without_effect_is_a_danger() {
     let finding = host.finding("p", FindingKind::NotEffective).unwrap();
     assert_eq!(finding.severity, Severity::Danger);
     assert!(finding.text.contains("never entered"), "{}", finding.text);
-    assert!(host.ledger.doubted().contains(&id("f")));
+    assert!(host.tracker.doubted().contains(&id("f")));
 }
 
 #[test]

@@ -29,7 +29,7 @@ fn every_call_is_in_one_phase() {
     let before = calls.before.unwrap();
     assert!((before.old_per_second.unwrap() - 50.05).abs() < 1e-9);
     // It is shown with its patch, and only there.
-    assert!(host.ledger.watched(&moment(23.0)).is_empty());
+    assert!(host.tracker.watched(&moment(23.0)).is_empty());
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn what_is_watched_without_a_patch_is_all_before_one() {
     let mut host = Host::default();
     host.at(0.0).see(&[]).read();
     host.at(30.0).call(NONE, 60).read();
-    let watched = host.ledger.watched(&moment(30.0));
+    let watched = host.tracker.watched(&moment(30.0));
     let calls = watched[0].calls.as_ref().unwrap();
     assert_eq!(
         (watched[0].name.as_str(), calls.old, calls.new),
@@ -94,9 +94,9 @@ fn a_patch_taken_back_ran_for_a_while() {
         .call(OLD, 1);
     host.at(21.1).see(&[]).read();
     // Now it is watched without a patch, and a new *before* begins.
-    assert!(host.ledger.calls("p", &id("f"), &moment(21.1)).is_none());
+    assert!(host.tracker.calls("p", &id("f"), &moment(21.1)).is_none());
     host.at(25.0).call(NONE, 5).read();
-    let watched = host.ledger.watched(&moment(25.0));
+    let watched = host.tracker.watched(&moment(25.0));
     let calls = watched[0].calls.as_ref().unwrap();
     assert_eq!((calls.old, calls.new), (100 + 4 + 1001 + 5, 10 + 3));
     assert_eq!(sums(calls.before.as_ref()), (5, 0));
@@ -124,7 +124,7 @@ fn a_reversal_leaves_the_states_their_meaning() {
     assert_eq!(sums(calls.during.as_ref()), (22, 33));
     host.at(13.0).end(Direction::Unpatching).call(NONE, 100);
     host.at(13.1).see(&[]).read();
-    let watched = host.ledger.watched(&moment(13.1));
+    let watched = host.tracker.watched(&moment(13.1));
     let calls = watched[0].calls.as_ref().unwrap();
     assert_eq!((calls.old, calls.new), (9 + 22 + 100, 33));
 }
@@ -167,7 +167,7 @@ fn a_patch_of_something_else_changes_nothing() {
         .read();
     let calls = host.calls("p");
     assert_eq!((calls.old, calls.new, calls.above), (10, 1111, 0));
-    assert!(host.ledger.calls("q", &id("f"), &moment(21.1)).is_none());
+    assert!(host.tracker.calls("q", &id("f"), &moment(21.1)).is_none());
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn a_replacement_gives_the_original_back() {
     assert_eq!((calls.old, calls.new), (10 + 6, 105));
     host.at(21.0).end(Direction::Patching).call(NONE, 1000);
     host.at(21.1).see(&[on("r", &["g"])]).read();
-    let watched = host.ledger.watched(&moment(21.1));
+    let watched = host.tracker.watched(&moment(21.1));
     let calls = watched[0].calls.as_ref().unwrap();
     assert_eq!((calls.old, calls.new), (1016, 105));
 }

@@ -11,18 +11,18 @@ fn a_reading_waits_for_its_turn() {
     host.epoch = 1;
     host.call(OLD, 2).call(NEW, 3).read();
     assert_eq!(
-        host.ledger.watched(&moment(10.0))[0]
+        host.tracker.watched(&moment(10.0))[0]
             .calls
             .as_ref()
             .unwrap()
             .old,
         0
     );
-    assert!(host.ledger.is_waiting());
+    assert!(host.tracker.is_waiting());
     host.epoch = 0;
     host.begin("p", Direction::Patching, false);
     host.at(10.2).see(&[turning("p", &["f"], false)]).read();
-    assert!(!host.ledger.is_waiting());
+    assert!(!host.tracker.is_waiting());
     let calls = host.calls("p");
     assert_eq!((calls.old, calls.new, calls.uncertain), (7, 3, 0));
 }
@@ -36,9 +36,9 @@ fn a_lost_turn_makes_calls_uncertain_not_wrong() {
     host.call(OLD, 2).call(NEW, 3);
     host.epoch = 2;
     host.call(NONE, 100).read();
-    // Two events were lost; a reading after that shows what is.
+    // Two events were lost; the next reading shows the state.
     host.at(10.5).see(&[on("p", &["f"])]).read();
-    assert!(host.ledger.is_waiting(), "they may be on their way");
+    assert!(host.tracker.is_waiting(), "they may be on their way");
     host.at(11.5).see(&[on("p", &["f"])]).read();
     let calls = host.calls("p");
     assert_eq!((calls.new, calls.uncertain), (100, 5));
@@ -65,7 +65,7 @@ fn buckets_used_again_before_they_were_read_are_uncertain() {
         host.at(start + 3.1).see(&[]);
     }
     host.at(50.0).read();
-    let watched = host.ledger.watched(&moment(50.0));
+    let watched = host.tracker.watched(&moment(50.0));
     let calls = watched[0].calls.as_ref().unwrap();
     assert_eq!(calls.old + calls.new + calls.uncertain, 1 + 3 * 110);
     assert!(calls.uncertain > 0);
@@ -130,11 +130,11 @@ fn sysfs_is_believed_once_it_goes_on_saying_so() {
         .read();
     host.at(12.1).see(&[on("p", &["f"])]).call(NONE, 5).read();
     assert_eq!((host.calls("p").new, host.calls("p").uncertain), (5, 0));
-    // Its removal was never told of.
+    // Its removal was never reported.
     host.at(13.0).see(&[]).read();
     host.at(13.5).see(&[]).read();
     host.at(14.5).see(&[]).call(NONE, 50).read();
-    let watched = host.ledger.watched(&moment(14.5));
+    let watched = host.tracker.watched(&moment(14.5));
     assert_eq!(watched[0].calls.as_ref().unwrap().old, 60);
 }
 
@@ -160,15 +160,15 @@ fn numbers_beyond_the_largest_begin_anew() {
     host.at(0.0).see(&[]).read();
     host.calls[bucket(0, NONE)] = 3;
     host.at(1.0).read();
-    let watched = host.ledger.watched(&moment(1.0));
+    let watched = host.tracker.watched(&moment(1.0));
     // 2^64 - 2 and then five more: the sum itself has wrapped, nothing panics.
     assert_eq!(watched[0].calls.as_ref().unwrap().old, 3);
 }
 
 #[test]
 fn what_is_not_counted_says_why() {
-    let mut ledger = Ledger::default();
-    ledger.read(CallsReading {
+    let mut tracker = CallTracker::default();
+    tracker.read(CallsReading {
         at: Duration::from_secs(1),
         epoch: 0,
         functions: vec![FunctionReading {
@@ -180,8 +180,8 @@ fn what_is_not_counted_says_why() {
         }],
         ftrace_off: false,
     });
-    assert_eq!(ledger.why_not(&id("g")), Some("notrace"));
-    let watched = ledger.watched(&moment(1.0));
+    assert_eq!(tracker.why_not(&id("g")), Some("notrace"));
+    let watched = tracker.watched(&moment(1.0));
     assert_eq!(watched[0].not_counted.as_deref(), Some("notrace"));
     assert_eq!(watched[0].calls, None);
 }
