@@ -1,7 +1,14 @@
 //! What the walk through the kernel's own list of patches writes: one record
 //! for each function of each object of each patch.
 
+#[cfg(feature = "user")]
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
 use crate::PATCH_NAME_LEN;
+
+/// The name of the kernel itself among the objects of a patch
+/// (kernel/livepatch/core.c).
+pub const VMLINUX: &str = "vmlinux";
 
 /// Room for the name of a function or an object, its NUL included
 /// (`KSYM_NAME_LEN` is 128 up to 6.0 and 512 since; longer names are cut).
@@ -18,6 +25,7 @@ pub const STEPS: u32 = 8;
 
 /// One function of a patch, as the kernel stores it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "user", derive(FromBytes, Immutable, IntoBytes))]
 #[repr(C)]
 pub struct FunctionRecord {
     /// `klp_func.old_func`: the address of the original; 0 while its object is not
@@ -32,32 +40,10 @@ pub struct FunctionRecord {
     pub padding: u32,
     /// `klp_patch.mod->name`, up to its NUL, as are the names below.
     pub patch: [u8; PATCH_NAME_LEN],
-    /// `klp_object.name`; empty for the kernel itself.
+    /// `klp_object.name`; empty for [`VMLINUX`].
     pub object: [u8; PATCH_NAME_LEN],
     /// `klp_func.old_name`.
     pub name: [u8; NAME_LEN],
 }
 
-/// The size of a [`FunctionRecord`].
-pub const FUNCTION_RECORD_LEN: usize = 272;
-
-const _: () = assert!(size_of::<FunctionRecord>() == FUNCTION_RECORD_LEN);
-
-#[cfg(feature = "user")]
-impl FunctionRecord {
-    /// Decodes a record; `None` when `bytes` is shorter than one.
-    #[must_use]
-    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let mut fields = crate::Fields(bytes);
-        Some(Self {
-            old_address: fields.u64()?,
-            new_address: fields.u64()?,
-            sympos: fields.u64()?,
-            flags: fields.u32()?,
-            padding: fields.u32()?,
-            patch: fields.bytes()?,
-            object: fields.bytes()?,
-            name: fields.bytes()?,
-        })
-    }
-}
+const _: () = assert!(size_of::<FunctionRecord>() == 272);

@@ -1,6 +1,9 @@
 //! What the iterators over BPF programs and BPF links write: one record for each
 //! program and link on the host, of any owner.
 
+#[cfg(feature = "user")]
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
 /// `BPF_OBJ_NAME_LEN` (include/uapi/linux/bpf.h).
 pub const PROGRAM_NAME_LEN: usize = 16;
 
@@ -32,6 +35,7 @@ pub const ATTACH_LSM_MAC: u32 = 27;
 
 /// One BPF program. What could not be read is zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "user", derive(FromBytes, Immutable, IntoBytes))]
 #[repr(C)]
 pub struct ProgramRecord {
     /// `bpf_prog.aux->id`.
@@ -62,6 +66,7 @@ const _: () = assert!(size_of::<ProgramRecord>() == 176);
 
 /// One link that attaches a program to a trampoline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "user", derive(FromBytes, Immutable, IntoBytes))]
 #[repr(C)]
 pub struct LinkRecord {
     /// `bpf_tracing_link.trampoline->key`: the number in the trampoline's
@@ -74,38 +79,3 @@ pub struct LinkRecord {
 }
 
 const _: () = assert!(size_of::<LinkRecord>() == 16);
-
-#[cfg(feature = "user")]
-impl ProgramRecord {
-    /// Decodes a record; `None` when `bytes` is shorter than one.
-    #[must_use]
-    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let mut fields = crate::Fields(bytes);
-        Some(Self {
-            id: fields.u32()?,
-            kind: fields.u32()?,
-            attach_type: fields.u32()?,
-            attached: fields.u32()?,
-            function: fields.u32()?,
-            btf: fields.u32()?,
-            tag: fields.bytes()?,
-            name: fields.bytes()?,
-            function_name: fields.bytes()?,
-            symbol_name: fields.bytes()?,
-        })
-    }
-}
-
-#[cfg(feature = "user")]
-impl LinkRecord {
-    /// Decodes a record; `None` when `bytes` is shorter than one.
-    #[must_use]
-    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let mut fields = crate::Fields(bytes);
-        Some(Self {
-            key: fields.u64()?,
-            id: fields.u32()?,
-            program: fields.u32()?,
-        })
-    }
-}

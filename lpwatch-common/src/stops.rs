@@ -1,8 +1,12 @@
 //! A CPU held while the machine is stopped, one record per CPU and stop, sent
 //! through the ring buffer `STOPS`.
 
+#[cfg(feature = "user")]
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
 /// How long `stop_machine` held one CPU (`kernel/stop_machine.c`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "user", derive(FromBytes, Immutable, IntoBytes))]
 #[repr(C)]
 pub struct StopRecord {
     /// When the stop began and ended on this CPU, in nanoseconds since boot, suspend
@@ -21,20 +25,3 @@ pub struct StopRecord {
 }
 
 const _: () = assert!(size_of::<StopRecord>() == 40);
-
-#[cfg(feature = "user")]
-impl StopRecord {
-    /// Decodes a record; `None` when `bytes` is shorter than one.
-    #[must_use]
-    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let mut fields = crate::Fields(bytes);
-        Some(Self {
-            begun_ns: fields.u64()?,
-            ended_ns: fields.u64()?,
-            stop: fields.u64()?,
-            function: fields.u64()?,
-            cpu: fields.u32()?,
-            cpus: fields.u32()?,
-        })
-    }
-}

@@ -1,6 +1,9 @@
 //! What the task iterator writes: one record per task still on old code, and
 //! one last record with the totals.
 
+#[cfg(feature = "user")]
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
 use crate::COMM_LEN;
 
 /// `PF_KTHREAD` (include/linux/sched.h; unchanged 5.10 to 7.3).
@@ -14,6 +17,7 @@ pub const RECORD_TOTALS: u32 = 2;
 
 /// One task, or the totals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "user", derive(FromBytes, Immutable, IntoBytes))]
 #[repr(C)]
 pub struct TaskRecord {
     /// [`RECORD_TASK`] or [`RECORD_TOTALS`].
@@ -47,23 +51,3 @@ pub const TARGET_ALL: i32 = 2;
 
 /// The number of stacks in one pass. The records of further tasks have none.
 pub const MAX_STACKS: i32 = 1024;
-
-#[cfg(feature = "user")]
-impl TaskRecord {
-    /// Decodes a record; `None` when `bytes` is shorter than one.
-    #[must_use]
-    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let mut fields = crate::Fields(bytes);
-        Some(Self {
-            record: fields.u32()?,
-            tid: fields.u32()?,
-            tgid: fields.u32()?,
-            patch_state: fields.i32()?,
-            flags: fields.u32()?,
-            state: fields.u32()?,
-            on_cpu: fields.u32()?,
-            frames: fields.u32()?,
-            comm: fields.bytes()?,
-        })
-    }
-}

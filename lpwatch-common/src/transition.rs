@@ -1,6 +1,9 @@
 //! The events of a transition, one record each, sent through the ring buffer
 //! `EVENTS`.
 
+#[cfg(feature = "user")]
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
 use crate::{COMM_LEN, PATCH_NAME_LEN};
 
 /// What happened; the numbers are the wire form in [`TransitionRecord::kind`].
@@ -60,6 +63,7 @@ pub const TRIES_UNKNOWN: u32 = u32::MAX;
 
 /// One event of a transition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "user", derive(FromBytes, Immutable, IntoBytes))]
 #[repr(C)]
 pub struct TransitionRecord {
     /// Nanoseconds since boot, suspend included (`bpf_ktime_get_boot_ns`).
@@ -86,25 +90,3 @@ pub struct TransitionRecord {
 }
 
 const _: () = assert!(size_of::<TransitionRecord>() == 112);
-
-#[cfg(feature = "user")]
-impl TransitionRecord {
-    /// Decodes a record; `None` when `bytes` is shorter than one.
-    #[must_use]
-    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let mut fields = crate::Fields(bytes);
-        Some(Self {
-            boot_ns: fields.u64()?,
-            kind: fields.u32()?,
-            direction: fields.i32()?,
-            errno: fields.i32()?,
-            tries: fields.u32()?,
-            replace: fields.u32()?,
-            tid: fields.u32()?,
-            comm: fields.bytes()?,
-            patch: fields.bytes()?,
-            epoch: fields.u32()?,
-            padding: fields.u32()?,
-        })
-    }
-}

@@ -1,11 +1,15 @@
 //! The kernel's answers when it checked a task, per task in the map `VERDICTS`, and
 //! how tasks switched, in the map `SWITCHED`.
 
+#[cfg(feature = "user")]
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
 /// Bytes kept of a function's name; longer names are cut.
 pub const FUNCTION_LEN: usize = 64;
 
 /// The kernel's answers about one task in one transition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "user", derive(FromBytes, Immutable, IntoBytes))]
 #[repr(C)]
 pub struct VerdictRecord {
     /// When the kernel first and last checked it, in nanoseconds since boot.
@@ -37,21 +41,3 @@ pub const SWITCHED_IDLE: u32 = 2;
 pub const SWITCHED_FORCED: u32 = 3;
 /// The number of ways.
 pub const SWITCHED_WAYS: u32 = 4;
-
-#[cfg(feature = "user")]
-impl VerdictRecord {
-    /// Decodes a record; `None` when `bytes` is shorter than one.
-    #[must_use]
-    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let mut fields = crate::Fields(bytes);
-        Some(Self {
-            first_ns: fields.u64()?,
-            last_ns: fields.u64()?,
-            generation: fields.u32()?,
-            tries: fields.u32()?,
-            code: fields.i32()?,
-            padding: fields.u32()?,
-            function: fields.bytes()?,
-        })
-    }
-}

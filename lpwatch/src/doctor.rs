@@ -18,7 +18,7 @@ use crate::{
     error::Error,
     kernel::{Roots, btf::KernelBtf, offers::Offers},
     model::{
-        PatchView, Snapshot,
+        ObservedFact, PatchView, Snapshot,
         doctor::{Calibration, ChosenHook, DoctorReport, SCHEMA_VERSION},
     },
     probe::{self, SHARING_MARKER},
@@ -45,7 +45,7 @@ pub struct DoctorOptions {
 pub fn examine(options: &DoctorOptions, daemon: Option<&Snapshot>) -> Result<DoctorReport, Error> {
     let roots = &options.roots;
     let host = Offers::read(roots, &offers::symbols());
-    let patches = engine::read_all(roots)?.unwrap_or_default();
+    let patches = engine::read_all(roots)?.patches;
     let btf = KernelBtf::open(roots).ok().flatten();
     let looked = hooks::look(options, &host, btf.as_deref(), &patches, daemon);
     let known = known(&host, btf.as_deref(), &looked);
@@ -89,7 +89,10 @@ fn prove(facts: &mut [ChosenHook], calibration: &Calibration) {
     if trials.iter().all(|trial| trial.counted.is_none()) {
         return;
     }
-    for fact in facts.iter_mut().filter(|fact| fact.fact == "calls") {
+    for fact in facts
+        .iter_mut()
+        .filter(|fact| fact.fact == ObservedFact::Calls)
+    {
         fact.works = Some(trials.iter().all(|trial| trial.outcome.is_good()));
     }
 }
@@ -172,12 +175,12 @@ mod tests {
         assert!(report.notes[0].contains("a recorded tree is read"));
         // The tree contains no BTF.
         assert_eq!(report.standing, Readiness::Lacking);
-        let kind = |name: &str| {
+        let kind = |name: ObservedFact| {
             let mut facts = report.facts.iter();
             facts.find(|fact| fact.fact == name).unwrap().kind
         };
-        assert_eq!(kind("tasks"), FactSource::Procfs);
-        assert_eq!(kind("calls"), FactSource::None);
+        assert_eq!(kind(ObservedFact::Tasks), FactSource::Procfs);
+        assert_eq!(kind(ObservedFact::Calls), FactSource::None);
         let calibration = report.calibration.unwrap();
         assert!(calibration.not_tried.unwrap().contains("recorded tree"));
     }

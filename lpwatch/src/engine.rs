@@ -12,18 +12,14 @@ mod openeuler;
 mod task;
 #[cfg(test)]
 mod tests;
-mod view;
 
 use crate::{
-    kernel::{ReadError, Roots, files::sentence},
-    model::{EngineKind, PatchView},
+    kernel::{ReadError, Roots, files::sentence, host::Clocks},
+    model::{EngineKind, SystemView, Task},
 };
 
 pub use knowledge::{Consistency, Knowledge, Known};
-pub(crate) use task::frame;
-pub use view::{
-    EngineView, FunctionAddress, Left, LeftTask, LoadedPatch, OBJECT_NOT_TOLD, Refusal,
-};
+pub(crate) use task::{frame, inspect, task};
 
 /// One patching system.
 pub trait Engine: Sync {
@@ -32,11 +28,13 @@ pub trait Engine: Sync {
     /// Which facts about its patches are available.
     fn knows(&self) -> Knowledge;
 
-    /// All that the system shows; `None` if this kernel does not have it.
+    /// Adds what this system shows to the readings of the engines before it.
+    /// Returns false if this kernel does not have the system.
     ///
     /// # Errors
-    /// [`ReadError`] if the system exists but cannot be read.
-    fn read(&self, roots: &Roots) -> Result<Option<EngineView>, ReadError>;
+    /// [`ReadError`] if the system exists but cannot be read; nothing is added
+    /// then.
+    fn read(&self, roots: &Roots, view: &mut SystemView) -> Result<bool, ReadError>;
 
     /// The tasks that block its transition, if the system lists them. `None` if
     /// it does not, or if it does not exist.
@@ -49,8 +47,8 @@ pub trait Engine: Sync {
     }
 }
 
-/// Every system that lpwatch supports. openEuler follows livepatch, because its
-/// patches are in livepatch's sysfs, too.
+/// Every system that lpwatch supports. openEuler follows livepatch, which reads
+/// openEuler's patches from its sysfs.
 const ENGINES: [&dyn Engine; 6] = [
     &livepatch::Livepatch,
     &kpatch::Kpatch,
@@ -73,88 +71,48 @@ pub fn of(kind: EngineKind) -> &'static dyn Engine {
     }
 }
 
-/// All systems there are.
+/// All systems.
 pub fn all() -> impl Iterator<Item = &'static dyn Engine> {
     ENGINES.into_iter()
 }
 
-/// What all systems show.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Systems {
-    /// Those that this kernel has.
-    pub present: Vec<EngineView>,
-    /// Systems that exist but cannot be read, one sentence each.
-    pub notes: Vec<String>,
-    /// Those systems.
-    pub unread: Vec<EngineKind>,
-}
-
-impl Systems {
-    /// The patches of all systems.
-    pub fn patches(&self) -> impl Iterator<Item = &LoadedPatch> {
-        self.present.iter().flat_map(|system| &system.patches)
-    }
-
-    /// What could not be read, one sentence each.
-    #[must_use]
-    pub fn all_notes(&self) -> Vec<String> {
-        let of_systems = self.present.iter().flat_map(|system| &system.notes);
-        self.notes.iter().chain(of_systems).cloned().collect()
-    }
-}
-
-/// Reads all systems. An unreadable system does not hide the others.
+/// Reads all systems, and each of their files once. An unreadable system does not
+/// hide the others.
 ///
 /// # Errors
 /// The first [`ReadError`], if nothing at all could be read.
-pub fn read_systems(roots: &Roots) -> Result<Systems, ReadError> {
-    let mut systems = Systems::default();
-    let mut failed: Option<ReadError> = None;
+pub fn read_all(roots: &Roots) -> Result<SystemView, ReadError> {
+    let mut view = SystemView {
+        read_at: Clocks::now().boot,
+        ..SystemView::default()
+    };
+    let mut failed: Vec<(EngineKind, ReadError)> = Vec::new();
     for engine in ENGINES {
-        match engine.read(roots) {
-            Ok(Some(view)) => systems.present.push(view),
-            Ok(None) => {}
-            Err(error) => {
-                systems.notes.push(sentence(&error));
-                systems.unread.push(engine.kind());
-                failed.get_or_insert(error);
-            }
+        match engine.read(roots, &mut view) {
+            Ok(true) => view.present.push(engine.kind()),
+            Ok(false) => {}
+            Err(error) => failed.push((engine.kind(), error)),
         }
     }
-    match failed {
-        Some(error) if systems.present.is_empty() => Err(error),
-        _ => {
-            once(&mut systems.present);
-            Ok(systems)
-        }
+    if view.present.is_empty() && !failed.is_empty() {
+        return Err(failed.swap_remove(0).1);
     }
+    let sentences = failed.iter().map(|(_, error)| sentence(error));
+    view.notes.splice(0..0, sentences);
+    view.unread = failed.into_iter().map(|(engine, _)| engine).collect();
+    Ok(view)
 }
 
-/// Removes from livepatch the patches that belong to openEuler.
-fn once(present: &mut [EngineView]) {
-    let claimed: Vec<String> = present
-        .iter()
-        .filter(|system| system.kind == EngineKind::Openeuler)
-        .flat_map(|system| &system.patches)
-        .map(|patch| patch.view.name.clone())
-        .collect();
-    for system in present {
-        if system.kind == EngineKind::Livepatch {
-            let own = |patch: &LoadedPatch| !claimed.contains(&patch.view.name);
-            system.patches.retain(own);
-        }
-    }
+/// The tasks that block a transition.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Left {
+    /// By tid.
+    pub tasks: Vec<Task>,
+    /// The number of all tasks, if the system shows it.
+    pub total: Option<u32>,
+    /// What could not be read or is uncertain, one sentence each.
+    pub notes: Vec<String>,
 }
 
-/// The patches of all systems; `None` if this kernel has none of the systems.
-///
-/// # Errors
-/// As [`read_systems`].
-pub fn read_all(roots: &Roots) -> Result<Option<Vec<PatchView>>, ReadError> {
-    let systems = read_systems(roots)?;
-    if systems.present.is_empty() {
-        return Ok(None);
-    }
-    let patches = systems.patches().map(LoadedPatch::for_model);
-    Ok(Some(patches.collect()))
-}
+/// The object name of a function if the system does not show its object.
+pub const OBJECT_NOT_TOLD: &str = "not told";

@@ -14,6 +14,7 @@ mod classify_tests;
 pub mod doctor;
 pub mod event;
 pub mod evidence;
+mod fact;
 pub mod foresee;
 mod input;
 pub mod inventory;
@@ -36,6 +37,7 @@ mod view;
 pub(crate) use advice::{described, owner, stop_program};
 pub use blocker::{Blocker, Cause, Culprit, KernelAnswer, Reason, Verdict};
 pub use event::{Event, EventKind, EventSource};
+pub use fact::ObservedFact;
 pub use input::Input;
 pub use phase::{Phase, Thresholds};
 pub use snapshot::Snapshot;
@@ -43,5 +45,6 @@ pub use state::{HostFacts, Model};
 pub use task_report::TaskReport;
 pub use time::Moment;
 pub use view::{
-    Direction, EngineKind, ObjectView, Outcome, PatchView, SystemView, TaskOnOldCode, TaskSample,
+    Direction, EngineKind, FunctionAddress, ObjectView, Outcome, PatchDetails, PatchView,
+    SystemView, Task, TaskSample,
 };

@@ -33,4 +33,4 @@ pub use plan::{FRAMES_MARKER, SHARING_MARKER, hooked_functions, is_built, planne
 pub use programs::{ForeignProgram, Programs, TraceHook};
 pub use readable::Readable;
 pub use stops::StopRing;
-pub use tasks::{Look, SeenTask, TaskIterator, Wanted, state_letter};
+pub use tasks::{Look, TaskIterator, Wanted};

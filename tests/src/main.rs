@@ -40,8 +40,9 @@ struct Cli {
 enum Command {
     /// Print the scenarios: name, group, marks, description
     ///
-    /// `boot=own` marks one that spoils its guest, `timed` one that measures time,
-    /// `once` one whose outcome no kernel decides.
+    /// `boot=own` marks one that spoils its guest, `paced` one to which the kernel
+    /// gives a time, `timed` one that measures time, `once` one whose outcome no
+    /// kernel decides, and `long` one that takes minutes.
     List,
     /// Run scenarios; one JSON line each on stdout, progress on stderr
     ///

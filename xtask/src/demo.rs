@@ -30,6 +30,7 @@ pub fn run(series: Series, asked: Asked) -> Result<ExitCode> {
             kernel: kernel.image(),
             memory_mib: 2048,
             cpus: 2,
+            niceness: 0,
             accel,
             append: String::new(),
             network: Network::None,

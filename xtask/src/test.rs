@@ -167,6 +167,7 @@ impl Run<'_> {
         let processors = thread::available_parallelism().map_or(1, usize::from);
         let limits = pool::Limits {
             processors,
+            least: self.args.guests.unwrap_or(processors),
             most: self.args.guests.unwrap_or(MOST_PER_PROCESSOR * processors),
         };
         self.timings.of("guests, fleet, package and page", || {

@@ -123,6 +123,7 @@ fn guest_for(args: &VmArgs) -> Result<Guest> {
             kernel,
             memory_mib: args.memory,
             cpus: args.cpus,
+            niceness: 0,
             accel,
             append: args.append.clone(),
             network: Network::None,

@@ -6,8 +6,9 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use lpwatch::{
     daemon::metrics::render,
+    kernel::kallsyms::VMLINUX,
     model::{
-        Blocker, Direction, EngineKind, Outcome, Reason, Snapshot, Thresholds,
+        Blocker, Direction, EngineKind, ObservedFact, Outcome, Reason, Snapshot, Thresholds,
         snapshot::{
             Calls, Function, Object, PastTransition, Patch, Probe, SCHEMA_VERSION, Source,
             Transition,
@@ -20,27 +21,24 @@ use super::plan::{Plan, Standing};
 
 /// What the patch changes.
 const FUNCTIONS: [(&str, &[&str]); 2] = [
-    (
-        "vmlinux",
-        &["tcp_v4_rcv", "do_sys_openat2", "__x64_sys_bpf"],
-    ),
+    (VMLINUX, &["tcp_v4_rcv", "do_sys_openat2", "__x64_sys_bpf"]),
     ("nf_tables", &["nft_do_chain"]),
 ];
 
 /// The hooks of a kernel with all that lpwatch can use.
-const PROBES: [(&str, &str); 12] = [
-    ("begun", "fentry"),
-    ("start", "fentry"),
-    ("try", "fentry"),
-    ("complete", "fentry"),
-    ("reversed", "fentry"),
-    ("forced", "fentry"),
-    ("cancelled", "fentry"),
-    ("refused", "kretprobe"),
-    ("verdicts", "kretprobe"),
-    ("module_loaded", "raw_tracepoint"),
-    ("tasks", "iter"),
-    ("log", "kmsg"),
+const PROBES: [(ObservedFact, &str); 12] = [
+    (ObservedFact::Begun, "fentry"),
+    (ObservedFact::Enable, "fentry"),
+    (ObservedFact::Try, "fentry"),
+    (ObservedFact::Complete, "fentry"),
+    (ObservedFact::Reversed, "fentry"),
+    (ObservedFact::Forced, "fentry"),
+    (ObservedFact::Cancelled, "fentry"),
+    (ObservedFact::Refused, "kretprobe"),
+    (ObservedFact::Verdict, "kretprobe"),
+    (ObservedFact::ModuleLoaded, "raw_tracepoint"),
+    (ObservedFact::Tasks, "iter"),
+    (ObservedFact::Log, "kmsg"),
 ];
 
 /// The metrics of a host at simulated second `now` after `began`.
@@ -224,8 +222,8 @@ impl Shown<'_> {
 }
 
 fn probes() -> Vec<Probe> {
-    let probe = |(fact, kind): (&str, &str)| Probe {
-        fact: fact.to_owned(),
+    let probe = |(fact, kind): (ObservedFact, &str)| Probe {
+        fact,
         kind: kind.to_owned(),
         target: String::new(),
         attached: true,

@@ -47,15 +47,10 @@ pub fn as_view(patch: &PatchFile) -> PatchView {
             .collect(),
     });
     PatchView {
-        name: patch.name.clone(),
-        engine: EngineKind::Livepatch,
         enabled: Some(false),
-        in_transition: false,
-        told_direction: None,
-        failure: None,
         replace: patch.replace,
-        stack_order: None,
         objects: objects.collect(),
+        ..PatchView::new(patch.name.clone(), EngineKind::Livepatch)
     }
 }
 

@@ -199,7 +199,7 @@ impl Session<'_> {
     /// A patch that is loaded, as sysfs has it.
     fn loaded(&self, name: &str) -> anyhow::Result<PatchFile> {
         let roots = self.globals.roots();
-        let patches = engine::read_all(&roots)?.unwrap_or_default();
+        let patches = engine::read_all(&roots)?.patches;
         let spelled = name.replace('-', "_");
         let patch = patches
             .iter()

@@ -5,7 +5,10 @@ use std::{io::IsTerminal, time::Duration};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::{error::Error, model::Snapshot};
+use crate::{
+    error::Error,
+    model::{ObservedFact, Snapshot, snapshot::Probe},
+};
 
 use super::{
     args::{Globals, duration},
@@ -51,7 +54,7 @@ impl CountArgs {
 
 /// Whether there is anything to count, and a way to.
 fn counts(snapshot: &Snapshot) -> bool {
-    let hooked = |probe: &crate::model::snapshot::Probe| probe.fact == "begun" && probe.attached;
+    let hooked = |probe: &Probe| probe.fact == ObservedFact::Begun && probe.attached;
     !snapshot.patches.is_empty() && snapshot.probes.iter().any(hooked)
 }
 

@@ -6,6 +6,7 @@
 //! objects and functions; never a pid, never the name of a task. What is not
 //! known has no series.
 
+mod families;
 mod functions;
 mod host;
 mod patches;

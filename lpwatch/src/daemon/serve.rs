@@ -48,7 +48,7 @@ pub async fn run(options: DaemonOptions) -> Result<(), Error> {
     }
     for probe in &handle.snapshots.borrow().probes {
         tracing::info!(
-            fact = probe.fact,
+            fact = probe.fact.name(),
             kind = probe.kind,
             target = probe.target,
             attached = probe.attached,

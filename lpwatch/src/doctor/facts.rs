@@ -47,12 +47,6 @@ impl HookInputs {
     }
 }
 
-/// The names of all facts.
-#[cfg(test)]
-pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    RULES.iter().map(|rule| rule.fact)
-}
-
 /// What was chosen for every fact.
 pub(super) fn choose(known: &HookInputs) -> Vec<ChosenHook> {
     RULES.iter().map(|rule| chosen(rule, known)).collect()
@@ -209,7 +203,7 @@ fn hook(
     why: String,
 ) -> ChosenHook {
     ChosenHook {
-        fact: rule.fact.to_owned(),
+        fact: rule.fact,
         what: rule.what.to_owned(),
         kind,
         target: target.map(str::to_owned),

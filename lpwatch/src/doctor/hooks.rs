@@ -9,7 +9,7 @@ use crate::{
         offers::{Offers, Reading, Rights},
     },
     model::{
-        Direction, PatchView, Snapshot,
+        Direction, ObservedFact, PatchView, Snapshot,
         doctor::ChosenBy,
         snapshot::{Probe, Source},
     },
@@ -89,7 +89,7 @@ fn of_daemon(snapshot: &Snapshot) -> HookExamination {
         Source::Procfs => Err("the running daemon does not use BPF".to_owned()),
     };
     let mut probes = snapshot.probes.iter();
-    let log = probes.any(|probe| probe.fact == "log" && probe.attached);
+    let log = probes.any(|probe| probe.fact == ObservedFact::Log && probe.attached);
     let reads = DaemonReads {
         log: log
             .then_some(())
@@ -223,15 +223,9 @@ mod tests {
     #[test]
     fn nothing_is_attached_in_a_transition() {
         let patch = PatchView {
-            name: "lp_stall".to_owned(),
-            engine: crate::model::EngineKind::Livepatch,
             enabled: Some(true),
             in_transition: true,
-            told_direction: None,
-            failure: None,
-            replace: None,
-            stack_order: None,
-            objects: Vec::new(),
+            ..PatchView::new("lp_stall".to_owned(), crate::model::EngineKind::Livepatch)
         };
         let looked = look(&DoctorOptions::default(), &whole(), None, &[patch], None);
         assert_eq!((looked.by, looked.seconds), (ChosenBy::Policy, None));

@@ -53,7 +53,7 @@ pub(super) fn judge(grounds: &ReadinessInputs<'_>) -> (Readiness, String) {
     let lost: Vec<&str> = facts
         .iter()
         .filter(|fact| fact.is_lost())
-        .map(|fact| fact.fact.as_str())
+        .map(|fact| fact.fact.name())
         .collect();
     if lost.is_empty() {
         return (Readiness::Well, well(facts));
@@ -78,7 +78,7 @@ fn well(facts: &[ChosenHook]) -> String {
     let fallen_back: Vec<&str> = facts
         .iter()
         .filter(|fact| fact.fallen_back)
-        .map(|fact| fact.fact.as_str())
+        .map(|fact| fact.fact.name())
         .collect();
     if fallen_back.is_empty() {
         return "This host can be watched, and every fact has a hook.".to_owned();
@@ -101,11 +101,11 @@ fn wants_rights(host: &Offers) -> bool {
 mod tests {
     use super::*;
     use crate::doctor::offers::{self, samples};
-    use crate::model::doctor::FactSource;
+    use crate::model::{ObservedFact, doctor::FactSource};
 
-    fn fact(name: &str, kind: FactSource, fallback: Option<&str>) -> ChosenHook {
+    fn fact(name: ObservedFact, kind: FactSource, fallback: Option<&str>) -> ChosenHook {
         ChosenHook {
-            fact: name.to_owned(),
+            fact: name,
             what: String::new(),
             kind,
             target: None,
@@ -130,11 +130,15 @@ mod tests {
     #[test]
     fn all_is_well_where_every_fact_has_something() {
         let host = samples::whole();
-        let hooked = [fact("begun", FactSource::Fentry, None)];
+        let hooked = [fact(ObservedFact::Begun, FactSource::Fentry, None)];
         let (standing, summary) = judged(&host, &hooked, false);
         assert_eq!(standing, Readiness::Well);
-        assert!(summary.contains("every fact has a hook"), "{summary}");
-        let makes_do = [fact("verdict", FactSource::None, Some("stacks"))];
+        assert!(summary.contains("every fact has its hook"), "{summary}");
+        let makes_do = [fact(
+            ObservedFact::Verdict,
+            FactSource::None,
+            Some("stacks"),
+        )];
         let (standing, summary) = judged(&host, &makes_do, false);
         assert_eq!(standing, Readiness::Well);
         assert!(summary.ends_with("no hook: verdict."), "{summary}");
@@ -142,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_lost_fact_is_the_kernels_or_the_users_or_was_asked_for() {
-        let lost = [fact("calls", FactSource::None, None)];
+        let lost = [fact(ObservedFact::Calls, FactSource::None, None)];
         let standing = |host: &Offers, no_bpf| judged(host, &lost, no_bpf).0;
         assert_eq!(standing(&samples::whole(), false), Readiness::Lacking);
         assert_eq!(standing(&samples::whole(), true), Readiness::Well);

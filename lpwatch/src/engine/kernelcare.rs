@@ -8,10 +8,10 @@
 
 use crate::{
     kernel::{ReadError, Roots, kernelcare},
-    model::{EngineKind, PatchView},
+    model::{EngineKind, PatchView, SystemView},
 };
 
-use super::{Consistency, Engine, EngineView, Knowledge, Known, LoadedPatch};
+use super::{Consistency, Engine, Knowledge, Known};
 
 pub(super) struct KernelCare;
 
@@ -35,11 +35,10 @@ impl Engine for KernelCare {
         }
     }
 
-    fn read(&self, roots: &Roots) -> Result<Option<EngineView>, ReadError> {
+    fn read(&self, roots: &Roots, view: &mut SystemView) -> Result<bool, ReadError> {
         let Some(care) = kernelcare::read(roots)? else {
-            return Ok(None);
+            return Ok(false);
         };
-        let mut view = EngineView::new(self.kind());
         let kernelcare::KernelCare {
             active,
             effective_version,
@@ -49,7 +48,7 @@ impl Engine for KernelCare {
             auto_update: _,
             notes,
         } = care;
-        view.notes = notes;
+        view.notes.extend(notes);
         if active {
             let enabled = cves.as_ref().map(|cves| !cves.is_empty());
             if enabled.is_none() {
@@ -59,21 +58,14 @@ impl Engine for KernelCare {
                         .to_owned(),
                 );
             }
-            let patch = PatchView {
-                name: "kcare".to_owned(),
-                engine: self.kind(),
+            view.patches.push(PatchView {
                 enabled,
-                in_transition: false,
-                told_direction: None,
-                failure: None,
-                replace: None,
-                stack_order: None,
-                objects: Vec::new(),
-            };
-            view.patches.push(LoadedPatch::of(patch));
+                ..PatchView::new("kcare".to_owned(), self.kind())
+            });
         }
         view.effective_kernel = effective_version;
-        view.cves = cves;
-        Ok(Some(view))
+        let cves = cves.into_iter().flatten();
+        view.cves.extend(cves.map(|cve| (self.kind(), cve)));
+        Ok(true)
     }
 }

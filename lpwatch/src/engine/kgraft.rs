@@ -15,12 +15,11 @@ use crate::{
         kgraft::{self, FunctionState, Graft, GraftPatch},
         kgraft_tasks,
     },
-    model::{Direction, EngineKind, PatchView, TaskOnOldCode, evidence::Evidence},
+    model::{Direction, EngineKind, PatchDetails, PatchView, SystemView},
 };
 
 use super::{
-    Consistency, Engine, EngineView, Knowledge, Known, Left, LeftTask, LoadedPatch,
-    OBJECT_NOT_TOLD, objects::objects, task::evidence,
+    Consistency, Engine, Knowledge, Known, Left, OBJECT_NOT_TOLD, objects::objects, task::inspected,
 };
 
 pub(super) struct Kgraft;
@@ -43,12 +42,11 @@ impl Engine for Kgraft {
         }
     }
 
-    fn read(&self, roots: &Roots) -> Result<Option<EngineView>, ReadError> {
+    fn read(&self, roots: &Roots, view: &mut SystemView) -> Result<bool, ReadError> {
         let Some(graft) = kgraft::read(roots)? else {
-            return Ok(None);
+            return Ok(false);
         };
         let moving = moving(&graft);
-        let mut view = EngineView::new(self.kind());
         if graft.in_progress == Some(true) && moving.is_none() {
             view.notes.push(
                 "kGraft reports a patch in progress, but does not show which one.".to_owned(),
@@ -64,9 +62,9 @@ impl Engine for Kgraft {
                 view.notes
                     .push(format!("It is unknown whether {} is enabled.", patch.name));
             }
-            view.patches.push(loaded(patch, direction, roots));
+            view.patches.push(patch_view(patch, direction, roots));
         }
-        Ok(Some(view))
+        Ok(true)
     }
 
     fn tasks_left(&self, roots: &Roots) -> Result<Option<Left>, ReadError> {
@@ -89,24 +87,8 @@ impl Engine for Kgraft {
                 found.listing.unreadable
             ));
         }
-        left.tasks = found
-            .listing
-            .remaining
-            .into_iter()
-            .map(|task| LeftTask {
-                task: TaskOnOldCode {
-                    evidence: Evidence {
-                        state: task.state,
-                        ..evidence(roots, task.tgid, task.tid)
-                    },
-                    tid: task.tid,
-                    tgid: task.tgid,
-                    comm: task.comm,
-                    kthread: task.kthread,
-                },
-                functions: Vec::new(),
-            })
-            .collect();
+        let tasks = found.listing.remaining.into_iter();
+        left.tasks = tasks.map(|task| inspected(roots, task)).collect();
         Ok(Some(left))
     }
 }
@@ -128,7 +110,7 @@ fn moving(graft: &Graft) -> Option<(&GraftPatch, Direction)> {
         .or_else(|| with(&[RevertSlow]).map(|patch| (patch, Direction::Unpatching)))
 }
 
-fn loaded(patch: GraftPatch, direction: Option<Direction>, roots: &Roots) -> LoadedPatch {
+fn patch_view(patch: GraftPatch, direction: Option<Direction>, roots: &Roots) -> PatchView {
     let enabled = patch.enabled();
     let GraftPatch {
         name,
@@ -146,17 +128,6 @@ fn loaded(patch: GraftPatch, direction: Option<Direction>, roots: &Roots) -> Loa
             function.sympos.unwrap_or(0).max(1),
         )
     });
-    let view = PatchView {
-        engine: EngineKind::Kgraft,
-        enabled,
-        in_transition: direction.is_some(),
-        told_direction: None,
-        failure: None,
-        replace: replace_all,
-        stack_order: None,
-        objects: objects(named, enabled, roots),
-        name,
-    };
     let word = match (direction, enabled) {
         (Some(Direction::Patching), _) => "being applied",
         (Some(Direction::Unpatching), _) => "being reverted",
@@ -164,11 +135,18 @@ fn loaded(patch: GraftPatch, direction: Option<Direction>, roots: &Roots) -> Loa
         (None, Some(false)) => "reverted",
         (None, None) => "not known",
     };
-    LoadedPatch {
-        direction,
-        state: Some(word.to_owned()),
-        module: owner,
-        refs,
-        ..LoadedPatch::of(view)
+    PatchView {
+        enabled,
+        in_transition: direction.is_some(),
+        told_direction: direction,
+        replace: replace_all,
+        objects: objects(named, enabled, roots),
+        details: PatchDetails {
+            state: Some(word.to_owned()),
+            module: owner,
+            refs,
+            ..PatchDetails::default()
+        },
+        ..PatchView::new(name, EngineKind::Kgraft)
     }
 }

@@ -1,11 +1,13 @@
 //! Which facts about the patches of a patching system are available.
 
 use serde::Serialize;
+use strum::Display;
 
 /// How a system prevents old and new code from mixing. The available facts depend
 /// on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Display)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Consistency {
     /// The machine is stopped and all stacks are checked. Then all tasks switch
     /// at once, or the patch is refused.

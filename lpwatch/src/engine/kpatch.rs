@@ -11,13 +11,10 @@ use crate::{
         kallsyms::{self, Functions},
         kpatch_core::{self, CorePatch},
     },
-    model::{EngineKind, PatchView},
+    model::{EngineKind, FunctionAddress, PatchDetails, PatchView, SystemView},
 };
 
-use super::{
-    Consistency, Engine, EngineView, FunctionAddress, Knowledge, Known, LoadedPatch,
-    OBJECT_NOT_TOLD, objects::objects,
-};
+use super::{Consistency, Engine, Knowledge, Known, OBJECT_NOT_TOLD, objects::objects};
 
 pub(super) struct Kpatch;
 
@@ -41,21 +38,20 @@ impl Engine for Kpatch {
         }
     }
 
-    fn read(&self, roots: &Roots) -> Result<Option<EngineView>, ReadError> {
+    fn read(&self, roots: &Roots, view: &mut SystemView) -> Result<bool, ReadError> {
         let Some(found) = kpatch_core::read(roots)? else {
-            return Ok(None);
+            return Ok(false);
         };
-        let mut view = EngineView::new(self.kind());
-        view.notes = found.notes;
+        view.notes.extend(found.notes);
         let symbols = symbols(&found.patches, roots);
         for patch in found.patches {
             if patch.enabled.is_none() {
                 view.notes
                     .push(format!("It is unknown whether {} is enabled.", patch.name));
             }
-            view.patches.push(loaded(patch, &symbols, roots));
+            view.patches.push(patch_view(patch, &symbols, roots));
         }
-        Ok(Some(view))
+        Ok(true)
     }
 }
 
@@ -72,7 +68,7 @@ fn symbols(patches: &[CorePatch], roots: &Roots) -> Functions {
     kallsyms::find_functions(roots, &[], &addresses).unwrap_or_default()
 }
 
-fn loaded(patch: CorePatch, symbols: &Functions, roots: &Roots) -> LoadedPatch {
+fn patch_view(patch: CorePatch, symbols: &Functions, roots: &Roots) -> PatchView {
     let CorePatch {
         name,
         enabled,
@@ -106,19 +102,13 @@ fn loaded(patch: CorePatch, symbols: &Functions, roots: &Roots) -> LoadedPatch {
             function.sympos,
         )
     });
-    let view = PatchView {
-        name,
-        engine: EngineKind::Kpatch,
+    PatchView {
         enabled,
-        in_transition: false,
-        told_direction: None,
-        failure: None,
-        replace: None,
-        stack_order: None,
         objects: objects(named, enabled, roots),
-    };
-    LoadedPatch {
-        addresses,
-        ..LoadedPatch::of(view)
+        details: PatchDetails {
+            addresses,
+            ..PatchDetails::default()
+        },
+        ..PatchView::new(name, EngineKind::Kpatch)
     }
 }

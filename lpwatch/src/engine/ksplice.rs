@@ -14,13 +14,12 @@ use crate::{
         ksplice::{self, Conflict, Stage, Update},
         task_detail,
     },
-    model::{Direction, EngineKind, PatchView, TaskOnOldCode, evidence::Evidence},
+    model::{
+        Direction, EngineKind, PatchDetails, PatchView, SystemView, Task, inventory::PatchRefusal,
+    },
 };
 
-use super::{
-    Consistency, Engine, EngineView, Knowledge, Known, Left, LeftTask, LoadedPatch, Refusal,
-    task::evidence,
-};
+use super::{Consistency, Engine, Knowledge, Known, Left, task::inspected};
 
 pub(super) struct Ksplice;
 
@@ -42,14 +41,13 @@ impl Engine for Ksplice {
         }
     }
 
-    fn read(&self, roots: &Roots) -> Result<Option<EngineView>, ReadError> {
+    fn read(&self, roots: &Roots, view: &mut SystemView) -> Result<bool, ReadError> {
         let Some(found) = ksplice::read(roots)? else {
-            return Ok(None);
+            return Ok(false);
         };
-        let mut view = EngineView::new(self.kind());
-        view.notes = found.notes;
-        view.patches = found.updates.into_iter().map(loaded).collect();
-        Ok(Some(view))
+        view.notes.extend(found.notes);
+        view.patches.extend(found.updates.into_iter().map(patch));
+        Ok(true)
     }
 
     fn tasks_left(&self, roots: &Roots) -> Result<Option<Left>, ReadError> {
@@ -58,15 +56,16 @@ impl Engine for Ksplice {
         };
         let mut left = Left::default();
         // A task that blocks two updates counts once.
-        let mut tasks: BTreeMap<u32, LeftTask> = BTreeMap::new();
+        let mut tasks: BTreeMap<u32, Task> = BTreeMap::new();
         for update in &found.updates {
             for conflict in holding(update) {
                 match task(conflict, roots) {
                     Some(task) => {
                         let known = tasks.entry(conflict.pid).or_insert(task);
+                        let named = &mut known.evidence.named;
                         for symbol in &conflict.symbols {
-                            if !known.functions.contains(symbol) {
-                                known.functions.push(symbol.clone());
+                            if !named.contains(symbol) {
+                                named.push(symbol.clone());
                             }
                         }
                     }
@@ -95,27 +94,12 @@ fn holding(update: &Update) -> &[Conflict] {
 }
 
 /// `None` for a task that has ended or whose tid belongs to another task now.
-fn task(conflict: &Conflict, roots: &Roots) -> Option<LeftTask> {
-    let who = task_detail::identity(roots, conflict.pid)?;
-    if who.comm != conflict.comm {
-        return None;
-    }
-    Some(LeftTask {
-        task: TaskOnOldCode {
-            tid: conflict.pid,
-            tgid: who.tgid,
-            comm: who.comm,
-            kthread: who.kthread,
-            evidence: Evidence {
-                state: who.state,
-                ..evidence(roots, who.tgid, conflict.pid)
-            },
-        },
-        functions: Vec::new(),
-    })
+fn task(conflict: &Conflict, roots: &Roots) -> Option<Task> {
+    let task = task_detail::task(roots, conflict.pid)?;
+    (task.comm == conflict.comm).then(|| inspected(roots, task))
 }
 
-fn loaded(update: Update) -> LoadedPatch {
+fn patch(update: Update) -> PatchView {
     let Update {
         id,
         stage,
@@ -137,25 +121,23 @@ fn loaded(update: Update) -> LoadedPatch {
         Stage::Preparing => direction.is_some(),
         Stage::Reversed => false,
     });
-    let view = PatchView {
-        name: id,
-        engine: EngineKind::Ksplice,
+    let refusal = abort_cause.map(|cause| PatchRefusal {
+        cause: cause.to_string(),
+        meaning: cause.meaning(),
+    });
+    PatchView {
         enabled,
         in_transition: direction.is_some(),
-        told_direction: None,
-        failure: None,
-        replace: None,
-        stack_order: None,
-        objects: Vec::new(),
-    };
-    LoadedPatch {
-        direction,
-        state: stage.map(|stage| stage.name().to_owned()),
-        refusal: abort_cause.map(|cause| Refusal {
-            cause: cause.name().to_owned(),
-            meaning: cause.meaning(),
-        }),
-        description,
-        ..LoadedPatch::of(view)
+        told_direction: direction,
+        failure: refusal
+            .as_ref()
+            .map(|refusal| format!("{}: {}", refusal.cause, refusal.meaning)),
+        details: PatchDetails {
+            state: stage.map(|stage| stage.to_string()),
+            refusal,
+            description,
+            ..PatchDetails::default()
+        },
+        ..PatchView::new(id, EngineKind::Ksplice)
     }
 }

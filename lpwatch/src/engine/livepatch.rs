@@ -10,13 +10,14 @@
 use crate::{
     kernel::{
         ReadError, Roots,
-        livepatch::{ObjectFiles, PatchFiles, read_patches},
+        kallsyms::VMLINUX,
+        livepatch::{PatchFiles, read_patches},
         modules,
     },
-    model::{EngineKind, ObjectView, PatchView},
+    model::{EngineKind, ObjectView, PatchView, SystemView},
 };
 
-use super::{Consistency, Engine, EngineView, Knowledge, Known, LoadedPatch};
+use super::{Consistency, Engine, Knowledge, Known};
 
 pub(super) struct Livepatch;
 
@@ -38,69 +39,39 @@ impl Engine for Livepatch {
         }
     }
 
-    fn read(&self, roots: &Roots) -> Result<Option<EngineView>, ReadError> {
+    fn read(&self, roots: &Roots, view: &mut SystemView) -> Result<bool, ReadError> {
         let Some(patches) = read_patches(roots)? else {
-            return Ok(None);
+            return Ok(false);
         };
-        let mut view = EngineView::new(self.kind());
-        view.patches = patches
-            .into_iter()
-            .filter_map(|patch| patch_view(self.kind(), patch, roots))
-            .map(LoadedPatch::of)
-            .collect();
-        Ok(Some(view))
+        let patches = patches.into_iter();
+        view.patches
+            .extend(patches.filter_map(|patch| patch_view(patch, roots)));
+        Ok(true)
     }
 }
 
 /// `None` for a patch that disappears while it is read.
-pub(super) fn patch_view(
-    engine: EngineKind,
-    files: PatchFiles,
-    roots: &Roots,
-) -> Option<PatchView> {
-    let PatchFiles {
-        name,
-        enabled,
-        transition,
-        replace,
-        stack_order,
-        objects,
-    } = files;
+fn patch_view(files: PatchFiles, roots: &Roots) -> Option<PatchView> {
+    let objects = files.objects.into_iter().map(|object| ObjectView {
+        // Before 6.1 the kernel does not show it, but an object that is not
+        // loaded is not patched.
+        patched: object
+            .patched
+            .or_else(|| is_absent(&object.name, roots).then_some(false)),
+        name: object.name,
+        functions: object.functions,
+    });
     Some(PatchView {
-        name,
-        engine,
-        enabled: Some(enabled?),
+        enabled: Some(files.enabled?),
         // Before 4.12 a patch was applied at once: there was no transition.
-        in_transition: transition.unwrap_or(false),
-        told_direction: None,
-        failure: None,
-        replace,
-        stack_order,
-        objects: objects
-            .into_iter()
-            .map(|files| object(files, roots))
-            .collect(),
+        in_transition: files.transition.unwrap_or(false),
+        replace: files.replace,
+        stack_order: files.stack_order,
+        objects: objects.collect(),
+        ..PatchView::new(files.name, EngineKind::Livepatch)
     })
 }
 
-fn object(files: ObjectFiles, roots: &Roots) -> ObjectView {
-    let ObjectFiles {
-        name,
-        patched,
-        functions,
-    } = files;
-    let functions = functions
-        .into_iter()
-        .map(|function| (function.name, function.sympos));
-    ObjectView {
-        // Before 6.1 the kernel does not show it, but an object that is not
-        // loaded is not patched.
-        patched: patched.or_else(|| is_absent(&name, roots).then_some(false)),
-        name,
-        functions: functions.collect(),
-    }
-}
-
 pub(super) fn is_absent(object: &str, roots: &Roots) -> bool {
-    object != "vmlinux" && modules::is_loaded(roots, object) == Some(false)
+    object != VMLINUX && modules::is_loaded(roots, object) == Some(false)
 }

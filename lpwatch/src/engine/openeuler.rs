@@ -7,20 +7,16 @@
 //! refusal is reported to the caller that enables the patch (EBUSY) and in the
 //! kernel log.
 
-use std::collections::HashMap;
-
 use crate::{
     kernel::{
         ReadError, Roots,
-        livepatch::{PatchFiles, read_patches},
+        livepatch::has_transition,
         openeuler::{self, StateRow},
     },
-    model::{EngineKind, PatchView},
+    model::{EngineKind, PatchView, SystemView},
 };
 
-use super::{
-    Consistency, Engine, EngineView, Knowledge, Known, LoadedPatch, livepatch::patch_view,
-};
+use super::{Consistency, Engine, Knowledge, Known};
 
 pub(super) struct OpenEuler;
 
@@ -44,45 +40,31 @@ impl Engine for OpenEuler {
         }
     }
 
-    fn read(&self, roots: &Roots) -> Result<Option<EngineView>, ReadError> {
+    fn read(&self, roots: &Roots, view: &mut SystemView) -> Result<bool, ReadError> {
         let Some(table) = openeuler::read(roots)? else {
-            return Ok(None);
+            return Ok(false);
         };
-        let mut view = EngineView::new(self.kind());
-        view.notes = table.notes;
-        let files = read_patches(roots).ok().flatten().unwrap_or_default();
-        let mut files: HashMap<String, PatchFiles> = files
-            .into_iter()
-            .map(|patch| (patch.name.clone(), patch))
-            .collect();
+        view.notes.extend(table.notes);
         for row in table.patches {
-            match files.remove(&row.name) {
-                Some(files) if files.transition.is_some() => {}
-                files => view.patches.push(loaded(row, files, roots)),
+            if !has_transition(roots, &row.name) {
+                let patch = patch(row, &mut view.patches);
+                view.patches.push(patch);
             }
         }
-        Ok(Some(view))
+        Ok(true)
     }
 }
 
-fn loaded(row: StateRow, files: Option<PatchFiles>, roots: &Roots) -> LoadedPatch {
-    let StateRow {
-        index,
-        name,
-        enabled,
-    } = row;
-    let in_sysfs = files.and_then(|files| patch_view(EngineKind::Openeuler, files, roots));
-    let objects = in_sysfs.map(|patch| patch.objects).unwrap_or_default();
-    let view = PatchView {
-        name,
-        engine: EngineKind::Openeuler,
-        enabled,
-        in_transition: false,
-        told_direction: None,
-        failure: None,
-        replace: None,
-        stack_order: index,
-        objects,
-    };
-    LoadedPatch::of(view)
+/// Takes the patch from those that livepatch has read, with its objects.
+fn patch(row: StateRow, read: &mut Vec<PatchView>) -> PatchView {
+    let known = read
+        .iter()
+        .position(|patch| patch.is_livepatch() && patch.name == row.name);
+    let known = known.map(|index| read.remove(index));
+    PatchView {
+        enabled: row.enabled,
+        stack_order: row.index,
+        objects: known.map(|patch| patch.objects).unwrap_or_default(),
+        ..PatchView::new(row.name, EngineKind::Openeuler)
+    }
 }

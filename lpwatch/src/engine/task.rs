@@ -1,21 +1,50 @@
-//! Converts what procfs shows of a remaining task to the terms of the model.
+//! A task of procfs in the terms of the model.
 
 use crate::{
-    kernel::{Roots, kallsyms::Location, task_detail},
-    model::evidence::{Evidence, Frame},
+    kernel::{Roots, kallsyms::Location, task_detail, tasks::ProcTask},
+    model::{
+        Task,
+        evidence::{Evidence, Frame},
+    },
 };
 
-/// A task's kernel stack and its ids, as far as they may be read.
-pub(super) fn evidence(roots: &Roots, tgid: u32, tid: u32) -> Evidence {
-    let stack = task_detail::stack(roots, tgid, tid);
-    let (ns_tid, ns_tgid) = task_detail::namespace_ids(roots, tgid, tid).unzip();
-    Evidence {
-        looked: stack.is_some(),
-        ns_tid,
-        ns_tgid,
-        stack: stack.into_iter().flatten().map(frame).collect(),
-        ..Evidence::default()
+/// The task as its `stat` shows it.
+pub(crate) fn task(task: ProcTask) -> Task {
+    Task {
+        tid: task.tid,
+        tgid: task.tgid,
+        comm: task.comm,
+        kthread: task.kthread,
+        evidence: Evidence {
+            state: task.state,
+            ..Evidence::default()
+        },
     }
+}
+
+/// The same with its stack and its own ids, as far as they may be read.
+pub(super) fn inspected(roots: &Roots, proc_task: ProcTask) -> Task {
+    let mut task = task(proc_task);
+    task.evidence.looked = inspect(roots, &mut task);
+    task
+}
+
+/// Reads a task's kernel stack, unless it is known or changes while it is read,
+/// and its ids in its own pid namespace; whether the stack was read.
+pub(crate) fn inspect(roots: &Roots, task: &mut Task) -> bool {
+    let Task { tid, tgid, .. } = *task;
+    let evidence = &mut task.evidence;
+    // Kernel threads live in the first namespace only.
+    if !task.kthread {
+        (evidence.ns_tid, evidence.ns_tgid) = task_detail::namespace_ids(roots, tgid, tid).unzip();
+    }
+    if !evidence.stack.is_empty() || evidence.on_cpu == Some(true) {
+        return false;
+    }
+    let stack = task_detail::stack(roots, tgid, tid);
+    let is_read = stack.is_some();
+    evidence.stack = stack.into_iter().flatten().map(frame).collect();
+    is_read
 }
 
 /// A stack frame as procfs shows it.

@@ -5,8 +5,10 @@ mod unclear;
 use super::*;
 use crate::{kernel::files::tests::Host, model::Direction};
 
-fn view(host: &Host, kind: EngineKind) -> EngineView {
-    of(kind).read(&host.roots).unwrap().unwrap()
+fn view(host: &Host, kind: EngineKind) -> SystemView {
+    let mut view = SystemView::default();
+    assert!(of(kind).read(&host.roots, &mut view).unwrap());
+    view
 }
 
 fn graft(in_progress: &str, patches: &[(&str, &str)]) -> Host {
@@ -50,9 +52,9 @@ fn each_kind_has_its_engine_and_says_why_where_something_cannot_be_known() {
 fn kgrafts_patch_in_transition_is_the_one_whose_functions_are_not_final() {
     let moving = |host: &Host| {
         let patches = view(host, EngineKind::Kgraft).patches.into_iter();
-        let moving = patches.filter(|patch| patch.view.in_transition);
+        let moving = patches.filter(|patch| patch.in_transition);
         moving
-            .map(|patch| (patch.view.name, patch.direction, patch.view.enabled))
+            .map(|patch| (patch.name, patch.told_direction, patch.enabled))
             .collect::<Vec<_>>()
     };
     let patching = Some(Direction::Patching);
@@ -72,7 +74,7 @@ fn kgrafts_patch_in_transition_is_the_one_whose_functions_are_not_final() {
     let states: Vec<_> = view(&host, EngineKind::Kgraft)
         .patches
         .into_iter()
-        .map(|patch| patch.state.unwrap())
+        .map(|patch| patch.details.state.unwrap())
         .collect();
     assert_eq!(states, ["applied", "reverted"]);
 }
@@ -110,7 +112,7 @@ fn kgraft_tells_the_tasks_left_with_their_stacks() {
         (left.total, left.tasks.len(), left.notes.len()),
         (Some(2), 1, 1)
     );
-    let task = &left.tasks[0].task;
+    let task = &left.tasks[0];
     assert_eq!((task.tid, task.comm.as_str()), (7, "sleeper"));
     assert_eq!(task.evidence.stack[0].symbol, "do_nanosleep");
     assert_eq!(task.evidence.state, Some('S'));
@@ -130,8 +132,8 @@ fn ksplices_stages_are_those_of_a_patch() {
     let shown = |stage: &str, abort_cause: &str, conflicts: &str| {
         let view = view(&splice(stage, abort_cause, conflicts), EngineKind::Ksplice);
         let patch = view.patches.into_iter().next().unwrap();
-        let cause = patch.refusal.map(|refusal| refusal.cause);
-        (patch.view.enabled, patch.direction, cause)
+        let cause = patch.details.refusal.map(|refusal| refusal.cause);
+        (patch.enabled, patch.told_direction, cause)
     };
     let busy = Some("code_busy".to_owned());
     let patching = Some(Direction::Patching);
@@ -157,8 +159,9 @@ fn ksplice_tells_who_is_in_the_way_and_with_which_functions() {
         .unwrap()
         .unwrap();
     assert_eq!(left.tasks.len(), 1);
-    assert_eq!(left.tasks[0].functions, ["do_wait", "sys_wait4", "f"]);
-    assert_eq!(left.tasks[0].task.tgid, 12);
+    let task = &left.tasks[0];
+    assert_eq!(task.evidence.named, ["do_wait", "sys_wait4", "f"]);
+    assert_eq!(task.tgid, 12);
     assert_eq!(
         left.notes,
         [
@@ -191,16 +194,15 @@ fn kpatchs_functions_find_their_object_by_their_address() {
     ]);
     let view = view(&host, EngineKind::Kpatch);
     let patch = &view.patches[0];
-    assert_eq!(patch.view.enabled, Some(true));
-    assert!(!patch.view.in_transition);
+    assert_eq!(patch.enabled, Some(true));
+    assert!(!patch.in_transition);
     let objects: Vec<_> = patch
-        .view
         .objects
         .iter()
         .map(|object| object.name.as_str())
         .collect();
     assert_eq!(objects, ["ext4", OBJECT_NOT_TOLD]);
-    assert_eq!(patch.addresses[0].old, Some(0xffff_ffff_c000_0000));
+    assert_eq!(patch.details.addresses[0].old, Some(0xffff_ffff_c000_0000));
 }
 
 #[test]
@@ -215,29 +217,18 @@ fn openeulers_patches_are_not_livepatchs_besides() {
             "1\tklp_a\tenabled\n2\tklp_b\tenabled\n3\tklp_c\tdisabled\n",
         ),
     ]);
-    let systems = read_systems(&host.roots).unwrap();
-    let patches: Vec<_> = systems
-        .patches()
-        .map(|patch| {
-            (
-                patch.view.engine,
-                patch.view.name.as_str(),
-                patch.view.stack_order,
-            )
-        })
+    let patches = read_all(&host.roots).unwrap().patches;
+    let shown: Vec<_> = patches
+        .iter()
+        .map(|patch| (patch.engine, patch.name.as_str(), patch.stack_order))
         .collect();
     let expected = [
         (EngineKind::Livepatch, "klp_b", None),
         (EngineKind::Openeuler, "klp_a", Some(1)),
         (EngineKind::Openeuler, "klp_c", Some(3)),
     ];
-    assert_eq!(patches, expected);
-    assert_eq!(
-        systems.present[1].patches[0].view.objects[0]
-            .functions
-            .len(),
-        1
-    );
+    assert_eq!(shown, expected);
+    assert_eq!(patches[1].objects[0].functions.len(), 1);
 }
 
 #[test]
@@ -249,9 +240,10 @@ fn kernelcare_is_one_patch_and_tells_its_cves() {
     ]);
     let care = view(&host, EngineKind::Kernelcare);
     assert_eq!(care.effective_kernel.as_deref(), Some("5.8.0-63"));
-    assert_eq!(care.cves.unwrap(), ["CVE-2021-3656"]);
-    assert_eq!(care.patches[0].view.enabled, Some(true));
+    let cve = "CVE-2021-3656".to_owned();
+    assert_eq!(care.cves, [(EngineKind::Kernelcare, cve)]);
+    assert_eq!(care.patches[0].enabled, Some(true));
     std::fs::remove_file(host.path("proc/kcare/cvelist")).unwrap();
     let care = view(&host, EngineKind::Kernelcare);
-    assert_eq!((care.patches[0].view.enabled, care.notes.len()), (None, 1));
+    assert_eq!((care.patches[0].enabled, care.notes.len()), (None, 1));
 }

@@ -3,6 +3,7 @@
 //! Nothing here compares the clocks of two hosts, or a host's with ours.
 
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantArray};
 
 use crate::model::{Direction, Outcome};
 
@@ -22,9 +23,12 @@ pub use super::facts::Silence;
     Hash,
     Serialize,
     Deserialize,
+    IntoStaticStr,
+    VariantArray,
     clap::ValueEnum,
 )]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 #[value(rename_all = "snake_case")]
 pub enum HostState {
     /// In transition, and no task has switched for too long.
@@ -42,26 +46,10 @@ pub enum HostState {
 }
 
 impl HostState {
-    pub const ALL: [Self; 6] = [
-        Self::Stalled,
-        Self::Failed,
-        Self::NotReporting,
-        Self::InTransition,
-        Self::NotPatched,
-        Self::OnNewCode,
-    ];
-
     /// As in JSON and on the command line.
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Stalled => "stalled",
-            Self::Failed => "failed",
-            Self::NotReporting => "not_reporting",
-            Self::InTransition => "in_transition",
-            Self::NotPatched => "not_patched",
-            Self::OnNewCode => "on_new_code",
-        }
+        self.into()
     }
 }
 

@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use strum::VariantArray;
+
 use super::selector::{PatchPattern, Selector};
 
 /// Which hosts and patches are asked about.
@@ -21,7 +23,7 @@ pub struct Scope {
 }
 
 /// What is asked of all hosts at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, VariantArray)]
 pub enum Fact {
     /// Whether Prometheus could scrape it.
     Up,
@@ -60,24 +62,6 @@ impl Fact {
         Self::Tasks,
         Self::Blocked,
         Self::LastEnd,
-    ];
-
-    pub const ALL: [Self; 15] = [
-        Self::Up,
-        Self::Gone,
-        Self::Kernel,
-        Self::Blind,
-        Self::Twice,
-        Self::Enabled,
-        Self::InProgress,
-        Self::Stalled,
-        Self::Tasks,
-        Self::Blocked,
-        Self::Idle,
-        Self::Age,
-        Self::LastEnd,
-        Self::LastDuration,
-        Self::Ineffective,
     ];
 
     /// The query for it.

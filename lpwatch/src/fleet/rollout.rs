@@ -156,6 +156,8 @@ fn by_reason(stalled: &[Host]) -> Vec<ReasonHosts> {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use strum::VariantArray as _;
+
     use super::*;
 
     pub(crate) fn host(nth: usize, state: HostState) -> Host {
@@ -198,7 +200,7 @@ pub(crate) mod tests {
         ]);
         let rollout = Rollout::of("lp_x", &hosts);
         assert_eq!(rollout.share_on_new_code, Some(0.5));
-        let sum: usize = HostState::ALL
+        let sum: usize = HostState::VARIANTS
             .iter()
             .map(|&state| rollout.by_state.get(state))
             .sum();

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::{
-    engine::{self, LoadedPatch},
+    engine,
     error::Error,
     kernel::{
         Roots,
@@ -11,10 +11,10 @@ use crate::{
         installed::{self, Installed, InstalledState},
     },
     model::{
-        EngineKind,
+        EngineKind, FunctionAddress, ObjectView, PatchView,
         inventory::{
             DiskState, Inventory, InventoryFunction, InventoryObject, InventoryPatch, OnDisk,
-            PatchRefusal, SCHEMA_VERSION, Standing, Vendor, decide,
+            SCHEMA_VERSION, Standing, Vendor, decide,
         },
     },
 };
@@ -36,7 +36,7 @@ pub struct InventoryRequest {
 /// installed for one.
 pub fn gather(roots: &Roots, wanted: InventoryRequest) -> Result<Inventory, Error> {
     let Host { node, release } = Host::of(roots);
-    let systems = engine::read_systems(roots)?;
+    let mut systems = engine::read_all(roots)?;
     let installed = installed::read(roots, &release);
     if systems.present.is_empty() && installed.files.is_empty() {
         return Err(Error::NoLivepatch(format!(
@@ -45,10 +45,7 @@ pub fn gather(roots: &Roots, wanted: InventoryRequest) -> Result<Inventory, Erro
             roots.sysfs.join("kernel/livepatch").display()
         )));
     }
-    let mut notes = systems.notes.clone();
-    for system in &systems.present {
-        notes.extend(system.notes.iter().cloned());
-    }
+    let mut notes = std::mem::take(&mut systems.notes);
     notes.extend(installed.notes.iter().cloned());
     let applied = AppliedTimes::read(roots, &mut notes);
     let from = From {
@@ -57,17 +54,19 @@ pub fn gather(roots: &Roots, wanted: InventoryRequest) -> Result<Inventory, Erro
         installed: &installed,
         applied: &applied,
     };
-    let mut patches: Vec<_> = systems.patches().map(|patch| from.patch(patch)).collect();
-    decide(&mut patches);
     let told = tools::ask(roots, &systems, wanted.tools, &mut notes);
+    let cves = wanted.cves.then(|| parts::cves(&systems));
+    let patches = systems.patches.into_iter();
+    let mut patches: Vec<_> = patches.map(|patch| from.patch(patch)).collect();
+    decide(&mut patches);
     Ok(Inventory {
         schema_version: SCHEMA_VERSION,
         host: node,
         taken_at: Timestamp::now(),
         effective_kernel: told.effective_kernel,
         kernelcare: told.kernelcare,
-        systems: systems.present.iter().map(parts::system).collect(),
-        cves: wanted.cves.then(|| parts::cves(&systems)),
+        systems: systems.present.into_iter().map(parts::system).collect(),
+        cves,
         patches,
         not_loaded: parts::not_loaded(&installed, &release),
         notes,
@@ -83,30 +82,38 @@ struct From<'a> {
 }
 
 impl From<'_> {
-    fn patch(&self, patch: &LoadedPatch) -> InventoryPatch {
-        let view = &patch.view;
-        let module = patch.module.as_ref().filter(|module| **module != view.name);
-        let known_as = module.unwrap_or(&view.name);
-        let vendor = Vendor::of(view.engine, known_as, self.release);
+    fn patch(&self, patch: PatchView) -> InventoryPatch {
+        let standing = standing(&patch);
+        let direction = patch.in_transition.then(|| patch.direction());
+        let PatchView {
+            name,
+            engine,
+            replace,
+            stack_order,
+            objects,
+            details,
+            ..
+        } = patch;
+        let module = details.module.filter(|module| *module != name);
+        let known_as = module.as_ref().unwrap_or(&name);
+        let vendor = Vendor::of(engine, known_as, self.release);
+        let object = |view| object(view, &details.addresses);
         InventoryPatch {
-            name: view.name.clone(),
-            engine: view.engine,
-            module: module.cloned(),
+            disk: self.disk(engine, known_as, vendor),
+            since: self.applied.since(engine, &name),
+            objects: objects.into_iter().map(object).collect(),
+            name,
+            engine,
+            module,
             vendor,
-            standing: standing(patch),
-            direction: patch.direction,
-            own_word: patch.state.clone(),
-            since: self.applied.since(view.engine, &view.name),
-            description: patch.description.clone(),
-            refusal: patch.refusal.as_ref().map(|refusal| PatchRefusal {
-                cause: refusal.cause.clone(),
-                meaning: refusal.meaning.clone(),
-            }),
-            replace: view.replace,
-            stack_order: view.stack_order,
-            refs: patch.refs,
-            objects: objects(patch),
-            disk: self.disk(view.engine, known_as, vendor),
+            standing,
+            direction,
+            own_word: details.state,
+            description: details.description,
+            refusal: details.refusal,
+            replace,
+            stack_order,
+            refs: details.refs,
         }
     }
 
@@ -146,45 +153,35 @@ impl From<'_> {
     }
 }
 
-fn standing(patch: &LoadedPatch) -> Standing {
-    match (patch.view.in_transition, patch.view.enabled) {
+fn standing(patch: &PatchView) -> Standing {
+    match (patch.in_transition, patch.enabled) {
         (true, _) => Standing::InTransition,
         (false, Some(true)) => Standing::Enabled,
-        (false, _) if patch.refusal.is_some() => Standing::Refused,
+        (false, _) if patch.details.refusal.is_some() => Standing::Refused,
         (false, Some(false)) => Standing::Disabled,
         (false, None) => Standing::NotKnown,
     }
 }
 
-fn objects(patch: &LoadedPatch) -> Vec<InventoryObject> {
-    let address = |object: &str, name: &str, sympos: u32| {
-        patch
-            .addresses
-            .iter()
-            .find(|known| known.object == object && known.name == name && known.sympos == sympos)
-    };
+fn object(view: ObjectView, addresses: &[FunctionAddress]) -> InventoryObject {
     let hexadecimal = |address: u64| format!("{address:#x}");
-    let objects = patch.view.objects.iter();
-    objects
-        .map(|object| InventoryObject {
-            name: object.name.clone(),
-            patched: object.patched,
-            functions: object
-                .functions
-                .iter()
-                .map(|(name, sympos)| {
-                    let known = address(&object.name, name, *sympos);
-                    InventoryFunction {
-                        name: name.clone(),
-                        sympos: *sympos,
-                        old_address: known.and_then(|known| known.old).map(hexadecimal),
-                        new_address: known.and_then(|known| known.new).map(hexadecimal),
-                        wins: None,
-                        overridden_by: None,
-                        not_decided: None,
-                    }
-                })
-                .collect(),
-        })
-        .collect()
+    let functions = view.functions.into_iter().map(|(name, sympos)| {
+        let known = addresses.iter().find(|known| {
+            known.object == view.name && known.name == name && known.sympos == sympos
+        });
+        InventoryFunction {
+            name,
+            sympos,
+            old_address: known.and_then(|known| known.old).map(hexadecimal),
+            new_address: known.and_then(|known| known.new).map(hexadecimal),
+            wins: None,
+            overridden_by: None,
+            not_decided: None,
+        }
+    });
+    InventoryObject {
+        functions: functions.collect(),
+        name: view.name,
+        patched: view.patched,
+    }
 }

@@ -2,18 +2,18 @@
 //! files on disk.
 
 use crate::{
-    engine::{self, Consistency, EngineView, Knowledge, LoadedPatch, Systems},
+    engine::{self, Knowledge},
     kernel::{
         installed::{Installed, InstalledFile, InstalledState},
         kernelcare,
     },
     model::{
-        EngineKind,
+        EngineKind, PatchView, SystemView,
         inventory::{Cannot, Cve, DiskState, NotLoaded, System, Vendor},
     },
 };
 
-pub fn system(view: &EngineView) -> System {
+pub fn system(kind: EngineKind) -> System {
     let Knowledge {
         consistency,
         progress,
@@ -23,7 +23,7 @@ pub fn system(view: &EngineView) -> System {
         check,
         wait,
         stop_time,
-    } = engine::of(view.kind).knows();
+    } = engine::of(kind).knows();
     let facts = [
         ("progress", progress),
         ("blockers", blockers),
@@ -40,14 +40,8 @@ pub fn system(view: &EngineView) -> System {
         })
     });
     System {
-        engine: view.kind,
-        consistency: match consistency {
-            Consistency::MachineStopped => "machine_stopped",
-            Consistency::PerTask => "per_task",
-            Consistency::PerTaskByStack => "per_task_by_stack",
-            Consistency::NotKnown => "not_known",
-        }
-        .to_owned(),
+        engine: kind,
+        consistency: consistency.to_string(),
         cannot: cannot.collect(),
     }
 }
@@ -81,28 +75,28 @@ pub fn not_loaded(installed: &Installed, running: &str) -> Vec<NotLoaded> {
 
 /// The CVEs that the systems report, and those in descriptions and in names such
 /// as `livepatch_CVE_2022_36946`.
-pub fn cves(systems: &Systems) -> Vec<Cve> {
+pub fn cves(systems: &SystemView) -> Vec<Cve> {
     let mut found = Vec::new();
-    for system in &systems.present {
+    for &engine in &systems.present {
         let mut add = |id: String, patch: Option<&str>| {
             found.push(Cve {
                 id,
-                engine: system.kind,
+                engine,
                 patch: patch.map(str::to_owned),
             });
         };
-        for id in system.cves.iter().flatten() {
+        for (_, id) in systems.cves.iter().filter(|(by, _)| *by == engine) {
             add(id.clone(), None);
         }
-        let in_force = |patch: &&LoadedPatch| patch.view.enabled == Some(true);
-        for patch in system.patches.iter().filter(in_force) {
-            let name = &patch.view.name;
+        let in_force = |patch: &&PatchView| patch.engine == engine && patch.enabled == Some(true);
+        for patch in systems.patches.iter().filter(in_force) {
+            let name = &patch.name;
             let text = format!(
                 "{} {}",
                 name.replace('_', "-")
                     .replace("livepatch-", " ")
                     .replace("kpatch-", " "),
-                patch.description.as_deref().unwrap_or_default()
+                patch.details.description.as_deref().unwrap_or_default()
             );
             for id in kernelcare::cves(&text) {
                 add(id, Some(name));

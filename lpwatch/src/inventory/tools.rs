@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::{
-    engine::Systems,
     kernel::{
         Roots,
         files::host_root,
@@ -14,7 +13,7 @@ use crate::{
         tool::{self, ToolError},
     },
     model::{
-        EngineKind,
+        EngineKind, SystemView,
         inventory::{EffectiveKernel, KernelCareFacts, KernelCareStanding},
     },
 };
@@ -32,19 +31,16 @@ pub struct Told {
 }
 
 /// Uses what the systems show, and runs the tools for the rest if that is allowed.
-pub fn ask(roots: &Roots, systems: &Systems, may_run: bool, notes: &mut Vec<String>) -> Told {
+pub fn ask(roots: &Roots, systems: &SystemView, may_run: bool, notes: &mut Vec<String>) -> Told {
     let root = host_root(roots).filter(|_| may_run && roots.is_live());
     let kcarectl = root.as_ref().map(|root| root.join(KCARECTL));
     let mut kcarectl = kcarectl.filter(|tool| tool.exists());
-    let has_kernelcare = systems
-        .present
-        .iter()
-        .any(|system| system.kind == EngineKind::Kernelcare);
+    let has_kernelcare = systems.present.contains(&EngineKind::Kernelcare);
     let kernelcare = has_kernelcare.then(|| kernelcare(roots, &mut kcarectl, notes));
-    let shown = systems.present.iter().find_map(|system| {
-        let version = system.effective_kernel.clone()?;
-        let told_by = "/proc/kcare/effective_version".to_owned();
-        Some(EffectiveKernel { version, told_by })
+    let shown = systems.effective_kernel.clone();
+    let shown = shown.map(|version| EffectiveKernel {
+        version,
+        told_by: "/proc/kcare/effective_version".to_owned(),
     });
     let by_kcarectl = |notes: &mut Vec<String>| asked(kcarectl.as_deref()?, "--uname", notes);
     let by_uptrack = |notes: &mut Vec<String>| {

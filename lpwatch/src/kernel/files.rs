@@ -73,6 +73,14 @@ pub(super) fn list_system(
     }
 }
 
+/// The names of those entries that are directories, sorted.
+pub(super) fn folders(entries: Vec<Entry>) -> Vec<OsString> {
+    let entries = entries.into_iter().filter(|entry| entry.is_directory);
+    let mut names: Vec<OsString> = entries.map(|entry| entry.name).collect();
+    names.sort();
+    names
+}
+
 /// The bytes of a file, up to a size that none of those read here has.
 pub(super) fn bytes(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
@@ -183,13 +191,7 @@ impl Reader<'_> {
 
     /// The names of the directories in `directory`, sorted.
     pub(super) fn folders(&mut self, directory: &Path) -> Vec<OsString> {
-        let entries = self.list(directory).into_iter();
-        let mut names: Vec<OsString> = entries
-            .filter(|entry| entry.is_directory)
-            .map(|entry| entry.name)
-            .collect();
-        names.sort();
-        names
+        folders(self.list(directory))
     }
 
     pub(super) fn note(&mut self, note: String) {

@@ -15,7 +15,7 @@
 
 use std::path::Path;
 
-use super::files::{Reader, list_system};
+use super::files::{Reader, folders, list_system};
 use super::{ReadError, Roots};
 
 const REMEDY: &str = "sysfs must be readable; kGraft's files are open to all users";
@@ -130,9 +130,6 @@ impl GraftPatch {
 /// The directory is there but cannot be listed, or the root is not there.
 pub fn read(roots: &Roots) -> Result<Option<Graft>, ReadError> {
     let directory = roots.sysfs.join("kernel/kgraft");
-    if list_system(&roots.sysfs, &directory, REMEDY)?.is_none() {
-        return Ok(None);
-    }
     let mut graft = Graft::default();
     let mut reader = Reader {
         remedy: REMEDY,
@@ -142,7 +139,10 @@ pub fn read(roots: &Roots) -> Result<Option<Graft>, ReadError> {
     // the next reading puts that right.
     graft.in_progress = reader.flag(&directory.join("in_progress"));
     graft.force_load_module = reader.flag(&directory.join("force_load_module"));
-    for name in reader.folders(&directory) {
+    let Some(entries) = list_system(&roots.sysfs, &directory, REMEDY)? else {
+        return Ok(None);
+    };
+    for name in folders(entries) {
         let folder = directory.join(&name);
         let patch = GraftPatch {
             name: name.to_string_lossy().into_owned(),

@@ -13,8 +13,7 @@ use std::io;
 use std::path::Path;
 
 use super::files::{bytes, list};
-use super::tasks::stat::{self, Stat};
-use super::tasks::{TaskFacts, TaskListing};
+use super::tasks::{ProcTask, TaskListing, stat};
 use super::{ReadError, Roots};
 
 const FILE: &str = "kgr_in_progress";
@@ -79,9 +78,8 @@ impl GraftTasks {
             Ok(None) => return false,
             Ok(Some(false)) => {}
             Ok(Some(true)) => {
-                if let Some(facts) = same_task(folder, tid, tgid, || left(folder)) {
-                    self.listing.remaining.push(facts);
-                }
+                let task = same_task(folder, tid, tgid, || left(folder));
+                self.listing.remaining.extend(task);
             }
             Err(_) => self.listing.unreadable += 1,
         }
@@ -117,33 +115,16 @@ fn same_task(
     tid: u32,
     tgid: u32,
     left: impl Fn() -> io::Result<Option<bool>>,
-) -> Option<TaskFacts> {
-    let before = stat(folder);
+) -> Option<ProcTask> {
+    let task = || {
+        let line = bytes(&folder.join("stat")).unwrap_or_default();
+        stat::parse(&line, tid, tgid)
+    };
+    let before = task();
     if !matches!(left(), Ok(Some(true))) {
         return None;
     }
-    let after = stat(folder);
-    if before.started != after.started {
-        return None;
-    }
-    let Stat {
-        comm,
-        kthread,
-        state,
-        started: _,
-    } = after;
-    Some(TaskFacts {
-        tid,
-        tgid,
-        comm,
-        kthread,
-        state,
-    })
-}
-
-fn stat(folder: &Path) -> Stat {
-    let line = bytes(&folder.join("stat")).ok();
-    line.and_then(|line| stat::parse(&line)).unwrap_or_default()
+    Some(task()).filter(|after| before.started == after.started)
 }
 
 fn number(name: &str) -> Option<u32> {
@@ -190,12 +171,13 @@ mod tests {
         assert_eq!(tasks.listing.total, 2);
         assert_eq!(
             tasks.listing.remaining,
-            [TaskFacts {
+            [ProcTask {
                 tid: 9,
                 tgid: 9,
                 comm: "kswapd0".to_owned(),
                 kthread: true,
                 state: Some('S'),
+                started: Some(5),
             }]
         );
     }

@@ -14,7 +14,7 @@
 
 use std::path::Path;
 
-use super::files::{Reader, list_system, parse_address, parse_function};
+use super::files::{Reader, folders, list_system, parse_address, parse_function};
 use super::{ReadError, Roots};
 
 const REMEDY: &str = "run as root (the addresses are mode 0400)";
@@ -70,12 +70,14 @@ pub fn read(roots: &Roots) -> Result<Option<CorePatches>, ReadError> {
     let old = entries
         .iter()
         .any(|entry| entry.is_directory && entry.name == "patches");
-    let base = if old {
-        directory.join("patches")
+    let (base, names) = if old {
+        let base = directory.join("patches");
+        let names = reader.folders(&base);
+        (base, names)
     } else {
-        directory
+        (directory, folders(entries))
     };
-    for name in reader.folders(&base) {
+    for name in names {
         let folder = base.join(&name);
         let name = name.to_string_lossy().into_owned();
         let patch = patch(&mut reader, &folder, name, old);

@@ -15,7 +15,9 @@
 
 use std::path::Path;
 
-use super::files::{Reader, host_root, list_system};
+use strum::{Display, EnumString};
+
+use super::files::{Reader, folders, host_root, list_system};
 use super::{ReadError, Roots};
 
 pub mod abort_cause;
@@ -55,29 +57,13 @@ pub struct Update {
 }
 
 /// Where an update stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Display, EnumString)]
+#[strum(serialize_all = "lowercase")]
 pub enum Stage {
     /// Loaded, and not applied yet: it is being tried, or it was refused.
     Preparing,
     Applied,
     Reversed,
-}
-
-impl Stage {
-    /// As in sysfs.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Preparing => "preparing",
-            Self::Applied => "applied",
-            Self::Reversed => "reversed",
-        }
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        let all = [Self::Preparing, Self::Applied, Self::Reversed];
-        all.into_iter().find(|stage| stage.name() == text)
-    }
 }
 
 /// Reads every update, from both places; `None` where neither has any.
@@ -86,7 +72,8 @@ impl Stage {
 /// A place is there but cannot be listed, or the root is not there.
 pub fn read(roots: &Roots) -> Result<Option<Updates>, ReadError> {
     let inside = roots.sysfs.join("kernel/ksplice");
-    let here = list_system(&roots.sysfs, &inside, REMEDY)?.is_some();
+    let listed = list_system(&roots.sysfs, &inside, REMEDY)?;
+    let here = listed.is_some();
     let mut found = Updates::default();
     let mut reader = Reader {
         remedy: REMEDY,
@@ -100,11 +87,9 @@ pub fn read(roots: &Roots) -> Result<Option<Updates>, ReadError> {
             found.updates.push(update);
         }
     };
-    if here {
-        for name in reader.folders(&inside) {
-            let id = name.to_string_lossy().into_owned();
-            take(&mut reader, &inside.join(&name), id);
-        }
+    for name in listed.map(folders).unwrap_or_default() {
+        let id = name.to_string_lossy().into_owned();
+        take(&mut reader, &inside.join(&name), id);
     }
     let modules = roots.sysfs.join("module");
     for name in reader.folders(&modules) {
@@ -161,7 +146,7 @@ fn update(reader: &mut Reader<'_>, folder: &Path, id: String, root: Option<&Path
 
 fn stage(reader: &mut Reader<'_>, file: &Path) -> Option<Stage> {
     let word = reader.word(file)?;
-    let stage = Stage::parse(&word);
+    let stage = word.parse().ok();
     if stage.is_none() {
         reader.note(format!(
             "{} holds {word:?}, a stage lpwatch does not know.",

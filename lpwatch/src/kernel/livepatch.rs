@@ -39,16 +39,8 @@ pub struct ObjectFiles {
     /// The object's code is redirected; false while its module is not loaded
     /// (6.1).
     pub patched: Option<bool>,
-    /// By name, then position.
-    pub functions: Vec<FunctionName>,
-}
-
-/// One patched function.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct FunctionName {
-    pub name: String,
-    /// Which of the object's symbols of this name, from 1.
-    pub sympos: u32,
+    /// Name, and which of the object's symbols of this name, from 1; sorted.
+    pub functions: Vec<(String, u32)>,
 }
 
 /// Reads every patch, in the order of the stack where all patches tell it
@@ -83,18 +75,13 @@ pub fn read_patches(roots: &Roots) -> Result<Option<Vec<PatchFiles>>, ReadError>
     Ok(Some(patches))
 }
 
-/// Reads one patch's `transition` file alone: cheap enough to poll, lock-free
-/// in the kernel.
-///
-/// `None` where the patch or the file (before 4.12) is not there.
+/// Whether the patch has a `transition` file; openEuler's own patches and
+/// kernels before 4.12 have none. It is not opened.
 #[must_use]
-pub fn read_transition(roots: &Roots, patch: &str) -> Option<bool> {
-    // A name from a command line must not lead out of the directory.
-    if !is_plain(patch) {
-        return None;
-    }
-    let file = livepatch_directory(roots).join(patch).join("transition");
-    parse_flag(&bytes(&file).ok()?)
+pub fn has_transition(roots: &Roots, patch: &str) -> bool {
+    // A name from a table must not lead out of the directory.
+    let folder = livepatch_directory(roots);
+    is_plain(patch) && folder.join(patch).join("transition").is_file()
 }
 
 fn livepatch_directory(roots: &Roots) -> PathBuf {
@@ -136,7 +123,7 @@ fn read_patch(directory: &Path, name: &str) -> Result<PatchFiles, Failure> {
 fn read_object(directory: &Path, name: &str) -> Result<ObjectFiles, Failure> {
     // A function is an empty directory in sysfs; a tree kept in git can only
     // hold it as a file or with a file in it, so the name alone decides.
-    let mut functions: Vec<FunctionName> = list_or_vanished(directory)?
+    let mut functions: Vec<(String, u32)> = list_or_vanished(directory)?
         .iter()
         .filter_map(function)
         .collect();
@@ -149,17 +136,13 @@ fn read_object(directory: &Path, name: &str) -> Result<ObjectFiles, Failure> {
 }
 
 /// `name,sympos`; before 4.5 the name alone, of which there could be but one.
-fn function(entry: &Entry) -> Option<FunctionName> {
+fn function(entry: &Entry) -> Option<(String, u32)> {
     let label = entry.lossy();
-    let (name, sympos) = match parse_function(&label) {
-        Some(told) => told,
-        None if entry.is_directory && !label.contains(',') => (label.as_str(), 1),
-        None => return None,
-    };
-    Some(FunctionName {
-        name: name.to_owned(),
-        sympos,
-    })
+    match parse_function(&label) {
+        Some((name, sympos)) => Some((name.to_owned(), sympos)),
+        None if entry.is_directory && !label.contains(',') => Some((label, 1)),
+        None => None,
+    }
 }
 
 fn read_flag(path: &Path) -> Result<Option<bool>, Failure> {

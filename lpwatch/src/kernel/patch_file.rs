@@ -30,6 +30,8 @@ mod unread;
 
 use std::path::Path;
 
+use strum::VariantArray;
+
 pub use error::{Packing, PatchFileError, Problem};
 pub use find::{Found, find_in};
 pub use klp_symbols::UsedSymbol;
@@ -114,21 +116,12 @@ pub struct PatchedFunction {
 }
 
 /// A callback of a patched object (`klp_callbacks`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, VariantArray)]
 pub enum Callback {
     PrePatch,
     PostPatch,
     PreUnpatch,
     PostUnpatch,
-}
-
-impl Callback {
-    const ALL: [Self; 4] = [
-        Self::PrePatch,
-        Self::PostPatch,
-        Self::PreUnpatch,
-        Self::PostUnpatch,
-    ];
 }
 
 /// A change that outlives the patch that made it (`klp_state`).

@@ -9,41 +9,20 @@ use std::{fs, path::PathBuf, sync::OnceLock};
 use super::{
     Roots,
     kallsyms::{self, Location, Symbolizer, parse_frame},
-    tasks::stat::{self, Stat},
+    tasks::{ProcTask, stat},
 };
 
-/// Who a task is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity {
-    pub tgid: u32,
-    pub comm: String,
-    pub kthread: bool,
-    /// The letter of `stat`.
-    pub state: Option<char>,
-}
-
-/// Who the task of this number is, a thread that leads no process too; `None`
-/// where there is none.
+/// The task of this number, also a thread that leads no process; `None` where
+/// there is none.
 #[must_use]
-pub fn identity(roots: &Roots, tid: u32) -> Option<Identity> {
+pub fn task(roots: &Roots, tid: u32) -> Option<ProcTask> {
     let folder = roots.procfs.join(tid.to_string());
-    let Stat {
-        comm,
-        kthread,
-        state,
-        started: _,
-    } = stat::parse(&fs::read(folder.join("stat")).ok()?)?;
+    let stat = fs::read(folder.join("stat")).ok()?;
     let status = fs::read(folder.join("status")).unwrap_or_default();
     let status = String::from_utf8_lossy(&status);
     let leader = status.lines().find_map(|line| line.strip_prefix("Tgid:"));
-    Some(Identity {
-        tgid: leader
-            .and_then(|tgid| tgid.trim().parse().ok())
-            .unwrap_or(tid),
-        comm,
-        kthread,
-        state,
-    })
+    let tgid = leader.and_then(|tgid| tgid.trim().parse().ok());
+    Some(stat::parse(&stat, tid, tgid.unwrap_or(tid)))
 }
 
 /// The kernel stack, innermost frame first; `None` where it may not be read or
@@ -151,11 +130,11 @@ mod tests {
             procfs: directory.path().to_owned(),
             ..Roots::default()
         };
-        assert_eq!(identity(&roots, 8), None);
+        assert_eq!(super::task(&roots, 8), None);
         fs::write(task.join("stat"), "8 (a b) D 1\n").unwrap();
-        assert_eq!(identity(&roots, 8).unwrap().tgid, 8);
+        assert_eq!(super::task(&roots, 8).unwrap().tgid, 8);
         fs::write(task.join("status"), "Name:\tTgid: 5\nTgid:\t7\n").unwrap();
-        let task = identity(&roots, 8).unwrap();
+        let task = super::task(&roots, 8).unwrap();
         assert_eq!((task.tgid, task.comm.as_str()), (7, "a b"));
         assert_eq!(task.state, Some('D'));
     }

@@ -20,9 +20,9 @@ pub(super) mod stat;
 const REMEDY: &str =
     "patch_state is mode 0400; run as root, or let lpwatch use BPF (CAP_BPF and CAP_PERFMON)";
 
-/// What is known of a thread that remains on the other code.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TaskFacts {
+/// One thread, as its `stat` describes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProcTask {
     pub tid: u32,
     pub tgid: u32,
     /// The thread's name; bytes that are not UTF-8 are replaced, others kept,
@@ -30,8 +30,11 @@ pub struct TaskFacts {
     pub comm: String,
     /// A kernel thread (`PF_KTHREAD`).
     pub kthread: bool,
-    /// The letter of `stat`, e.g. `S` or `D`; `None` where it was not to be had.
+    /// The letter of `stat`, e.g. `S` or `D`; `None` if it is not available.
     pub state: Option<char>,
+    /// When it started, in clock ticks since boot: distinguishes it from a
+    /// thread that gets its number later.
+    pub started: Option<u64>,
 }
 
 /// All threads at one pass. A pass is no snapshot: threads come and go meanwhile.
@@ -40,7 +43,7 @@ pub struct TaskListing {
     /// Threads seen, the unreadable ones too.
     pub total: u32,
     /// Those in the transition and not at its target, by tid.
-    pub remaining: Vec<TaskFacts>,
+    pub remaining: Vec<ProcTask>,
     /// Threads whose state the caller may not read.
     pub unreadable: u32,
 }
@@ -141,19 +144,14 @@ impl<'a> Walk<'a> {
             .target
             .is_none_or(|target| in_transition && state != target)
         {
-            let stat = match self.read(threads, tid, "stat") {
-                Ok(text) => stat::parse(text),
+            let tgid = self.process;
+            let line = match self.read(threads, tid, "stat") {
+                Ok(line) => line,
                 Err(Errno::NOENT | Errno::SRCH) => return Ok(()),
-                Err(_) => None,
+                Err(_) => &[],
             };
-            let stat = stat.unwrap_or_default();
-            self.listing.remaining.push(TaskFacts {
-                tid,
-                tgid: self.process,
-                comm: stat.comm,
-                kthread: stat.kthread,
-                state: stat.state,
-            });
+            let task = stat::parse(line, tid, tgid);
+            self.listing.remaining.push(task);
         }
         self.listing.total += 1;
         Ok(())

@@ -1,10 +1,14 @@
 //! A task still on old code, and why.
 
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 /// Why a task has not switched: a closed set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Reason {
     /// A function to be patched is on its stack.
     SleepingOnFunction,
@@ -28,16 +32,7 @@ impl Reason {
     /// As in JSON and in labels.
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Self::SleepingOnFunction => "sleeping_on_function",
-            Self::Running => "running",
-            Self::UnreliableStack => "unreliable_stack",
-            Self::WaitingForSignal => "waiting_for_signal",
-            Self::Idle => "idle",
-            Self::Uninterruptible => "uninterruptible",
-            Self::KvmVcpu => "kvm_vcpu",
-            Self::Pending => "pending",
-        }
+        self.into()
     }
 }
 

@@ -6,8 +6,10 @@
 //! stack is reliable, then whether a function to be patched is on it. If the two
 //! disagree, details that the stack does not show are left out.
 
+use lpwatch_common::patch::VMLINUX;
+
 use super::{
-    Cause, Culprit, Direction, EngineKind, KernelAnswer, PatchView, Reason, TaskOnOldCode,
+    Cause, Culprit, Direction, EngineKind, KernelAnswer, PatchView, Reason, Task,
     calls::FunctionId,
     evidence::{Evidence, ForeignFrame, Frame, Traits},
 };
@@ -55,7 +57,7 @@ pub struct PatchCode {
 }
 
 /// Why `task` has not switched.
-pub(super) fn classify(task: &TaskOnOldCode, context: &ClassifyContext<'_>) -> Diagnosis {
+pub(super) fn classify(task: &Task, context: &ClassifyContext<'_>) -> Diagnosis {
     let evidence = &task.evidence;
     if !evidence.looked {
         return Diagnosis::default();
@@ -91,7 +93,7 @@ pub(super) fn classify(task: &TaskOnOldCode, context: &ClassifyContext<'_>) -> D
 
 /// kGraft switches a task when it enters or leaves the kernel, and a kernel thread
 /// at marked places. It does not inspect stacks.
-fn by_crossing(task: &TaskOnOldCode) -> Reason {
+fn by_crossing(task: &Task) -> Reason {
     let Evidence { on_cpu, state, .. } = task.evidence;
     if on_cpu.unwrap_or(state == Some('R')) {
         if is_vcpu(task) {
@@ -143,7 +145,7 @@ fn asleep(evidence: &Evidence) -> Reason {
     }
 }
 
-fn by_stack(task: &TaskOnOldCode, context: &ClassifyContext<'_>) -> Diagnosis {
+fn by_stack(task: &Task, context: &ClassifyContext<'_>) -> Diagnosis {
     let evidence = &task.evidence;
     // /proc does not show whether a runnable task is on a CPU. That is the usual
     // obstacle, and its stack changes while it is read.
@@ -262,7 +264,7 @@ fn functions(patch: &PatchView) -> impl Iterator<Item = &str> {
 /// The function of the patch whose original this frame is in.
 fn original(frame: &Frame, patch: &PatchView) -> Option<String> {
     let objects = patch.objects.iter().filter(|object| {
-        let module = (object.name != "vmlinux").then_some(object.name.as_str());
+        let module = (object.name != VMLINUX).then_some(object.name.as_str());
         module == frame.module.as_deref()
     });
     let mut functions = objects.flat_map(|object| &object.functions);
@@ -302,7 +304,7 @@ fn share_a_function(one: &PatchView, other: &PatchView) -> bool {
 }
 
 /// A thread that runs a virtual CPU, by its stack or by its name in QEMU.
-fn is_vcpu(task: &TaskOnOldCode) -> bool {
+fn is_vcpu(task: &Task) -> bool {
     const GUEST: [&str; 3] = [
         "vcpu_enter_guest",
         "kvm_arch_vcpu_ioctl_run",

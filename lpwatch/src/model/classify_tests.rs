@@ -4,8 +4,7 @@
 use std::time::Duration;
 
 use super::{
-    Cause, Culprit, Direction, EngineKind, KernelAnswer, ObjectView, PatchView, Reason,
-    TaskOnOldCode,
+    Cause, Culprit, Direction, EngineKind, KernelAnswer, ObjectView, PatchView, Reason, Task,
     classify::{ClassifyContext, Diagnosis, classify},
     evidence::{Answers, Evidence, Frame, Suspect, Traits},
 };
@@ -24,8 +23,8 @@ fn frames(stack: &[&str]) -> Vec<Frame> {
     stack.iter().map(frame).collect()
 }
 
-fn task(stack: &[&str]) -> TaskOnOldCode {
-    TaskOnOldCode {
+fn task(stack: &[&str]) -> Task {
+    Task {
         tid: 7,
         tgid: 7,
         comm: "sleeper".to_owned(),
@@ -40,11 +39,7 @@ fn task(stack: &[&str]) -> TaskOnOldCode {
     }
 }
 
-fn answered(
-    mut task: TaskOnOldCode,
-    answer: KernelAnswer,
-    function: Option<&str>,
-) -> TaskOnOldCode {
+fn answered(mut task: Task, answer: KernelAnswer, function: Option<&str>) -> Task {
     task.evidence.answers = Some(Answers {
         answer,
         function: function.map(str::to_owned),
@@ -57,14 +52,9 @@ fn answered(
 
 fn patch(name: &str, object: &str, functions: &[&str]) -> PatchView {
     PatchView {
-        name: name.to_owned(),
-        engine: EngineKind::Livepatch,
         enabled: Some(true),
         in_transition: true,
-        told_direction: None,
-        failure: None,
         replace: Some(false),
-        stack_order: None,
         objects: vec![ObjectView {
             name: object.to_owned(),
             patched: Some(true),
@@ -73,6 +63,7 @@ fn patch(name: &str, object: &str, functions: &[&str]) -> PatchView {
                 .map(|function| ((*function).to_owned(), 1))
                 .collect(),
         }],
+        ..PatchView::new(name.to_owned(), EngineKind::Livepatch)
     }
 }
 
@@ -81,12 +72,7 @@ const OLD_KERNEL: Traits = Traits {
     verdicts: false,
 };
 
-fn judge_on(
-    task: &TaskOnOldCode,
-    direction: Direction,
-    patches: &[PatchView],
-    traits: Traits,
-) -> Diagnosis {
+fn judge_on(task: &Task, direction: Direction, patches: &[PatchView], traits: Traits) -> Diagnosis {
     let context = ClassifyContext {
         patch: &patches[0],
         all: patches,
@@ -98,12 +84,12 @@ fn judge_on(
     classify(task, &context)
 }
 
-fn judge(task: &TaskOnOldCode) -> Diagnosis {
+fn judge(task: &Task) -> Diagnosis {
     let patches = [patch("lp", "vmlinux", &["do_work", "do_nanosleep"])];
     judge_on(task, Direction::Patching, &patches, OLD_KERNEL)
 }
 
-fn reason(task: &TaskOnOldCode) -> Reason {
+fn reason(task: &Task) -> Reason {
     judge(task).reason.unwrap()
 }
 

@@ -5,6 +5,9 @@
 //! an unknown value is `null`.
 
 use serde::{Deserialize, Serialize};
+use strum::{EnumString, IntoStaticStr, VariantArray};
+
+use super::ObservedFact;
 
 /// The version of the JSON form.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -93,8 +96,7 @@ pub enum Availability {
 /// The source of one fact on this host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChosenHook {
-    /// The fact, e.g. `begun`.
-    pub fact: String,
+    pub fact: ObservedFact,
     /// What the fact says.
     pub what: String,
     pub kind: FactSource,
@@ -119,8 +121,21 @@ impl ChosenHook {
 }
 
 /// The kind of source of a fact.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum FactSource {
     Fentry,
     Kprobe,
@@ -134,42 +149,16 @@ pub enum FactSource {
 }
 
 impl FactSource {
-    /// Every kind.
-    pub const ALL: [Self; 9] = [
-        Self::Fentry,
-        Self::Kprobe,
-        Self::Kretprobe,
-        Self::RawTracepoint,
-        Self::Iter,
-        Self::Kmsg,
-        Self::Sysfs,
-        Self::Procfs,
-        Self::None,
-    ];
-
     /// As the JSON form spells it.
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Fentry => "fentry",
-            Self::Kprobe => "kprobe",
-            Self::Kretprobe => "kretprobe",
-            Self::RawTracepoint => "raw_tracepoint",
-            Self::Iter => "iter",
-            Self::Kmsg => "kmsg",
-            Self::Sysfs => "sysfs",
-            Self::Procfs => "procfs",
-            Self::None => "none",
-        }
+        self.into()
     }
 
     /// The kind with this name; [`Self::None`] for any other name.
     #[must_use]
     pub fn of(name: &str) -> Self {
-        Self::ALL
-            .into_iter()
-            .find(|kind| kind.name() == name)
-            .unwrap_or(Self::None)
+        name.parse().unwrap_or(Self::None)
     }
 }
 
@@ -257,7 +246,7 @@ mod tests {
 
     #[test]
     fn kinds_have_one_name_each_in_words_and_in_json() {
-        for kind in FactSource::ALL {
+        for kind in FactSource::VARIANTS.iter().copied() {
             assert_eq!(FactSource::of(kind.name()), kind);
             let json = serde_json::to_string(&kind).unwrap();
             assert_eq!(json, format!("\"{}\"", kind.name()));

@@ -2,7 +2,7 @@
 //! classifier of real transitions, asked beforehand.
 
 use super::{
-    Culprit, Direction, PatchView, Reason, TaskOnOldCode, TaskSample,
+    Culprit, Direction, PatchView, Reason, Task, TaskSample,
     check::Obstacle,
     classify::{ClassifyContext, classify},
     evidence::{Evidence, Frame, Traits},
@@ -10,19 +10,28 @@ use super::{
 
 pub use super::classify::PatchCode;
 
-/// A task in the way.
+/// A task that would not switch at once.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Foreseen {
     pub tid: u32,
     pub tgid: u32,
     pub comm: String,
     pub kthread: bool,
-    pub state: Option<char>,
     pub obstacle: Obstacle,
     /// The function in the way, where one is.
     pub function: Option<String>,
     /// Who makes its stack unreliable.
     pub program: Option<Culprit>,
+    /// In how many looks this was so.
+    pub seen: u32,
+}
+
+impl Foreseen {
+    /// The task as people name it: `kthreadd (2)`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{} ({})", self.comm, self.tid)
+    }
 }
 
 /// What a patch would be applied to.
@@ -58,7 +67,7 @@ pub fn foresee(sample: &TaskSample, before: &Before<'_>) -> Vec<Foreseen> {
     tasks.filter_map(|task| foreseen(task, &context)).collect()
 }
 
-fn foreseen(task: &TaskOnOldCode, context: &ClassifyContext<'_>) -> Option<Foreseen> {
+fn foreseen(task: &Task, context: &ClassifyContext<'_>) -> Option<Foreseen> {
     let found = classify(task, context);
     let obstacle = match found.reason? {
         Reason::SleepingOnFunction => Obstacle::AsleepIn,
@@ -79,7 +88,6 @@ fn foreseen(task: &TaskOnOldCode, context: &ClassifyContext<'_>) -> Option<Fores
         tgid: task.tgid,
         comm: task.comm.clone(),
         kthread: task.kthread,
-        state: task.evidence.state,
         obstacle: if is_main {
             Obstacle::MainFunction
         } else {
@@ -87,6 +95,7 @@ fn foreseen(task: &TaskOnOldCode, context: &ClassifyContext<'_>) -> Option<Fores
         },
         function: found.function,
         program: found.program,
+        seen: 1,
     })
 }
 
@@ -112,8 +121,8 @@ mod tests {
         }
     }
 
-    fn task(tid: u32, kthread: bool, stack: &[&str]) -> TaskOnOldCode {
-        TaskOnOldCode {
+    fn task(tid: u32, kthread: bool, stack: &[&str]) -> Task {
+        Task {
             tid,
             tgid: tid,
             comm: format!("task{tid}"),
@@ -128,21 +137,15 @@ mod tests {
         }
     }
 
-    fn foretold(tasks: Vec<TaskOnOldCode>, reliable: bool) -> Vec<(u32, Obstacle)> {
+    fn foretold(tasks: Vec<Task>, reliable: bool) -> Vec<(u32, Obstacle)> {
         let patch = PatchView {
-            name: "fix".to_owned(),
-            engine: EngineKind::Livepatch,
             enabled: Some(false),
-            in_transition: false,
-            told_direction: None,
-            failure: None,
-            replace: None,
-            stack_order: None,
             objects: vec![ObjectView {
                 name: "vmlinux".to_owned(),
                 patched: None,
                 functions: vec![("worker".to_owned(), 1), ("__do_sys_pause".to_owned(), 1)],
             }],
+            ..PatchView::new("fix".to_owned(), EngineKind::Livepatch)
         };
         let sample = TaskSample {
             at: Duration::ZERO,
@@ -190,19 +193,14 @@ mod tests {
     /// `g`: what is in the way of a patch of `f` alone.
     fn on_top_of(symbol: &str, code: &[PatchCode], replace: bool) -> Option<String> {
         let patch = |name: &str, functions: &[&str]| PatchView {
-            name: name.to_owned(),
-            engine: EngineKind::Livepatch,
             enabled: Some(true),
-            in_transition: false,
-            told_direction: None,
-            failure: None,
             replace: Some(replace),
-            stack_order: None,
             objects: vec![ObjectView {
                 name: "vmlinux".to_owned(),
                 patched: None,
                 functions: functions.iter().map(|f| ((*f).to_owned(), 1)).collect(),
             }],
+            ..PatchView::new(name.to_owned(), EngineKind::Livepatch)
         };
         let mut sleeper = task(1, false, &["schedule"]);
         sleeper.evidence.stack.push(frame(symbol, Some("older")));

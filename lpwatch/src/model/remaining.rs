@@ -3,16 +3,15 @@
 use std::{collections::HashMap, time::Duration};
 
 use super::{
-    Blocker, Moment, Reason, TaskOnOldCode, Verdict,
+    Blocker, Moment, Reason, Task, Verdict,
     classify::{ClassifyContext, Diagnosis, classify},
-    evidence::Evidence,
     time::seconds,
 };
 
 /// The remaining tasks.
 #[derive(Clone, Debug)]
 pub(super) struct Remaining {
-    tasks: Vec<TaskOnOldCode>,
+    tasks: Vec<Task>,
     /// Whether some tasks could not be read, so that there may be more.
     partly: bool,
     /// When each was first seen on old code.
@@ -43,7 +42,7 @@ impl Remaining {
 
     /// Adds a sample, which may be incomplete (`partly`). The tasks of the first
     /// sample have remained since `born`.
-    pub fn look(&mut self, tasks: Vec<TaskOnOldCode>, partly: bool, at: Moment, born: Moment) {
+    pub fn look(&mut self, tasks: Vec<Task>, partly: bool, at: Moment, born: Moment) {
         self.partly = partly;
         if tasks.len() < self.lowest && !partly {
             self.lowest = tasks.len();
@@ -114,12 +113,10 @@ impl Remaining {
 /// Idle tasks are neither in /proc nor in the task list: they remain if no other
 /// task does and the transition goes on.
 fn idle_cpus() -> Blocker {
-    let task = TaskOnOldCode {
-        tid: 0,
-        tgid: 0,
+    let task = Task {
         comm: "swapper".to_owned(),
         kthread: true,
-        evidence: Evidence::default(),
+        ..Task::default()
     };
     let finding = Diagnosis {
         reason: Some(Reason::Idle),
@@ -128,13 +125,8 @@ fn idle_cpus() -> Blocker {
     blocker(&task, finding, None, &Moment::default())
 }
 
-fn blocker(
-    task: &TaskOnOldCode,
-    finding: Diagnosis,
-    since: Option<Duration>,
-    now: &Moment,
-) -> Blocker {
-    let TaskOnOldCode {
+fn blocker(task: &Task, finding: Diagnosis, since: Option<Duration>, now: &Moment) -> Blocker {
+    let Task {
         tid,
         tgid,
         comm,

@@ -33,7 +33,7 @@ pub(super) struct Running {
     pub last_heard: Duration,
     /// Whether an event gave the direction; sysfs shows `enabled=0` for a moment
     /// while a patch is being enabled.
-    pub direction_told: bool,
+    pub direction_reported: bool,
     /// Whether sysfs has shown it: a hook reports the start earlier.
     pub seen_at_it: bool,
     pub turns: Turns,
@@ -78,7 +78,7 @@ impl Running {
             direction_began: None,
             first_seen,
             last_heard: first_seen.boot,
-            direction_told: false,
+            direction_reported: false,
             seen_at_it: false,
             turns: Turns::default(),
             tries: None,
@@ -95,7 +95,7 @@ impl Running {
     pub fn begin(mut self, moment: Moment) -> Self {
         self.began = Some(moment);
         self.direction_began = Some(moment);
-        self.direction_told = true;
+        self.direction_reported = true;
         self
     }
 
@@ -103,11 +103,11 @@ impl Running {
     pub fn note_direction(&mut self, direction: Option<Direction>) {
         let Some(direction) = direction else { return };
         if direction != self.direction {
-            let seen_reversed = self.direction_told;
+            let seen_reversed = self.direction_reported;
             self.reverse(None);
             self.turns.reversed = seen_reversed;
         }
-        self.direction_told = true;
+        self.direction_reported = true;
     }
 
     /// The transition is reversed: its progress starts again.

@@ -5,13 +5,14 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 pub use super::calls::figures::{Calls, Finding, FindingKind, PhaseCalls, Rate, Severity, Watched};
 pub use super::view::SwitchedBy;
 
 use super::stops::{Stopped, Stops};
 use super::{
-    Blocker, Direction, EngineKind, Outcome, Phase, Thresholds, check::CheckSummary,
+    Blocker, Direction, EngineKind, ObservedFact, Outcome, Phase, Thresholds, check::CheckSummary,
     next_steps::next_steps,
 };
 
@@ -49,8 +50,9 @@ pub struct Snapshot {
 }
 
 /// Where the tasks were read from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Source {
     /// The BPF task iterator.
     Bpf,
@@ -61,8 +63,7 @@ pub enum Source {
 /// How one fact is observed on this host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Probe {
-    /// The fact, e.g. `begun`.
-    pub fact: String,
+    pub fact: ObservedFact,
     /// `fentry`, `kprobe`, `raw_tracepoint`, `iter`, `kmsg`, `sysfs`, `procfs`.
     pub kind: String,
     /// What it hangs on, e.g. `klp_init_transition`.

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::{
     Direction, EngineKind, Event, EventKind, EventSource, HostFacts, Input, Model, Moment, Outcome,
-    PatchView, Phase, Reason, Snapshot, SystemView, TaskOnOldCode, TaskSample, Thresholds,
+    PatchView, Phase, Reason, Snapshot, SystemView, Task, TaskSample, Thresholds,
     evidence::{Evidence, Traits},
     snapshot::{PastTransition, Source, Transition},
 };
@@ -92,15 +92,9 @@ fn lose(model: &mut Model, seconds: f64, lost: u64) {
 
 fn patch(enabled: bool, in_transition: bool) -> PatchView {
     PatchView {
-        name: PATCH.to_owned(),
-        engine: EngineKind::Livepatch,
         enabled: Some(enabled),
         in_transition,
-        told_direction: None,
-        failure: None,
-        replace: None,
-        stack_order: None,
-        objects: Vec::new(),
+        ..PatchView::new(PATCH.to_owned(), EngineKind::Livepatch)
     }
 }
 
@@ -109,15 +103,14 @@ fn observe(model: &mut Model, seconds: f64, patches: &[PatchView]) -> Vec<PastTr
     let view = SystemView {
         read_at: now.boot,
         patches: patches.to_vec(),
-        unread: Vec::new(),
-        notes: Vec::new(),
+        ..SystemView::default()
     };
     model.handle(Input::Reading(view), &now)
 }
 
 fn sample(model: &mut Model, seconds: f64, direction: Direction, left: std::ops::Range<u32>) {
     let now = at(seconds);
-    let remaining = left.map(|tid| TaskOnOldCode {
+    let remaining = left.map(|tid| Task {
         tid,
         tgid: tid,
         comm: format!("task{tid}"),

@@ -3,12 +3,16 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantArray};
 
-use super::{calls::FunctionId, evidence::Evidence};
+use super::{calls::FunctionId, evidence::Evidence, inventory::PatchRefusal};
 
 /// The direction of a transition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, IntoStaticStr,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Direction {
     Patching,
     Unpatching,
@@ -23,7 +27,7 @@ impl Direction {
         }
     }
 
-    /// The direction of a patch in transition whose `enabled` file reads so.
+    /// The direction of a patch in transition, from its `enabled` file.
     #[must_use]
     pub fn of_enabled(enabled: bool) -> Self {
         if enabled {
@@ -45,16 +49,16 @@ impl Direction {
     /// The word used by the kernel log.
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Patching => "patching",
-            Self::Unpatching => "unpatching",
-        }
+        self.into()
     }
 }
 
 /// How a transition ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, IntoStaticStr,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Outcome {
     Completed,
     /// Reversed by an operator.
@@ -73,17 +77,10 @@ impl Outcome {
     /// As in JSON and in labels.
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Completed => "completed",
-            Self::Reversed => "reversed",
-            Self::Forced => "forced",
-            Self::Cancelled => "cancelled",
-            Self::Refused => "refused",
-            Self::Unknown => "unknown",
-        }
+        self.into()
     }
 
-    /// Whether what the operator set out to do was done.
+    /// Whether the operator's request was fulfilled.
     #[must_use]
     pub fn is_success(self) -> bool {
         match self {
@@ -94,8 +91,21 @@ impl Outcome {
 }
 
 /// The patching system behind a patch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    IntoStaticStr,
+    VariantArray,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum EngineKind {
     Livepatch,
     Kpatch,
@@ -106,67 +116,41 @@ pub enum EngineKind {
 }
 
 impl EngineKind {
-    pub const ALL: [Self; 6] = [
-        Self::Livepatch,
-        Self::Kpatch,
-        Self::Kgraft,
-        Self::Ksplice,
-        Self::Kernelcare,
-        Self::Openeuler,
-    ];
-
     /// As in JSON and in labels.
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Livepatch => "livepatch",
-            Self::Kpatch => "kpatch",
-            Self::Kgraft => "kgraft",
-            Self::Ksplice => "ksplice",
-            Self::Kernelcare => "kernelcare",
-            Self::Openeuler => "openeuler",
-        }
+        self.into()
     }
 }
 
-/// All patches as an engine read them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The state of all patching systems of a host at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SystemView {
     /// When the reading began, since boot.
     pub read_at: Duration,
+    /// Systems that this kernel has.
+    pub present: Vec<EngineKind>,
     pub patches: Vec<PatchView>,
-    /// Systems that may be there and could not be read.
+    /// Systems that may exist and could not be read.
     pub unread: Vec<EngineKind>,
-    /// What could not be read, a sentence each.
+    /// What could not be read, one sentence each.
     pub notes: Vec<String>,
+    /// The effective kernel version with all patches, if a system shows it.
+    pub effective_kernel: Option<String>,
+    /// CVEs that a system reports as fixed.
+    pub cves: Vec<(EngineKind, String)>,
 }
 
 impl SystemView {
-    #[must_use]
-    pub fn patch(&self, name: &str) -> Option<&PatchView> {
-        self.patches.iter().find(|patch| patch.name == name)
-    }
-
-    /// The same, of livepatch alone.
-    #[must_use]
-    pub fn of_livepatch(&self) -> Self {
-        let live = self.patches.iter().filter(|patch| patch.is_livepatch());
-        Self {
-            read_at: self.read_at,
-            patches: live.cloned().collect(),
-            unread: Vec::new(),
-            notes: Vec::new(),
-        }
+    /// The patches of livepatch.
+    pub fn livepatches(&self) -> impl Iterator<Item = &PatchView> {
+        self.patches.iter().filter(|patch| patch.is_livepatch())
     }
 
     /// The live patch in transition; the kernel allows one at a time.
     #[must_use]
     pub fn in_transition(&self) -> Option<&PatchView> {
-        let mut live = self
-            .patches
-            .iter()
-            .filter(|patch| patch.engine == EngineKind::Livepatch);
-        live.find(|patch| patch.in_transition)
+        self.livepatches().find(|patch| patch.in_transition)
     }
 }
 
@@ -175,26 +159,71 @@ impl SystemView {
 pub struct PatchView {
     pub name: String,
     pub engine: EngineKind,
-    /// Whether it is or is to be in force; `None` where that is not told.
+    /// Whether it is enabled or being enabled; `None` if unknown.
     pub enabled: Option<bool>,
     pub in_transition: bool,
-    /// Which way it goes in a transition, where its system says so; else
-    /// `enabled` does.
+    /// The direction of its transition, if the system shows it; otherwise it follows
+    /// from `enabled`.
     pub told_direction: Option<Direction>,
-    /// Why it is not applied although it was to be, in its system's words.
+    /// Why the system refused it, in the system's words.
     pub failure: Option<String>,
     pub replace: Option<bool>,
     pub stack_order: Option<u32>,
     pub objects: Vec<ObjectView>,
+    pub details: PatchDetails,
+}
+
+/// Details of a patch that only some systems show, for the inventory.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PatchDetails {
+    /// The state in the system's own words.
+    pub state: Option<String>,
+    /// Why the system last refused to apply or reverse it.
+    pub refusal: Option<PatchRefusal>,
+    /// Its module, if that has another name.
+    pub module: Option<String>,
+    /// Its description by its vendor.
+    pub description: Option<String>,
+    /// The addresses of old and new functions; empty if unknown.
+    pub addresses: Vec<FunctionAddress>,
+    /// How many patches must be reverted before it, if the system counts them.
+    pub refs: Option<u32>,
+}
+
+/// The addresses of a patched function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FunctionAddress {
+    pub object: String,
+    pub name: String,
+    pub sympos: u32,
+    pub old: Option<u64>,
+    pub new: Option<u64>,
 }
 
 impl PatchView {
+    /// A patch with no other known details.
+    #[must_use]
+    pub fn new(name: String, engine: EngineKind) -> Self {
+        Self {
+            name,
+            engine,
+            enabled: None,
+            in_transition: false,
+            told_direction: None,
+            failure: None,
+            replace: None,
+            stack_order: None,
+            objects: Vec::new(),
+            details: PatchDetails::default(),
+        }
+    }
+
     #[must_use]
     pub fn is_livepatch(&self) -> bool {
         self.engine == EngineKind::Livepatch
     }
 
-    /// Which way it goes in a transition.
+    /// The direction of its transition.
     #[must_use]
     pub fn direction(&self) -> Direction {
         self.told_direction
@@ -226,18 +255,20 @@ pub struct TaskSample {
     pub at: Duration,
     /// The direction the pass compared against.
     pub direction: Direction,
-    /// `None` where the system does not tell of all.
+    /// `None` if the system does not show all tasks.
     pub total: Option<u32>,
-    pub remaining: Vec<TaskOnOldCode>,
-    /// Tasks of which it could not be read whether they are left.
+    /// The tasks that have not switched, or all tasks if all were requested.
+    pub remaining: Vec<Task>,
+    /// Tasks whose state could not be read.
     pub unread: u32,
-    /// Tasks switched, by way, since lpwatch watches that.
+    /// Tasks switched, by kind, since lpwatch counts them.
     pub switched: Option<SwitchedBy>,
 }
 
-/// A task that has not switched.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TaskOnOldCode {
+/// One task in one sample. Every source of tasks produces this type, and the
+/// blocker in a snapshot is made from it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Task {
     pub tid: u32,
     pub tgid: u32,
     pub comm: String,
@@ -245,7 +276,7 @@ pub struct TaskOnOldCode {
     pub evidence: Evidence,
 }
 
-/// How many tasks have switched, by way, as far as that was watched.
+/// How many tasks have switched, by kind, as far as that was counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SwitchedBy {
     /// The kernel checked the task's stack.
@@ -259,7 +290,7 @@ pub struct SwitchedBy {
 }
 
 impl SwitchedBy {
-    /// What was added since `earlier`.
+    /// The increase since `earlier`.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         Self {

@@ -293,7 +293,7 @@ impl Follower {
             return false;
         };
         match self.observer.read_log(&mut log.file) {
-            Ok(changed) => changed,
+            Ok(changed) => changed.is_some(),
             Err(error) => {
                 tracing::warn!(%error, "the kernel log ends here");
                 self.observer

@@ -8,13 +8,10 @@ use crate::{
         host::Clocks,
         kmsg::{LivepatchLine, LogReader, LogRecord, parse_foreign, parse_livepatch},
     },
-    model::{Direction, Event, EventKind, EventSource, snapshot::Probe},
+    model::{Direction, Event, EventKind, EventSource, ObservedFact, snapshot::Probe},
 };
 
 use super::other_engines;
-
-/// The fact that it tells.
-const FACT: &str = "log";
 
 /// The kernel log, read for what livepatch says.
 #[derive(Debug)]
@@ -24,7 +21,7 @@ impl LogSource {
     /// Whether it is read, as the snapshot shows it.
     pub fn probe(attached: bool) -> Probe {
         Probe {
-            fact: FACT.to_owned(),
+            fact: ObservedFact::Log,
             kind: "kmsg".to_owned(),
             target: "/dev/kmsg".to_owned(),
             attached,
@@ -34,7 +31,10 @@ impl LogSource {
 
     /// Has the snapshot show that it is no longer read.
     pub fn lost(probes: &mut [Probe]) {
-        for probe in probes.iter_mut().filter(|probe| probe.fact == FACT) {
+        for probe in probes
+            .iter_mut()
+            .filter(|probe| probe.fact == ObservedFact::Log)
+        {
             probe.attached = false;
         }
     }

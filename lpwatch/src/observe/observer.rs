@@ -5,6 +5,7 @@ mod setup;
 use std::time::Duration;
 
 use crate::{
+    engine,
     error::Error,
     kernel::{Roots, ftrace, host::Clocks},
     model::{
@@ -20,7 +21,6 @@ use super::{
     folder_watch::FolderWatch,
     log_source::LogSource,
     other_engines,
-    reading::read_patches,
     stop_source::StopSource,
     task_source::{Looked, TaskSource},
     watch_list::{Resolved, WatchList},
@@ -137,18 +137,20 @@ impl Observer {
         self.stops.wait()
     }
 
-    /// Takes in what the kernel log says; whether anything there can have
-    /// changed the state.
-    pub(super) fn read_log(&mut self, log: &mut LogSource) -> Result<bool, Error> {
+    /// Takes in what the kernel log says; gives when, since boot, the last line
+    /// was written of what can have changed the state.
+    pub(super) fn read_log(&mut self, log: &mut LogSource) -> Result<Option<Duration>, Error> {
         let clocks = Clocks::now();
         let events = log.drain(&clocks)?;
         let now = clock::moment(&clocks);
         let ftrace = ftrace::is_enabled(&self.roots);
         self.handle(Input::HooksDisabled(ftrace == Some(false)), &now);
-        let mut changed = false;
+        let mut changed = None;
         for event in events {
             tracing::debug!(?event, "log line");
-            changed |= !matches!(event.kind, EventKind::Signaling);
+            if !matches!(event.kind, EventKind::Signaling) {
+                changed = Some(event.at);
+            }
             self.handle(Input::Event(event), &now);
         }
         Ok(changed)
@@ -174,7 +176,7 @@ impl Observer {
 
     /// Reads sysfs alone.
     pub(super) fn read_patches(&self) -> Result<SystemView, Error> {
-        read_patches(&self.roots)
+        Ok(engine::read_all(&self.roots)?)
     }
 
     /// Mends the state by a reading, and in a transition looks at all tasks;

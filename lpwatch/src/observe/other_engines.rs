@@ -40,16 +40,11 @@ pub(super) fn look(
             }
         };
         notes.extend(left.notes);
-        let remaining = left.tasks.into_iter().map(|left| {
-            let mut task = left.task;
-            task.evidence.named = left.functions;
-            task
-        });
         let sample = TaskSample {
             at,
             direction,
             total: left.total,
-            remaining: remaining.collect(),
+            remaining: left.tasks,
             unread: 0,
             switched: None,
         };

@@ -1,43 +1,23 @@
-//! Reading what all patching systems of this host show.
+//! The first reading of what the patching systems of this host show.
 
 use crate::{
-    engine::{self, LoadedPatch},
+    engine,
     error::Error,
     kernel::{
         Roots,
-        host::{Clocks, Host, livepatch_config},
+        host::{Host, livepatch_config},
     },
     model::SystemView,
 };
 
-/// Whether a live patch is in transition, as far as can be read.
-pub(super) fn is_in_transition(roots: &Roots) -> bool {
-    read_patches(roots).is_ok_and(|view| view.in_transition().is_some())
-}
-
-/// All patches, as they are now.
+/// All patches as they are now, where there is a patching system to look at.
 ///
 /// # Errors
-/// [`Error`] if nothing can be read.
-pub(super) fn read_patches(roots: &Roots) -> Result<SystemView, Error> {
-    let read_at = Clocks::now().boot;
-    let systems = engine::read_systems(roots)?;
-    let patches = systems.patches().map(LoadedPatch::for_model).collect();
-    Ok(SystemView {
-        read_at,
-        patches,
-        notes: systems.all_notes(),
-        unread: systems.unread,
-    })
-}
-
-/// That there is a patching system to look at.
-///
-/// # Errors
-/// [`Error::NoLivepatch`] where there is none.
-pub(super) fn ensure_livepatch(roots: &Roots) -> Result<(), Error> {
-    if engine::read_all(roots)?.is_some() {
-        return Ok(());
+/// [`Error::NoLivepatch`] where there is none; or nothing can be read.
+pub(super) fn first_reading(roots: &Roots) -> Result<SystemView, Error> {
+    let view = engine::read_all(roots)?;
+    if !view.present.is_empty() {
+        return Ok(view);
     }
     let Host { release, .. } = Host::of(roots);
     let directory = roots.sysfs.join("kernel/livepatch");

@@ -4,19 +4,14 @@
 use std::time::Duration;
 
 use crate::{
-    engine::frame,
-    kernel::{
-        ReadError, Roots,
-        kallsyms::Symbolizer,
-        task_detail,
-        tasks::{TaskFacts, read_tasks},
-    },
+    engine::{frame, inspect, task},
+    kernel::{ReadError, Roots, kallsyms::Symbolizer, tasks::read_tasks},
     model::{
-        Direction, TaskOnOldCode, TaskSample,
-        evidence::{Evidence, ForeignFrame, Frame, Suspect},
+        Direction, ObservedFact, Task, TaskSample,
+        evidence::{ForeignFrame, Frame, Suspect},
         snapshot::{Probe, Source},
     },
-    probe::{CulpritFinder, SeenTask, TaskIterator, Wanted, state_letter},
+    probe::{CulpritFinder, TaskIterator, Wanted},
 };
 
 /// Tasks that /proc is asked about one by one; beyond it, only what the pass
@@ -78,7 +73,7 @@ impl TaskSource {
             Source::Procfs => ("procfs", "/proc/<pid>/task/<tid>/patch_state"),
         };
         Probe {
-            fact: "tasks".to_owned(),
+            fact: ObservedFact::Tasks,
             kind: kind.to_owned(),
             target: target.to_owned(),
             attached: true,
@@ -118,8 +113,7 @@ impl TaskSource {
                     let switched = iterator.switched();
                     notes.extend(not_all(look.remaining.len(), into, most));
                     let asked = if into { most } else { 0 };
-                    let mut remaining =
-                        self.with_evidence(roots, look.remaining, asked, &mut notes);
+                    let mut remaining = self.with_stacks(roots, look.remaining, asked, &mut notes);
                     self.name_suspects(roots, &mut remaining, at, &mut notes);
                     let total = look.total;
                     let sample = TaskSample {
@@ -151,11 +145,11 @@ impl TaskSource {
     fn name_suspects(
         &mut self,
         roots: &Roots,
-        tasks: &mut [TaskOnOldCode],
+        tasks: &mut [Task],
         at: Duration,
         notes: &mut Vec<String>,
     ) {
-        let foreign = |task: &TaskOnOldCode| {
+        let foreign = |task: &Task| {
             let stack = task.evidence.stack.iter();
             stack.map(ForeignFrame::of).any(|kind| kind.is_some())
         };
@@ -182,14 +176,16 @@ impl TaskSource {
         CulpritFinder::new(roots, programs)
     }
 
-    fn with_evidence(
+    /// Names the functions on the tasks' stacks; of the first `most`, /proc tells
+    /// the rest.
+    fn with_stacks(
         &mut self,
         roots: &Roots,
-        tasks: Vec<SeenTask>,
+        tasks: Vec<(Task, Vec<u64>)>,
         most: usize,
         notes: &mut Vec<String>,
-    ) -> Vec<TaskOnOldCode> {
-        let addresses = tasks.iter().flat_map(|task| task.stack.iter().copied());
+    ) -> Vec<Task> {
+        let addresses = tasks.iter().flat_map(|(_, stack)| stack.iter().copied());
         if let Err(error) = self.symbols.learn(roots, addresses) {
             notes.push(format!("Stacks are read from /proc: {error}."));
         } else if self.symbols.is_hidden() {
@@ -200,48 +196,20 @@ impl TaskSource {
             );
         }
         let tasks = tasks.into_iter().enumerate();
-        let tasks = tasks.map(|(index, task)| {
-            let mut task = self.task(roots, task, index < most);
+        let tasks = tasks.map(|(index, (mut task, stack))| {
+            let located = stack
+                .iter()
+                .filter_map(|address| self.symbols.locate(*address));
+            task.evidence.stack = located.cloned().map(frame).collect();
+            if index < most {
+                inspect(roots, &mut task);
+            }
             // Of the others nothing but the kernel's answer can be known.
             let known = index < most || task.evidence.answers.is_some();
             task.evidence.looked = most > 0 && known;
             task
         });
         tasks.collect()
-    }
-
-    fn task(&self, roots: &Roots, seen: SeenTask, ask: bool) -> TaskOnOldCode {
-        let SeenTask {
-            tid,
-            tgid,
-            comm,
-            kthread,
-            state,
-            on_cpu,
-            stack,
-            answers,
-        } = seen;
-        let located = stack
-            .iter()
-            .filter_map(|address| self.symbols.locate(*address));
-        let mut frames: Vec<Frame> = located.cloned().map(frame).collect();
-        if frames.is_empty() && ask && !on_cpu {
-            frames = stack_of(roots, tgid, tid);
-        }
-        let evidence = Evidence {
-            state: Some(state_letter(state)),
-            on_cpu: Some(on_cpu),
-            answers,
-            stack: frames,
-            ..namespaces(roots, tgid, tid, kthread || !ask)
-        };
-        TaskOnOldCode {
-            tid,
-            tgid,
-            comm,
-            kthread,
-            evidence,
-        }
     }
 }
 
@@ -280,25 +248,6 @@ fn suspects(finder: &mut CulpritFinder, stack: &[Frame]) -> Vec<Suspect> {
     suspects.collect()
 }
 
-fn stack_of(roots: &Roots, tgid: u32, tid: u32) -> Vec<Frame> {
-    let stack = task_detail::stack(roots, tgid, tid).unwrap_or_default();
-    stack.into_iter().map(frame).collect()
-}
-
-/// Kernel threads live in the first namespace only.
-fn namespaces(roots: &Roots, tgid: u32, tid: u32, skip: bool) -> Evidence {
-    let ids = if skip {
-        None
-    } else {
-        task_detail::namespace_ids(roots, tgid, tid)
-    };
-    Evidence {
-        ns_tid: ids.map(|ids| ids.0),
-        ns_tgid: ids.map(|ids| ids.1),
-        ..Evidence::default()
-    }
-}
-
 fn look_at_procfs(
     roots: &Roots,
     wanted: Wanted,
@@ -319,47 +268,21 @@ fn look_at_procfs(
             "{count} tasks could not be read and are not among those left; run as root to see all."
         )
     });
-    let remaining = listing.remaining.into_iter().enumerate();
-    let remaining = remaining.map(|(index, task)| {
-        let ask = into && index < asked(wanted);
-        procfs_task(roots, task, ask)
-    });
+    let mut remaining: Vec<Task> = listing.remaining.into_iter().map(task).collect();
+    let most = if into { asked(wanted) } else { 0 };
+    for task in remaining.iter_mut().take(most) {
+        inspect(roots, task);
+        task.evidence.looked = true;
+    }
     let sample = TaskSample {
         at,
         direction: direction_of(wanted),
         total: Some(listing.total),
-        remaining: remaining.collect(),
+        remaining,
         unread: listing.unreadable,
         switched: None,
     };
     (Some(sample), note)
-}
-
-fn procfs_task(roots: &Roots, facts: TaskFacts, ask: bool) -> TaskOnOldCode {
-    let TaskFacts {
-        tid,
-        tgid,
-        comm,
-        kthread,
-        state,
-    } = facts;
-    let evidence = Evidence {
-        looked: ask,
-        state,
-        stack: if ask {
-            stack_of(roots, tgid, tid)
-        } else {
-            Vec::new()
-        },
-        ..namespaces(roots, tgid, tid, kthread || !ask)
-    };
-    TaskOnOldCode {
-        tid,
-        tgid,
-        comm,
-        kthread,
-        evidence,
-    }
 }
 
 fn unread(error: &ReadError) -> String {

@@ -7,11 +7,11 @@ use aya::{
     maps::{MapData, PerCpuArray, RingBuf},
 };
 use aya_log::EbpfLogger;
-use lpwatch_common::transition::TransitionRecord;
+use lpwatch_common::decode;
 
-use crate::model::{Event, snapshot::Probe};
+use crate::model::{Event, ObservedFact, snapshot::Probe};
 
-use super::{CallCounters, ProbeError, StopRing, policy, records, stops};
+use super::{CallCounters, ProbeError, StopRing, policy, records};
 
 /// The programs' own diagnostics, handed to the log.
 pub type BpfLog = EbpfLogger<&'static dyn log::Log>;
@@ -53,7 +53,7 @@ impl Hooks {
             ring: RingBuf::try_from(ring).map_err(|error| fail(&error))?,
             lost: PerCpuArray::try_from(lost).map_err(|error| fail(&error))?,
         };
-        let is_stops = |probe: &Probe| probe.fact == stops::FACT && probe.attached;
+        let is_stops = |probe: &Probe| probe.fact == ObservedFact::Stops && probe.attached;
         let hooked = probes.iter().any(is_stops);
         let stops = hooked.then(|| StopRing::new(bpf)).transpose()?;
         Ok(Self {
@@ -71,11 +71,11 @@ impl Hooks {
     pub fn follow_transitions(&self) -> bool {
         policy::ESSENTIAL
             .iter()
-            .all(|essential| self.has(essential))
+            .all(|essential| self.has(*essential))
     }
 
     /// Whether the hook for this fact is attached.
-    pub(super) fn has(&self, fact: &str) -> bool {
+    pub(super) fn has(&self, fact: ObservedFact) -> bool {
         self.probes
             .iter()
             .any(|probe| probe.fact == fact && probe.attached)
@@ -94,8 +94,7 @@ impl EventRing {
     pub fn drain(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
         while let Some(item) = self.ring.next() {
-            let record = TransitionRecord::from_bytes(&item);
-            if let Some(event) = record.and_then(|record| records::event(&record)) {
+            if let Some(event) = decode(&item).and_then(|record| records::event(&record)) {
                 events.push(event);
             } else {
                 tracing::warn!(bytes = item.len(), "unknown record from the kernel");

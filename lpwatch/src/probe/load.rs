@@ -11,7 +11,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::{
     kernel::{Roots, btf::KernelBtf},
-    model::snapshot::Probe,
+    model::{ObservedFact, snapshot::Probe},
 };
 
 use super::{
@@ -20,7 +20,7 @@ use super::{
     layout::Layout,
     object::{self, program},
     patch_walk,
-    policy::{self, Fact, HookKind, Tracepoint, probe},
+    policy::{self, EntryHook, HookKind, Tracepoint, probe},
     programs, stops,
     verdicts::Verdicts,
 };
@@ -91,7 +91,7 @@ fn iterator(
 fn watched_verdicts(bpf: &mut Ebpf, probes: &[Probe]) -> Result<Option<Verdicts>, ProbeError> {
     let watched = probes
         .iter()
-        .any(|probe| probe.fact == policy::VERDICT_FACT && probe.attached);
+        .any(|probe| probe.fact == ObservedFact::Verdict && probe.attached);
     watched.then(|| Verdicts::new(bpf)).transpose()
 }
 
@@ -113,8 +113,8 @@ pub fn load_hooks(
     // The epoch is set before any hook can move it.
     let counters = CallCounters::new(&mut bpf, in_transition)?;
     let mut probes = Vec::new();
-    for fact in &policy::FACTS {
-        probes.push(attach(&mut bpf, fact, &types));
+    for hook in &policy::ENTRY_HOOKS {
+        probes.push(attach(&mut bpf, hook, &types));
     }
     for tracepoint in &policy::TRACEPOINTS {
         probes.push(attach_tracepoint(&mut bpf, tracepoint));
@@ -126,7 +126,7 @@ pub fn load_hooks(
     let marked = types.for_layout.has_function(policy::SHARING_MARKER);
     let shares = policy::sharing(marked, std::env::consts::ARCH).is_ok();
     let hooks = Hooks::new(&mut bpf, probes, counters, shares, options.bpf_log)?;
-    let watches_ways = hooks.has("switched");
+    let watches_ways = hooks.has(ObservedFact::Switched);
     let mut iterator = iterator(bpf, verdicts, watches_ways, &types)?;
     iterator.walks_patches = layout.walks_patches;
     Ok((iterator, hooks))
@@ -205,46 +205,46 @@ pub(super) fn task_iterator(bpf: &mut Ebpf, btf: &Btf) -> Result<(), ProbeError>
 }
 
 /// Attaches the first kind that works; lists why each other did not.
-fn attach(bpf: &mut Ebpf, fact: &Fact, types: &KernelTypes) -> Probe {
-    let in_btf = types.for_layout.has_function(fact.function);
+fn attach(bpf: &mut Ebpf, hook: &EntryHook, types: &KernelTypes) -> Probe {
+    let in_btf = types.for_layout.has_function(hook.function);
     let mut notes = Vec::new();
     if !in_btf {
         notes.push("not in the BTF, so no fentry".to_owned());
     }
     for kind in policy::choices(in_btf) {
         let attached = match kind {
-            HookKind::Fentry => attach_fentry(bpf, fact, &types.for_loading),
-            HookKind::Kprobe => attach_kprobe(bpf, fact),
+            HookKind::Fentry => attach_fentry(bpf, hook, &types.for_loading),
+            HookKind::Kprobe => attach_kprobe(bpf, hook),
         };
         match attached {
-            Ok(()) => return probe(fact.name, kind.name(), fact.function, true, &notes),
+            Ok(()) => return probe(hook.fact, kind.name(), hook.function, true, &notes),
             Err(error) => notes.push(format!("{}: {error}", kind.name())),
         }
     }
     tracing::warn!(
-        fact = fact.name,
-        function = fact.function,
+        fact = hook.fact.name(),
+        function = hook.function,
         ?notes,
         "no hook"
     );
-    probe(fact.name, "none", fact.function, false, &notes)
+    probe(hook.fact, "none", hook.function, false, &notes)
 }
 
-fn attach_fentry(bpf: &mut Ebpf, fact: &Fact, btf: &Btf) -> Result<(), ProbeError> {
-    let program: &mut FEntry = program(bpf, fact.fentry)?;
+fn attach_fentry(bpf: &mut Ebpf, hook: &EntryHook, btf: &Btf) -> Result<(), ProbeError> {
+    let program: &mut FEntry = program(bpf, hook.fentry)?;
     let attached = program
-        .load(fact.function, btf)
+        .load(hook.function, btf)
         .and_then(|()| program.attach());
     attached
         .map(drop)
         .map_err(|error| ProbeError::new("attach fentry", &error))
 }
 
-fn attach_kprobe(bpf: &mut Ebpf, fact: &Fact) -> Result<(), ProbeError> {
-    let program: &mut KProbe = program(bpf, fact.kprobe)?;
+fn attach_kprobe(bpf: &mut Ebpf, hook: &EntryHook) -> Result<(), ProbeError> {
+    let program: &mut KProbe = program(bpf, hook.kprobe)?;
     let attached = program
         .load()
-        .and_then(|()| program.attach(fact.function, 0));
+        .and_then(|()| program.attach(hook.function, 0));
     attached
         .map(drop)
         .map_err(|error| ProbeError::kprobe("attach a kprobe", &error))
@@ -264,7 +264,7 @@ fn attach_tracepoint(bpf: &mut Ebpf, tracepoint: &Tracepoint) -> Probe {
     });
     let error = attached.as_ref().err().map(ToString::to_string);
     let notes: Vec<String> = error.into_iter().collect();
-    probe(fact, "raw_tracepoint", name, attached.is_ok(), &notes)
+    probe(*fact, "raw_tracepoint", name, attached.is_ok(), &notes)
 }
 
 /// The entry and the return of the kernel's check, or neither.
@@ -294,7 +294,7 @@ fn attach_verdicts(bpf: &mut Ebpf, types: &KernelTypes) -> Probe {
         "none"
     };
     probe(
-        policy::VERDICT_FACT,
+        ObservedFact::Verdict,
         kind,
         policy::VERDICT_FUNCTION,
         attached.is_ok(),

@@ -7,7 +7,10 @@ use aya::{
     maps::{Array, MapData},
     programs::Iter,
 };
-use lpwatch_common::patch::{FUNCTION_NOP, FUNCTION_RECORD_LEN, FunctionRecord};
+use lpwatch_common::{
+    decode_all,
+    patch::{FUNCTION_NOP, FunctionRecord},
+};
 
 use crate::{
     kernel::{btf::KernelBtf, kallsyms::VMLINUX},
@@ -125,10 +128,7 @@ impl TaskIterator {
         let mut bytes = Vec::new();
         let mut file = link.into_file().map_err(|error| fail(&error))?;
         file.read_to_end(&mut bytes).map_err(|error| fail(&error))?;
-        let found = bytes
-            .chunks_exact(FUNCTION_RECORD_LEN)
-            .filter_map(FunctionRecord::from_bytes);
-        records.extend(found);
+        records.extend(decode_all::<FunctionRecord>(&bytes));
         Ok(())
     }
 }

@@ -1,10 +1,10 @@
 //! What the policy chooses on a kernel, told without attaching anything.
 
-use crate::model::snapshot::Probe;
+use crate::model::{ObservedFact, snapshot::Probe};
 
 use super::{
     object,
-    policy::{self, HookKind, VERDICT_FACT, probe},
+    policy::{self, HookKind, probe},
     stops,
 };
 
@@ -22,9 +22,9 @@ pub fn is_built() -> bool {
 
 /// The kernel's functions that hooks go to.
 pub fn hooked_functions() -> impl Iterator<Item = &'static str> {
-    policy::FACTS
+    policy::ENTRY_HOOKS
         .iter()
-        .map(|fact| fact.function)
+        .map(|hook| hook.function)
         .chain([policy::VERDICT_FUNCTION])
 }
 
@@ -44,19 +44,19 @@ pub fn planned(
     in_btf: impl Fn(&str) -> bool,
     is_symbol: impl Fn(&str) -> Option<bool>,
 ) -> Vec<Probe> {
-    let mut probes: Vec<Probe> = policy::FACTS
+    let mut probes: Vec<Probe> = policy::ENTRY_HOOKS
         .iter()
-        .map(|fact| {
-            let typed = in_btf(fact.function);
+        .map(|hook| {
+            let typed = in_btf(hook.function);
             let kind = policy::choices(typed).first().copied();
-            let absent = !typed && is_symbol(fact.function) == Some(false);
+            let absent = !typed && is_symbol(hook.function) == Some(false);
             let (kind, note) = match kind {
                 Some(_) if absent => ("none", Some("this kernel has no such function")),
                 Some(HookKind::Kprobe) => ("kprobe", Some("not in the BTF, so no fentry")),
                 Some(kind) => (kind.name(), None),
                 None => ("none", None),
             };
-            unattached(fact.name, kind, fact.function, note)
+            unattached(hook.fact, kind, hook.function, note)
         })
         .collect();
     probes.extend(
@@ -68,18 +68,23 @@ pub fn planned(
     let allowed = policy::verdicts(exists, std::env::consts::ARCH);
     let kind = if allowed.is_ok() { "kretprobe" } else { "none" };
     let target = policy::VERDICT_FUNCTION;
-    probes.push(unattached(VERDICT_FACT, kind, target, allowed.err()));
+    probes.push(unattached(
+        ObservedFact::Verdict,
+        kind,
+        target,
+        allowed.err(),
+    ));
     let absent = is_symbol(stops::FUNCTION) == Some(false);
     let (kind, note) = if absent {
         ("none", Some("this kernel has no such function"))
     } else {
         ("kprobe", None)
     };
-    probes.push(unattached(stops::FACT, kind, stops::FUNCTION, note));
+    probes.push(unattached(ObservedFact::Stops, kind, stops::FUNCTION, note));
     probes
 }
 
-fn unattached(fact: &str, kind: &str, target: &str, note: Option<&str>) -> Probe {
+fn unattached(fact: ObservedFact, kind: &str, target: &str, note: Option<&str>) -> Probe {
     let notes: Vec<String> = note.map(str::to_owned).into_iter().collect();
     probe(fact, kind, target, false, &notes)
 }
@@ -88,7 +93,7 @@ fn unattached(fact: &str, kind: &str, target: &str, note: Option<&str>) -> Probe
 mod tests {
     use super::*;
 
-    fn kind(probes: &[Probe], fact: &str) -> (String, Option<String>) {
+    fn kind(probes: &[Probe], fact: ObservedFact) -> (String, Option<String>) {
         let probe = probes.iter().find(|probe| probe.fact == fact).unwrap();
         assert!(!probe.attached, "{probe:?}");
         (probe.kind.clone(), probe.note.clone())
@@ -97,11 +102,14 @@ mod tests {
     #[test]
     fn a_kernel_with_everything_gets_fentry() {
         let probes = planned(|_| true, |_| None);
-        assert_eq!(kind(&probes, "begun"), ("fentry".to_owned(), None));
-        assert_eq!(kind(&probes, "refused").0, "raw_tracepoint");
+        assert_eq!(
+            kind(&probes, ObservedFact::Begun),
+            ("fentry".to_owned(), None)
+        );
+        assert_eq!(kind(&probes, ObservedFact::Refused).0, "raw_tracepoint");
         let verdict = policy::verdicts(true, std::env::consts::ARCH);
         let expected = if verdict.is_ok() { "kretprobe" } else { "none" };
-        assert_eq!(kind(&probes, "verdict").0, expected);
+        assert_eq!(kind(&probes, ObservedFact::Verdict).0, expected);
     }
 
     #[test]
@@ -110,11 +118,11 @@ mod tests {
             |_| false,
             |name| (name == "klp_force_transition").then_some(false),
         );
-        let (hook, note) = kind(&probes, "begun");
+        let (hook, note) = kind(&probes, ObservedFact::Begun);
         assert_eq!(hook, "kprobe");
         assert!(note.unwrap().contains("no fentry"));
-        assert_eq!(kind(&probes, "forced").0, "none");
-        let (hook, note) = kind(&probes, "verdict");
+        assert_eq!(kind(&probes, ObservedFact::Forced).0, "none");
+        let (hook, note) = kind(&probes, ObservedFact::Verdict);
         assert_eq!(hook, "none");
         assert!(note.unwrap().contains("5.16"));
     }

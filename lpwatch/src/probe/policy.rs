@@ -5,10 +5,13 @@
 //! which leaves nothing on the stack of a task that sleeps later. The one is
 //! the return probe on the kernel's check of a task: see [`verdicts`].
 
-use crate::model::snapshot::Probe;
+use strum::IntoStaticStr;
+
+use crate::model::{ObservedFact, snapshot::Probe};
 
 /// How a hook is attached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub(super) enum HookKind {
     Fentry,
     Kprobe,
@@ -16,47 +19,49 @@ pub(super) enum HookKind {
 
 impl HookKind {
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Fentry => "fentry",
-            Self::Kprobe => "kprobe",
-        }
+        self.into()
     }
 }
 
-/// A fact and the kernel function whose entry tells of it.
+/// The kernel function whose entry tells of a fact, and our programs for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Fact {
-    pub name: &'static str,
+pub(super) struct EntryHook {
+    pub fact: ObservedFact,
     pub function: &'static str,
     pub fentry: &'static str,
     pub kprobe: &'static str,
 }
 
-macro_rules! facts {
-    ($($name:literal $function:literal $fentry:literal $kprobe:literal;)*) => {
-        [$(Fact { name: $name, function: $function, fentry: $fentry, kprobe: $kprobe }),*]
+macro_rules! entry_hooks {
+    ($($fact:ident $function:literal $fentry:literal $kprobe:literal;)*) => {
+        [$(EntryHook {
+            fact: ObservedFact::$fact,
+            function: $function,
+            fentry: $fentry,
+            kprobe: $kprobe,
+        }),*]
     };
 }
 
 /// Every fact of a transition's life (kernel/livepatch/{core,transition}.c).
-pub(super) const FACTS: [Fact; 8] = facts! {
-    "enable" "klp_enable_patch" "enable_fentry" "enable_kprobe";
-    "begun" "klp_init_transition" "begun_fentry" "begun_kprobe";
-    "try" "klp_try_complete_transition" "try_fentry" "try_kprobe";
-    "complete" "klp_complete_transition" "complete_fentry" "complete_kprobe";
-    "reversed" "klp_reverse_transition" "reversed_fentry" "reversed_kprobe";
-    "forced" "klp_force_transition" "forced_fentry" "forced_kprobe";
-    "cancelled" "klp_cancel_transition" "cancelled_fentry" "cancelled_kprobe";
-    "switched" "klp_update_patch_state" "updated_fentry" "updated_kprobe";
+pub(super) const ENTRY_HOOKS: [EntryHook; 8] = entry_hooks! {
+    Enable "klp_enable_patch" "enable_fentry" "enable_kprobe";
+    Begun "klp_init_transition" "begun_fentry" "begun_kprobe";
+    Try "klp_try_complete_transition" "try_fentry" "try_kprobe";
+    Complete "klp_complete_transition" "complete_fentry" "complete_kprobe";
+    Reversed "klp_reverse_transition" "reversed_fentry" "reversed_kprobe";
+    Forced "klp_force_transition" "forced_fentry" "forced_kprobe";
+    Cancelled "klp_cancel_transition" "cancelled_fentry" "cancelled_kprobe";
+    Switched "klp_update_patch_state" "updated_fentry" "updated_kprobe";
 };
 
 /// Without these two no transition can be followed by hooks.
-pub(super) const ESSENTIAL: [&str; 2] = ["begun", "complete"];
+pub(super) const ESSENTIAL: [ObservedFact; 2] = [ObservedFact::Begun, ObservedFact::Complete];
 
 /// A fact that a tracepoint tells of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tracepoint {
-    pub fact: &'static str,
+    pub fact: ObservedFact,
     pub name: &'static str,
     pub program: &'static str,
 }
@@ -65,17 +70,17 @@ pub(super) struct Tracepoint {
 /// (include/trace/events/{initcall,module}.h).
 pub(super) const TRACEPOINTS: [Tracepoint; 3] = [
     Tracepoint {
-        fact: "refused",
+        fact: ObservedFact::Refused,
         name: "initcall_finish",
         program: "init_finished",
     },
     Tracepoint {
-        fact: "module_loaded",
+        fact: ObservedFact::ModuleLoaded,
         name: "module_load",
         program: "module_loaded",
     },
     Tracepoint {
-        fact: "module_freed",
+        fact: ObservedFact::ModuleFreed,
         name: "module_free",
         program: "module_freed",
     },
@@ -85,9 +90,6 @@ pub(super) const TRACEPOINTS: [Tracepoint; 3] = [
 /// 6.0 (00963a2e75a8). Without it, an fentry on a function keeps its livepatch
 /// from loading.
 pub(super) const SHARING_MARKER: &str = "bpf_tramp_ftrace_ops_func";
-
-/// The fact that the return probe tells of.
-pub(super) const VERDICT_FACT: &str = "verdict";
 
 /// The function by which an unwinder knows the frames of BPF programs and
 /// trampolines; since 6.19 (ca45c84afb8c, 01bc3b6db18d) on x86, and wherever
@@ -165,14 +167,14 @@ pub(super) fn choices(in_btf: bool) -> &'static [HookKind] {
 
 /// A hook as the snapshot lists it.
 pub(super) fn probe(
-    fact: &str,
+    fact: ObservedFact,
     kind: &str,
     target: &str,
     attached: bool,
     notes: &[String],
 ) -> Probe {
     Probe {
-        fact: fact.to_owned(),
+        fact,
         kind: kind.to_owned(),
         target: target.to_owned(),
         attached,
@@ -219,7 +221,7 @@ mod tests {
     fn every_essential_fact_has_a_hook() {
         for essential in ESSENTIAL {
             assert!(
-                FACTS.iter().any(|fact| fact.name == essential),
+                ENTRY_HOOKS.iter().any(|hook| hook.fact == essential),
                 "{essential}"
             );
         }

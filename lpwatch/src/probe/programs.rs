@@ -3,7 +3,7 @@
 use std::io::Read as _;
 
 use aya::{Btf, Ebpf, programs::Iter};
-use lpwatch_common::program::{LinkRecord, ProgramRecord};
+use lpwatch_common::decode_all;
 
 use crate::kernel::btf::KernelBtf;
 
@@ -88,24 +88,13 @@ pub(super) fn read_programs(bpf: &mut Ebpf) -> Result<Programs, ProbeError> {
     let links = read(bpf, LINKS.0);
     let programs = read(bpf, PROGRAMS.0)?;
     let links = match links {
-        Ok(links) => Some(records(&links, LinkRecord::from_bytes)),
+        Ok(links) => Some(decode_all(&links).collect()),
         Err(error) => {
             tracing::debug!(%error, "links cannot be walked");
             None
         }
     };
-    Ok(Programs::new(
-        records(&programs, ProgramRecord::from_bytes),
-        links,
-        own,
-    ))
-}
-
-fn records<T>(bytes: &[u8], decode: impl Fn(&[u8]) -> Option<T>) -> Vec<T> {
-    bytes
-        .chunks_exact(size_of::<T>())
-        .filter_map(decode)
-        .collect()
+    Ok(Programs::new(decode_all(&programs).collect(), links, own))
 }
 
 fn iterator<'a>(bpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut Iter, ProbeError> {

@@ -13,17 +13,14 @@ use aya::{
     maps::{MapData, PerCpuArray, RingBuf},
     programs::KProbe,
 };
-use lpwatch_common::stops::StopRecord;
+use lpwatch_common::{decode, stops::StopRecord};
 
 use crate::{
     kernel::btf::KernelBtf,
-    model::{snapshot::Probe, stops::CpuStop},
+    model::{ObservedFact, snapshot::Probe, stops::CpuStop},
 };
 
 use super::{ProbeError, object::program, policy::probe};
-
-/// The fact, as in [`Probe::fact`].
-pub(super) const FACT: &str = "stops";
 
 /// Where a CPU begins to be held, and where it is free again
 /// (`kernel/stop_machine.c`; both in 5.10, 6.1, 6.12 and 7.2).
@@ -48,7 +45,13 @@ pub(super) fn attach(bpf: &mut Ebpf, btf: &KernelBtf, named: bool) -> Probe {
     let attached = attach_both(bpf, btf, named);
     let notes: Vec<String> = attached.as_ref().err().cloned().into_iter().collect();
     let kind = if attached.is_ok() { "kprobe" } else { "none" };
-    probe(FACT, kind, FUNCTION, attached.is_ok(), &notes)
+    probe(
+        ObservedFact::Stops,
+        kind,
+        FUNCTION,
+        attached.is_ok(),
+        &notes,
+    )
 }
 
 fn attach_both(bpf: &mut Ebpf, btf: &KernelBtf, named: bool) -> Result<(), String> {
@@ -99,7 +102,7 @@ impl StopRing {
     pub fn drain(&mut self) -> Vec<CpuStop> {
         let mut spans = Vec::new();
         while let Some(item) = self.ring.next() {
-            if let Some(record) = StopRecord::from_bytes(&item) {
+            if let Some(record) = decode(&item) {
                 spans.push(span(&record));
             } else {
                 tracing::warn!(bytes = item.len(), "unknown record of a stop");

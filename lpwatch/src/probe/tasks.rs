@@ -11,11 +11,14 @@ use aya::{
     maps::{Array, MapData},
     programs::Iter,
 };
-use lpwatch_common::task::{
-    MAX_FRAMES, MAX_STACKS, PF_KTHREAD, RECORD_TASK, RECORD_TOTALS, TARGET_ALL, TaskRecord,
+use lpwatch_common::{
+    split_record,
+    task::{
+        MAX_FRAMES, MAX_STACKS, PF_KTHREAD, RECORD_TASK, RECORD_TOTALS, TARGET_ALL, TaskRecord,
+    },
 };
 
-use crate::model::{Direction, evidence::Answers, snapshot::SwitchedBy};
+use crate::model::{Direction, Task, evidence::Evidence, snapshot::SwitchedBy};
 
 use super::{ProbeError, records::text, verdicts::Verdicts};
 
@@ -48,23 +51,9 @@ pub enum Wanted {
 pub struct Look {
     /// Tasks seen.
     pub total: u32,
-    /// Those that were wanted.
-    pub remaining: Vec<SeenTask>,
-}
-
-/// A task still on old code, as the kernel side gives it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SeenTask {
-    pub tid: u32,
-    pub tgid: u32,
-    pub comm: String,
-    pub kthread: bool,
-    /// `task_struct.__state`, see [`state_letter`].
-    pub state: u32,
-    pub on_cpu: bool,
-    /// Return addresses, innermost first.
-    pub stack: Vec<u64>,
-    pub answers: Option<Answers>,
+    /// Those that were wanted, and the return addresses on their stacks,
+    /// innermost first.
+    pub remaining: Vec<(Task, Vec<u64>)>,
 }
 
 impl TaskIterator {
@@ -137,8 +126,8 @@ impl TaskIterator {
         let mut look =
             decode(&bytes).ok_or_else(|| fail(&io::Error::from(io::ErrorKind::UnexpectedEof)))?;
         if let Some(verdicts) = &self.verdicts {
-            for task in &mut look.remaining {
-                task.answers = verdicts.of(task.tid, at);
+            for (task, _) in &mut look.remaining {
+                task.evidence.answers = verdicts.of(task.tid, at);
             }
         }
         Ok(look)
@@ -166,8 +155,7 @@ fn fail(error: &(dyn std::error::Error + 'static)) -> ProbeError {
 fn decode(mut bytes: &[u8]) -> Option<Look> {
     let mut remaining = Vec::new();
     loop {
-        let (record, rest) = bytes.split_at_checked(size_of::<TaskRecord>())?;
-        let record = TaskRecord::from_bytes(record)?;
+        let (record, rest) = split_record::<TaskRecord>(bytes)?;
         match record.record {
             RECORD_TASK => {
                 let frames = usize::try_from(record.frames)
@@ -188,28 +176,27 @@ fn decode(mut bytes: &[u8]) -> Option<Look> {
     }
 }
 
-fn task(record: &TaskRecord, stack: &[u8]) -> SeenTask {
-    let (addresses, _) = stack.as_chunks::<8>();
-    SeenTask {
+fn task(record: &TaskRecord, stack: &[u8]) -> (Task, Vec<u64>) {
+    let task = Task {
         tid: record.tid,
         tgid: record.tgid,
         comm: text(&record.comm),
         kthread: record.flags & PF_KTHREAD != 0,
-        state: record.state,
-        on_cpu: record.on_cpu != 0,
-        stack: addresses
-            .iter()
-            .map(|address| u64::from_ne_bytes(*address))
-            .collect(),
-        answers: None,
-    }
+        evidence: Evidence {
+            state: Some(state_letter(record.state)),
+            on_cpu: Some(record.on_cpu != 0),
+            ..Evidence::default()
+        },
+    };
+    let (addresses, _) = stack.as_chunks::<8>();
+    let addresses = addresses.iter().copied().map(u64::from_ne_bytes);
+    (task, addresses.collect())
 }
 
 /// The letter of ps(1) for `task_struct.__state` (include/linux/sched.h, 5.10
 /// to 7.3: the low bits are the same in all; `task_state_array` in
 /// fs/proc/array.c).
-#[must_use]
-pub fn state_letter(state: u32) -> char {
+fn state_letter(state: u32) -> char {
     const NOLOAD: u32 = 0x400;
     const UNINTERRUPTIBLE: u32 = 0x2;
     match state {
@@ -242,13 +229,12 @@ mod tests {
         pass.extend(bytes(RECORD_TOTALS, 2, 90, 0, &[]));
         let look = decode(&pass).unwrap();
         assert_eq!((look.total, look.remaining.len()), (90, 2));
-        let first = &look.remaining[0];
-        assert_eq!(
-            (first.tid, first.tgid, first.kthread, first.on_cpu),
-            (7, 6, true, true)
-        );
+        let (first, stack) = &look.remaining[0];
+        let Evidence { state, on_cpu, .. } = first.evidence;
+        assert_eq!((first.tid, first.tgid, first.kthread), (7, 6, true));
+        assert_eq!((state, on_cpu), (Some('D'), Some(true)));
         assert_eq!(first.comm, "odd\u{fffd}name");
-        assert_eq!(first.stack, [0x10, 0x20]);
+        assert_eq!(*stack, [0x10, 0x20]);
     }
 
     #[test]

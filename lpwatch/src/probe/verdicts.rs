@@ -6,9 +6,12 @@ use aya::{
     Ebpf,
     maps::{Array, HashMap, MapData, PerCpuArray},
 };
-use lpwatch_common::verdict::{
-    SWITCHED_CHECKED, SWITCHED_FORCED, SWITCHED_IDLE, SWITCHED_USER_RETURN, VERDICT_RECORD_LEN,
-    VerdictRecord,
+use lpwatch_common::{
+    decode,
+    verdict::{
+        SWITCHED_CHECKED, SWITCHED_FORCED, SWITCHED_IDLE, SWITCHED_USER_RETURN, VERDICT_RECORD_LEN,
+        VerdictRecord,
+    },
 };
 
 use crate::model::{KernelAnswer, evidence::Answers, snapshot::SwitchedBy};
@@ -46,7 +49,7 @@ impl Verdicts {
     /// What the kernel last answered about the task, in this transition and
     /// lately.
     pub fn of(&self, tid: u32, now: Duration) -> Option<Answers> {
-        let record = VerdictRecord::from_bytes(&self.answers.get(&tid, 0).ok()?)?;
+        let record = decode::<VerdictRecord>(&self.answers.get(&tid, 0).ok()?)?;
         if record.generation != self.generation.get(&0, 0).ok()? {
             return None;
         }

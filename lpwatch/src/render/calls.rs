@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod tests;
 
+use lpwatch_common::patch::VMLINUX;
+
 use super::columns::{Side, Title, columns};
 use super::page::{Page, Paint, Span, painted, plain};
 use super::style::Style;
@@ -124,7 +126,7 @@ fn headline(page: &mut Page<'_>, function: &CountedFunction) {
         return;
     };
     let state = match (function.transition, function.enabled) {
-        (Some(direction), _) => format!("in transition ({})", words::direction(direction)),
+        (Some(direction), _) => format!("in transition ({})", direction.name()),
         (None, Some(false)) => "disabled".to_owned(),
         (None, Some(true)) => "enabled".to_owned(),
         (None, None) => words::NOT_KNOWN_WHETHER_ON.to_owned(),
@@ -141,7 +143,7 @@ fn name(function: &CountedFunction, style: &Style) -> String {
         sympos,
         ..
     } = function;
-    let object = if object == "vmlinux" {
+    let object = if object == VMLINUX {
         String::new()
     } else {
         format!("{object}:")

@@ -10,6 +10,7 @@ mod tests;
 use super::page::{Page, Paint, Span, painted, plain};
 use super::style::Style;
 use super::words;
+use crate::model::ObservedFact;
 use crate::model::doctor::{
     Availability, ChosenBy, ChosenHook, DoctorReport, FactSource, Offer, Readiness,
 };
@@ -163,7 +164,7 @@ fn one_fact(page: &mut Page<'_>, fact: &ChosenHook) {
     let style = page.style;
     let prefix = [plain(format!(
         "    {}  ",
-        padded(&style.text(&fact.fact), FACT_WIDTH)
+        padded(fact.fact.name(), FACT_WIDTH)
     ))];
     let mut spans: Vec<Span> = vec![plain(style.text(&fact.what))];
     if let Some(target) = &fact.target {
@@ -176,7 +177,7 @@ fn one_fact(page: &mut Page<'_>, fact: &ChosenHook) {
     let otherwise = match (&fact.fallback, fact.fallen_back, fact.kind) {
         (Some(fallback), true, _) => format!("instead: {fallback}"),
         (None, _, FactSource::None) => "instead: nothing, it is not known".to_owned(),
-        (Some(fallback), false, FactSource::Fentry) if fact.fact == "calls" => {
+        (Some(fallback), false, FactSource::Fentry) if fact.fact == ObservedFact::Calls => {
             format!("elsewhere: {fallback}")
         }
         _ => return,

@@ -90,11 +90,7 @@ fn field(page: &mut Page<'_>, label: &str, text: &str) {
 
 /// `lp_stall, patching; in its way for 2 min 10 s`
 fn standing(blocker: &Blocker, report: &TaskReport, style: &Style) -> String {
-    let mut words = format!(
-        "{}, {}",
-        style.text(&report.patch),
-        words::direction(report.direction)
-    );
+    let mut words = format!("{}, {}", style.text(&report.patch), report.direction.name());
     if let Some(age) = report.age_seconds.and_then(words::age) {
         words = format!("{words} for {age}");
     }

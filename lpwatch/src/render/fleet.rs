@@ -9,6 +9,7 @@ mod waited;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use strum::VariantArray as _;
 
 use crate::fleet::{
     hosts::{Host, HostState, Silence},
@@ -73,8 +74,9 @@ pub fn status(status: &Status, style: &Style) -> String {
     }
     let mut patches: Vec<&Rollout> = status.patches.iter().collect();
     patches.sort_by_key(|rollout| {
-        let worst = HostState::ALL
-            .into_iter()
+        let worst = HostState::VARIANTS
+            .iter()
+            .copied()
             .find(|&state| state != HostState::NotReporting && rollout.by_state.get(state) > 0);
         (worst, &rollout.patch)
     });

@@ -28,7 +28,7 @@ pub(super) fn story(past: &PastTransition, style: &Style) -> Vec<Span> {
     let (outcome, paint) = words::outcome(past.outcome);
     let mut spans = Vec::new();
     if let Some(direction) = past.direction {
-        spans.push(plain(format!("{} ", words::direction(direction))));
+        spans.push(plain(format!("{} ", direction.name())));
     }
     spans.push(painted(paint, outcome));
     if let Some(duration) = past.duration_seconds.and_then(words::duration) {

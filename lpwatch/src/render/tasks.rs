@@ -78,7 +78,7 @@ fn headline(page: &mut Page<'_>, report: &TaskReport) {
         let (word, paint) = words::phase(phase);
         body.extend([painted(paint, word), plain(", ")]);
     }
-    body.push(plain(words::direction(report.direction)));
+    body.push(plain(report.direction.name()));
     if let Some(age) = report.age_seconds.and_then(words::age) {
         body.push(plain(format!(" for {age}")));
     }

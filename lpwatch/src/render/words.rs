@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::page::Paint;
-use crate::model::{Direction, EngineKind, Outcome, Phase, check::ForecastOutcome};
+use crate::model::{EngineKind, Outcome, Phase, check::ForecastOutcome};
 use crate::text::GLUE;
 
 /// An age in whole seconds: `4 s`, `2 min 10 s`, `3 h 05 min`, `2 d 3 h`.
@@ -108,13 +108,6 @@ pub(super) fn phase(phase: Phase) -> (&'static str, Paint) {
         Phase::Slow => ("slow", Paint::Yellow),
         Phase::Long => ("long", Paint::Yellow),
         Phase::Stalled => ("stalled", Paint::Alarm),
-    }
-}
-
-pub(super) fn direction(direction: Direction) -> &'static str {
-    match direction {
-        Direction::Patching => "patching",
-        Direction::Unpatching => "unpatching",
     }
 }
 

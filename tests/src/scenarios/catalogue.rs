@@ -19,16 +19,26 @@ pub struct Scenario {
     pub about: &'static str,
     /// It leaves its guest in a state that nothing can mend.
     pub own_boot: bool,
+    /// The kernel gives it a time, such as the 15 s before it signals user tasks:
+    /// its guest must not be slow.
+    pub paced: bool,
     /// It measures time, so that other guests beside it would be measured, too.
     pub timed: bool,
     /// The kernel does not decide its outcome: one kernel is enough.
     pub once: bool,
+    /// It takes minutes: its guest should start early.
+    pub long: bool,
     pub run: fn(&mut Trial) -> Result<()>,
 }
 
 impl Scenario {
     const fn own_boot(mut self) -> Self {
         self.own_boot = true;
+        self
+    }
+
+    const fn paced(mut self) -> Self {
+        self.paced = true;
         self
     }
 
@@ -42,12 +52,19 @@ impl Scenario {
         self
     }
 
+    const fn long(mut self) -> Self {
+        self.long = true;
+        self
+    }
+
     /// The words that xtask's planner goes by.
     pub fn marks(&self) -> String {
         let marks = [
             (self.own_boot, "boot=own"),
+            (self.paced, "paced"),
             (self.timed, "timed"),
             (self.once, "once"),
+            (self.long, "long"),
         ];
         let set = marks.iter().filter(|(is_set, _)| *is_set);
         set.map(|(_, mark)| *mark).collect::<Vec<_>>().join(",")
@@ -65,8 +82,10 @@ const fn scenario(
         group,
         about,
         own_boot: false,
+        paced: false,
         timed: false,
         once: false,
+        long: false,
         run,
     }
 }
@@ -141,13 +160,15 @@ pub const ALL: &[Scenario] = &[
         "sleepers",
         "User tasks asleep in the patched function switch at the kernel's signal",
         sleepers::run,
-    ),
+    )
+    .paced(),
     scenario(
         "life",
         "unpatching_stall",
         "User tasks asleep in the new function hold up its removal",
         sleepers::unpatching,
-    ),
+    )
+    .paced(),
     scenario(
         "life",
         "vanish",
@@ -159,7 +180,8 @@ pub const ALL: &[Scenario] = &[
         "odd_names",
         "A task whose name is made to break whatever prints it",
         odd_names::run,
-    ),
+    )
+    .paced(),
     scenario(
         "life",
         "forced",
@@ -172,73 +194,85 @@ pub const ALL: &[Scenario] = &[
         "reason_kthread",
         "A kernel thread inside its main function, which it never leaves",
         reason_asleep::kthread,
-    ),
+    )
+    .paced(),
     scenario(
         "reasons",
         "reason_sleepers",
         "User tasks asleep in a function of the kernel itself",
         reason_asleep::sleepers,
-    ),
+    )
+    .paced(),
     scenario(
         "reasons",
         "reason_stopped",
         "A stopped task has left the function in which it slept",
         reason_asleep::stopped,
-    ),
+    )
+    .paced(),
     scenario(
         "reasons",
         "reason_many",
         "Hundreds of blockers: all are listed, and all are right",
         reason_asleep::many,
-    ),
+    )
+    .paced(),
     scenario(
         "reasons",
         "reason_odd_comm",
         "A blocker with control characters in its name",
         reason_asleep::odd_comm,
-    ),
+    )
+    .paced(),
     scenario(
         "reasons",
         "reason_reversal",
         "A reversal with tasks on both sides",
         reason_asleep::reversal,
-    ),
+    )
+    .paced(),
     scenario(
         "reasons",
         "reason_busy_kthread",
         "A kernel thread that is always on its CPU",
         reason_kernel::busy,
-    ),
+    )
+    .paced(),
     scenario(
         "reasons",
         "reason_uninterruptible",
         "A user task in an uninterruptible sleep",
         reason_kernel::uninterruptible,
-    ),
+    )
+    .paced(),
     scenario(
         "reasons",
         "reason_fexit",
         "A foreign fexit program makes the stacks below it unreliable",
         reason_foreign::fexit,
-    ),
+    )
+    .paced(),
     scenario(
         "reasons",
         "reason_kretprobe",
         "A return probe: before 5.16 it makes stacks unreliable",
         reason_foreign::kretprobe,
-    ),
+    )
+    .paced(),
     scenario(
         "reasons",
         "reason_forking",
         "New tasks all the time, none of which blocks for long",
         reason_restless::forking,
-    ),
+    )
+    .paced(),
     scenario(
         "reasons",
         "reason_hidden_symbols",
         "The kernel hides its addresses; the reason is found all the same",
         reason_restless::hidden_symbols,
-    ),
+    )
+    .paced(),
     scenario(
         "calls",
         "calls_exact",
@@ -250,7 +284,8 @@ pub const ALL: &[Scenario] = &[
         "calls_exact_turns",
         "Calls all the time while a patch goes in and out",
         calls_exact::turns,
-    ),
+    )
+    .paced(),
     scenario(
         "calls",
         "calls_crowded",
@@ -349,7 +384,8 @@ pub const ALL: &[Scenario] = &[
         "check_predictions",
         "Every test patch checked, then loaded: the forecast is what happens",
         check_predictions::run,
-    ),
+    )
+    .long(),
     scenario(
         "check",
         "check_verdicts",
@@ -412,7 +448,8 @@ pub const ALL: &[Scenario] = &[
         "check_rates",
         "Call rates are counted while check looks, never during a transition",
         check_rules_rates::run,
-    ),
+    )
+    .long(),
     scenario(
         "check",
         "check_overlap",

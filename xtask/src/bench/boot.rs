@@ -76,6 +76,7 @@ impl Job<'_> {
                 kernel: self.kernel.image(),
                 memory_mib: MEMORY_MIB,
                 cpus: CPUS,
+                niceness: 0,
                 accel: Accel::default(),
                 append: String::new(),
                 network: Network::None,

@@ -154,6 +154,7 @@ fn guest(programs: &Programs, kernel: &Cached, port: u16) -> Result<Guest> {
             kernel: kernel.image(),
             memory_mib: 1024,
             cpus: 2,
+            niceness: 0,
             accel: accel::chosen(),
             // On a busy host the kernel's test of its timer can fail, and it panics.
             append: "no_timer_check".to_owned(),

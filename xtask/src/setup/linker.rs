@@ -44,6 +44,10 @@ pub fn build(rustc: &Path) -> Result<PathBuf> {
         // Without the prefix it links against nothing, and says so at run time.
         .env("LLVM_PREFIX", prefix)
         .env_remove("RUSTFLAGS")
+        // It links a few small objects: to be compiled soon matters more than to
+        // be fast.
+        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
+        .env("CARGO_PROFILE_RELEASE_LTO", "false")
         .args([
             "install",
             "bpf-linker",

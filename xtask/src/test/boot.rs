@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use super::meter::Meter;
+use super::pool::Kind;
 use super::report::{Outcome as Verdict, Report, words_about};
 use super::timings::Timings;
 use crate::kernels::Cached;
@@ -37,6 +38,7 @@ pub struct Job {
     pub scenarios: Vec<String>,
     /// Tells the logs of several boots apart.
     pub label: String,
+    pub kind: Kind,
 }
 
 /// Boots and runs; every scenario of the job has a report in the end.
@@ -53,6 +55,7 @@ pub fn run(job: &Job, common: &Common, timings: &Timings) -> Result<Vec<Report>>
             memory_mib: 2048,
             cpus: 2,
             accel: common.accel,
+            niceness: job.kind.niceness(),
             append: String::new(),
             network: Network::None,
         },

@@ -16,10 +16,14 @@ pub struct Scenario {
     pub group: String,
     /// It leaves its guest unfit for another.
     pub own_boot: bool,
+    /// The kernel gives it a time, such as the 15 s before its signal.
+    pub paced: bool,
     /// It measures time: no more guests beside it than there are processors.
     pub timed: bool,
     /// No kernel decides its outcome, so it runs in [`ONE_KERNEL`].
     pub once: bool,
+    /// It takes minutes.
+    pub long: bool,
     pub about: String,
 }
 
@@ -43,8 +47,10 @@ pub fn parse(text: &str) -> Vec<Scenario> {
         let has = |mark: &str| marks.split(',').any(|other| other == mark);
         Scenario {
             own_boot: has("boot=own"),
+            paced: has("paced"),
             timed: has("timed"),
             once: has("once"),
+            long: has("long"),
             name,
             group,
             about,

@@ -70,6 +70,7 @@ impl Guests {
             label: "smoke".to_owned(),
             scenarios: names.clone(),
             kind: super::pool::Kind::Ordinary,
+            weight: 1.0,
         };
         self.run(kernel, &boot, timings);
         let passed = locked(&kernel.reports)
@@ -101,15 +102,11 @@ impl Guests {
                 .iter()
                 .filter(|one| one.runs_in(kernel.series, &self.series, whole) && !smoked(one))
                 .collect();
-            works.extend(plan::boots(&here).into_iter().map(|boot| {
-                #[expect(clippy::cast_precision_loss, reason = "a handful")]
-                let weight = boot.scenarios.len() as f64;
-                Work {
-                    title: format!("{} {}", kernel.series, boot.label),
-                    weight,
-                    kind: boot.kind,
-                    run: Box::new(move || self.run(kernel, &boot, timings)),
-                }
+            works.extend(plan::boots(&here).into_iter().map(|boot| Work {
+                title: format!("{} {}", kernel.series, boot.label),
+                weight: boot.weight,
+                kind: boot.kind,
+                run: Box::new(move || self.run(kernel, &boot, timings)),
             }));
         }
         works
@@ -140,6 +137,7 @@ impl Guests {
             modules: modules.clone(),
             scenarios: boot.scenarios.clone(),
             label: boot.label.clone(),
+            kind: boot.kind,
         };
         let reports = boot::run(&job, &self.common, timings).unwrap_or_else(|error| {
             let why = format!("{error:#}");

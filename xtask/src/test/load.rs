@@ -10,6 +10,8 @@ pub struct Load {
     pub busy: f64,
     /// Memory that can be had without swapping, in MiB.
     pub available_mib: u64,
+    /// What was started last has had the time to show what it takes.
+    pub settled: bool,
 }
 
 /// Clock ticks of all processors since the boot.
@@ -83,6 +85,7 @@ impl Meter {
         Load {
             busy: ticks.share_since(self.readings[0].1),
             available_mib: available_mib(),
+            settled: false,
         }
     }
 }

@@ -13,6 +13,9 @@ pub const SMOKE: [&str; 3] = ["easy", "stall", "wait"];
 /// one that is left alone at the end costs more.
 const MOST_IN_A_BOOT: usize = 8;
 
+/// As many ordinary scenarios take as long as a long one.
+const LONG: f64 = 6.0;
+
 /// What the words on the command line ask for.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Plan {
@@ -55,57 +58,75 @@ impl Plan {
 }
 
 /// Scenarios to be run in one boot.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Boot {
     /// Tells the logs of several boots apart.
     pub label: String,
     pub scenarios: Vec<String>,
     pub kind: Kind,
+    /// How long it takes beside others; roughly the number of its scenarios.
+    pub weight: f64,
 }
 
 /// Divides the scenarios of a kernel into boots.
 pub fn boots(scenarios: &[&Scenario]) -> Vec<Boot> {
     let mut boots = Vec::new();
     let owned: Vec<Scenario> = scenarios.iter().map(|&one| one.clone()).collect();
-    let kind = |timed| if timed { Kind::Timed } else { Kind::Ordinary };
-    for timed in [false, true] {
+    for kind in [Kind::Ordinary, Kind::Paced, Kind::Timed] {
         for group in groups_of(&owned) {
-            let fits = |one: &&&Scenario| one.group == group && one.timed == timed && !one.own_boot;
-            let names: Vec<String> = scenarios
-                .iter()
-                .filter(fits)
-                .map(|one| one.name.clone())
-                .collect();
-            boots.extend(chunks(group, &names, kind(timed)));
+            let fits =
+                |one: &&Scenario| one.group == group && kind_of(one) == kind && !one.own_boot;
+            let fitting: Vec<&Scenario> = owned.iter().filter(|one| fits(&one)).collect();
+            boots.extend(chunks(group, &fitting, kind));
         }
     }
     let alone = scenarios.iter().filter(|one| one.own_boot);
     boots.extend(alone.map(|one| Boot {
         label: one.name.clone(),
         scenarios: vec![one.name.clone()],
-        kind: kind(one.timed),
+        kind: kind_of(one),
+        weight: weight(&[*one]),
     }));
     boots
 }
 
+fn kind_of(scenario: &Scenario) -> Kind {
+    match scenario {
+        one if one.timed => Kind::Timed,
+        one if one.paced => Kind::Paced,
+        _ => Kind::Ordinary,
+    }
+}
+
+/// One that takes minutes counts as many.
+fn weight(scenarios: &[&Scenario]) -> f64 {
+    let each = |one: &&Scenario| if one.long { LONG } else { 1.0 };
+    scenarios.iter().map(each).sum()
+}
+
 /// As few boots as the limit allows, of nearly the same size.
-fn chunks(group: &str, names: &[String], kind: Kind) -> Vec<Boot> {
-    if names.is_empty() {
+fn chunks(group: &str, scenarios: &[&Scenario], kind: Kind) -> Vec<Boot> {
+    if scenarios.is_empty() {
         return Vec::new();
     }
-    let number = names.len().div_ceil(MOST_IN_A_BOOT);
-    let size = names.len().div_ceil(number);
-    let suffix = if kind == Kind::Timed { "-timed" } else { "" };
-    names
+    let number = scenarios.len().div_ceil(MOST_IN_A_BOOT);
+    let size = scenarios.len().div_ceil(number);
+    let suffix = match kind {
+        Kind::Ordinary => "",
+        Kind::Paced => "-paced",
+        Kind::Timed => "-timed",
+    };
+    scenarios
         .chunks(size)
         .enumerate()
-        .map(|(place, names)| Boot {
+        .map(|(place, scenarios)| Boot {
             label: match number {
                 1 => format!("{group}{suffix}"),
                 _ => format!("{group}{suffix}-{}", place + 1),
             },
-            scenarios: names.to_vec(),
+            scenarios: scenarios.iter().map(|one| one.name.clone()).collect(),
             kind,
+            weight: weight(scenarios),
         })
         .collect()
 }
@@ -145,7 +166,7 @@ mod tests {
     fn every_scenario_is_in_one_boot() {
         let calls: Vec<String> = (0..17).map(|n| format!("c{n}\tcalls\t\tx\n")).collect();
         let mut list = calls.concat();
-        list.push_str("own\tcalls\tboot=own\tx\nslow\tlife\ttimed\tx\neasy\tlife\t\tx\n");
+        list.push_str("own\tcalls\tboot=own,long\tx\nslow\tlife\ttimed\tx\neasy\tlife\t\tx\n");
         let all = parse(&list);
         let boots = boots(&all.iter().collect::<Vec<_>>());
         let sizes: Vec<(&str, usize)> = boots
@@ -164,5 +185,6 @@ mod tests {
             ]
         );
         assert_eq!(boots[4].kind, Kind::Timed);
+        assert!(boots[5].weight > boots[4].weight, "it starts before others");
     }
 }

@@ -4,7 +4,7 @@
 //! idle. So the number of guests is not fixed: another one starts whenever the
 //! machine was found to have processor time and memory left.
 
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -23,16 +23,31 @@ pub struct Work<'a> {
 /// What may run beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
-    /// Anything.
+    /// Anything; it gives way to all others.
     Ordinary,
+    /// The kernel gives it a time, so it must not be slow: as many as there are
+    /// processors, and what they leave is for ordinary ones.
+    Paced,
     /// It measures time: as many as there are processors, after all others.
     Timed,
+}
+
+impl Kind {
+    /// As of nice(1), for a guest. A difference of ten is a tenth of the time.
+    pub fn niceness(self) -> u8 {
+        match self {
+            Self::Ordinary => 10,
+            Self::Paced | Self::Timed => 0,
+        }
+    }
 }
 
 /// How many may run at once.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     pub processors: usize,
+    /// However busy the machine is.
+    pub least: usize,
     /// However much the machine has left.
     pub most: usize,
 }
@@ -47,70 +62,83 @@ const MEASURED_OVER: Duration = Duration::from_secs(3);
 const TICK: Duration = Duration::from_millis(200);
 
 /// Runs all of it; what was not started when the user asked to stop is left out.
-pub fn run(mut works: Vec<Work<'_>>, limits: Limits) {
-    works.sort_by(|a, b| {
-        let by_kind = a.kind.cmp(&b.kind);
-        by_kind.then(b.weight.total_cmp(&a.weight))
-    });
-    let mut waiting = works.into_iter().peekable();
+pub fn run(mut waiting: Vec<Work<'_>>, limits: Limits) {
+    waiting.sort_by(|a, b| b.weight.total_cmp(&a.weight));
     let (done, ended) = mpsc::channel();
     let mut running: Vec<Kind> = Vec::new();
     let mut started = Instant::now();
     let mut meter = load::Meter::start();
     thread::scope(|scope| {
-        loop {
-            if interrupt::asked() {
-                // What runs notices by itself.
-                break;
-            }
-            let Some(next) = waiting.peek() else { break };
-            let settled = started.elapsed() >= MEASURED_OVER;
-            let load = meter.read(MEASURED_OVER);
-            if may_start(next.kind, &running, load, settled, limits)
-                && let Some(work) = waiting.next()
-            {
+        // What runs notices by itself that the user asked to stop.
+        while !waiting.is_empty() && !interrupt::asked() {
+            let load = Load {
+                settled: started.elapsed() >= MEASURED_OVER,
+                ..meter.read(MEASURED_OVER)
+            };
+            if let Some(work) = take_next(&mut waiting, &running, load, limits) {
                 let done = done.clone();
-                let kind = work.kind;
+                let Work {
+                    title, kind, run, ..
+                } = work;
+                ui::note(format!("starting {title}, beside {}", running.len()));
                 running.push(kind);
                 started = Instant::now();
-                ui::note(format!(
-                    "starting {}, beside {}",
-                    work.title,
-                    running.len() - 1
-                ));
                 scope.spawn(move || {
-                    (work.run)();
+                    run();
                     // The receiver lives as long as the scope.
                     let _ = done.send(kind);
                 });
                 continue;
             }
-            match ended.recv_timeout(TICK) {
-                Ok(kind) => {
-                    if let Some(place) = running.iter().position(|&other| other == kind) {
-                        running.swap_remove(place);
-                    }
-                }
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
+            if let Ok(kind) = ended.recv_timeout(TICK)
+                && let Some(place) = running.iter().position(|&other| other == kind)
+            {
+                running.swap_remove(place);
             }
         }
     });
 }
 
-/// Whether the next one may start now. `settled` says that the last one that
-/// started has had the time to show what it takes.
-fn may_start(next: Kind, running: &[Kind], load: Load, settled: bool, limits: Limits) -> bool {
-    let Limits { processors, most } = limits;
+/// The heaviest that may start now, paced ones first and timed ones last.
+fn take_next<'a>(
+    waiting: &mut Vec<Work<'a>>,
+    running: &[Kind],
+    load: Load,
+    limits: Limits,
+) -> Option<Work<'a>> {
+    let others_wait = waiting.iter().any(|work| work.kind != Kind::Timed);
+    let kinds: &[Kind] = if others_wait {
+        &[Kind::Paced, Kind::Ordinary]
+    } else {
+        &[Kind::Timed]
+    };
+    let place = kinds.iter().find_map(|&kind| {
+        let place = waiting.iter().position(|work| work.kind == kind)?;
+        may_start(kind, running, load, limits).then_some(place)
+    })?;
+    Some(waiting.remove(place))
+}
+
+/// Whether one of this kind may start now.
+fn may_start(next: Kind, running: &[Kind], load: Load, limits: Limits) -> bool {
+    let Limits {
+        processors,
+        least,
+        most,
+    } = limits;
     if running.len() >= most {
         return false;
     }
-    if next == Kind::Timed {
-        return running.len() < processors;
+    let of_its_kind = running.iter().filter(|&&kind| kind == next).count();
+    match next {
+        Kind::Timed => return running.len() < processors,
+        Kind::Paced if of_its_kind >= processors => return false,
+        Kind::Paced | Kind::Ordinary => {}
     }
-    if running.len() < processors {
+    if running.len() < least {
         return true;
     }
-    settled && load.busy < BUSY && load.available_mib >= MEMORY_MIB
+    load.settled && load.busy < BUSY && load.available_mib >= MEMORY_MIB
 }
 
 #[cfg(test)]
@@ -121,6 +149,7 @@ mod tests {
 
     const LIMITS: Limits = Limits {
         processors: 2,
+        least: 2,
         most: 4,
     };
 
@@ -128,13 +157,14 @@ mod tests {
         let load = Load {
             busy,
             available_mib,
+            settled: true,
         };
-        may_start(next, running, load, true, LIMITS)
+        may_start(next, running, load, LIMITS)
     }
 
     #[test]
     fn idle_processors_and_free_memory_take_another() {
-        use Kind::{Ordinary, Timed};
+        use Kind::{Ordinary, Paced, Timed};
         assert!(may(Ordinary, &[], 1.0, 0), "one for each processor, always");
         assert!(may(Ordinary, &[Ordinary], 1.0, 0));
         assert!(may(Ordinary, &[Ordinary; 2], 0.5, 9000));
@@ -143,11 +173,18 @@ mod tests {
         assert!(!may(Ordinary, &[Ordinary; 4], 0.1, 9000), "enough");
         assert!(!may(Timed, &[Ordinary; 2], 0.1, 9000), "time is measured");
         assert!(may(Timed, &[Ordinary], 0.1, 9000));
+        assert!(may(Paced, &[Ordinary, Paced], 0.5, 9000));
+        assert!(
+            !may(Paced, &[Paced; 2], 0.5, 9000),
+            "one for each processor"
+        );
+        assert!(may(Ordinary, &[Paced; 2], 0.5, 9000), "in what they leave");
         let load = Load {
             busy: 0.1,
             available_mib: 9000,
+            settled: false,
         };
-        assert!(!may_start(Ordinary, &[Ordinary; 2], load, false, LIMITS));
+        assert!(!may_start(Ordinary, &[Ordinary; 2], load, LIMITS));
     }
 
     #[test]
@@ -166,12 +203,14 @@ mod tests {
             work("timed", 9.0, Kind::Timed),
             work("light", 1.0, Kind::Ordinary),
             work("heavy", 2.0, Kind::Ordinary),
+            work("paced", 0.5, Kind::Paced),
         ];
         let one = Limits {
             processors: 1,
+            least: 1,
             most: 1,
         };
         run(works, one);
-        assert_eq!(*order.lock().unwrap(), ["heavy", "light", "timed"]);
+        assert_eq!(*order.lock().unwrap(), ["paced", "heavy", "light", "timed"]);
     }
 }

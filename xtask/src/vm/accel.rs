@@ -112,6 +112,7 @@ fn trial(kernel: &Cached) -> Result<(), String> {
             kernel: kernel.image(),
             memory_mib: 512,
             cpus: 2,
+            niceness: 0,
             accel: Accel::Kvm,
             append: String::new(),
             network: Network::None,

@@ -37,6 +37,8 @@ pub struct Machine {
     pub memory_mib: u32,
     pub cpus: u32,
     pub accel: Accel,
+    /// As of nice(1): a guest gives way to those with less.
+    pub niceness: u8,
     /// More arguments for the kernel.
     pub append: String,
     pub network: Network,
@@ -160,7 +162,8 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
 
 /// The command line, to be read next to QEMU's manual.
 fn command(machine: &Machine, initramfs: &Path, sockets: &Path) -> Command {
-    let mut command = process::tied(PROGRAM);
+    let mut command = process::tied("nice");
+    command.args(["-n", &machine.niceness.to_string(), PROGRAM]);
     let cpu = match machine.accel {
         Accel::Kvm => "host",
         Accel::Tcg(_) => EMULATED,

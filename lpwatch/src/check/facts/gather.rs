@@ -61,7 +61,8 @@ pub fn gather(
     let mut notes = Vec::new();
     let host = Host::of(roots);
     let disk = Disk::of(roots, &host.release, options.beside.as_deref());
-    let patches = engine::read_all(roots)?;
+    let systems = engine::read_all(roots)?;
+    let patches = (!systems.present.is_empty()).then_some(systems.patches);
     progress("reading the kernel's symbols");
     let objects = ObjectFacts::gather(&ObjectQuery {
         roots,

@@ -269,11 +269,9 @@ fn why_not(roots: &Roots) -> Option<&'static str> {
 
 /// Also true if this cannot be read.
 fn is_in_transition(roots: &Roots) -> bool {
-    let Ok(patches) = engine::read_all(roots) else {
-        return true;
-    };
-    let mut patches = patches.iter().flatten();
-    patches.any(|patch| patch.in_transition)
+    engine::read_all(roots).map_or(true, |systems| {
+        systems.patches.iter().any(|patch| patch.in_transition)
+    })
 }
 
 #[cfg(test)]

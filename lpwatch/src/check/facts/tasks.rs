@@ -1,6 +1,6 @@
 //! Samples of all tasks.
 
-use crate::model::{Culprit, check::Obstacle, foresee::Foreseen};
+pub use crate::model::foresee::Foreseen;
 
 use super::rates::Rates;
 
@@ -14,7 +14,7 @@ pub struct TaskFacts {
     /// Seconds from the first sample to the last.
     pub seconds: f64,
     /// The tasks with an obstacle in any sample.
-    pub tasks: Vec<Observed>,
+    pub tasks: Vec<Foreseen>,
     /// CPUs without a tick, as the kernel lists them (`nohz_full`).
     pub nohz_full: Option<String>,
     /// The call rates of the functions to be patched that were counted.
@@ -22,20 +22,6 @@ pub struct TaskFacts {
     /// A function with at least this many calls a second is hot; `None` for the
     /// default.
     pub hot: Option<f64>,
-}
-
-/// A task with an obstacle to switching.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Observed {
-    pub tid: u32,
-    pub tgid: u32,
-    pub comm: String,
-    pub kthread: bool,
-    pub obstacle: Obstacle,
-    pub function: Option<String>,
-    pub program: Option<Culprit>,
-    /// In how many samples it had this obstacle.
-    pub seen: u32,
 }
 
 impl TaskFacts {
@@ -51,7 +37,7 @@ impl TaskFacts {
             });
             match known {
                 Some(known) => known.seen += 1,
-                None => self.tasks.push(Observed::of(task)),
+                None => self.tasks.push(task),
             }
         }
     }
@@ -59,51 +45,21 @@ impl TaskFacts {
     /// Whether the task had this obstacle in every sample. A single sample proves
     /// nothing.
     #[must_use]
-    pub fn is_lasting(&self, task: &Observed) -> bool {
+    pub fn is_lasting(&self, task: &Foreseen) -> bool {
         task.seen == self.looks && self.looks > 1
-    }
-}
-
-impl Observed {
-    fn of(task: Foreseen) -> Self {
-        let Foreseen {
-            tid,
-            tgid,
-            comm,
-            kthread,
-            state: _,
-            obstacle,
-            function,
-            program,
-        } = task;
-        Self {
-            tid,
-            tgid,
-            comm,
-            kthread,
-            obstacle,
-            function,
-            program,
-            seen: 1,
-        }
-    }
-
-    /// The task's name for messages: `kthreadd (2)`.
-    #[must_use]
-    pub fn name(&self) -> String {
-        format!("{} ({})", self.comm, self.tid)
     }
 }
 
 /// The names of the tasks for messages.
 #[must_use]
-pub fn names(tasks: &[&Observed]) -> Vec<String> {
+pub fn names(tasks: &[&Foreseen]) -> Vec<String> {
     tasks.iter().map(|task| task.name()).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::check::Obstacle;
 
     #[test]
     fn looks_add_up() {
@@ -112,10 +68,10 @@ mod tests {
             tgid: tid,
             comm: "t".to_owned(),
             kthread: false,
-            state: Some('S'),
             obstacle: Obstacle::AsleepIn,
             function: Some(function.to_owned()),
             program: None,
+            seen: 1,
         };
         let mut facts = TaskFacts::default();
         facts.add(10, vec![task(1, "f"), task(2, "f")]);

@@ -1,5 +1,7 @@
 //! Functions that are dangerous to patch by their nature, and hot functions.
 
+use lpwatch_common::patch::VMLINUX;
+
 use crate::{
     check::{
         CheckContext,
@@ -49,7 +51,7 @@ fn judge(context: &CheckContext<'_>) -> Vec<CheckFinding> {
         .patch
         .objects
         .iter()
-        .filter(|object| object.name == "vmlinux");
+        .filter(|object| object.name == VMLINUX);
     let functions = vmlinux.flat_map(|object| &object.functions);
     let mut found: Vec<CheckFinding> = functions
         .filter_map(|function| by_nature(&function.name))

@@ -3,7 +3,7 @@
 use crate::{
     check::{
         CheckContext,
-        facts::{CheckFacts, tasks::Observed},
+        facts::{CheckFacts, tasks::Foreseen},
     },
     kernel::patch_file::{Machine, MadeBy, Modinfo, PatchFile, PatchObject, PatchedFunction},
     model::{
@@ -59,14 +59,8 @@ pub(in crate::check) fn context<'a>(
 /// A loaded patch that changes these functions of vmlinux.
 pub(in crate::check) fn loaded(name: &str, functions: &[&str]) -> PatchView {
     PatchView {
-        name: name.to_owned(),
-        engine: EngineKind::Livepatch,
         enabled: Some(true),
-        in_transition: false,
-        told_direction: None,
-        failure: None,
         replace: Some(false),
-        stack_order: None,
         objects: vec![ObjectView {
             name: "vmlinux".to_owned(),
             patched: Some(true),
@@ -75,12 +69,13 @@ pub(in crate::check) fn loaded(name: &str, functions: &[&str]) -> PatchView {
                 .map(|name| ((*name).to_owned(), 1))
                 .collect(),
         }],
+        ..PatchView::new(name.to_owned(), EngineKind::Livepatch)
     }
 }
 
 /// A user task with this obstacle in that many samples.
-pub(in crate::check) fn observed(tid: u32, obstacle: Obstacle, seen: u32) -> Observed {
-    Observed {
+pub(in crate::check) fn observed(tid: u32, obstacle: Obstacle, seen: u32) -> Foreseen {
+    Foreseen {
         tid,
         tgid: tid,
         comm: format!("t{tid}"),

@@ -1,5 +1,7 @@
 //! `lpwatch fleet hosts`: every host, and how it stands.
 
+use strum::VariantArray as _;
+
 use crate::{
     commands::{args::Globals, output::Output},
     exit::Exit,
@@ -34,7 +36,9 @@ pub struct Args {
 
 pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     let output = Output::new(globals);
-    let mut source = args.prometheus.source(args.patch.as_ref(), &Fact::ALL)?;
+    let mut source = args
+        .prometheus
+        .source(args.patch.as_ref(), Fact::VARIANTS)?;
     let look = source.look().await?;
     let all = hosts(&look.facts, |_| true);
     let exit = exit_of(ByState::of(&all), args.patch.is_some());

@@ -1,5 +1,7 @@
 //! `lpwatch fleet status`: how a rollout stands over all hosts.
 
+use strum::VariantArray as _;
+
 use crate::{
     commands::{args::Globals, output::Output},
     exit::Exit,
@@ -39,7 +41,9 @@ pub struct Args {
 
 pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     let output = Output::new(globals);
-    let mut source = args.prometheus.source(args.patch.as_ref(), &Fact::ALL)?;
+    let mut source = args
+        .prometheus
+        .source(args.patch.as_ref(), Fact::VARIANTS)?;
     let look = source.look().await?;
     let mut exit = show(&output, &source, args, look)?;
     if !args.watch {

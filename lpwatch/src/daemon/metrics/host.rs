@@ -1,8 +1,8 @@
 //! Metrics of the host and of lpwatch itself.
 
 use crate::model::{
-    Snapshot,
-    snapshot::{Function, Probe, Source},
+    ObservedFact, Snapshot,
+    snapshot::{Function, Probe},
 };
 
 use super::{Metrics, Outcome, flag};
@@ -15,11 +15,7 @@ impl Metrics {
             .set(1.0);
         let help = "The kernel's release and where tasks are read from (bpf or procfs); always 1.";
         let host = self.gauge("lpwatch_host_info", help, &["kernel", "source"])?;
-        let source = match snapshot.source {
-            Source::Bpf => "bpf",
-            Source::Procfs => "procfs",
-        };
-        host.with_label_values(&[snapshot.kernel.as_str(), source])
+        host.with_label_values(&[snapshot.kernel.as_str(), snapshot.source.into()])
             .set(1.0);
         let help = "When the snapshot shown was made, in seconds since the epoch.";
         let taken = self.gauge("lpwatch_snapshot_timestamp_seconds", help, &[])?;
@@ -34,7 +30,7 @@ impl Metrics {
         let attached = self.gauge("lpwatch_probe_attached", help, &["probe", "kind"])?;
         for probe in &snapshot.probes {
             attached
-                .with_label_values(&[&probe.fact, &probe.kind])
+                .with_label_values(&[probe.fact.name(), &probe.kind])
                 .set(flag(probe.attached));
         }
         Ok(())
@@ -44,12 +40,12 @@ impl Metrics {
         let help = "Whether a source of facts works on this host: 1 or 0.";
         let success = self.gauge("lpwatch_collector_success", help, &["collector"])?;
         let probes = &snapshot.probes;
-        let hooks = works(probes, "begun") && works(probes, "complete");
+        let hooks = works(probes, ObservedFact::Begun) && works(probes, ObservedFact::Complete);
         for (collector, succeeds) in [
             ("hooks", hooks),
-            ("tasks", works(probes, "tasks")),
+            ("tasks", works(probes, ObservedFact::Tasks)),
             ("calls", hooks && counts(snapshot)),
-            ("kernel_log", works(probes, "log")),
+            ("kernel_log", works(probes, ObservedFact::Log)),
             // The loop ends, and the daemon with it, when sysfs cannot be read.
             ("sysfs", true),
         ] {
@@ -59,7 +55,7 @@ impl Metrics {
     }
 }
 
-fn works(probes: &[Probe], fact: &str) -> bool {
+fn works(probes: &[Probe], fact: ObservedFact) -> bool {
     probes
         .iter()
         .any(|probe| probe.fact == fact && probe.attached)

@@ -1,18 +1,18 @@
 //! For how long the machine was stopped, as a histogram.
 
-use prometheus::proto::{Bucket, Histogram, LabelPair, Metric, MetricFamily, MetricType};
+use prometheus::proto::{Metric, MetricFamily, MetricType};
 
 use crate::model::{
     EngineKind, Snapshot,
     stops::{BOUNDS_MS, OfEngine},
 };
 
-use super::totals;
+use super::families::{self, histogram};
 
 /// `None` where stops are not hooked.
 pub(super) fn family(snapshot: &Snapshot) -> Option<MetricFamily> {
     let stops = snapshot.stops.as_ref()?;
-    Some(totals::family(
+    Some(families::family(
         "lpwatch_machine_stopped_seconds",
         "How long all CPUs stood still for stop_machine since the daemon began, by the patching \
          system that stopped them, or none.",
@@ -29,24 +29,10 @@ fn series(of_engine: &OfEngine) -> Metric {
         longest_ms: _,
         buckets,
     } = of_engine;
-    let mut label = LabelPair::default();
-    label.set_name("engine".to_owned());
-    label.set_value(engine.map_or("none", EngineKind::name).to_owned());
-    let mut below = 0;
-    let buckets = BOUNDS_MS.iter().zip(buckets).map(|(bound, within)| {
-        below += within;
-        let mut bucket = Bucket::default();
-        bucket.set_upper_bound(bound / 1e3);
-        bucket.set_cumulative_count(below);
-        bucket
-    });
-    let mut histogram = Histogram::default();
-    histogram.set_bucket(buckets.collect());
-    histogram.set_sample_count(*times);
-    histogram.set_sample_sum(total_ms / 1e3);
-    let mut metric = Metric::from_label(vec![label]);
-    metric.set_histogram(histogram);
-    metric
+    let engine = engine.map_or("none", EngineKind::name);
+    let seconds = BOUNDS_MS.iter().map(|bound| bound / 1e3);
+    let buckets = seconds.zip(buckets.iter().copied());
+    histogram(&[("engine", engine)], buckets, *times, total_ms / 1e3)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::model::{
-    Direction, Outcome as Ending, samples,
+    Direction, ObservedFact, Outcome as Ending, samples,
     snapshot::{PastTransition, Probe},
 };
 
@@ -74,8 +74,8 @@ fn odd_names_are_escaped() {
 
 #[test]
 fn a_collector_that_is_missing_says_so() {
-    let probe = |fact: &str, attached| Probe {
-        fact: fact.to_owned(),
+    let probe = |fact, attached| Probe {
+        fact,
         kind: "fentry".to_owned(),
         target: String::new(),
         attached,
@@ -83,10 +83,10 @@ fn a_collector_that_is_missing_says_so() {
     };
     let mut snapshot = samples::snapshot(vec![samples::patch("p")]);
     snapshot.probes = vec![
-        probe("begun", true),
-        probe("complete", true),
-        probe("tasks", true),
-        probe("log", false),
+        probe(ObservedFact::Begun, true),
+        probe(ObservedFact::Complete, true),
+        probe(ObservedFact::Tasks, true),
+        probe(ObservedFact::Log, false),
     ];
     let line = |collector: &str, is: u8| {
         format!("lpwatch_collector_success{{collector=\"{collector}\"}} {is}")

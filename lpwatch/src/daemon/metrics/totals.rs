@@ -1,31 +1,30 @@
 //! The transitions that ended since the daemon began, as counters and a histogram.
 
-use prometheus::proto::{Bucket, Counter, Histogram, LabelPair, Metric, MetricFamily, MetricType};
+use prometheus::proto::{Metric, MetricFamily, MetricType};
 
 use crate::model::{
     Direction,
     totals::{BOUNDS, Ending, Tally, Totals},
 };
 
+use super::families::{counter, family, histogram};
+
 pub(super) fn families(totals: &Totals) -> impl Iterator<Item = MetricFamily> {
-    let series = |(ending, tally): (Ending, &Tally)| counter(ending, tally.number);
-    let ended = family(
+    let numbers = family(
         "lpwatch_transitions_total",
         "Transitions that ended since the daemon began, by how.",
         MetricType::COUNTER,
-        totals.endings().map(series).collect(),
+        totals.endings().map(ended).collect(),
     );
     let timed = totals.endings().filter(|(_, tally)| tally.timed > 0);
     let durations = family(
         "lpwatch_transition_duration_seconds",
         "How long transitions took that ended since the daemon began, in seconds.",
         MetricType::HISTOGRAM,
-        timed
-            .map(|(ending, tally)| histogram(ending, tally))
-            .collect(),
+        timed.map(duration).collect(),
     );
     // The encoder takes no family without a series.
-    let families = [ended, durations].into_iter();
+    let families = [numbers, durations].into_iter();
     families.filter(|family| !family.get_metric().is_empty())
 }
 
@@ -34,61 +33,22 @@ pub(super) fn direction_name(direction: Option<Direction>) -> &'static str {
     direction.map_or("unknown", Direction::name)
 }
 
-pub(super) fn family(
-    name: &str,
-    help: &str,
-    kind: MetricType,
-    series: Vec<Metric>,
-) -> MetricFamily {
-    let mut family = MetricFamily::default();
-    family.set_name(name.to_owned());
-    family.set_help(help.to_owned());
-    family.set_field_type(kind);
-    family.set_metric(series);
-    family
-}
-
-fn labels((direction, outcome): Ending) -> Vec<LabelPair> {
-    let label = |(name, value): (&str, &str)| {
-        let mut label = LabelPair::default();
-        label.set_name(name.to_owned());
-        label.set_value(value.to_owned());
-        label
-    };
+fn labels((direction, outcome): Ending) -> [(&'static str, &'static str); 2] {
     [
         ("direction", direction_name(direction)),
         ("outcome", outcome.name()),
     ]
-    .map(label)
-    .into()
 }
 
 #[expect(
     clippy::cast_precision_loss,
     reason = "2^53 transitions do not end in the life of a host"
 )]
-fn counter(ending: Ending, number: u64) -> Metric {
-    let mut counter = Counter::default();
-    counter.set_value(number as f64);
-    let mut metric = Metric::from_label(labels(ending));
-    metric.set_counter(counter);
-    metric
+fn ended((ending, tally): (Ending, &Tally)) -> Metric {
+    counter(&labels(ending), tally.number as f64)
 }
 
-fn histogram(ending: Ending, tally: &Tally) -> Metric {
-    let mut below = 0;
-    let buckets = BOUNDS.iter().zip(tally.within).map(|(bound, within)| {
-        below += within;
-        let mut bucket = Bucket::default();
-        bucket.set_upper_bound(*bound);
-        bucket.set_cumulative_count(below);
-        bucket
-    });
-    let mut histogram = Histogram::default();
-    histogram.set_bucket(buckets.collect());
-    histogram.set_sample_count(tally.timed);
-    histogram.set_sample_sum(tally.seconds);
-    let mut metric = Metric::from_label(labels(ending));
-    metric.set_histogram(histogram);
-    metric
+fn duration((ending, tally): (Ending, &Tally)) -> Metric {
+    let buckets = BOUNDS.into_iter().zip(tally.within);
+    histogram(&labels(ending), buckets, tally.timed, tally.seconds)
 }

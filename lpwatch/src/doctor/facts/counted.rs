@@ -1,11 +1,14 @@
 //! The facts that are counted at function entries.
 
-use crate::model::doctor::{ChosenHook, FactSource};
+use crate::model::{
+    ObservedFact,
+    doctor::{ChosenHook, FactSource},
+};
 
 use super::{HookInputs, hook, rules::FactRule};
 
 /// Without these facts it is unknown which code a call ran.
-const TURNS: [&str; 2] = ["begun", "complete"];
+const TURNS: [ObservedFact; 2] = [ObservedFact::Begun, ObservedFact::Complete];
 
 pub(super) fn calls(rule: &FactRule, known: &HookInputs) -> ChosenHook {
     if let Err(why) = countable(known) {
@@ -75,9 +78,9 @@ fn countable(known: &HookInputs) -> Result<(), String> {
     if !known.addresses {
         return Err("the kernel hides its symbols' addresses (kptr_restrict)".to_owned());
     }
-    let follows = |fact: &&str| {
+    let follows = |fact: &ObservedFact| {
         hooks.iter().any(|probe| {
-            probe.fact == **fact
+            probe.fact == *fact
                 && probe.kind != "none"
                 && known.tried(probe.attached) != Some(false)
         })

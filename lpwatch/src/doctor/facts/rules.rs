@@ -1,12 +1,12 @@
 //! The facts and their fallbacks, for hosts where a hook is unavailable.
 
-use crate::model::doctor::FactSource;
+use crate::model::{ObservedFact, doctor::FactSource};
 
 use super::HookInputs;
 
 /// One fact.
 pub(super) struct FactRule {
-    pub fact: &'static str,
+    pub fact: ObservedFact,
     /// What the fact says.
     pub what: &'static str,
     pub source: PrimarySource,
@@ -82,9 +82,9 @@ const TRANSITION: &str = "/sys/kernel/livepatch/<patch>/transition";
 const MODULES: &str = "/sys/module";
 
 macro_rules! rules {
-    ($($fact:literal $source:ident $what:literal [$($fallback:expr),*];)*) => {
+    ($($fact:ident $source:ident $what:literal [$($fallback:expr),*];)*) => {
         &[$(FactRule {
-            fact: $fact,
+            fact: ObservedFact::$fact,
             what: $what,
             source: PrimarySource::$source,
             fallbacks: &[$($fallback),*],
@@ -94,64 +94,64 @@ macro_rules! rules {
 
 /// Every fact, in display order.
 pub(super) const RULES: &[FactRule] = rules! {
-    "patches" Sysfs "which patches are loaded, enabled and in transition" [];
-    "begun" Hook "a transition begins: its patch and direction" [
+    Patches Sysfs "which patches are loaded, enabled and in transition" [];
+    Begun Hook "a transition begins: its patch and direction" [
         kmsg("the kernel log reports it"),
         sysfs(TRANSITION, "sysfs is read repeatedly")
     ];
-    "complete" Hook "a transition has ended" [
+    Complete Hook "a transition has ended" [
         kmsg("the kernel log reports it"),
         sysfs(TRANSITION, "sysfs is read repeatedly")
     ];
-    "reversed" Hook "an operator reversed a transition" [
+    Reversed Hook "an operator reversed a transition" [
         kmsg("the kernel log reports the start in the other direction"),
         sysfs(TRANSITION, "sysfs shows the other direction")
     ];
-    "forced" Hook "an operator forced a transition" [
+    Forced Hook "an operator forced a transition" [
         kmsg("the kernel log reports it")
     ];
-    "cancelled" Hook "the kernel cancelled a transition while enabling the patch" [
+    Cancelled Hook "the kernel cancelled a transition while enabling the patch" [
         kmsg("the kernel log reports it")
     ];
-    "enable" Hook "a patch is being enabled" [
+    Enable Hook "a patch is being enabled" [
         kmsg("the kernel log reports it"),
         sysfs(TRANSITION, "sysfs shows patches that were enabled")
     ];
-    "refused" Hook "the kernel refused a patch, and with which error" [
+    Refused Hook "the kernel refused a patch, and with which error" [
         kmsg("the kernel log reports most refusals")
     ];
-    "try" Hook "each try of the kernel to switch all tasks, and its signals" [
+    Try Hook "each try of the kernel to switch all tasks, and its signals" [
         kmsg("the kernel log reports the first signals; tries are not counted"),
         makes_do("estimated from the age of the transition; tries and signals are not counted")
     ];
-    "tasks" Tasks "which tasks are on old code, with their stacks" [
+    Tasks Tasks "which tasks are on old code, with their stacks" [
         Fallback {
             kind: FactSource::Procfs,
             target: Some("/proc/<pid>/task/<tid>/patch_state"),
             text: "each thread's patch_state and stack in /proc; slower",
         }
     ];
-    "verdict" Hook "the kernel's own verdict on each task that it checks" [
+    Verdict Hook "the kernel's own verdict on each task that it checks" [
         makes_do("the reason is derived from the task's stack and state")
     ];
-    "switched" Hook "how each task switched: checked, on return to user space, idle, forced" [
+    Switched Hook "how each task switched: checked, on return to user space, idle, forced" [
         makes_do("only the number of remaining tasks is known")
     ];
-    "programs" Programs "the owner of a BPF program on the stack of a task" [
+    Programs Programs "the owner of a BPF program on the stack of a task" [
         makes_do("a program is named by its symbol; its owner is unknown")
     ];
-    "calls" Calls "how often the old and new code of a function run" [];
-    "effect" Effect "whether the new code runs" [];
-    "module_loaded" Hook "a module was loaded, with functions to patch or count" [
+    Calls Calls "how often the old and new code of a function run" [];
+    Effect Effect "whether the new code runs" [];
+    ModuleLoaded Hook "a module was loaded, with functions to patch or count" [
         sysfs(MODULES, "sysfs is read at each sample")
     ];
-    "module_freed" Hook "a module was unloaded" [
+    ModuleFreed Hook "a module was unloaded" [
         sysfs(MODULES, "sysfs is read at each sample")
     ];
-    "stops" Hook "how long stop_machine stopped the machine, and for which system" [
+    Stops Hook "how long stop_machine stopped the machine, and for which system" [
         makes_do("stops of the machine are not reported")
     ];
-    "log" Log "the kernel's messages about live patches" [
+    Log Log "the kernel's messages about live patches" [
         makes_do("only events from now on are known")
     ];
 };

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use super::*;
+use strum::VariantArray as _;
 
-fn probe(fact: &str, kind: &str, attached: bool, note: Option<&str>) -> Probe {
+use super::*;
+use crate::model::ObservedFact;
+
+fn probe(fact: ObservedFact, kind: &str, attached: bool, note: Option<&str>) -> Probe {
     Probe {
-        fact: fact.to_owned(),
+        fact,
         kind: kind.to_owned(),
         target: format!("klp_{fact}"),
         attached,
@@ -20,8 +23,8 @@ fn whole() -> HookInputs {
         .iter()
         .filter(|rule| rule.source == PrimarySource::Hook);
     let hooks = hooked.map(|rule| match rule.fact {
-        "verdict" => probe(rule.fact, "kretprobe", true, None),
-        "refused" | "module_loaded" | "module_freed" => {
+        ObservedFact::Verdict => probe(rule.fact, "kretprobe", true, None),
+        ObservedFact::Refused | ObservedFact::ModuleLoaded | ObservedFact::ModuleFreed => {
             probe(rule.fact, "raw_tracepoint", true, None)
         }
         fact => probe(fact, "fentry", true, None),
@@ -49,22 +52,23 @@ fn no_bpf() -> HookInputs {
     }
 }
 
-fn of(known: &HookInputs, fact: &str) -> ChosenHook {
+fn of(known: &HookInputs, fact: ObservedFact) -> ChosenHook {
     let chosen = choose(known);
     chosen.into_iter().find(|one| one.fact == fact).unwrap()
 }
 
 #[test]
-fn every_fact_has_a_name_of_its_own() {
-    let unique: BTreeSet<&str> = names().collect();
+fn every_fact_has_one_rule() {
+    let unique: BTreeSet<ObservedFact> = RULES.iter().map(|rule| rule.fact).collect();
     assert_eq!(unique.len(), RULES.len());
+    assert!(unique.iter().eq(ObservedFact::VARIANTS));
 }
 
 #[test]
-fn every_hook_of_the_policy_is_a_fact_here() {
-    let facts: BTreeSet<&str> = names().collect();
+fn every_hook_of_the_policy_is_a_hook_here() {
     for probe in crate::probe::planned(|_| true, |_| None) {
-        assert!(facts.contains(probe.fact.as_str()), "{probe:?}");
+        let rule = RULES.iter().find(|rule| rule.fact == probe.fact).unwrap();
+        assert_eq!(rule.source, PrimarySource::Hook, "{probe:?}");
     }
 }
 
@@ -75,11 +79,11 @@ fn a_whole_kernel_has_a_hook_for_everything() {
         assert!(!fact.fallen_back && !fact.is_lost(), "{fact:?}");
         assert!(!fact.why.is_empty() && !fact.what.is_empty(), "{fact:?}");
     }
-    let calls = of(&whole(), "calls");
+    let calls = of(&whole(), ObservedFact::Calls);
     assert_eq!(calls.kind, FactSource::Fentry);
     assert!(calls.fallback.unwrap().contains("modules"));
-    assert_eq!(of(&whole(), "effect").kind, FactSource::Kprobe);
-    assert_eq!(of(&whole(), "tasks").works, Some(true));
+    assert_eq!(of(&whole(), ObservedFact::Effect).kind, FactSource::Kprobe);
+    assert_eq!(of(&whole(), ObservedFact::Tasks).works, Some(true));
 }
 
 #[test]
@@ -89,12 +93,17 @@ fn the_oldest_kernel_counts_by_kprobes_and_has_no_verdicts() {
         ..whole()
     };
     let hooks = known.hooks.as_mut().unwrap();
-    hooks.retain(|probe| probe.fact != "verdict");
-    hooks.push(probe("verdict", "none", false, Some("it came with 5.16")));
-    let calls = of(&known, "calls");
+    hooks.retain(|probe| probe.fact != ObservedFact::Verdict);
+    hooks.push(probe(
+        ObservedFact::Verdict,
+        "none",
+        false,
+        Some("it came with 5.16"),
+    ));
+    let calls = of(&known, ObservedFact::Calls);
     assert_eq!(calls.kind, FactSource::Kprobe);
     assert!(calls.why.contains("share"), "{calls:?}");
-    let verdict = of(&known, "verdict");
+    let verdict = of(&known, ObservedFact::Verdict);
     assert_eq!(verdict.kind, FactSource::None);
     assert_eq!(verdict.why, "it came with 5.16");
     assert!(!verdict.is_lost() && verdict.fallen_back, "{verdict:?}");
@@ -104,17 +113,17 @@ fn the_oldest_kernel_counts_by_kprobes_and_has_no_verdicts() {
 fn without_bpf_files_serve_and_calls_are_not_known() {
     let known = no_bpf();
     for (fact, kind) in [
-        ("patches", FactSource::Sysfs),
-        ("begun", FactSource::Kmsg),
-        ("tasks", FactSource::Procfs),
-        ("module_loaded", FactSource::Sysfs),
-        ("verdict", FactSource::None),
+        (ObservedFact::Patches, FactSource::Sysfs),
+        (ObservedFact::Begun, FactSource::Kmsg),
+        (ObservedFact::Tasks, FactSource::Procfs),
+        (ObservedFact::ModuleLoaded, FactSource::Sysfs),
+        (ObservedFact::Verdict, FactSource::None),
     ] {
         let chosen = of(&known, fact);
         assert_eq!(chosen.kind, kind, "{chosen:?}");
         assert!(!chosen.is_lost(), "{chosen:?}");
     }
-    for fact in ["calls", "effect"] {
+    for fact in [ObservedFact::Calls, ObservedFact::Effect] {
         let chosen = of(&known, fact);
         assert!(chosen.is_lost(), "{chosen:?}");
         assert_eq!(chosen.why, "BPF is ruled out");
@@ -128,11 +137,16 @@ fn without_the_log_sysfs_serves_and_outcomes_are_lost() {
         patch_state: Err("no permission".to_owned()),
         ..no_bpf()
     };
-    assert_eq!(of(&known, "begun").kind, FactSource::Sysfs);
-    for fact in ["forced", "cancelled", "refused", "tasks"] {
+    assert_eq!(of(&known, ObservedFact::Begun).kind, FactSource::Sysfs);
+    for fact in [
+        ObservedFact::Forced,
+        ObservedFact::Cancelled,
+        ObservedFact::Refused,
+        ObservedFact::Tasks,
+    ] {
         assert!(of(&known, fact).is_lost(), "{fact}");
     }
-    assert!(!of(&known, "log").is_lost());
+    assert!(!of(&known, ObservedFact::Log).is_lost());
 }
 
 #[test]
@@ -142,19 +156,19 @@ fn what_was_not_tried_is_not_said_to_work() {
     for probe in known.hooks.as_mut().unwrap() {
         probe.attached = false;
     }
-    let begun = of(&known, "begun");
+    let begun = of(&known, ObservedFact::Begun);
     assert_eq!((begun.kind, begun.works), (FactSource::Fentry, None));
-    assert_eq!(of(&known, "calls").kind, FactSource::Fentry);
+    assert_eq!(of(&known, ObservedFact::Calls).kind, FactSource::Fentry);
 }
 
 #[test]
 fn a_kprobe_in_the_place_of_fentry_says_why() {
     let mut known = whole();
     let hooks = known.hooks.as_mut().unwrap();
-    hooks.retain(|probe| probe.fact != "begun");
+    hooks.retain(|probe| probe.fact != ObservedFact::Begun);
     let note = "not in the BTF, so no fentry";
-    hooks.push(probe("begun", "kprobe", true, Some(note)));
-    let begun = of(&known, "begun");
+    hooks.push(probe(ObservedFact::Begun, "kprobe", true, Some(note)));
+    let begun = of(&known, ObservedFact::Begun);
     assert_eq!(begun.kind, FactSource::Kprobe);
     assert!(begun.why.starts_with(note), "{begun:?}");
 }
@@ -165,15 +179,19 @@ fn counting_needs_addresses_and_the_turns_of_livepatch() {
         addresses: false,
         ..whole()
     };
-    assert!(of(&hidden, "calls").why.contains("kptr_restrict"));
+    assert!(
+        of(&hidden, ObservedFact::Calls)
+            .why
+            .contains("kptr_restrict")
+    );
     let mut deaf = whole();
     for probe in deaf.hooks.as_mut().unwrap() {
-        if probe.fact == "complete" {
+        if probe.fact == ObservedFact::Complete {
             probe.attached = false;
         }
     }
-    assert!(of(&deaf, "calls").why.contains("`complete`"));
-    assert!(of(&deaf, "effect").is_lost());
+    assert!(of(&deaf, ObservedFact::Calls).why.contains("`complete`"));
+    assert!(of(&deaf, ObservedFact::Effect).is_lost());
 }
 
 #[test]
@@ -182,15 +200,15 @@ fn without_kprobes_only_patched_functions_are_counted() {
         kprobes: false,
         ..whole()
     };
-    let calls = of(&known, "calls");
+    let calls = of(&known, ObservedFact::Calls);
     assert_eq!(calls.kind, FactSource::Fentry);
     assert!(calls.fallback.unwrap().starts_with("none"));
-    assert!(of(&known, "effect").is_lost());
+    assert!(of(&known, ObservedFact::Effect).is_lost());
     let neither = HookInputs {
         sharing: Err("no".to_owned()),
         ..known
     };
-    assert!(of(&neither, "calls").is_lost());
+    assert!(of(&neither, ObservedFact::Calls).is_lost());
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! What this user may do and read, and what the kernel denies to everyone.
 
+use strum::VariantArray as _;
+
 use crate::{
     kernel::offers::{Capability, Offers, Reading},
     model::doctor::Offer,
@@ -36,7 +38,7 @@ fn capabilities(host: &Offers) -> Offer {
         return draft.unread::<()>("capget(2)", &Reading::Absent);
     };
     let names = |wanted: bool| {
-        let all = Capability::ALL.into_iter();
+        let all = Capability::VARIANTS.iter().copied();
         let chosen = all.filter(|one| held.contains(one) == wanted);
         chosen.map(Capability::name).collect::<Vec<_>>().join(", ")
     };
@@ -53,7 +55,7 @@ fn capabilities(host: &Offers) -> Offer {
             "Run as root, or give lpwatch CAP_BPF, CAP_PERFMON and CAP_SYSLOG.",
         );
     }
-    if held.len() == Capability::ALL.len() {
+    if held.len() == Capability::VARIANTS.len() {
         return draft.available("all that lpwatch uses");
     }
     draft.available(format!("{}; missing: {}", names(true), names(false)))

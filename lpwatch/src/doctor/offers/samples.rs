@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use strum::VariantArray as _;
+
 use crate::kernel::{
     config::KernelConfig,
     host::Host,
@@ -46,7 +48,7 @@ pub(in crate::doctor) fn whole() -> Offers {
         cpus: Some(4),
         rights: Some(Rights {
             root: true,
-            capabilities: Some(Capability::ALL.to_vec()),
+            capabilities: Some(Capability::VARIANTS.to_vec()),
             memlock: Memlock::Bytes(8 << 20),
         }),
     }

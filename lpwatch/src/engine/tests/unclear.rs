@@ -7,13 +7,14 @@ fn a_system_that_cannot_be_read_does_not_hide_the_others() {
     let host = graft("0\n", &[("a", "2")]);
     // A file where a directory should be.
     host.write("sys/kernel/livepatch", "");
-    let systems = read_systems(&host.roots).unwrap();
-    assert_eq!(systems.present.len(), 1);
+    let systems = read_all(&host.roots).unwrap();
+    assert_eq!(systems.present, [EngineKind::Kgraft]);
+    assert_eq!(systems.unread, [EngineKind::Livepatch]);
     assert_eq!(systems.notes.len(), 1, "{:?}", systems.notes);
-    assert_eq!(read_all(&host.roots).unwrap().unwrap().len(), 1);
+    assert_eq!(systems.patches.len(), 1);
     let alone = Host::new(&[("sys/kernel/livepatch", "")]);
-    assert!(read_systems(&alone.roots).is_err());
-    assert!(read_all(&Host::new(&[]).roots).unwrap().is_none());
+    assert!(read_all(&alone.roots).is_err());
+    assert!(read_all(&Host::new(&[]).roots).unwrap().present.is_empty());
 }
 
 #[test]
@@ -25,9 +26,9 @@ fn a_livepatch_of_before_transitions_is_applied_and_in_none() {
         ("sys/module/lp/initstate", "live\n"),
     ]);
     let patch = view(&host, EngineKind::Livepatch).patches.remove(0);
-    assert_eq!(patch.view.enabled, Some(true));
-    assert_eq!((patch.view.in_transition, patch.direction), (false, None));
-    let objects = patch.view.objects.iter();
+    assert_eq!(patch.enabled, Some(true));
+    assert_eq!((patch.in_transition, patch.told_direction), (false, None));
+    let objects = patch.objects.iter();
     let patched: Vec<_> = objects
         .map(|object| (object.name.as_str(), object.patched))
         .collect();
@@ -47,14 +48,15 @@ fn what_cannot_be_told_is_neither_on_nor_off() {
         ("proc/livepatch/state", "1\td\tUNDEF\n"),
         ("sys/module/kcare/initstate", "live\n"),
     ]);
-    let systems = read_systems(&host.roots).unwrap();
+    let systems = read_all(&host.roots).unwrap();
     let told: Vec<_> = systems
-        .patches()
-        .map(|patch| (patch.view.name.as_str(), patch.view.enabled))
+        .patches
+        .iter()
+        .map(|patch| (patch.name.as_str(), patch.enabled))
         .collect();
     let expected = ["a", "b", "c", "kcare", "d"].map(|name| (name, None));
     assert_eq!(told, expected);
-    for system in &systems.present {
-        assert!(!system.notes.is_empty(), "{:?} says nothing", system.kind);
+    for kind in systems.present {
+        assert!(!view(&host, kind).notes.is_empty(), "{kind:?} says nothing");
     }
 }

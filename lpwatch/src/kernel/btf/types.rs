@@ -47,8 +47,9 @@ pub(super) struct Types {
     bytes: Vec<u8>,
     order: ByteOrder,
     strings: Range<usize>,
-    types: Range<usize>,
-    /// Where in the section of types each begins, that of id 1 first: 0 is void.
+    /// Where the types themselves are.
+    section: Range<usize>,
+    /// Where in the section each begins, that of id 1 first: 0 is void.
     starts: Vec<u32>,
 }
 
@@ -116,7 +117,7 @@ impl Types {
             bytes,
             order,
             strings,
-            types,
+            section: types,
             starts,
         })
     }
@@ -163,7 +164,7 @@ impl Types {
     }
 
     fn section(&self) -> &[u8] {
-        self.bytes.get(self.types.clone()).unwrap_or_default()
+        self.bytes.get(self.section.clone()).unwrap_or_default()
     }
 }
 

@@ -1,8 +1,11 @@
 //! Why Ksplice gave an update up.
 
+use strum::{Display, EnumString};
+
 /// The words of `abort_cause` (`abort_cause_show` in `kmodsrc/ksplice.c` of
 /// 0.9.9; `none` is an older `ok`).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Display, EnumString)]
+#[strum(serialize_all = "snake_case")]
 pub enum AbortCause {
     NoMatch,
     BadSystemMap,
@@ -18,6 +21,7 @@ pub enum AbortCause {
     ColdUpdateLoaded,
     Unexpected,
     /// `unknown`, and every word that is not known here.
+    #[strum(default)]
     Other(String),
 }
 
@@ -25,43 +29,9 @@ impl AbortCause {
     /// `None` where nothing was aborted.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
-        Some(match word {
-            "ok" | "none" => return None,
-            "no_match" => Self::NoMatch,
-            "bad_system_map" => Self::BadSystemMap,
-            "code_busy" => Self::CodeBusy,
-            "module_busy" => Self::ModuleBusy,
-            "out_of_memory" => Self::OutOfMemory,
-            "failed_to_find" => Self::FailedToFind,
-            "already_reversed" => Self::AlreadyReversed,
-            "missing_export" => Self::MissingExport,
-            "unexpected_running_task" => Self::UnexpectedRunningTask,
-            "target_not_loaded" => Self::TargetNotLoaded,
-            "call_failed" => Self::CallFailed,
-            "cold_update_loaded" => Self::ColdUpdateLoaded,
-            "unexpected" => Self::Unexpected,
-            other => Self::Other(other.to_owned()),
-        })
-    }
-
-    /// As in sysfs.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        match self {
-            Self::NoMatch => "no_match",
-            Self::BadSystemMap => "bad_system_map",
-            Self::CodeBusy => "code_busy",
-            Self::ModuleBusy => "module_busy",
-            Self::OutOfMemory => "out_of_memory",
-            Self::FailedToFind => "failed_to_find",
-            Self::AlreadyReversed => "already_reversed",
-            Self::MissingExport => "missing_export",
-            Self::UnexpectedRunningTask => "unexpected_running_task",
-            Self::TargetNotLoaded => "target_not_loaded",
-            Self::CallFailed => "call_failed",
-            Self::ColdUpdateLoaded => "cold_update_loaded",
-            Self::Unexpected => "unexpected",
-            Self::Other(word) => word,
+        match word {
+            "ok" | "none" => None,
+            word => word.parse().ok(),
         }
     }
 
@@ -115,7 +85,7 @@ mod tests {
             "unexpected",
         ] {
             let cause = AbortCause::parse(word).unwrap();
-            assert_eq!(cause.name(), word);
+            assert_eq!(cause.to_string(), word);
             assert!(!matches!(cause, AbortCause::Other(_)), "{word}");
             assert!(!cause.meaning().ends_with('.'), "{word}");
         }

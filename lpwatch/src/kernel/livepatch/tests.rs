@@ -47,10 +47,7 @@ fn a_kernel_of_today_tells_everything() {
         ("lp/ext4/patched", "0\n"),
         ("lp/ext4/f,1/.gitkeep", ""),
     ]);
-    let function = |name: &str, sympos| FunctionName {
-        name: name.to_owned(),
-        sympos,
-    };
+    let function = |name: &str, sympos| (name.to_owned(), sympos);
     assert_eq!(
         read_patches(&roots).unwrap().unwrap(),
         [PatchFiles {
@@ -110,11 +107,8 @@ fn before_transitions_there_were_patches() {
             panic!("{patches:?}")
         };
         assert_eq!((patch.enabled, patch.transition), (Some(true), None));
-        let [told] = &patch.objects[0].functions[..] else {
-            panic!("{patches:?}")
-        };
-        assert_eq!((told.name.as_str(), told.sympos), ("f", 1));
-        assert_eq!(read_transition(&roots, "lp"), None);
+        assert_eq!(patch.objects[0].functions, [("f".to_owned(), 1)]);
+        assert!(!has_transition(&roots, "lp"));
     }
 }
 
@@ -142,10 +136,7 @@ fn files_that_came_and_went_change_nothing() {
             objects: vec![ObjectFiles {
                 name: "vmlinux".to_owned(),
                 patched: None,
-                functions: vec![FunctionName {
-                    name: "f".to_owned(),
-                    sympos: 2,
-                }],
+                functions: vec![("f".to_owned(), 2)],
             }],
         };
         assert_eq!(read_patches(&roots).unwrap().unwrap(), [expected]);
@@ -208,12 +199,7 @@ fn malformed_files_and_entries_say_nothing() {
     assert_eq!((patch.enabled, patch.transition), (None, None));
     assert_eq!((patch.replace, patch.stack_order), (None, None));
     assert_eq!(patch.objects[0].patched, None);
-    let functions = &patch.objects[0].functions;
-    assert_eq!(functions.len(), 1);
-    assert_eq!(
-        (functions[0].name.as_str(), functions[0].sympos),
-        ("a,b", 3)
-    );
+    assert_eq!(patch.objects[0].functions, [("a,b".to_owned(), 3)]);
 }
 
 #[test]
@@ -266,12 +252,10 @@ fn patches_that_come_and_go_are_never_an_error() {
 }
 
 #[test]
-fn one_transition_file_can_be_polled() {
+fn a_patch_is_asked_for_its_transition_file_alone() {
     let (_folder, roots) = sysfs(&[("lp/transition", "1\n"), ("old/enabled", "1\n")]);
-    assert_eq!(read_transition(&roots, "lp"), Some(true));
-    assert_eq!(read_transition(&roots, "old"), None);
-    assert_eq!(read_transition(&roots, "gone"), None);
-    for outside in ["", ".", "..", "../livepatch/lp", "/lp"] {
-        assert_eq!(read_transition(&roots, outside), None, "{outside:?}");
+    assert!(has_transition(&roots, "lp"));
+    for name in ["old", "gone", "", ".", "..", "../livepatch/lp", "/lp"] {
+        assert!(!has_transition(&roots, name), "{name:?}");
     }
 }

@@ -4,9 +4,11 @@ use rustix::{
     process::{Resource, getrlimit},
     thread::{CapabilitySet, capabilities},
 };
+use strum::{IntoStaticStr, VariantArray};
 
 /// A capability that matters to a watcher.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE", prefix = "CAP_")]
 pub enum Capability {
     Bpf,
     Perfmon,
@@ -18,29 +20,10 @@ pub enum Capability {
 }
 
 impl Capability {
-    /// All of these.
-    pub const ALL: [Self; 7] = [
-        Self::Bpf,
-        Self::Perfmon,
-        Self::SysAdmin,
-        Self::Syslog,
-        Self::DacReadSearch,
-        Self::SysPtrace,
-        Self::SysResource,
-    ];
-
     /// As in capabilities(7).
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Bpf => "CAP_BPF",
-            Self::Perfmon => "CAP_PERFMON",
-            Self::SysAdmin => "CAP_SYS_ADMIN",
-            Self::Syslog => "CAP_SYSLOG",
-            Self::DacReadSearch => "CAP_DAC_READ_SEARCH",
-            Self::SysPtrace => "CAP_SYS_PTRACE",
-            Self::SysResource => "CAP_SYS_RESOURCE",
-        }
+        self.into()
     }
 
     fn flag(self) -> CapabilitySet {
@@ -67,7 +50,7 @@ pub enum Memlock {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rights {
     pub root: bool,
-    /// Those of [`Capability::ALL`] that are in effect; `None` where the kernel
+    /// Those of [`Capability`] that are in effect; `None` where the kernel
     /// does not tell.
     pub capabilities: Option<Vec<Capability>>,
     /// `RLIMIT_MEMLOCK`.
@@ -82,7 +65,7 @@ impl Rights {
         Self {
             root: rustix::process::geteuid().is_root(),
             capabilities: effective.map(|effective| {
-                let all = Capability::ALL.into_iter();
+                let all = Capability::VARIANTS.iter().copied();
                 all.filter(|one| effective.contains(one.flag())).collect()
             }),
             memlock: getrlimit(Resource::Memlock)

@@ -1,7 +1,8 @@
 //! Why a module file could not be read at all.
 
-use std::fmt;
 use std::io;
+
+use strum::Display;
 
 /// A module file that lpwatch could not read; why is the error's source, so
 /// print the whole chain (`{:#}` of `anyhow`).
@@ -73,19 +74,10 @@ pub enum Problem {
 }
 
 /// How a module file is packed, told by its first bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Display)]
+#[strum(serialize_all = "lowercase")]
 pub enum Packing {
     Gzip,
     Xz,
     Zstd,
-}
-
-impl fmt::Display for Packing {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Gzip => "gzip",
-            Self::Xz => "xz",
-            Self::Zstd => "zstd",
-        })
-    }
 }

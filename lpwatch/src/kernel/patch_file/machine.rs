@@ -2,9 +2,11 @@
 //! write a 64-bit address.
 
 use object::elf;
+use strum::IntoStaticStr;
 
 /// The processor a module is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum Machine {
     X86_64,
     Aarch64,
@@ -53,15 +55,7 @@ impl Machine {
     /// As `uname -m` says it.
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Self::X86_64 => "x86_64",
-            Self::Aarch64 => "aarch64",
-            Self::S390x => "s390x",
-            Self::Ppc64 => "ppc64",
-            Self::Ppc64le => "ppc64le",
-            Self::Riscv64 => "riscv64",
-            Self::Loongarch64 => "loongarch64",
-        }
+        self.into()
     }
 
     /// The relocation type that stores a 64-bit address.

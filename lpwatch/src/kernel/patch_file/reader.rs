@@ -1,6 +1,9 @@
 //! What all kinds of patches share: functions and objects, read with bounds that
 //! hold for the whole module.
 
+use lpwatch_common::patch::VMLINUX;
+use strum::VariantArray as _;
+
 use super::array::Steps;
 use super::image::{Image, Place};
 use super::unread::Unread;
@@ -80,7 +83,7 @@ impl<'reader, 'elf, 'data> Reader<'reader, 'elf, 'data> {
     /// The object that the pointer at `place` names; none names vmlinux.
     pub fn object_name(&mut self, place: Place) -> Option<String> {
         if self.image.pointer(place).is_none() {
-            return Some("vmlinux".to_owned());
+            return Some(VMLINUX.to_owned());
         }
         match self.image.text_behind(place) {
             Ok(name) => Some(name.to_owned()),
@@ -124,8 +127,9 @@ impl<'reader, 'elf, 'data> Reader<'reader, 'elf, 'data> {
 /// `klp_callbacks`.
 pub(super) fn callbacks(image: &Image<'_, '_>, place: Place) -> Vec<Callback> {
     let places = (0..).map(|index| place.plus(index * 8));
-    let set = Callback::ALL
-        .into_iter()
+    let set = Callback::VARIANTS
+        .iter()
+        .copied()
         .zip(places)
         .filter(|(_, place)| image.pointer(*place).is_some());
     set.map(|(callback, _)| callback).collect()

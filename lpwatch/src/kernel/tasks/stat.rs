@@ -2,6 +2,8 @@
 //!
 //! Source: `proc_pid_stat(5)`; `do_task_stat` in `fs/proc/array.c`, 5.10 to 7.3.
 
+use super::ProcTask;
+
 /// `PF_KTHREAD` of `include/linux/sched.h`, the same in 5.10 to 7.3.
 const PF_KTHREAD: u64 = 0x0020_0000;
 
@@ -10,24 +12,18 @@ const PF_KTHREAD: u64 = 0x0020_0000;
 const FLAGS_AFTER_NAME: usize = 6;
 const STARTED_AFTER_FLAGS: usize = 12;
 
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(in crate::kernel) struct Stat {
-    pub(in crate::kernel) comm: String,
-    pub(in crate::kernel) kthread: bool,
-    pub(in crate::kernel) state: Option<char>,
-    /// When it started, in clock ticks since boot: tells it from another that
-    /// has its number later.
-    pub(in crate::kernel) started: Option<u64>,
-}
-
-/// Parses `tid (comm) state ppid …`. The name may hold any byte, parentheses,
-/// spaces and newlines too, and is not escaped: it ends at the *last* `)`, as
-/// only numbers follow it.
-pub(in crate::kernel) fn parse(line: &[u8]) -> Option<Stat> {
-    let open = line.iter().position(|byte| *byte == b'(')?;
-    let close = line.iter().rposition(|byte| *byte == b')')?;
-    let comm = line.get(open + 1..close)?;
-    let rest = str::from_utf8(line.get(close + 1..)?).ok()?;
+/// Parses `tid (comm) state ppid …`; what a line that is cut or malformed lacks
+/// is left out. The name may hold any byte, parentheses, spaces and newlines
+/// too, and is not escaped: it ends at the *last* `)`, as only numbers follow it.
+pub(in crate::kernel) fn parse(line: &[u8], tid: u32, tgid: u32) -> ProcTask {
+    let ids = ProcTask {
+        tid,
+        tgid,
+        ..ProcTask::default()
+    };
+    let Some((comm, rest)) = split(line) else {
+        return ids;
+    };
     let mut fields = rest.split_ascii_whitespace();
     let state = fields.clone().next().and_then(|field| field.chars().next());
     let flags: Option<u64> = fields
@@ -36,24 +32,38 @@ pub(in crate::kernel) fn parse(line: &[u8]) -> Option<Stat> {
     let started = fields
         .nth(STARTED_AFTER_FLAGS)
         .and_then(|field| field.parse().ok());
-    Some(Stat {
+    ProcTask {
         comm: String::from_utf8_lossy(comm).into_owned(),
         kthread: flags.is_some_and(|flags| flags & PF_KTHREAD != 0),
         state,
         started,
-    })
+        ..ids
+    }
+}
+
+/// The name, and what follows it.
+fn split(line: &[u8]) -> Option<(&[u8], &str)> {
+    let open = line.iter().position(|byte| *byte == b'(')?;
+    let close = line.iter().rposition(|byte| *byte == b')')?;
+    let rest = str::from_utf8(line.get(close + 1..)?).ok()?;
+    Some((line.get(open + 1..close)?, rest))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn parsed(line: &[u8]) -> ProcTask {
+        parse(line, 7, 6)
+    }
+
     #[test]
     fn a_kernel_thread_is_told_by_its_flags() {
-        let stat = parse(b"2 (kthreadd) S 0 0 0 0 -1 2129984 0 0 0\n").unwrap();
         assert_eq!(
-            stat,
-            Stat {
+            parse(b"2 (kthreadd) S 0 0 0 0 -1 2129984 0 0 0\n", 2, 2),
+            ProcTask {
+                tid: 2,
+                tgid: 2,
                 comm: "kthreadd".to_owned(),
                 kthread: true,
                 state: Some('S'),
@@ -61,26 +71,38 @@ mod tests {
             }
         );
         let line = b"1 (systemd) S 0 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 42 99\n";
-        let stat = parse(line).unwrap();
-        assert!(!stat.kthread);
-        assert_eq!(stat.started, Some(42));
+        let task = parsed(line);
+        assert!(!task.kthread);
+        assert_eq!(task.started, Some(42));
     }
 
     #[test]
     fn the_name_ends_at_the_last_parenthesis() {
-        let stat = parse(b"7 (a) R 1 (b\n c) D 1 7 7 0 -1 64 0\n").unwrap();
-        assert_eq!(stat.comm, "a) R 1 (b\n c");
-        assert_eq!(stat.state, Some('D'));
+        let task = parsed(b"7 (a) R 1 (b\n c) D 1 7 7 0 -1 64 0\n");
+        assert_eq!(task.comm, "a) R 1 (b\n c");
+        assert_eq!(task.state, Some('D'));
     }
 
     #[test]
     fn odd_names_are_kept_and_cut_lines_say_less() {
-        let stat = parse(b"7 (\xff\x01) S").unwrap();
-        assert_eq!(stat.comm, "\u{fffd}\u{1}");
-        assert_eq!((stat.state, stat.kthread), (Some('S'), false));
-        assert_eq!(parse(b"7 ()").unwrap(), Stat::default());
-        for garbage in [&b""[..], b"7", b"7 (a", b"7 )a(", b"\xff(\xff)\xff"] {
-            assert_eq!(parse(garbage), None, "{garbage:?}");
+        let task = parsed(b"7 (\xff\x01) S");
+        assert_eq!(task.comm, "\u{fffd}\u{1}");
+        assert_eq!((task.state, task.kthread), (Some('S'), false));
+        let ids = ProcTask {
+            tid: 7,
+            tgid: 6,
+            ..ProcTask::default()
+        };
+        let garbage = [
+            &b"7 ()"[..],
+            b"",
+            b"7",
+            b"7 (a",
+            b"7 )a(",
+            b"\xff(\xff)\xff",
+        ];
+        for line in garbage {
+            assert_eq!(parsed(line), ids, "{line:?}");
         }
     }
 }

@@ -72,12 +72,13 @@ fn those_not_at_the_target_remain() {
     assert_eq!(tids(&listing), [2, 11, 102]);
     assert_eq!(
         listing.remaining[0],
-        TaskFacts {
+        ProcTask {
             tid: 2,
             tgid: 2,
             comm: "kthreadd".to_owned(),
             kthread: true,
-            state: Some('S')
+            state: Some('S'),
+            started: None,
         }
     );
     let worker = &listing.remaining[2];

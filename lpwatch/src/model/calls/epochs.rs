@@ -177,7 +177,7 @@ impl Timeline {
     }
 
     fn learn_functions(&mut self, view: &SystemView) {
-        for patch in &view.patches {
+        for patch in view.livepatches() {
             self.functions
                 .insert(patch.name.clone(), patch.function_ids().collect());
         }
@@ -185,7 +185,8 @@ impl Timeline {
             functions, epochs, ..
         } = self;
         functions.retain(|patch, _| {
-            view.patch(patch).is_some() || epochs.iter().any(|epoch| epoch.state.knows(patch))
+            view.livepatches().any(|seen| seen.name == *patch)
+                || epochs.iter().any(|epoch| epoch.state.knows(patch))
         });
     }
 

@@ -14,7 +14,7 @@ use super::{
 
 /// A function that is counted.
 #[derive(Clone, Debug)]
-pub(super) struct CountedFunction {
+pub(super) struct TrackedFunction {
     pub kind: &'static str,
     /// When the counter began, since boot.
     pub since: Duration,
@@ -45,7 +45,7 @@ pub(super) struct CountedReading<'a> {
     pub entries: &'a [Entries],
 }
 
-impl CountedFunction {
+impl TrackedFunction {
     pub fn new(kind: &'static str, since: Duration, first_epoch: u32) -> Self {
         Self {
             kind,

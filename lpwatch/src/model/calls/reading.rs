@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lpwatch_common::calls::BUCKETS;
+use lpwatch_common::{calls::BUCKETS, patch::VMLINUX};
 
 /// A function of the running kernel.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,7 +29,7 @@ impl FunctionId {
     /// The name for kprobes and messages: `name` or `module:name`.
     #[must_use]
     pub fn spelled(&self) -> String {
-        if self.object == "vmlinux" {
+        if self.object == VMLINUX {
             return self.name.clone();
         }
         format!("{}:{}", self.object, self.name)

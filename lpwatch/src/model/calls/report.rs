@@ -1,6 +1,7 @@
 //! The report of `lpwatch calls` and `lpwatch verify`: functions from a snapshot.
 
 use jiff::Timestamp;
+use lpwatch_common::patch::VMLINUX;
 use serde::{Deserialize, Serialize};
 
 use super::figures::{Calls, FindingKind, Severity};
@@ -160,7 +161,7 @@ impl Effect {
             why: why.to_owned(),
         };
         if object.patched == Some(false) {
-            return if object.name == "vmlinux" {
+            return if object.name == VMLINUX {
                 Self::NotEffective
             } else {
                 not_known("its module is not loaded")

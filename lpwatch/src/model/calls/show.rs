@@ -4,7 +4,7 @@ use super::{
     epochs::State,
     figures::{Calls, PhaseCalls, Rate},
     findings::{self, FunctionEvidence},
-    function::CountedFunction,
+    function::TrackedFunction,
     record::{CallPeriod, Record},
     series::{Series, Split, Stretches, per_second},
 };
@@ -17,7 +17,7 @@ use crate::model::{
 pub(super) struct Shown<'a> {
     pub name: &'a str,
     pub patch: &'a str,
-    pub function: &'a CountedFunction,
+    pub function: &'a TrackedFunction,
     /// The state now.
     pub state: Option<&'a State>,
     pub ftrace_off: bool,
@@ -64,7 +64,7 @@ impl Shown<'_> {
 /// A function that no patch changes: all its calls come before one.
 pub(super) fn unpatched(
     name: &str,
-    function: &CountedFunction,
+    function: &TrackedFunction,
     ftrace_off: bool,
     now: &Moment,
 ) -> Calls {
@@ -74,7 +74,7 @@ pub(super) fn unpatched(
     calls
 }
 
-fn figures(function: &CountedFunction, series: &Series, sum: Split, now: &Moment) -> Calls {
+fn figures(function: &TrackedFunction, series: &Series, sum: Split, now: &Moment) -> Calls {
     let rates = series.rates();
     let last: Option<Rate> = rates.first().copied();
     Calls {

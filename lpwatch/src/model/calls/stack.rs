@@ -37,8 +37,7 @@ impl Stack {
     /// As a reading of sysfs shows it, with what is known of the order.
     pub fn as_seen(&self, view: &SystemView) -> Self {
         let enabled = || {
-            view.patches
-                .iter()
+            view.livepatches()
                 .filter(|patch| patch.enabled == Some(true))
         };
         if enabled().all(|patch| patch.stack_order.is_some()) {

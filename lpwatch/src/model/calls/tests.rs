@@ -36,7 +36,7 @@ fn moment(seconds: f64) -> Moment {
 
 /// A patch in sysfs.
 #[derive(Clone, Copy)]
-struct Seen<'a> {
+struct SeenPatch<'a> {
     name: &'a str,
     functions: &'a [&'a str],
     enabled: bool,
@@ -44,8 +44,8 @@ struct Seen<'a> {
     order: Option<u32>,
 }
 
-const fn on<'a>(name: &'a str, functions: &'a [&'a str]) -> Seen<'a> {
-    Seen {
+const fn on<'a>(name: &'a str, functions: &'a [&'a str]) -> SeenPatch<'a> {
+    SeenPatch {
         name,
         functions,
         enabled: true,
@@ -54,8 +54,8 @@ const fn on<'a>(name: &'a str, functions: &'a [&'a str]) -> Seen<'a> {
     }
 }
 
-const fn turning<'a>(name: &'a str, functions: &'a [&'a str], enabled: bool) -> Seen<'a> {
-    Seen {
+const fn turning<'a>(name: &'a str, functions: &'a [&'a str], enabled: bool) -> SeenPatch<'a> {
+    SeenPatch {
         name,
         functions,
         enabled,
@@ -66,7 +66,7 @@ const fn turning<'a>(name: &'a str, functions: &'a [&'a str], enabled: bool) -> 
 
 /// A tracker, and the kernel's counters as a test moves them.
 #[derive(Default)]
-struct Host {
+struct CallHost {
     tracker: CallTracker,
     epoch: u32,
     now: f64,
@@ -78,7 +78,7 @@ struct Host {
     entries: Vec<(String, u64)>,
 }
 
-impl Host {
+impl CallHost {
     fn at(&mut self, seconds: f64) -> &mut Self {
         self.now = seconds;
         self
@@ -106,15 +106,10 @@ impl Host {
         self
     }
 
-    fn see(&mut self, patches: &[Seen<'_>]) -> &mut Self {
+    fn see(&mut self, patches: &[SeenPatch<'_>]) -> &mut Self {
         let patches = patches.iter().map(|seen| PatchView {
-            name: seen.name.to_owned(),
-            engine: EngineKind::Livepatch,
             enabled: Some(seen.enabled),
             in_transition: seen.in_transition,
-            told_direction: None,
-            failure: None,
-            replace: None,
             stack_order: seen.order,
             objects: vec![ObjectView {
                 name: "vmlinux".to_owned(),
@@ -125,12 +120,12 @@ impl Host {
                     .map(|name| ((*name).to_owned(), 1))
                     .collect(),
             }],
+            ..PatchView::new(seen.name.to_owned(), EngineKind::Livepatch)
         });
         self.tracker.observe(&SystemView {
             read_at: moment(self.now).boot,
             patches: patches.collect(),
-            unread: Vec::new(),
-            notes: Vec::new(),
+            ..SystemView::default()
         });
         self
     }

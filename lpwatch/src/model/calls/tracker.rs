@@ -10,7 +10,7 @@ use super::{
     effect::CONFIRMED_AFTER,
     epochs::Timeline,
     figures::{Calls, Watched},
-    function::{CountedFunction, CountedReading},
+    function::{CountedReading, TrackedFunction},
     show,
 };
 use crate::model::{Moment, SystemView};
@@ -20,7 +20,7 @@ use crate::model::{Moment, SystemView};
 #[derive(Debug, Default)]
 pub struct CallTracker {
     timeline: Timeline,
-    functions: BTreeMap<FunctionId, CountedFunction>,
+    functions: BTreeMap<FunctionId, TrackedFunction>,
     missing: BTreeMap<FunctionId, Missing>,
     /// The patches that sysfs shows.
     there: BTreeSet<String>,
@@ -43,11 +43,8 @@ impl CallTracker {
     /// Adds a reading of all patches, made after all turns so far.
     pub fn observe(&mut self, view: &SystemView) {
         self.timeline.observe(view);
-        self.there = view
-            .patches
-            .iter()
-            .map(|patch| patch.name.clone())
-            .collect();
+        let names = view.livepatches().map(|patch| patch.name.clone());
+        self.there = names.collect();
     }
 
     /// Adds a reading of the counters. A reading from an epoch that was not reported
@@ -106,7 +103,7 @@ impl CallTracker {
         let first = timeline.number_at(since).unwrap_or(epoch);
         let function = functions
             .entry(id.clone())
-            .or_insert_with(|| CountedFunction::new(kind, since, first));
+            .or_insert_with(|| TrackedFunction::new(kind, since, first));
         function.asked = asked;
         function.suspects = suspects;
         let reading = CountedReading {
@@ -182,7 +179,7 @@ impl CallTracker {
     /// run was not entered.
     #[must_use]
     pub fn recheck(&self) -> Option<Duration> {
-        let doubtful = self.functions.values().any(CountedFunction::is_doubtful);
+        let doubtful = self.functions.values().any(TrackedFunction::is_doubtful);
         (doubtful || self.timeline.is_waiting()).then_some(CONFIRMED_AFTER)
     }
 

@@ -1,34 +1,31 @@
 //! Whose patch it is, told by what vendors document of their names.
 
 use serde::Serialize;
+use strum::IntoStaticStr;
 
 use crate::model::EngineKind;
 
 /// Who makes and ships patches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
 pub enum Vendor {
     Amazon,
     Canonical,
+    #[strum(serialize = "openEuler")]
     Openeuler,
     Oracle,
+    #[strum(serialize = "Red Hat")]
     RedHat,
+    #[strum(serialize = "SUSE")]
     Suse,
+    #[strum(serialize = "TuxCare")]
     Tuxcare,
 }
 
 impl Vendor {
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Amazon => "Amazon",
-            Self::Canonical => "Canonical",
-            Self::Openeuler => "openEuler",
-            Self::Oracle => "Oracle",
-            Self::RedHat => "Red Hat",
-            Self::Suse => "SUSE",
-            Self::Tuxcare => "TuxCare",
-        }
+        self.into()
     }
 
     /// The vendor of a patch module for the kernel `release`; `None` where the

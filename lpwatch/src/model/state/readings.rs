@@ -1,5 +1,7 @@
 //! Applies readings of sysfs and samples of the tasks to the state.
 
+use strum::VariantArray as _;
+
 use crate::model::{EngineKind, Moment, PatchView, SystemView, TaskSample};
 
 use super::{
@@ -16,7 +18,7 @@ impl Model {
         let ended = course.observe(Reading { at, patches }, now);
         self.remember_ended(ended, at);
         self.observe_others(&view, at, now);
-        self.calls.observe(&view.of_livepatch());
+        self.calls.observe(&view);
         self.patches = view.patches;
         let Self {
             patches,
@@ -40,8 +42,9 @@ impl Model {
     /// The engines beside livepatch tell of nothing: their readings are all.
     fn observe_others(&mut self, view: &SystemView, at: Moment, now: &Moment) {
         // One that was read without a patch has none: its first is news.
-        let read = EngineKind::ALL
-            .into_iter()
+        let read = EngineKind::VARIANTS
+            .iter()
+            .copied()
             .filter(|engine| *engine != EngineKind::Livepatch && !view.unread.contains(engine));
         for engine in read {
             let others = &mut self.others;

@@ -18,7 +18,7 @@ fn kgraft(enabled: bool, in_transition: bool) -> PatchView {
 }
 
 fn left(seconds: f64, tids: std::ops::Range<u32>) -> TaskSample {
-    let remaining = tids.map(|tid| TaskOnOldCode {
+    let remaining = tids.map(|tid| Task {
         tid,
         tgid: tid,
         comm: format!("task{tid}"),

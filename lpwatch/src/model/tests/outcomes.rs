@@ -88,9 +88,7 @@ fn a_reading_older_than_the_last_event_changes_nothing() {
     hook(&mut model, 100.0, begin(Direction::Patching));
     let view = SystemView {
         read_at,
-        patches: Vec::new(),
-        unread: Vec::new(),
-        notes: Vec::new(),
+        ..SystemView::default()
     };
     model.handle(Input::Reading(view), &at(100.1));
     assert_eq!(model.in_transition(), Some(Direction::Patching));

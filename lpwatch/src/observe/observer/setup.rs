@@ -12,13 +12,8 @@ use crate::{
     },
     model::{HostFacts, Input, Model, evidence::Traits, snapshot::Probe},
     observe::{
-        call_source::CallSource,
-        clock,
-        log_source::LogSource,
-        reading::{ensure_livepatch, is_in_transition, read_patches},
-        stop_source::StopSource,
-        task_source::TaskSource,
-        watch_list::WatchList,
+        call_source::CallSource, clock, log_source::LogSource, reading::first_reading,
+        stop_source::StopSource, task_source::TaskSource, watch_list::WatchList,
     },
     probe::{
         BpfLog, CallCounters, EventRing, FRAMES_MARKER, Hooks, LoadOptions, ProbeError, StopRing,
@@ -73,20 +68,27 @@ impl Observer {
     /// # Errors
     /// [`Error::NoLivepatch`] where there is nothing to look at.
     pub fn single_look(options: &ObserverOptions) -> Result<Self, Error> {
-        ensure_livepatch(&options.roots)?;
+        let mut view = first_reading(&options.roots)?;
         loop {
-            let in_transition = read_patches(&options.roots)?.in_transition().is_some();
-            let observer = Self::look_once(options, in_transition)?;
-            // One that began meanwhile needs what was left out.
-            if in_transition || observer.model.in_transition().is_none() {
-                return Ok(observer);
+            let in_transition = view.in_transition().is_some();
+            let mut observer = Self::for_one_look(options, in_transition);
+            let changed = observer.read_history();
+            if changed.is_some_and(|at| at > view.read_at) {
+                view = observer.read_patches()?;
+                // One that began meanwhile needs what was left out.
+                if !in_transition && view.in_transition().is_some() {
+                    continue;
+                }
             }
+            observer.mend(view, true);
+            observer.await_verdicts()?;
+            return Ok(observer);
         }
     }
 
     /// Tasks are read in a transition only: to load programs and to search the
     /// kernel's symbols for them takes longer than all the rest of a look.
-    fn look_once(options: &ObserverOptions, in_transition: bool) -> Result<Self, Error> {
+    fn for_one_look(options: &ObserverOptions, in_transition: bool) -> Self {
         let loaded = if in_transition {
             bpf_or_why_not(options, || load_task_iterator(&options.roots, true))
         } else {
@@ -97,11 +99,7 @@ impl Observer {
             Err(note) => (None, Vec::new(), note),
         };
         let reliable = in_transition && unwinds_bpf(&options.roots, iterator.as_ref());
-        let mut observer = Self::new(options, iterator, probes, note, None, reliable);
-        observer.read_history();
-        observer.refresh()?;
-        observer.await_verdicts()?;
-        Ok(observer)
+        Self::new(options, iterator, probes, note, None, reliable)
     }
 
     /// Gets ready for looks at all tasks, in no transition: no hooks, no log; and
@@ -137,13 +135,12 @@ impl Observer {
     /// # Errors
     /// [`Error::NoLivepatch`] where there is nothing to follow.
     pub fn following(options: &ObserverOptions) -> Result<(Self, Option<EventSources>), Error> {
-        ensure_livepatch(&options.roots)?;
+        let in_transition = first_reading(&options.roots)?.in_transition().is_some();
         let loaded = bpf_or_why_not(options, || {
             if options.hooks == Hooking::Nothing {
                 let (iterator, _) = load_task_iterator(&options.roots, false)?;
                 return Ok((iterator, None));
             }
-            let in_transition = is_in_transition(&options.roots);
             let (iterator, hooks) = load_hooks(&options.roots, &options.load, in_transition)?;
             Ok((iterator, Some(hooks)))
         });
@@ -235,14 +232,19 @@ impl Observer {
         }
     }
 
-    /// Takes in what the kernel log still says of the time before.
-    fn read_history(&mut self) {
-        let Some(mut log) = self.log.take() else {
-            return;
-        };
+    /// Takes in what the kernel log still says of the time before; gives what
+    /// [`Self::read_log`] does.
+    fn read_history(&mut self) -> Option<Duration> {
+        let mut log = self.log.take()?;
         match self.read_log(&mut log) {
-            Ok(_) => self.log = Some(log),
-            Err(error) => self.lose_log(&format!("The kernel log is not read: {error}.")),
+            Ok(changed) => {
+                self.log = Some(log);
+                changed
+            }
+            Err(error) => {
+                self.lose_log(&format!("The kernel log is not read: {error}."));
+                None
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ use aya::{
     Btf,
     programs::{FEntry, KProbe, ProgramFd, fentry::FEntryLink, kprobe::KProbeLink},
 };
+use strum::IntoStaticStr;
 
 use crate::probe::{ProbeError, TaskIterator, missed::runs_missed, object::program};
 
@@ -18,7 +19,8 @@ pub struct CountAt {
 }
 
 /// How a function is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum CountKind {
     Fentry,
     Kprobe,
@@ -27,10 +29,7 @@ pub enum CountKind {
 impl CountKind {
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Fentry => "fentry",
-            Self::Kprobe => "kprobe",
-        }
+        self.into()
     }
 }
 

@@ -1,8 +1,11 @@
 //! Reports made by hand.
 
-use crate::model::doctor::{
-    Availability, Calibration, ChosenBy, ChosenHook, CounterOutcome, CounterTrial, DoctorReport,
-    FactSource, Offer, Readiness, SCHEMA_VERSION,
+use crate::model::{
+    ObservedFact,
+    doctor::{
+        Availability, Calibration, ChosenBy, ChosenHook, CounterOutcome, CounterTrial,
+        DoctorReport, FactSource, Offer, Readiness, SCHEMA_VERSION,
+    },
 };
 
 pub(super) fn offer(name: &str, state: Availability, value: &str) -> Offer {
@@ -19,9 +22,9 @@ pub(super) fn offer(name: &str, state: Availability, value: &str) -> Offer {
     }
 }
 
-pub(super) fn fact(name: &str, kind: FactSource, target: &str, why: &str) -> ChosenHook {
+pub(super) fn fact(fact: ObservedFact, kind: FactSource, target: &str, why: &str) -> ChosenHook {
     ChosenHook {
-        fact: name.to_owned(),
+        fact,
         what: "a transition begins: of which patch, in which direction".to_owned(),
         kind,
         target: Some(target.to_owned()),
@@ -52,14 +55,19 @@ pub(super) fn trial(
 pub(super) fn report() -> DoctorReport {
     let fentry = "the kernel's BTF has the function";
     let mut verdict = fact(
-        "verdict",
+        ObservedFact::Verdict,
         FactSource::None,
         "klp_check_and_switch_task",
         "it came with 5.16",
     );
     verdict.fallen_back = true;
     verdict.fallback = Some("why a task stays is told from its stack".to_owned());
-    let mut effect = fact("effect", FactSource::None, "", "it came with 5.16");
+    let mut effect = fact(
+        ObservedFact::Effect,
+        FactSource::None,
+        "",
+        "it came with 5.16",
+    );
     effect.target = None;
     let mut not_used = trial(FactSource::Fentry, CounterOutcome::NotTried, None);
     not_used.why = Some("not used here: it came with 6.0".to_owned());
@@ -86,14 +94,24 @@ pub(super) fn report() -> DoctorReport {
             offer("lockdown", Availability::Unknown, "no permission"),
         ],
         facts: vec![
-            fact("begun", FactSource::Fentry, "klp_init_transition", fentry),
             fact(
-                "complete",
+                ObservedFact::Begun,
+                FactSource::Fentry,
+                "klp_init_transition",
+                fentry,
+            ),
+            fact(
+                ObservedFact::Complete,
                 FactSource::Kprobe,
                 "klp_complete_transition",
                 "not in the BTF",
             ),
-            fact("forced", FactSource::Fentry, "klp_force_transition", fentry),
+            fact(
+                ObservedFact::Forced,
+                FactSource::Fentry,
+                "klp_force_transition",
+                fentry,
+            ),
             verdict,
             effect,
         ],

@@ -140,7 +140,12 @@ fn no_line_is_too_wide_and_no_name_reaches_the_terminal() {
     report
         .offers
         .push(offer("x\u{202e}y", Availability::Missing, "a\nb"));
-    let odd = fact("o\u{9b}", FactSource::Iter, "t\u{7}", "w\u{1b}");
+    let odd = fact(
+        ObservedFact::Tasks,
+        FactSource::Iter,
+        "t\u{7}\u{9b}",
+        "w\u{1b}",
+    );
     report.facts.push(odd);
     report.notes.push("two\nlines".to_owned());
     for width in [40, 59, 80, 120, 250] {

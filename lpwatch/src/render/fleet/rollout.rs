@@ -1,5 +1,7 @@
 //! One rollout: how far it is, and how long it takes.
 
+use strum::VariantArray as _;
+
 use crate::fleet::{durations::Quantiles, hosts::HostState, rollout::Rollout};
 use crate::render::columns::{Side, columns};
 use crate::render::page::{Page, Paint, Span, painted, plain};
@@ -53,7 +55,7 @@ fn states(page: &mut Page<'_>, rollout: &Rollout) {
     prefix.extend(bar(page, rollout));
     prefix.push(plain("  "));
     let mut spans: Vec<Span> = Vec::new();
-    for host_state in HostState::ALL {
+    for host_state in HostState::VARIANTS.iter().copied() {
         let count = rollout.by_state.get(host_state);
         if count == 0 {
             continue;

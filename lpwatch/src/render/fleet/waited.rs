@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use strum::VariantArray as _;
+
 use crate::fleet::{hosts::HostState, rollout::Rollout, wait::Percent};
 use crate::render::page::{Page, Paint, painted, plain};
 use crate::render::style::Style;
@@ -80,7 +82,7 @@ fn counts(rollout: &Rollout) -> String {
         hosts_of(rollout.hosts),
         percent(by.on_new_code, rollout.hosts),
     )];
-    for host_state in HostState::ALL {
+    for host_state in HostState::VARIANTS.iter().copied() {
         let count = by.get(host_state);
         if host_state != HostState::OnNewCode && count > 0 {
             let words = format!("{} {}", words::count(as_u64(count)), state(host_state).0);

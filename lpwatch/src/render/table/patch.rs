@@ -1,5 +1,7 @@
 //! A patch in the table: one line when all is well, a block while it moves.
 
+use lpwatch_common::patch::VMLINUX;
+
 use super::{padded, transition};
 use crate::model::Direction;
 use crate::model::snapshot::{Object, Patch, Severity};
@@ -159,7 +161,7 @@ fn not_patched(page: &mut Page<'_>, patch: &Patch) {
         .filter(|object| object.patched == Some(false))
     {
         let name = page.style.text(&object.name);
-        let spans = if object.name == "vmlinux" {
+        let spans = if object.name == VMLINUX {
             vec![painted(
                 Paint::Yellow,
                 "vmlinux is not patched although the patch is on.",

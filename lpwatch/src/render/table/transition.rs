@@ -1,5 +1,7 @@
 //! A transition in the table: how it goes, how far it is, what to do.
 
+use lpwatch_common::patch::VMLINUX;
+
 use super::blockers;
 use crate::model::snapshot::{Patch, Transition, TrendPoint};
 use crate::model::task_report::worst_first;
@@ -16,7 +18,7 @@ const ADVICE_SHOWN: usize = 3;
 /// `stalled, in transition (patching) for 2 min 10 s`
 pub(super) fn headline(transition: &Transition, engine: Option<&'static str>) -> Vec<Span> {
     let way = match (transition.direction, transition.reversed) {
-        (direction, false) => words::direction(direction),
+        (direction, false) => direction.name(),
         (Direction::Patching, true) => "unpatching reversed, now patching",
         (Direction::Unpatching, true) => "patching reversed, now unpatching",
     };
@@ -155,7 +157,7 @@ fn functions(page: &Page<'_>, patch: &Patch) -> Option<String> {
                 page.style.text(&function.name),
                 page.style.text(&object.name),
             );
-            if object == "vmlinux" {
+            if object == VMLINUX {
                 function
             } else {
                 format!("{function} ({object})")

@@ -36,6 +36,7 @@ pub fn under_systemd(made: &Made) -> Result<Verdict> {
             kernel: kernel.image(),
             memory_mib: 3072,
             cpus: 2,
+            niceness: 0,
             accel: accel::chosen(),
             // Its own init, in place of the one that all guests have.
             append: "rdinit=/root/systemd-init systemd.wants=lpwatch-trial.service".to_owned(),

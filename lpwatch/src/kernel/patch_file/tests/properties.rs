@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use object::{Architecture, Endianness};
 use proptest::collection::vec;
 use proptest::prelude::*;
+use strum::VariantArray as _;
 
 use super::build::Module;
 use super::patch::{FUNCTION_SIZE, OBJECT_SIZE, Object, Source};
@@ -80,7 +81,7 @@ fn assert_is(file: &PatchFile, source: &Source, symbols: bool) {
             }
         });
         assert_eq!(read.functions, functions.collect::<Vec<_>>());
-        let callbacks = Callback::ALL.into_iter().zip(written.callbacks);
+        let callbacks = Callback::VARIANTS.iter().copied().zip(written.callbacks);
         let callbacks: Vec<_> = callbacks
             .filter(|(_, set)| *set)
             .map(|(it, _)| it)

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn every_call_is_in_one_phase() {
-    let mut host = Host::default();
+    let mut host = CallHost::default();
     host.at(0.0).see(&[]).read();
     host.at(10.0).call(NONE, 1000).read();
     host.at(20.0).begin("p", Direction::Patching, false);
@@ -34,7 +34,7 @@ fn every_call_is_in_one_phase() {
 
 #[test]
 fn what_is_watched_without_a_patch_is_all_before_one() {
-    let mut host = Host::default();
+    let mut host = CallHost::default();
     host.at(0.0).see(&[]).read();
     host.at(30.0).call(NONE, 60).read();
     let watched = host.tracker.watched(&moment(30.0));
@@ -50,10 +50,10 @@ fn what_is_watched_without_a_patch_is_all_before_one() {
 
 #[test]
 fn a_daemon_that_comes_late_has_no_before() {
-    let mut host = Host {
+    let mut host = CallHost {
         epoch: 0,
         since: 100.0,
-        ..Host::default()
+        ..CallHost::default()
     };
     host.at(100.0).see(&[on("p", &["f"])]).read();
     host.at(110.0).call(NONE, 5).read();
@@ -65,10 +65,10 @@ fn a_daemon_that_comes_late_has_no_before() {
     );
     assert_eq!(sums(calls.after.as_ref()), (0, 5));
 
-    let mut host = Host {
+    let mut host = CallHost {
         epoch: 1,
         since: 100.0,
-        ..Host::default()
+        ..CallHost::default()
     };
     host.at(100.0).see(&[turning("p", &["f"], true)]).read();
     host.at(101.0).call(OLD, 2).call(NEW, 3).read();
@@ -79,7 +79,7 @@ fn a_daemon_that_comes_late_has_no_before() {
 
 #[test]
 fn a_patch_taken_back_ran_for_a_while() {
-    let mut host = Host::applied(100);
+    let mut host = CallHost::applied(100);
     host.at(20.0)
         .call(NONE, 10)
         .begin("p", Direction::Unpatching, false);
@@ -104,7 +104,7 @@ fn a_patch_taken_back_ran_for_a_while() {
 
 #[test]
 fn a_reversal_leaves_the_states_their_meaning() {
-    let mut host = Host::default();
+    let mut host = CallHost::default();
     host.at(0.0).see(&[]).read();
     host.at(10.0)
         .call(NONE, 9)
@@ -131,7 +131,7 @@ fn a_reversal_leaves_the_states_their_meaning() {
 
 #[test]
 fn the_patch_on_top_is_new() {
-    let mut host = Host::applied(10);
+    let mut host = CallHost::applied(10);
     host.at(20.0)
         .call(NONE, 100)
         .begin("q", Direction::Patching, false);
@@ -153,7 +153,7 @@ fn the_patch_on_top_is_new() {
 
 #[test]
 fn a_patch_of_something_else_changes_nothing() {
-    let mut host = Host::applied(10);
+    let mut host = CallHost::applied(10);
     host.at(20.0)
         .call(NONE, 100)
         .begin("q", Direction::Patching, false);
@@ -172,7 +172,7 @@ fn a_patch_of_something_else_changes_nothing() {
 
 #[test]
 fn a_replacement_gives_the_original_back() {
-    let mut host = Host::applied(10);
+    let mut host = CallHost::applied(10);
     host.at(20.0)
         .call(NONE, 100)
         .begin("r", Direction::Patching, true);
@@ -193,7 +193,7 @@ fn a_replacement_gives_the_original_back() {
 #[test]
 fn without_a_known_order_nothing_is_claimed() {
     let both = [on("p", &["f"]), on("q", &["f"])];
-    let mut host = Host::default();
+    let mut host = CallHost::default();
     host.at(0.0).see(&both).read();
     host.at(1.0).call(NONE, 7).read();
     assert_eq!(host.calls("p").uncertain, 7);
@@ -208,11 +208,11 @@ fn without_a_known_order_nothing_is_claimed() {
         .read();
     assert_eq!((host.calls("t").new, host.calls("t").uncertain), (4, 7));
     // The kernel tells the order from 6.14 on.
-    let ordered = |seen: Seen<'static>, order| Seen {
+    let ordered = |seen: SeenPatch<'static>, order| SeenPatch {
         order: Some(order),
         ..seen
     };
-    let mut host = Host::default();
+    let mut host = CallHost::default();
     host.at(0.0)
         .see(&[ordered(on("p", &["f"]), 2), ordered(on("q", &["f"]), 1)]);
     host.at(1.0).call(NONE, 7).read();

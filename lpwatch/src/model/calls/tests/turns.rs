@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn a_reading_waits_for_its_turn() {
-    let mut host = Host::default();
+    let mut host = CallHost::default();
     host.at(0.0).see(&[]).read();
     host.at(10.0).call(NONE, 5);
     // The kernel is ahead: its events are not read yet.
@@ -29,7 +29,7 @@ fn a_reading_waits_for_its_turn() {
 
 #[test]
 fn a_lost_turn_makes_calls_uncertain_not_wrong() {
-    let mut host = Host::default();
+    let mut host = CallHost::default();
     host.at(0.0).see(&[]).read();
     host.at(10.0).call(NONE, 5);
     host.epoch = 1;
@@ -49,7 +49,7 @@ fn a_lost_turn_makes_calls_uncertain_not_wrong() {
 
 #[test]
 fn buckets_used_again_before_they_were_read_are_uncertain() {
-    let mut host = Host::default();
+    let mut host = CallHost::default();
     host.at(0.0).see(&[]).read();
     host.call(NONE, 1);
     for round in 0..3 {
@@ -73,7 +73,7 @@ fn buckets_used_again_before_they_were_read_are_uncertain() {
 
 #[test]
 fn calls_that_the_hook_missed_are_told_apart_where_all_ran_the_same() {
-    let mut host = Host::applied(10);
+    let mut host = CallHost::applied(10);
     host.at(12.0).call(NONE, 3).miss(4).read();
     let calls = host.calls("p");
     assert_eq!((calls.new, calls.uncertain), (7, 0));
@@ -94,7 +94,7 @@ fn calls_that_the_hook_missed_are_told_apart_where_all_ran_the_same() {
 
 #[test]
 fn entries_that_the_hook_missed_are_no_lost_effect() {
-    let mut host = Host::applied(10);
+    let mut host = CallHost::applied(10);
     host.at(12.0).call(NONE, 50).enter("p", 50).read();
     host.at(13.0).call(NONE, 50).miss_entries(50).read();
     host.at(14.0).read();
@@ -104,7 +104,7 @@ fn entries_that_the_hook_missed_are_no_lost_effect() {
 
 #[test]
 fn transitions_between_two_readings_are_told_apart() {
-    let mut host = Host::default();
+    let mut host = CallHost::default();
     host.at(0.0).see(&[]).read();
     host.at(10.0)
         .call(NONE, 5)
@@ -123,7 +123,7 @@ fn transitions_between_two_readings_are_told_apart() {
 
 #[test]
 fn sysfs_is_believed_once_it_goes_on_saying_so() {
-    let mut host = Host::applied(10);
+    let mut host = CallHost::applied(10);
     // While a patch is freed sysfs can show one more than there is.
     host.at(12.0)
         .see(&[on("p", &["f"]), on("q", &["f"])])
@@ -140,7 +140,7 @@ fn sysfs_is_believed_once_it_goes_on_saying_so() {
 
 #[test]
 fn a_counter_that_begins_again_is_another() {
-    let mut host = Host::applied(10);
+    let mut host = CallHost::applied(10);
     host.at(20.0).call(NONE, 500).read();
     assert_eq!(host.calls("p").new, 500);
     host.calls = Buckets::default();
@@ -155,7 +155,7 @@ fn a_counter_that_begins_again_is_another() {
 
 #[test]
 fn numbers_beyond_the_largest_begin_anew() {
-    let mut host = Host::default();
+    let mut host = CallHost::default();
     host.calls[bucket(0, NONE)] = u64::MAX - 1;
     host.at(0.0).see(&[]).read();
     host.calls[bucket(0, NONE)] = 3;

@@ -11,7 +11,7 @@ fn a_system_that_cannot_be_read_is_as_it_was() {
             read_at: now.boot,
             patches: vec![patch(true, false)],
             unread: vec![EngineKind::Kgraft],
-            notes: Vec::new(),
+            ..SystemView::default()
         };
         model.handle(Input::Reading(view), &now);
     };

@@ -21,7 +21,7 @@ pub use names::{Names, find_names};
 pub use stack::{Location, Symbolizer, parse_frame};
 
 /// The name of the kernel itself among objects.
-pub const VMLINUX: &str = "vmlinux";
+pub use lpwatch_common::patch::VMLINUX;
 
 /// A symbol by its name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
