@@ -133,7 +133,7 @@ mod tests {
         let hooked = [fact(ObservedFact::Begun, FactSource::Fentry, None)];
         let (standing, summary) = judged(&host, &hooked, false);
         assert_eq!(standing, Readiness::Well);
-        assert!(summary.contains("every fact has its hook"), "{summary}");
+        assert!(summary.contains("every fact has a hook"), "{summary}");
         let makes_do = [fact(
             ObservedFact::Verdict,
             FactSource::None,

@@ -52,7 +52,7 @@ pub(super) struct Course {
     applied: Option<BTreeMap<String, Applied>>,
 }
 
-/// Whether a patch is applied, where that is told; if it failed, why.
+/// Whether a patch is enabled, if known; if it failed, why.
 type Applied = (Option<bool>, Option<String>);
 
 impl Course {
