@@ -36,7 +36,7 @@ static EVENTS_LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
 static ENABLING: LruHashMap<u32, [u8; PATCH_NAME_LEN]> = LruHashMap::with_max_entries(64, 0);
 
 /// What a hook knows beyond what every record carries.
-struct Happening {
+struct HookEvent {
     kind: TransitionKind,
     direction: i32,
     errno: i32,
@@ -44,7 +44,7 @@ struct Happening {
     patch: [u8; PATCH_NAME_LEN],
 }
 
-impl Happening {
+impl HookEvent {
     /// An event of the current transition.
     fn now(kind: TransitionKind) -> Self {
         let patch = kernel::transition_patch();
@@ -142,18 +142,18 @@ fn enabling(patch: *const u8) {
 fn begun(patch: *const u8, state: i32) {
     calls::transition_begins();
     verdicts::forget();
-    Happening::begun(patch, state).send();
+    HookEvent::begun(patch, state).send();
 }
 
 fn complete() {
     // All tasks have switched: the patches alone decide which code a call runs.
     calls::transition_ends();
-    Happening::now(TransitionKind::Complete).send();
+    HookEvent::now(TransitionKind::Complete).send();
 }
 
 fn reversed() {
     verdicts::forget();
-    Happening::now(TransitionKind::Reversed).send();
+    HookEvent::now(TransitionKind::Reversed).send();
 }
 
 macro_rules! entry_hooks {
@@ -205,15 +205,15 @@ entry_hooks! {
     begun_fentry, begun_kprobe, "klp_init_transition": |ctx, args|
         begun(args.pointer(0), args.int(1));
     try_fentry, try_kprobe, "klp_try_complete_transition": |ctx|
-        Happening::now(TransitionKind::Try).send();
+        HookEvent::now(TransitionKind::Try).send();
     complete_fentry, complete_kprobe, "klp_complete_transition": |ctx|
         complete();
     reversed_fentry, reversed_kprobe, "klp_reverse_transition": |ctx|
         reversed();
     forced_fentry, forced_kprobe, "klp_force_transition": |ctx|
-        Happening::now(TransitionKind::Forced).send();
+        HookEvent::now(TransitionKind::Forced).send();
     cancelled_fentry, cancelled_kprobe, "klp_cancel_transition": |ctx|
-        Happening::now(TransitionKind::Cancelled).send();
+        HookEvent::now(TransitionKind::Cancelled).send();
 }
 
 /// `initcall_finish(initcall_t func, int ret)` (include/trace/events/initcall.h).
@@ -227,7 +227,7 @@ pub fn init_finished(ctx: RawTracePointContext) -> i32 {
     let _ = ENABLING.remove(tid);
     let errno: i32 = ctx.arg(1);
     if errno < 0 {
-        Happening::refused(patch, errno).send();
+        HookEvent::refused(patch, errno).send();
     }
     0
 }
@@ -236,13 +236,13 @@ pub fn init_finished(ctx: RawTracePointContext) -> i32 {
 /// functions can be hooked from here on.
 #[raw_tracepoint]
 pub fn module_loaded(ctx: RawTracePointContext) -> i32 {
-    Happening::of_module(TransitionKind::ModuleLoaded, ctx.arg(0)).send();
+    HookEvent::of_module(TransitionKind::ModuleLoaded, ctx.arg(0)).send();
     0
 }
 
 /// `module_free(struct module *mod)`.
 #[raw_tracepoint]
 pub fn module_freed(ctx: RawTracePointContext) -> i32 {
-    Happening::of_module(TransitionKind::ModuleFreed, ctx.arg(0)).send();
+    HookEvent::of_module(TransitionKind::ModuleFreed, ctx.arg(0)).send();
     0
 }

@@ -25,11 +25,11 @@ use crate::{error::Error, exit::Exit};
 
 use args::Globals;
 
-/// Watches Linux live patches roll out: which tasks still run old code, why,
-/// and whether the transition is stalled.
+/// Watches Linux live patches: which tasks still run old code, why, and whether the
+/// transition is stalled.
 ///
-/// lpwatch only observes. It prints commands that may help; it runs none of
-/// them, and nothing it attaches to the kernel can hold a transition up.
+/// lpwatch only observes. It prints commands that can help, and runs none of them.
+/// Nothing that it attaches to the kernel can block a transition.
 #[derive(Debug, Parser)]
 #[command(name = "lpwatch", version, max_term_width = 100, after_help = AFTER_HELP)]
 struct Cli {
@@ -41,23 +41,23 @@ struct Cli {
 
 const AFTER_HELP: &str = "\
 Examples:
-  lpwatch status                      how every patch stands, now
-  lpwatch status --watch              the same, again whenever something changes
-  lpwatch status -o json | jq .       for scripts; see also the exit code
+  lpwatch status                      the state of every patch
+  lpwatch status --watch              the same, again after each change
+  lpwatch status -o json | jq .       for scripts; the exit code says more
   lpwatch tasks                       which tasks are left, and why
-  lpwatch explain 139                 why this one has not switched
+  lpwatch explain 139                 why this task has not switched
   lpwatch wait --timeout 5m           return the moment the transition ends
   lpwatch calls                       how often old and new code is called
-  lpwatch verify                      whether the new code really runs
+  lpwatch verify                      whether the new code runs
   lpwatch check fix.ko                whether it is safe to load this patch
-  lpwatch patches                     what is patched here, by all systems
-  lpwatch doctor                      what this host offers, and what it lacks
-  lpwatch fleet status                a rollout over many hosts, by Prometheus
+  lpwatch patches                     what is patched on this host, by any engine
+  lpwatch doctor                      what this host offers, and what is missing
+  lpwatch fleet status                a rollout over many hosts, from Prometheus
 
 Exit codes:
   0 all well   10 in transition   11 stalled   12 reversed or failed   124 timed out
-  1 error       2 usage            3 no permission    4 this kernel cannot
-  13 a danger was found   14 only a warning (check, verify: with --strict)";
+  1 error       2 usage            3 no permission    4 not supported by this kernel
+  13 a danger was found   14 a warning was found (check, verify: with --strict)";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -76,15 +76,15 @@ enum Command {
     Man(man::Args),
 }
 
-/// Runs the command line and says how it ended. Errors are printed here.
+/// Runs the command line. Errors are printed here.
 #[must_use]
 pub fn main() -> Exit {
     let cli = Cli::parse();
     start_log(&cli);
     match run(cli) {
         Ok(exit) => exit,
-        // Whoever read our output has seen enough: `lpwatch status | head`.
-        Err(error) if is_broken_pipe(&error) => Exit::Well,
+        // The reader has closed the pipe: `lpwatch status | head`.
+        Err(error) if is_broken_pipe(&error) => Exit::Success,
         Err(error) => {
             eprintln!("lpwatch: {error:#}");
             error
@@ -128,8 +128,8 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
     })
 }
 
-/// Messages go to stderr: warnings and errors, from the daemon also what it
-/// does. `LPWATCH_LOG` takes the filters of tracing, e.g. `debug`.
+/// Messages go to stderr: errors, and for the daemon also warnings and what it does.
+/// `LPWATCH_LOG` takes a filter of tracing, e.g. `debug`.
 fn start_log(cli: &Cli) {
     let level = match (&cli.command, cli.globals.verbose) {
         (_, 2..) => "lpwatch=trace,aya=debug,warn",

@@ -1,23 +1,23 @@
-//! What can go wrong.
+//! The errors of this library.
 
 use std::{io, path::PathBuf};
 
 use thiserror::Error;
 
-use crate::{fleet::prometheus, kernel::ReadError};
+use crate::{fleet::prometheus::PrometheusError, kernel::ReadError};
 
-/// What can go wrong.
+/// The errors of this library.
 #[derive(Debug, Error)]
 pub enum Error {
     #[error("{0}")]
     NoLivepatch(String),
     #[error(transparent)]
     Read(#[from] ReadError),
-    #[error("no live patch named `{name}` is loaded; {known}")]
-    NoSuchPatch { name: String, known: String },
+    #[error("no live patch named `{name}` is loaded{hint}")]
+    NoSuchPatch { name: String, hint: String },
     #[error("another lpwatch daemon{} already serves {}", by(*.pid), .socket.display())]
     DaemonRuns { socket: PathBuf, pid: Option<u32> },
-    #[error("{} is there and is no socket; lpwatch does not delete it: choose another path with --socket", .path.display())]
+    #[error("{} exists and is not a socket, so lpwatch does not replace it; choose another path with --socket", .path.display())]
     NotASocket { path: PathBuf },
     #[error("cannot {action} {}: {source}{}", .path.display(), needs_root(.source))]
     File {
@@ -25,20 +25,20 @@ pub enum Error {
         path: PathBuf,
         source: io::Error,
     },
-    #[error("the daemon at {} does not answer as it should: {reason}", .socket.display())]
+    #[error("the daemon at {} gave an invalid answer: {reason}", .socket.display())]
     Daemon { socket: PathBuf, reason: String },
-    #[error("cannot listen on {address}: {source}{}", and_then(.source))]
+    #[error("cannot listen on {address}: {source}{}", listen_hint(.source))]
     Listen { address: String, source: io::Error },
-    #[error("cannot use the sockets of systemd: {0}")]
+    #[error("cannot use the sockets from systemd: {0}")]
     SystemdSocket(String),
     #[error(transparent)]
-    Fleet(#[from] prometheus::Error),
+    Fleet(#[from] PrometheusError),
     #[error(
-        "Prometheus at {url} knows of no host for {{{hosts}}}: is lpwatch scraped under another \
-         job (--job), or does --selector leave none?"
+        "Prometheus at {url} has no host that matches {{{hosts}}}: check the scrape job (--job) \
+         and --selector"
     )]
     NoHosts { url: String, hosts: String },
-    #[error("the web configuration {} cannot be used: {reason}", .path.display())]
+    #[error("cannot use the web configuration {}: {reason}", .path.display())]
     WebConfig { path: PathBuf, reason: String },
     #[error("cannot {action}: {source}")]
     Io {
@@ -59,16 +59,16 @@ fn needs_root(source: &io::Error) -> &'static str {
     }
 }
 
-/// What to do about an address that cannot be listened on.
-fn and_then(source: &io::Error) -> &'static str {
+/// What to do if lpwatch cannot listen on an address.
+fn listen_hint(source: &io::Error) -> &'static str {
     match source.kind() {
         io::ErrorKind::AddrInUse => {
-            "; another program, perhaps another lpwatch, listens there: choose another with \
+            "; another program, perhaps another lpwatch, uses this address: choose another with \
              --web.listen-address, or none with --web.disable"
         }
         io::ErrorKind::AddrNotAvailable => {
-            "; this host has no such address now (for 127.0.0.1, is `lo` up?): choose another \
-             with --web.listen-address, or none with --web.disable"
+            "; this host does not have this address now (for 127.0.0.1, is `lo` up?): choose \
+             another with --web.listen-address, or none with --web.disable"
         }
         _ => needs_root(source),
     }

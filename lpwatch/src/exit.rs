@@ -1,27 +1,27 @@
-//! The exit codes: a contract with scripts; and which error ends with which.
+//! The exit codes, a contract with scripts, and the code of each error.
 
 use std::{io, process::ExitCode};
 
-use crate::{error::Error, fleet::prometheus};
+use crate::{error::Error, fleet::prometheus::PrometheusError};
 
 /// How a command ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
-    /// All well, or completed.
-    Well = 0,
+    /// All is well, or the transition completed.
+    Success = 0,
     Error = 1,
     Usage = 2,
     NoPermission = 3,
-    /// This kernel cannot.
-    CannotHere = 4,
+    /// This kernel does not support it.
+    Unsupported = 4,
     InTransition = 10,
     Stalled = 11,
     /// Reversed or failed.
     Failed = 12,
     /// A danger was found.
     Danger = 13,
-    /// Nothing worse than a warning was found, and that was asked for.
+    /// A warning, and nothing worse, was found with `--strict`.
     Warning = 14,
     TimedOut = 124,
 }
@@ -35,7 +35,7 @@ impl From<Exit> for ExitCode {
 impl From<&Error> for Exit {
     fn from(error: &Error) -> Self {
         match error {
-            Error::NoLivepatch(_) => Self::CannotHere,
+            Error::NoLivepatch(_) => Self::Unsupported,
             Error::Read(error) if error.is_permission() => Self::NoPermission,
             Error::File { source, .. } | Error::Listen { source, .. } if is_permission(source) => {
                 Self::NoPermission
@@ -56,23 +56,22 @@ impl From<&Error> for Exit {
     }
 }
 
-impl From<&prometheus::Error> for Exit {
-    fn from(error: &prometheus::Error) -> Self {
-        use prometheus::Error;
+impl From<&PrometheusError> for Exit {
+    fn from(error: &PrometheusError) -> Self {
         match error {
-            Error::Url(_) => Self::Usage,
-            Error::Refused { .. } => Self::NoPermission,
-            Error::File { source, .. } if is_permission(source) => Self::NoPermission,
-            Error::Unreachable { .. }
-            | Error::TooSlow { .. }
-            | Error::Redirected { .. }
-            | Error::Status(_)
-            | Error::TooLarge { .. }
-            | Error::WrongAnswer { .. }
-            | Error::File { .. }
-            | Error::Certificate { .. }
-            | Error::NoRoots(_)
-            | Error::Secret { .. } => Self::Error,
+            PrometheusError::Url(_) => Self::Usage,
+            PrometheusError::Refused { .. } => Self::NoPermission,
+            PrometheusError::File { source, .. } if is_permission(source) => Self::NoPermission,
+            PrometheusError::Unreachable { .. }
+            | PrometheusError::TooSlow { .. }
+            | PrometheusError::Redirected { .. }
+            | PrometheusError::Status(_)
+            | PrometheusError::TooLarge { .. }
+            | PrometheusError::WrongAnswer { .. }
+            | PrometheusError::File { .. }
+            | PrometheusError::Certificate { .. }
+            | PrometheusError::NoRoots(_)
+            | PrometheusError::Secret { .. } => Self::Error,
         }
     }
 }

@@ -16,5 +16,5 @@ pub mod selector;
 pub mod source;
 pub mod wait;
 
-pub use facts::Facts;
+pub use facts::FleetFacts;
 pub use memory::Memory;

@@ -15,11 +15,11 @@ pub mod doctor;
 pub mod event;
 pub mod evidence;
 mod fact;
-pub mod foresee;
 mod input;
 pub mod inventory;
 mod next_steps;
 mod phase;
+pub mod prediction;
 mod remaining;
 mod running;
 #[cfg(test)]
@@ -34,7 +34,7 @@ mod time;
 pub mod totals;
 mod view;
 
-pub(crate) use advice::{described, owner, stop_program};
+pub(crate) use advice::{described, owner, stop_command, stop_program};
 pub use blocker::{Blocker, Cause, Culprit, KernelAnswer, Reason, Verdict};
 pub use event::{Event, EventKind, EventSource};
 pub use fact::ObservedFact;

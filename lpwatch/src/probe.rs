@@ -22,15 +22,15 @@ mod stops;
 mod tasks;
 mod verdicts;
 
-pub use calls::{CallCounter, CallCounters, CountAt, CountKind, Counted, may_count_ahead};
+pub use calls::{CallCount, CallCounter, CallCounters, CountAt, CountKind, may_count_ahead};
 pub use counters_alone::{CountersAlone, ProgramIds, program_ids};
 pub use culprits::{CulpritFinder, Tracer};
 pub use error::ProbeError;
 pub use hooks::{BpfLog, EventRing, Hooks};
 pub use load::{LoadOptions, load_hooks, load_iterator_and_counters, load_task_iterator};
-pub use patch_walk::PatchedFunction;
+pub use patch_walk::LoadedFunction;
 pub use plan::{FRAMES_MARKER, SHARING_MARKER, hooked_functions, is_built, planned, sharing};
 pub use programs::{ForeignProgram, Programs, TraceHook};
 pub use readable::Readable;
 pub use stops::StopRing;
-pub use tasks::{Look, TaskIterator, Wanted};
+pub use tasks::{TaskFilter, TaskIterator, TaskPass};

@@ -1,8 +1,8 @@
-//! What people and programs get to see, drawn from a `Snapshot`.
+//! Tables and JSON, rendered from a `Snapshot` or another value of the model.
 //!
-//! Everything here is pure: a value and a [`style::Style`] go in, text comes
-//! out. Names of tasks, patches and the like come from elsewhere and may be
-//! hostile: they pass through [`style::Style::text`] before they are shown.
+//! Everything here is pure: the input is a value and a [`style::Style`], the output
+//! is text. Names of tasks, patches and so on can be hostile: they pass through
+//! [`style::Style::text`] before they are shown.
 
 pub mod calls;
 pub mod check;
@@ -17,6 +17,7 @@ pub mod table;
 pub mod tasks;
 
 mod columns;
+mod command;
 mod page;
 mod paint;
 mod stack;

@@ -1,23 +1,22 @@
-//! Text that cannot touch the terminal, measured in the terminal's cells.
+//! Text that is safe for the terminal, measured in cells.
 
 use std::fmt::Write as _;
 
 use unicode_width::UnicodeWidthChar as _;
 
-/// A space that lines are not broken at; shown as a plain space.
-pub(crate) const GLUE: char = '\u{a0}';
+/// A no-break space: lines are not broken at it. It is shown as a plain space.
+pub(crate) const NBSP: char = '\u{a0}';
 
-/// `text` with everything escaped that moves the cursor, changes the terminal
-/// or makes the text read differently from what it holds: control characters
-/// (ESC, newline, C1), line separators, invisible and bidi characters.
+/// `text` with all characters escaped that control the terminal or disguise the
+/// text: control characters (ESC, newline, C1), line separators, invisible and bidi
+/// characters.
 #[must_use]
 pub fn printable(text: &str) -> String {
     escape(text, is_unsafe)
 }
 
-/// Like [`printable`], with everything outside ASCII escaped as well. On a
-/// terminal that does not speak UTF-8 the bytes of a harmless character can
-/// be control characters.
+/// Like [`printable`], with everything outside ASCII escaped as well: on a terminal
+/// without UTF-8 the bytes of a harmless character can be control characters.
 pub(crate) fn printable_ascii(text: &str) -> String {
     escape(text, |c| !c.is_ascii() || is_unsafe(c))
 }
@@ -52,7 +51,7 @@ fn is_unsafe(c: char) -> bool {
             | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// How many cells `text` takes, character by character as terminals count.
+/// The width of `text` in cells, character by character, as terminals count.
 pub(crate) fn cells(text: &str) -> usize {
     text.chars().map(cells_of).sum()
 }
@@ -61,7 +60,7 @@ fn cells_of(c: char) -> usize {
     c.width().unwrap_or(0)
 }
 
-/// `text` in at most `width` cells, its end replaced by `ellipsis` if need be.
+/// `text` in at most `width` cells; if it is wider, `ellipsis` replaces its end.
 pub(crate) fn truncate(text: &str, width: usize, ellipsis: &str) -> String {
     if cells(text) <= width {
         return text.to_owned();
@@ -70,8 +69,7 @@ pub(crate) fn truncate(text: &str, width: usize, ellipsis: &str) -> String {
     format!("{head}{ellipsis}")
 }
 
-/// The same with its beginning replaced: what tells functions apart is mostly
-/// at their names' ends.
+/// The same with the beginning replaced: function names differ mostly at the end.
 pub(crate) fn truncate_head(text: &str, width: usize, ellipsis: &str) -> String {
     if cells(text) <= width {
         return text.to_owned();
@@ -86,7 +84,7 @@ pub(crate) fn truncate_head(text: &str, width: usize, ellipsis: &str) -> String 
     format!("{ellipsis}{tail}")
 }
 
-/// `text` cut where `width` cells are full.
+/// `text` split after at most `width` cells.
 pub(crate) fn split_at_cells(text: &str, width: usize) -> (&str, &str) {
     let mut used = 0;
     for (at, c) in text.char_indices() {
@@ -103,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_reaches_the_terminal() {
+    fn control_characters_are_escaped() {
         assert_eq!(printable("kworker/0:1-events"), "kworker/0:1-events");
         assert_eq!(printable("a\nb\r\tc"), "a\\nb\\r\\tc");
         assert_eq!(printable("\u{1b}[2J\u{7f}\u{0}"), "\\x1b[2J\\x7f\\x00");
@@ -115,11 +113,11 @@ mod tests {
     }
 
     #[test]
-    fn names_are_cut_by_cells() {
+    fn names_are_truncated_by_cells() {
         assert_eq!(truncate("short", 5, "…"), "short");
         assert_eq!(truncate("longer", 5, "…"), "long…");
         assert_eq!(truncate("longer", 5, "..."), "lo...");
-        // A wide character that would straddle the edge is left out.
+        // A wide character that crosses the edge is left out.
         assert_eq!(truncate("数据数据", 4, "…"), "数…");
         assert_eq!(cells("数据"), 4);
         assert_eq!(truncate_head("longer", 5, "…"), "…nger");

@@ -4,8 +4,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     ffi::OsStr,
-    fs,
-    io::ErrorKind,
+    fs, io,
     mem::MaybeUninit,
     os::{fd::OwnedFd, unix::ffi::OsStrExt},
     path::{Path, PathBuf},
@@ -24,42 +23,43 @@ struct Opens {
 }
 
 impl Opens {
-    fn watch(root: &Path) -> Self {
-        let descriptor = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).unwrap();
+    fn watch(root: &Path) -> io::Result<Self> {
+        let descriptor = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
         let mut opens = Self {
             descriptor,
             folders: HashMap::new(),
         };
-        opens.add(root, Path::new(""));
+        opens.add(root, Path::new(""))?;
         // Listing the folders opened them.
-        opens.counted();
-        opens
+        opens.counted()?;
+        Ok(opens)
     }
 
-    fn add(&mut self, folder: &Path, name: &Path) {
+    fn add(&mut self, folder: &Path, name: &Path) -> io::Result<()> {
         // The kernel merges equal events in a row; a closing keeps two openings
         // of one file apart.
         let events = WatchFlags::OPEN | WatchFlags::CLOSE;
-        let watch = inotify::add_watch(&self.descriptor, folder, events).unwrap();
+        let watch = inotify::add_watch(&self.descriptor, folder, events)?;
         self.folders.insert(watch, name.to_owned());
-        for entry in fs::read_dir(folder).unwrap() {
-            let entry = entry.unwrap();
-            if entry.file_type().unwrap().is_dir() {
-                self.add(&entry.path(), &name.join(entry.file_name()));
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                self.add(&entry.path(), &name.join(entry.file_name()))?;
             }
         }
+        Ok(())
     }
 
     /// How often each file and folder was opened since the last call.
-    fn counted(&self) -> BTreeMap<PathBuf, u32> {
-        let mut buffer = [MaybeUninit::uninit(); 64 * 1024];
+    fn counted(&self) -> io::Result<BTreeMap<PathBuf, u32>> {
+        let mut buffer = vec![MaybeUninit::uninit(); 64 * 1024];
         let mut reader = Reader::new(&self.descriptor, &mut buffer);
         let mut counts = BTreeMap::new();
         loop {
             let event = match reader.next() {
                 Ok(event) => event,
-                Err(Errno::AGAIN) => return counts,
-                Err(error) => panic!("{error}"),
+                Err(Errno::AGAIN) => return Ok(counts),
+                Err(error) => return Err(error.into()),
             };
             assert!(!event.events().contains(ReadFlags::QUEUE_OVERFLOW));
             // A folder's own watch names nothing: the one above it counts.
@@ -74,35 +74,32 @@ impl Opens {
     }
 }
 
-fn copy(from: &Path, to: &Path) {
-    match fs::create_dir(to) {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => panic!("{error}"),
-        _ => {}
-    }
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
         let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &target)?;
         } else {
-            fs::copy(entry.path(), target).unwrap();
+            fs::copy(entry.path(), target)?;
         }
     }
+    Ok(())
 }
 
 /// What `lpwatch status` opens of a recorded tree, and how often.
-fn opened(tree: &str) -> BTreeMap<PathBuf, u32> {
+fn opened(tree: &str) -> io::Result<BTreeMap<PathBuf, u32>> {
     let trees = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/trees");
-    let own = tempfile::tempdir().unwrap();
-    copy(&trees.join(tree), own.path());
-    let opens = Opens::watch(own.path());
+    let own = tempfile::tempdir()?;
+    copy(&trees.join(tree), own.path())?;
+    let opens = Opens::watch(own.path())?;
     let output = Command::new(env!("CARGO_BIN_EXE_lpwatch"))
         .args(["status", "-o", "json", "--sysfs-root"])
         .arg(own.path().join("sys"))
         .arg("--procfs-root")
         .arg(own.path().join("proc"))
-        .output()
-        .unwrap();
+        .output()?;
     assert!(output.stderr.is_empty(), "{output:?}");
     opens.counted()
 }
@@ -110,13 +107,13 @@ fn opened(tree: &str) -> BTreeMap<PathBuf, u32> {
 #[test]
 fn status_opens_each_file_once() {
     for tree in ["5.10", "6.1", "6.12", "7", "systems"] {
-        let counts = opened(tree);
+        let counts = opened(tree).unwrap();
         let often: Vec<_> = counts.iter().filter(|(_, count)| **count > 1).collect();
         assert!(often.is_empty(), "{tree}: {often:?}");
         let livepatch = Path::new("sys/kernel/livepatch");
         assert!(counts.contains_key(livepatch), "{tree}: {counts:?}");
-        let enabled = |path: &&PathBuf| path.starts_with(livepatch) && path.ends_with("enabled");
-        assert!(counts.keys().any(|path| enabled(&path)), "{tree}");
+        let enabled = |path: &PathBuf| path.starts_with(livepatch) && path.ends_with("enabled");
+        assert!(counts.keys().any(enabled), "{tree}: {counts:?}");
     }
 }
 
@@ -126,10 +123,10 @@ fn two_openings_are_counted_as_two() {
     let below = folder.path().join("a");
     fs::create_dir(&below).unwrap();
     fs::write(below.join("b"), "").unwrap();
-    let opens = Opens::watch(folder.path());
+    let opens = Opens::watch(folder.path()).unwrap();
     for _ in 0..2 {
         fs::read(below.join("b")).unwrap();
     }
-    let counts = opens.counted();
+    let counts = opens.counted().unwrap();
     assert_eq!(counts, BTreeMap::from([(PathBuf::from("a/b"), 2)]));
 }

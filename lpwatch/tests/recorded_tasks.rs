@@ -49,12 +49,12 @@ fn the_kernel_thread_in_its_main_function_is_explained_on_every_kernel() {
         let explained = lpwatch(series, &["explain", &tid]);
         assert_eq!(explained.status.code(), Some(10), "{series}: {explained:?}");
         let explained = text(&explained.stdout);
-        for told in [
+        for words in [
             "It sleeps in lpwatch_target_main, which lp_stall replaces.",
             "<- old code of lpwatch_target_main, which lp_stall replaces",
             "It does not leave this function, its own main loop.",
         ] {
-            assert!(explained.contains(told), "{series}: {told}: {explained}");
+            assert!(explained.contains(words), "{series}: {words}: {explained}");
         }
         let document = json(&lpwatch(series, &["explain", &tid, "-o", "json"]));
         assert_eq!(document["patch"], "lp_stall", "{series}");
@@ -91,7 +91,7 @@ fn a_task_that_is_not_left_ends_in_one() {
         assert!(output.stdout.is_empty(), "{output:?}");
         assert_eq!(
             text(&output.stderr),
-            "lpwatch: task 4242 is not among the tasks lp_stall has left (1)\n"
+            "lpwatch: task 4242 is not among the tasks that lp_stall has left (1)\n"
         );
     }
     let usage = lpwatch("6.12", &["explain", "me"]);

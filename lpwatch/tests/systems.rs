@@ -63,7 +63,7 @@ fn kgrafts_patches_are_listed_as_they_stand() {
     assert_eq!(old["standing"], "enabled");
     assert_eq!(new["standing"], "in_transition");
     assert_eq!(new["direction"], "patching");
-    assert_eq!(new["own_word"], "being applied");
+    assert_eq!(new["engine_state"], "being applied");
     let overridden = function(old, "vmlinux", "tcp_sendmsg");
     assert_eq!(overridden["wins"], false);
     assert_eq!(overridden["overridden_by"], "kgraft_patch_2");

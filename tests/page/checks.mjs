@@ -57,7 +57,7 @@ async function story(page, daemon) {
   await says(page, 'stalled', 'Stalled: lp_stall');
   await page.waitForFunction((before) => document.querySelector('.chart .curve').getAttribute('d') !== before, curve);
   const shown = await text(page, '#transitions');
-  for (const part of [/stalled/, /4 of 111 tasks/, /1 min 59 s/, /Take the patch back/, /echo 0 > \/sys\/kernel\/livepatch\/lp_stall\/enabled/,
+  for (const part of [/stalled/, /4 of 111 tasks/, /1 min 59 s/, /Reverse the transition/, /echo 0 > \/sys\/kernel\/livepatch\/lp_stall\/enabled/,
     /Kernel threads asleep in a function of the patch\s*\(1\)/, /nginx \(pid 1174\): 3 threads, fexit program foreign_exit \(id 5\)/,
     /The check at .* expected a stall \(danger\)/]) {
     assert.match(shown, part);
@@ -151,7 +151,7 @@ async function nulls(page) {
   assert.deepEqual([...new Set(Object.values(rest))], ['not known'], JSON.stringify(figures));
   const bars = await page.$$eval('.bars text', (all) => all.map((one) => one.textContent));
   assert.deepEqual(bars.filter((one) => /\d/.test(one)), [], 'no number in a chart of unknown rates');
-  assert.ok((await text(page, '#past-rows')).includes('ended unseen'));
+  assert.ok((await text(page, '#past-rows')).includes('ended with an unknown outcome'));
   assert.match(await text(page, '#verdict-lines'), /how many tasks are left is not known/);
 }
 
@@ -177,6 +177,22 @@ function axe(look) {
     }
     return `${ALL.length} snapshots, every <details> open`;
   };
+}
+
+/** The whole command, and nothing else. */
+async function copies(page) {
+  await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
+  const command = 'echo 0 > /sys/kernel/livepatch/lp_stall/enabled';
+  const line = page.locator('.steps .command', { hasText: command });
+  assert.equal(await line.locator('code').textContent(), command);
+  await line.getByRole('button', { name: `Copy ${command}` }).click();
+  await line.getByRole('button', { name: 'Copied' }).waitFor();
+  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), command);
+  await line.getByRole('button', { name: `Copy ${command}` }).waitFor();
+  const code = await page.$$eval('.command code', (all) => all.map((one) => one.textContent));
+  const buttons = await page.locator('.command button').count();
+  assert.equal(buttons, code.length, 'each command has its button');
+  return `${buttons} commands`;
 }
 
 async function small(page, daemon) {
@@ -209,6 +225,7 @@ export const checks = [
   ['a transition appears, stalls and completes, through the stream', onPage('none', story)],
   ['focus and open parts stay when news come', onPage('stalled', keepsWhatIsOpen)],
   ['the keyboard reaches everything, visibly', onPage('stalled', keyboardWalk)],
+  ['a command is copied whole', onPage('stalled', copies)],
   ['hostile names stay names', onPage('hostile', hostile, { look: LOOKS[0] })],
   ['what is not known is never 0', onPage('nulls', nulls)],
   ['dangers come first, and what is missing is said', onPage('danger', dangerFirst)],

@@ -31,7 +31,7 @@ export async function keyboardWalk(page) {
     assert.ok(at.isSeen, `${at.name} is out of sight`);
     assert.ok(at.isMarked, `${at.name} does not show that it has the focus`);
   }
-  for (const name of ['SUMMARY The chart in numbers', 'SUMMARY Stack', 'SUMMARY Stacks of 3 of 3 threads', 'SUMMARY How each fact is observed', 'A JSON', 'A Metrics']) {
+  for (const name of ['SUMMARY The chart in numbers', 'SUMMARY Stack', 'BUTTON Copy', 'SUMMARY Stacks of 3 of 3 threads', 'SUMMARY How each fact is observed', 'A JSON', 'A Metrics']) {
     assert.ok(names.includes(name), `${name} is not reached; these are: ${names.join(', ')}`);
   }
   for (const summary of await page.locator('summary:visible').all()) {

@@ -7,7 +7,7 @@ use crate::model::{
 
 use super::{
     CheckContext,
-    facts::tasks::{Foreseen, TaskFacts},
+    facts::tasks::{PredictedBlocker, TaskFacts},
     rules::errno::{EBUSY, EEXIST, EINVAL},
 };
 
@@ -66,7 +66,7 @@ fn step(finding: &CheckFinding) -> u8 {
 
 /// Assigns each task to a list by its worst obstacle.
 fn sort_tasks(facts: &TaskFacts, forecast: &mut Forecast) {
-    let mut tasks: Vec<&Foreseen> = facts.tasks.iter().collect();
+    let mut tasks: Vec<&PredictedBlocker> = facts.tasks.iter().collect();
     tasks.sort_by_key(|task| (task.tid, std::cmp::Reverse(rank(when(task, facts)))));
     // A task seen in several functions counts once.
     tasks.dedup_by_key(|task| task.tid);
@@ -93,7 +93,7 @@ fn rank(when: When) -> u8 {
     }
 }
 
-fn when(task: &Foreseen, facts: &TaskFacts) -> When {
+fn when(task: &PredictedBlocker, facts: &TaskFacts) -> When {
     if task.obstacle == Obstacle::MainFunction {
         return When::Never;
     }
@@ -115,7 +115,7 @@ fn when(task: &Foreseen, facts: &TaskFacts) -> When {
     }
 }
 
-fn predicted(task: &Foreseen, facts: &TaskFacts) -> Predicted {
+fn predicted(task: &PredictedBlocker, facts: &TaskFacts) -> Predicted {
     Predicted {
         tid: task.tid,
         tgid: task.tgid,
@@ -215,7 +215,7 @@ mod tests {
         model::check::LoadRefusal,
     };
 
-    fn foretold(tasks: Vec<Foreseen>, findings: &[CheckFinding]) -> Forecast {
+    fn foretold(tasks: Vec<PredictedBlocker>, findings: &[CheckFinding]) -> Forecast {
         let facts = CheckFacts {
             tasks: TaskFacts {
                 looks: 5,
@@ -229,8 +229,8 @@ mod tests {
         forecast(&samples::context(&samples::patch(&["f"]), &facts), findings)
     }
 
-    fn kthread(tid: u32, obstacle: Obstacle, seen: u32) -> Foreseen {
-        Foreseen {
+    fn kthread(tid: u32, obstacle: Obstacle, seen: u32) -> PredictedBlocker {
+        PredictedBlocker {
             kthread: true,
             ..samples::observed(tid, obstacle, seen)
         }

@@ -17,7 +17,7 @@ use crate::{
     render::style::ColorChoice,
 };
 
-/// The form of what is printed.
+/// The form of the output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum OutputForm {
     /// For people.
@@ -25,14 +25,14 @@ pub enum OutputForm {
     Table,
     /// One indented JSON document.
     Json,
-    /// One JSON document a line.
+    /// One JSON document per line.
     Jsonl,
 }
 
-/// Flags every subcommand takes.
+/// Flags of every subcommand.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Globals {
-    /// The form of what is printed.
+    /// The form of the output.
     #[arg(
         short,
         long,
@@ -43,11 +43,11 @@ pub struct Globals {
     )]
     pub output: OutputForm,
 
-    /// Use no BPF: read sysfs and /proc only.
+    /// Use no BPF: read only sysfs and /proc.
     #[arg(long, global = true)]
     pub no_bpf: bool,
 
-    /// Ask no daemon: look for ourselves.
+    /// Do not ask the daemon: read the host directly.
     #[arg(long, global = true)]
     pub no_daemon: bool,
 
@@ -55,12 +55,12 @@ pub struct Globals {
     #[arg(long, global = true, value_name = "PATH", default_value = DEFAULT_SOCKET)]
     pub socket: PathBuf,
 
-    /// Read this tree in place of /sys. With it or --procfs-root no BPF, no
-    /// kernel log and no daemon are used: the tree alone is read.
+    /// Read this tree instead of /sys. With this flag or --procfs-root, lpwatch reads
+    /// only the tree: it uses no BPF, no kernel log and no daemon.
     #[arg(long, global = true, value_name = "DIR", default_value = "/sys")]
     pub sysfs_root: PathBuf,
 
-    /// Read this tree in place of /proc.
+    /// Read this tree instead of /proc.
     #[arg(long, global = true, value_name = "DIR", default_value = "/proc")]
     pub procfs_root: PathBuf,
 
@@ -68,7 +68,7 @@ pub struct Globals {
     #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
     pub color: ColorChoice,
 
-    /// Say more on stderr; twice for everything.
+    /// Print more messages to stderr; give it twice for all of them.
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub verbose: u8,
 
@@ -86,7 +86,7 @@ impl Globals {
 
     /// Whether a daemon may be asked.
     pub fn may_ask_daemon(&self) -> bool {
-        // A daemon may use BPF: whoever wants none wants to look without it.
+        // A daemon may use BPF, so `--no-bpf` excludes it.
         !self.no_daemon && !self.no_bpf && self.roots().is_live()
     }
 
@@ -152,7 +152,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
             .ok()
             .and_then(|time| time.try_into().ok()),
     };
-    parsed.ok_or_else(|| "not a time; write it like 15s, 1m30s or 2h".to_owned())
+    parsed.ok_or_else(|| "not a time; write for example 15s, 1m30s or 2h".to_owned())
 }
 
 #[cfg(test)]
@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_read_as_people_write_them() {
+    fn times_are_parsed() {
         assert_eq!(duration("15s"), Ok(Duration::from_secs(15)));
         assert_eq!(duration("1m30s"), Ok(Duration::from_secs(90)));
         assert_eq!(duration("2h"), Ok(Duration::from_hours(2)));

@@ -9,31 +9,31 @@ use crate::{
 use super::{
     args::Globals,
     counted::CountArgs,
-    output::Output,
+    output::Printer,
     snapshots::Stream,
     status::{module_name, no_such_patch},
 };
 
 /// Show how often the old and the new code of each patched function is called:
-/// before the patch, while it was applied, and now.
+/// before the patch, during the transition, and now.
 ///
-/// Calls are counted in the kernel, at the entry of the original function, and
-/// split by the state of the calling task. So each call is put down to the code
-/// it ran, also in the middle of a transition. The new function's own entries
-/// are counted as well: only they show that it runs.
+/// Calls are counted in the kernel, at the entry of the original function. The state
+/// of the calling task shows which code each call runs, also during a transition.
+/// The entries of the new function are counted as well: only they prove that it
+/// runs.
 ///
-/// A daemon counts from the moment a patch is loaded. To have a *before*, name
-/// the functions ahead: `lpwatch daemon --watch FUNCTION`, or a folder of
-/// patches that will be loaded. Without a daemon this command counts by itself
-/// for a while (--for).
+/// A daemon counts from the moment a patch is loaded. For the rate before the patch,
+/// tell the daemon in advance which functions or which folder of patches to watch
+/// (`lpwatch daemon --watch`). Without a daemon this command itself counts for a
+/// while (--for).
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Args {
-    /// Only this patch (the name of its module); default: all, and the
+    /// Show only this patch (the name of its module). Default: all patches, and the
     /// functions that are watched without a patch.
     patch: Option<String>,
 
-    /// Show it again whenever something changes, until interrupted.
+    /// Show the table again after each change, until interrupted.
     #[arg(short, long)]
     watch: bool,
 
@@ -45,18 +45,18 @@ const AFTER_HELP: &str = "\
 Examples:
   lpwatch calls                       every patched function
   lpwatch calls --watch               the same, each second
-  lpwatch calls -o jsonl | jq .calls  one JSON document for each function
+  lpwatch calls -o jsonl | jq .calls  one JSON document per function
 
 Columns:
-  BEFORE/S  calls a second before the patch      OLD, NEW  calls of each code so far
-  DURING/S  while it was applied or removed      NEW %     of the last ten seconds
-  NOW/S     over the last ten seconds            NEW CODE  whether it was seen to run
+  BEFORE/S  calls per second before the patch    OLD, NEW  calls of each code so far
+  DURING/S  during the transition                NEW %     in the last ten seconds
+  NOW/S     in the last ten seconds              NEW CODE  whether it is known to run
 
 Exit codes:
   0 all well   13 new code does not run, or calls cannot be redirected";
 
 pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
-    let output = Output::new(globals);
+    let output = Printer::new(globals);
     if args.watch {
         return watch(globals, args, &output).await;
     }
@@ -64,9 +64,9 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     show(&snapshot, args.patch.as_deref(), &output, false)
 }
 
-async fn watch(globals: &Globals, args: &Args, output: &Output) -> anyhow::Result<Exit> {
+async fn watch(globals: &Globals, args: &Args, output: &Printer) -> anyhow::Result<Exit> {
     let mut stream = Stream::counting(globals).await?;
-    let mut exit = Exit::Well;
+    let mut exit = Exit::Success;
     loop {
         let snapshot = tokio::select! {
             snapshot = stream.next() => snapshot?,
@@ -82,7 +82,7 @@ async fn watch(globals: &Globals, args: &Args, output: &Output) -> anyhow::Resul
 fn show(
     snapshot: &Snapshot,
     patch: Option<&str>,
-    output: &Output,
+    output: &Printer,
     again: bool,
 ) -> anyhow::Result<Exit> {
     let report = report(snapshot, patch)?;
@@ -93,10 +93,10 @@ fn show(
     Ok(exit_of(&report))
 }
 
-/// Prints a report in the form asked for; `table` draws it for people.
+/// Prints a report in the requested form; `table` draws the table.
 pub(super) fn print(
     report: &CallsReport,
-    output: &Output,
+    output: &Printer,
     table: fn(&CallsReport, &Style) -> String,
 ) -> anyhow::Result<()> {
     if output.is_lines() {
@@ -107,11 +107,11 @@ pub(super) fn print(
     } else if output.is_json() {
         output.json(report)
     } else {
-        Output::text(&table(report, &output.style))
+        Printer::text(&table(report, &output.style))
     }
 }
 
-/// The functions asked for.
+/// The functions of `patch`, or of all patches.
 pub(super) fn report(snapshot: &Snapshot, patch: Option<&str>) -> anyhow::Result<CallsReport> {
     let name = patch.map(|patch| module_name(snapshot, patch));
     if let (Some(name), Some(asked)) = (&name, patch)
@@ -126,6 +126,6 @@ pub(super) fn exit_of(report: &CallsReport) -> Exit {
     if report.is_danger() {
         Exit::Danger
     } else {
-        Exit::Well
+        Exit::Success
     }
 }

@@ -1,4 +1,4 @@
-//! `lpwatch check`: whether a patch can be loaded safely, here and now.
+//! `lpwatch check`: whether a patch can be loaded safely on this host, now.
 
 use std::{
     io::IsTerminal,
@@ -25,25 +25,25 @@ use crate::{
 
 use super::{
     args::{Globals, duration},
-    output::Output,
+    output::Printer,
     snapshots,
     status::no_such_patch,
 };
 
-/// Tell whether it is safe to load a patch here, now.
+/// Check whether it is safe to load a patch on this host, now.
 ///
-/// Reads the module file, and holds it against this host: whether the kernel
-/// would accept it, whether it would have an effect, and which tasks would keep
-/// its transition from completing, by name. The patch is not loaded, and
-/// nothing is changed.
+/// Reads the module file and compares it with this host. Reports whether the kernel
+/// would accept the patch, whether the patch would take effect, and which tasks
+/// would block its transition, by name. The patch is not loaded, and nothing is
+/// changed.
 ///
-/// The tasks are looked at for a few seconds (--sample), as they are now: check
-/// on the host and under the load that the patch is meant for, shortly before.
+/// The tasks are observed for a few seconds (--sample). Run the check on the host
+/// that is to be patched, under its usual load, shortly before you load the patch.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Args {
-    /// The patch: a module file (.ko, also .gz, .xz or .zst), or the name of one
-    /// that is loaded.
+    /// The patch: a module file (.ko, also .gz, .xz or .zst), or the name of a loaded
+    /// patch.
     #[arg(required_unless_present_any = ["all", "explain", "rules"])]
     patch: Option<PathBuf>,
 
@@ -51,19 +51,19 @@ pub struct Args {
     #[arg(long, value_name = "DIR", conflicts_with = "patch")]
     all: Option<PathBuf>,
 
-    /// Look at the tasks for this long.
+    /// Observe the tasks for this long.
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "5s")]
     sample: Duration,
 
-    /// Tell of functions that are called so many times a second.
+    /// Report functions called more than this many times a second.
     #[arg(long, value_name = "CALLS", default_value_t = 100_000)]
     hot: u32,
 
-    /// Exit with 14 if there are warnings only.
+    /// Exit with 14 if the worst finding is a warning.
     #[arg(long)]
     strict: bool,
 
-    /// Tell the background of a rule, with its sources.
+    /// Show the background of a rule, with its sources.
     #[arg(long, value_name = "RULE", exclusive = true)]
     explain: Option<String>,
 
@@ -84,15 +84,15 @@ Exit codes:
   1 the file cannot be read              4 this kernel cannot be live-patched";
 
 pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
-    let output = Output::new(globals);
+    let output = Printer::new(globals);
     if let Some(id) = &args.explain {
         let rule = rules::by_id(id).ok_or_else(|| unknown_rule(id))?;
-        Output::text(&render::check::explain(rule, &output.style))?;
-        return Ok(Exit::Well);
+        Printer::text(&render::check::explain(rule, &output.style))?;
+        return Ok(Exit::Success);
     }
     if args.rules {
-        Output::text(&render::check::rules(rules::ALL, &output.style))?;
-        return Ok(Exit::Well);
+        Printer::text(&render::check::rules(rules::ALL, &output.style))?;
+        return Ok(Exit::Success);
     }
     let session = Session {
         globals,
@@ -102,20 +102,23 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     match (&args.all, &args.patch) {
         (Some(folder), _) => session.folder(folder).await,
         (None, Some(patch)) => session.one(patch).await,
-        // clap has seen to it.
+        // clap requires one of the two.
         (None, None) => Ok(Exit::Usage),
     }
 }
 
 fn unknown_rule(id: &str) -> anyhow::Error {
     let known: Vec<&str> = rules::ALL.iter().map(|rule| rule.id).collect();
-    anyhow::anyhow!("there is no rule `{id}`; there are {}", known.join(", "))
+    anyhow::anyhow!(
+        "there is no rule `{id}`; the rules are {}",
+        known.join(", ")
+    )
 }
 
 struct Session<'a> {
     globals: &'a Globals,
     args: &'a Args,
-    output: &'a Output,
+    output: &'a Printer,
 }
 
 impl Session<'_> {
@@ -131,18 +134,18 @@ impl Session<'_> {
         Ok(self.exit_of(&report))
     }
 
-    /// Goes on where a file cannot be read; the worst counts.
+    /// Continues if a file cannot be read; the worst exit code counts.
     async fn folder(&self, folder: &Path) -> anyhow::Result<Exit> {
         let found = find_in(folder)
             .map_err(|error| anyhow::anyhow!("cannot list {}: {error}", folder.display()))?;
         if found.files.is_empty() {
-            anyhow::bail!("there is no module file (.ko) in {}", folder.display());
+            anyhow::bail!("no module file (.ko) exists in {}", folder.display());
         }
         for unread in &found.unread {
             eprintln!("lpwatch: {unread}");
         }
         let mut worst = if found.unread.is_empty() {
-            Exit::Well
+            Exit::Success
         } else {
             Exit::Error
         };
@@ -150,13 +153,13 @@ impl Session<'_> {
             let exit = match PatchFile::read(path) {
                 Ok(file) if file.modinfo.livepatch => {
                     if nth > 0 && !self.output.is_json() {
-                        Output::text("")?;
+                        Printer::text("")?;
                     }
                     let report = self.check(&file, Some(path)).await?;
                     self.print(&report)?;
                     self.exit_of(&report)
                 }
-                // Its targets may lie beside a patch.
+                // The folder may also contain the modules that a patch changes.
                 Ok(_) => continue,
                 Err(error) => {
                     eprintln!("lpwatch: {:#}", anyhow::Error::from(error));
@@ -173,7 +176,7 @@ impl Session<'_> {
             observer: self.globals.observer_options(),
             sample: self.args.sample,
             beside: path.and_then(Path::parent).map(Path::to_owned),
-            counted: snapshots::of_daemon(self.globals)
+            counted: snapshots::from_daemon(self.globals)
                 .await
                 .map(|snapshot| of_daemon(&snapshot))
                 .unwrap_or_default(),
@@ -192,11 +195,11 @@ impl Session<'_> {
             is_loaded: path.is_none(),
         };
         let report = check(&context, file.as_deref(), &clock::now());
-        snapshots::hand_over(self.globals, &report).await;
+        snapshots::report_check(self.globals, &report).await;
         Ok(report)
     }
 
-    /// A patch that is loaded, as sysfs has it.
+    /// A loaded patch, as sysfs describes it.
     fn loaded(&self, name: &str) -> anyhow::Result<PatchFile> {
         let roots = self.globals.roots();
         let patches = engine::read_all(&roots)?.patches;
@@ -212,24 +215,24 @@ impl Session<'_> {
         if self.output.is_json() {
             self.output.json(report)
         } else {
-            Output::text(&render::check::check(report, &self.output.style))
+            Printer::text(&render::check::check(report, &self.output.style))
         }
     }
 
     fn exit_of(&self, report: &CheckReport) -> Exit {
         let roots = self.globals.roots();
         if !roots.sysfs.join("kernel/livepatch").is_dir() {
-            return Exit::CannotHere;
+            return Exit::Unsupported;
         }
         match report.verdict {
             CheckVerdict::Danger => Exit::Danger,
             CheckVerdict::Warning if self.args.strict => Exit::Warning,
-            CheckVerdict::Warning | CheckVerdict::Safe => Exit::Well,
+            CheckVerdict::Warning | CheckVerdict::Safe => Exit::Success,
         }
     }
 }
 
-/// Whether a file is meant, and not the name of a loaded patch.
+/// Whether the argument is a file, not the name of a loaded patch.
 fn is_file(patch: &Path) -> bool {
     let text = patch.to_string_lossy();
     text.contains('/') || text.contains(".ko") || patch.exists()
@@ -237,19 +240,19 @@ fn is_file(patch: &Path) -> bool {
 
 fn no_such_file_or_patch(name: &str) -> Error {
     match no_such_patch(name) {
-        Error::NoSuchPatch { name, known } => Error::NoSuchPatch {
-            known: format!("{known}, and there is no file of that name"),
+        Error::NoSuchPatch { name, hint } => Error::NoSuchPatch {
+            hint: format!(", and no file of that name exists{hint}"),
             name,
         },
         error => error,
     }
 }
 
-/// The one that must not be overlooked.
+/// The more important of two exit codes.
 fn worse(one: Exit, other: Exit) -> Exit {
     let rank = |exit: Exit| match exit {
         Exit::Danger => 5,
-        Exit::CannotHere => 4,
+        Exit::Unsupported => 4,
         Exit::Error => 3,
         Exit::Warning => 2,
         _ => 0,
@@ -257,7 +260,7 @@ fn worse(one: Exit, other: Exit) -> Exit {
     if rank(other) > rank(one) { other } else { one }
 }
 
-fn progress(output: &Output) -> ProgressBar {
+fn progress(output: &Printer) -> ProgressBar {
     if output.is_json() || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }

@@ -1,4 +1,4 @@
-//! `lpwatch completions`: for the shell.
+//! `lpwatch completions`: completions for the shell.
 
 use std::io::Write;
 
@@ -15,5 +15,5 @@ pub fn run(args: &Args, mut command: clap::Command) -> anyhow::Result<Exit> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, "lpwatch", &mut script);
     std::io::stdout().write_all(&script)?;
-    Ok(Exit::Well)
+    Ok(Exit::Success)
 }

@@ -1,5 +1,5 @@
-//! Snapshots with numbers of calls: from a daemon where one runs, which has
-//! counted all along; from our own counting where none does.
+//! Snapshots with call counts: from the daemon if one runs, otherwise from counting
+//! for a while.
 
 use std::{io::IsTerminal, time::Duration};
 
@@ -15,22 +15,22 @@ use super::{
     snapshots::{self, Stream},
 };
 
-/// How long is counted where no daemon has done so.
+/// How long to count without a daemon.
 const DEFAULT: Duration = Duration::from_secs(10);
 
-/// Flags of the commands that count.
+/// Flags of the commands that count calls.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct CountArgs {
-    /// Count for this long where no daemon runs (default 10s). A daemon has
-    /// counted all along and answers at once.
+    /// Count for this long if no daemon runs (default 10s). A daemon counts all the
+    /// time and answers at once.
     #[arg(long = "for", value_name = "TIME", value_parser = duration)]
     time: Option<Duration>,
 }
 
 impl CountArgs {
-    /// A snapshot with numbers of calls.
+    /// A snapshot with call counts.
     pub async fn snapshot(&self, globals: &Globals) -> Result<Snapshot, Error> {
-        if let Ok(snapshot) = snapshots::of_daemon(globals).await {
+        if let Ok(snapshot) = snapshots::from_daemon(globals).await {
             return Ok(snapshot);
         }
         let time = self.time.unwrap_or(DEFAULT);
@@ -44,15 +44,15 @@ impl CountArgs {
         progress.finish_and_clear();
         let mut snapshot = Snapshot::clone(&*stream.ask().await?);
         snapshot.notes.push(format!(
-            "No daemon runs: calls were counted for {} s only, so there is no before. For that, \
-             run `lpwatch daemon` from before the patch is loaded.",
+            "No daemon runs: calls were counted for {} s only, so BEFORE/S is unknown. To count \
+             calls before a patch, start `lpwatch daemon` before you load the patch.",
             time.as_secs_f64()
         ));
         Ok(snapshot)
     }
 }
 
-/// Whether there is anything to count, and a way to.
+/// Whether there are functions to count, and hooks to count them.
 fn counts(snapshot: &Snapshot) -> bool {
     let hooked = |probe: &Probe| probe.fact == ObservedFact::Begun && probe.attached;
     !snapshot.patches.is_empty() && snapshot.probes.iter().any(hooked)

@@ -1,4 +1,4 @@
-//! `lpwatch daemon`: follow transitions and answer questions about them.
+//! `lpwatch daemon`: follow transitions and serve their state.
 
 use std::path::PathBuf;
 
@@ -18,29 +18,29 @@ use crate::{
 
 use super::args::Globals;
 
-/// Follow transitions and answer over a Unix socket and HTTP, in the foreground.
+/// Follow transitions and serve their state over a Unix socket and HTTP, in the
+/// foreground.
 ///
-/// The daemon sleeps until the kernel tells of a transition. It remembers how
-/// the last ones went, and knows since when no task has switched. It ends on
-/// SIGTERM or SIGINT and leaves nothing in the kernel.
+/// The daemon sleeps until the kernel reports a transition. It remembers the last
+/// transitions, and measures for how long no task has switched. It ends on SIGTERM
+/// or SIGINT and leaves nothing in the kernel.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Args {
-    /// Size of the ring the kernel's events pass through, in bytes: a power of
-    /// two, at least a page.
+    /// The size of the ring buffer for kernel events, in bytes: a power of two, at
+    /// least one page.
     #[arg(long, value_name = "BYTES", value_parser = ring_size)]
     ring_buffer: Option<u32>,
 
-    /// Let the BPF programs log what they do (much; for debugging lpwatch).
+    /// Let the BPF programs log what they do (verbose; for debugging lpwatch).
     #[arg(long)]
     bpf_log: bool,
 
-    /// Count calls from now on, so that there is a *before* when they are
-    /// patched: of a function (`NAME` for one of the kernel, `MODULE:NAME` for a
-    /// module's), of all functions of a patch (`FILE.ko`), or of all patches in
-    /// a folder, which is read again when it changes. Default: the patches that
-    /// kpatch has installed for this kernel (/var/lib/kpatch/RELEASE).
-    /// Functions of loaded patches are counted anyway.
+    /// Count the calls of functions before they are patched: of one function (`NAME`
+    /// in the kernel, `MODULE:NAME` in a module), of all functions of a patch
+    /// (`FILE.ko`), or of all patches in a folder, which is read again when it
+    /// changes. Default: the patches that kpatch has installed for this kernel
+    /// (/var/lib/kpatch/RELEASE). The functions of loaded patches are always counted.
     #[arg(long, value_name = "FUNCTION|FILE|DIR")]
     watch: Vec<Watch>,
 
@@ -50,28 +50,28 @@ pub struct Args {
 
 const AFTER_HELP: &str = "\
 Examples:
-  lpwatch daemon                                  for `lpwatch status` and the like
-  curl http://127.0.0.1:9417/metrics              what Prometheus reads
-  curl http://127.0.0.1:9417/api/v1/status        what is known, as JSON
+  lpwatch daemon                                  for `lpwatch status` and other commands
+  curl http://127.0.0.1:9417/metrics              the metrics for Prometheus
+  curl http://127.0.0.1:9417/api/v1/status        the state as JSON
   lpwatch daemon --web.listen-address :9417 --web.config.file web.yml
                                                   for the network, with TLS and users
   lpwatch daemon --web.disable                    the Unix socket only
 
-web.yml, each part as you need it:
+web.yml, with the parts that you need:
   tls_server_config: {cert_file: server.pem, key_file: server.key}
   basic_auth_users: {prometheus: HASH}            HASH from htpasswd -nBC 10 prometheus
 
 Exit codes:
-  0 ended by a signal   1 error, such as an address that is taken   2 usage
-  3 no permission       4 this kernel cannot";
+  0 ended by a signal   1 error, such as an address in use   2 usage
+  3 no permission       4 not supported by this kernel";
 
 /// HTTP: metrics for Prometheus, the page, the API.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "HTTP")]
 struct WebArgs {
-    /// Listen here; may be given several times. HOST is an IP address or
-    /// localhost, IPv6 in brackets; without HOST, all addresses of this host.
-    /// Default: 127.0.0.1:9417, for this host alone.
+    /// Listen on this address; may be given several times. HOST is an IP address or
+    /// localhost, IPv6 in brackets. Without HOST: all addresses of this host.
+    /// Default: 127.0.0.1:9417, which only this host can reach.
     #[arg(long = "web.listen-address", value_name = "HOST:PORT|:PORT|unix:PATH")]
     listen_address: Vec<ListenAddress>,
 
@@ -84,19 +84,18 @@ struct WebArgs {
     )]
     telemetry_path: String,
 
-    /// Take TLS, client certificates, users with passwords and headers from this
-    /// file: YAML, as the exporters of Prometheus take it. It is read again when
-    /// it changes, or a certificate does; a bad change is logged, and what held
-    /// before stays.
+    /// Read TLS, client certificates, users with passwords and headers from this
+    /// YAML file, in the format of the Prometheus exporters. The file is read again
+    /// when it or a certificate changes. An invalid change is logged, and the
+    /// previous configuration stays in use.
     #[arg(long = "web.config.file", value_name = "FILE")]
     config_file: Option<PathBuf>,
 
-    /// Serve on the sockets that systemd hands over (a .socket unit), in place
-    /// of listening.
+    /// Serve on the sockets that systemd passes (a .socket unit) instead of listening.
     #[arg(long = "web.systemd-socket", conflicts_with = "listen_address")]
     systemd_socket: bool,
 
-    /// Serve no HTTP but on the daemon's own Unix socket (--socket).
+    /// Serve HTTP only on the daemon's own Unix socket (--socket).
     #[arg(long = "web.disable", conflicts_with_all = ["listen_address", "systemd_socket"])]
     disable: bool,
 }
@@ -139,7 +138,7 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
         web: args.web.options(),
     })
     .await?;
-    Ok(Exit::Well)
+    Ok(Exit::Success)
 }
 
 fn ring_size(text: &str) -> Result<u32, String> {

@@ -1,4 +1,4 @@
-//! `lpwatch doctor`: what this host offers, and what was chosen for it.
+//! `lpwatch doctor`: what this host offers, and which hooks are chosen on it.
 
 use std::io::IsTerminal;
 
@@ -9,23 +9,24 @@ use crate::{
     render,
 };
 
-use super::{args::Globals, output::Output, snapshots};
+use super::{args::Globals, output::Printer, snapshots};
 
-/// Show what this host offers to lpwatch, what was chosen for each fact and
-/// why, what is lost by each missing piece, and the remedy.
+/// Show what this host offers to lpwatch, which hook is chosen for each fact and
+/// why, what is lost because something is missing, and the remedy.
 ///
-/// A fact is something lpwatch knows of a transition, such as that it begins, or
-/// which tasks are left. Each has the hook that harms least and tells most on
-/// this kernel, and mostly a fallback. To find out, doctor attaches the hooks a
-/// daemon would attach, which takes a moment, and takes them off again. Where a
-/// daemon runs it asks that one instead; in a transition it attaches nothing.
+/// A fact is something that lpwatch observes about a transition, for example that it
+/// begins, or which tasks are left. For each fact lpwatch chooses the least harmful
+/// and most precise hook of this kernel. Most facts also have a fallback. To test
+/// the hooks, doctor attaches those of a daemon for a moment and detaches them
+/// again. If a daemon runs, doctor asks it instead. During a transition doctor
+/// attaches nothing.
 ///
-/// The first line says what it all comes to.
+/// The first line is the result.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Args {
-    /// Prove the counters on this kernel: count 1000 calls of getppid(2) at the
-    /// entry of the function it enters, by each kind of counter in use here.
+    /// Test the counters on this kernel: count 1000 calls of getppid(2) at the entry
+    /// of its kernel function, with each kind of counter in use on this host.
     #[arg(long)]
     calibrate: bool,
 }
@@ -33,18 +34,18 @@ pub struct Args {
 const AFTER_HELP: &str = "\
 Examples:
   lpwatch doctor                      before the first patch, on each kernel
-  lpwatch doctor --calibrate          and that the counters do count there
-  lpwatch doctor --no-bpf             what would be left without BPF
+  lpwatch doctor --calibrate          also test the counters
+  lpwatch doctor --no-bpf             what is available without BPF
   lpwatch doctor -o json | jq '.offers[] | select(.state == \"missing\")'
 
 Exit codes:
-  0 every fact has a hook or a fallback        3 a fact has neither, for want of a privilege
-  4 a fact has neither on this kernel, or it cannot be live-patched at all
-  13 danger: ftrace is switched off            1 error, or the calibration has failed";
+  0 every fact has a hook or a fallback        3 a fact has neither: a privilege is missing
+  4 a fact has neither on this kernel, or the kernel cannot be live-patched
+  13 danger: ftrace is switched off            1 error, or the calibration failed";
 
 pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
-    let output = Output::new(globals);
-    let (daemon, note) = match snapshots::of_daemon(globals).await {
+    let output = Printer::new(globals);
+    let (daemon, note) = match snapshots::from_daemon(globals).await {
         Ok(snapshot) => (Some(snapshot), None),
         Err(note) => (None, note),
     };
@@ -54,14 +55,14 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
         calibrate: args.calibrate,
     };
     if !output.is_json() && std::io::stderr().is_terminal() {
-        eprintln!("Looking at what this host offers; attaching hooks takes a moment.");
+        eprintln!("Inspecting this host. Attaching hooks takes a moment.");
     }
     let mut report = examine(&options, daemon.as_ref())?;
     report.notes.extend(note);
     if output.is_json() {
         output.json(&report)?;
     } else {
-        Output::text(&render::doctor::doctor(&report, &output.style))?;
+        Printer::text(&render::doctor::doctor(&report, &output.style))?;
     }
     Ok(exit_of(&report))
 }
@@ -73,11 +74,11 @@ fn exit_of(report: &DoctorReport) -> Exit {
         .is_some_and(|calibration| !calibration.is_good());
     match report.standing {
         Readiness::Danger => Exit::Danger,
-        Readiness::NoLivepatch => Exit::CannotHere,
+        Readiness::NoLivepatch => Exit::Unsupported,
         _ if failed => Exit::Error,
-        Readiness::Lacking => Exit::CannotHere,
+        Readiness::Lacking => Exit::Unsupported,
         Readiness::NoPermission => Exit::NoPermission,
-        Readiness::Well => Exit::Well,
+        Readiness::Well => Exit::Success,
     }
 }
 
@@ -114,12 +115,12 @@ mod tests {
     }
 
     #[test]
-    fn each_standing_has_its_exit_code() {
+    fn each_result_has_its_exit_code() {
         for (standing, exit) in [
-            (Readiness::Well, Exit::Well),
+            (Readiness::Well, Exit::Success),
             (Readiness::NoPermission, Exit::NoPermission),
-            (Readiness::Lacking, Exit::CannotHere),
-            (Readiness::NoLivepatch, Exit::CannotHere),
+            (Readiness::Lacking, Exit::Unsupported),
+            (Readiness::NoLivepatch, Exit::Unsupported),
             (Readiness::Danger, Exit::Danger),
         ] {
             assert_eq!(exit_of(&report(standing)), exit);
@@ -146,8 +147,8 @@ mod tests {
             not_tried: None,
         };
         for (outcome, left, exit) in [
-            (CounterOutcome::Exactly, Some(0), Exit::Well),
-            (CounterOutcome::WithOthers, None, Exit::Well),
+            (CounterOutcome::Exactly, Some(0), Exit::Success),
+            (CounterOutcome::WithOthers, None, Exit::Success),
             (CounterOutcome::TooFew, Some(0), Exit::Error),
             (CounterOutcome::Failed, Some(0), Exit::Error),
             (CounterOutcome::Exactly, Some(1), Exit::Error),

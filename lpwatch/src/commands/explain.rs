@@ -2,23 +2,23 @@
 
 use crate::{exit::Exit, model::TaskReport, render};
 
-use super::{args::Globals, output::Output, snapshots, status::exit_of};
+use super::{args::Globals, output::Printer, snapshots, status::exit_of};
 
 /// Explain why one task has not switched to the new code.
 ///
-/// Shows its kernel stack with the frame that is in the way, what the kernel
-/// itself answers about it and how often it has looked, the tracing program at
-/// fault where there is one, with the process that holds it, and what frees the
+/// Shows the task's kernel stack with the blocking frame, what the kernel answered
+/// when it checked the task and how often it has checked, the tracing program that
+/// causes it, if there is one, with the process that holds it, and what frees the
 /// task.
 ///
-/// `lpwatch tasks` lists the tasks left. For one that is not among them this
-/// says so and exits with 1: whether it has switched, has ended or never
-/// existed is then not known.
+/// `lpwatch tasks` lists the tasks left. For a task that is not among them, explain
+/// exits with 1. It is then unknown whether the task has switched, has ended or
+/// never existed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Args {
-    /// The id of the thread, as `lpwatch tasks` and `ps -L` show it (on the
-    /// host, where it runs in a container).
+    /// The id of the thread, as in `lpwatch tasks` and `ps -L`. For a thread in a
+    /// container: its id on the host.
     tid: u32,
 }
 
@@ -31,7 +31,7 @@ Exit codes:
   10 in transition   11 stalled   1 the task is not among those left";
 
 pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
-    let output = Output::new(globals);
+    let output = Printer::new(globals);
     let snapshot = snapshots::now(globals).await?;
     let exit = exit_of(&snapshot);
     let report = TaskReport::of(&snapshot, None);
@@ -48,7 +48,7 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     if output.is_json() {
         output.json(&report.document(task))?;
     } else {
-        Output::text(&render::explain::explain(task, report, &output.style))?;
+        Printer::text(&render::explain::explain(task, report, &output.style))?;
     }
     Ok(exit)
 }

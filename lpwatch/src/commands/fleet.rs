@@ -1,4 +1,4 @@
-//! `lpwatch fleet`: a rollout over many hosts, as Prometheus knows it.
+//! `lpwatch fleet`: a rollout over many hosts, from Prometheus.
 
 mod hosts;
 mod prometheus;
@@ -16,45 +16,46 @@ use super::args::Globals;
 
 /// Watch a rollout over many hosts, through the Prometheus that scrapes them.
 ///
-/// Each host runs `lpwatch daemon`, Prometheus scrapes it, and these commands ask
-/// Prometheus: nothing is asked of the hosts themselves. A host that does not
-/// report is a state of its own and counts like any other; it is never taken for
-/// patched.
+/// Each host runs `lpwatch daemon`, Prometheus scrapes it, and these commands query
+/// only Prometheus, not the hosts. "Not reporting" is a state of its own: a host
+/// that does not report counts like any other, and never as patched.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Args {
     #[command(subcommand)]
-    command: Command,
+    command: FleetCommand,
 }
 
 const AFTER_HELP: &str = "\
 Examples:
   export LPWATCH_PROMETHEUS=https://prometheus.example
-  lpwatch fleet status                    how every patch stands, over all hosts
+  lpwatch fleet status                    the state of every patch, over all hosts
   lpwatch fleet status lp_fix --watch     one patch, again every few seconds
   lpwatch fleet hosts lp_fix --state stalled
                                           which hosts are stalled, and why
   lpwatch fleet hosts lp_fix --state not_reporting -o jsonl | jq -r .host
-                                          those of which nothing is known
+                                          the hosts whose state is unknown
   lpwatch fleet wait lp_fix --percent 99.9 --timeout 30m && next-wave
-                                          go on once it is through
+                                          continue when the rollout is complete
   lpwatch fleet status 'kpatch_*_7' --selector '{dc=\"x\"}'
-                                          a patch named after each kernel, in one place
+                                          patches named after their kernels, as one
 
 States of a host:
-  on_new_code     the patch is enabled and in no transition
+  on_new_code     the patch is enabled and not in transition
   in_transition   tasks are switching
   stalled         in transition, and no task has switched for a minute
   failed          reversed, refused or cancelled, and not enabled
-  not_patched     it reports, and the patch is not loaded or not enabled
-  not_reporting   it cannot be scraped, or has not been for five minutes
+  not_patched     the host reports, and the patch is not loaded or not enabled
+  not_reporting   it cannot be scraped, or was not scraped for five minutes
 
-Exit codes of status and hosts: 0 all on new code, 10 not yet, 11 hosts are stalled,
-  12 hosts have failed; 1 error, 3 Prometheus refuses us. Those of wait: see there.
-docs/fleet.md tells how to set it up, what the JSON holds, and what it costs.";
+Exit codes of status and hosts:
+  0 all on new code   10 not yet   11 hosts are stalled   12 hosts have failed
+  1 error             3 Prometheus refuses access
+For the exit codes of wait, see `lpwatch fleet wait --help`. docs/fleet.md describes
+the setup, the JSON and the cost.";
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum FleetCommand {
     Status(status::Args),
     Hosts(hosts::Args),
     Wait(wait::Args),
@@ -62,14 +63,14 @@ enum Command {
 
 pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     match &args.command {
-        Command::Status(args) => status::run(globals, args).await,
-        Command::Hosts(args) => hosts::run(globals, args).await,
-        Command::Wait(args) => wait::run(globals, args).await,
+        FleetCommand::Status(args) => status::run(globals, args).await,
+        FleetCommand::Hosts(args) => hosts::run(globals, args).await,
+        FleetCommand::Wait(args) => wait::run(globals, args).await,
     }
 }
 
-/// How it all stands: the worst decides. Hosts without the patch only count where
-/// it was asked for: patches of other kernels are not for them.
+/// The exit code of the worst state. Hosts without the patch count only if a patch
+/// was named: patches for other kernels do not concern them.
 fn exit_of(by_state: ByState, asked: bool) -> Exit {
     let some = |state| by_state.get(state) > 0;
     if some(HostState::Failed) {
@@ -82,7 +83,7 @@ fn exit_of(by_state: ByState, asked: bool) -> Exit {
     {
         Exit::InTransition
     } else {
-        Exit::Well
+        Exit::Success
     }
 }
 
@@ -101,9 +102,9 @@ mod tests {
     #[test]
     fn the_worst_decides() {
         use HostState::{Failed, InTransition, NotPatched, NotReporting, OnNewCode, Stalled};
-        assert_eq!(exit(&[OnNewCode], true), Exit::Well);
+        assert_eq!(exit(&[OnNewCode], true), Exit::Success);
         assert_eq!(exit(&[OnNewCode, NotPatched], true), Exit::InTransition);
-        assert_eq!(exit(&[OnNewCode, NotPatched], false), Exit::Well);
+        assert_eq!(exit(&[OnNewCode, NotPatched], false), Exit::Success);
         assert_eq!(exit(&[OnNewCode, NotReporting], false), Exit::InTransition);
         assert_eq!(exit(&[OnNewCode, InTransition], false), Exit::InTransition);
         assert_eq!(exit(&[InTransition, Stalled], true), Exit::Stalled);

@@ -1,4 +1,4 @@
-//! `lpwatch man`: the manual pages, made from the command line's own help.
+//! `lpwatch man`: the manual pages, generated from the help texts.
 
 use std::{io::Write, path::PathBuf};
 
@@ -6,11 +6,11 @@ use anyhow::Context;
 
 use crate::exit::Exit;
 
-/// Write the manual pages, one a command, into a directory.
+/// Write the manual pages, one per command, to a directory.
 #[derive(Debug, clap::Args)]
 #[command(hide = true)]
 pub struct Args {
-    /// Where to write them.
+    /// The directory. Default: write the main page to standard output.
     directory: Option<PathBuf>,
 }
 
@@ -23,5 +23,5 @@ pub fn run(args: &Args, command: clap::Command) -> anyhow::Result<Exit> {
         clap_mangen::Man::new(command).render(&mut page)?;
         std::io::stdout().write_all(&page)?;
     }
-    Ok(Exit::Well)
+    Ok(Exit::Success)
 }

@@ -1,4 +1,4 @@
-//! Where output goes and what it may look like there.
+//! Standard output, and the form in which to write to it.
 
 use std::{
     env,
@@ -16,14 +16,14 @@ use crate::{
 
 use super::args::{Globals, OutputForm};
 
-/// Standard output, and how to write to it.
-pub struct Output {
+/// Writes values to standard output in the requested form.
+pub struct Printer {
     form: OutputForm,
     pub style: Style,
     is_terminal: bool,
 }
 
-impl Output {
+impl Printer {
     pub fn new(globals: &Globals) -> Self {
         let variable = |name| env::var(name).ok();
         let no_color = variable("NO_COLOR");
@@ -48,7 +48,7 @@ impl Output {
         }
     }
 
-    /// Whether this is read by a program.
+    /// Whether the output is JSON.
     pub fn is_json(&self) -> bool {
         match self.form {
             OutputForm::Table => false,
@@ -56,12 +56,12 @@ impl Output {
         }
     }
 
-    /// Whether each thing listed is to be a line of its own.
+    /// Whether each item is a JSON document on a line of its own.
     pub fn is_lines(&self) -> bool {
         self.form == OutputForm::Jsonl
     }
 
-    /// Writes one snapshot; `only` names the patch it was cut down to.
+    /// Writes one snapshot; `only` names the patch to which it was reduced.
     pub fn snapshot(&self, snapshot: &Snapshot, only: Option<&str>) -> anyhow::Result<()> {
         let text = match self.form {
             OutputForm::Table => match only {
@@ -74,22 +74,22 @@ impl Output {
         Self::text(&text)
     }
 
-    /// Writes one snapshot in place of the last one.
+    /// Writes one snapshot over the previous one.
     pub fn next_snapshot(&self, snapshot: &Snapshot, only: Option<&str>) -> anyhow::Result<()> {
         self.clear()?;
         self.snapshot(snapshot, only)
     }
 
-    /// Makes room for what comes in place of what stands there.
+    /// Clears the terminal for the next output.
     pub fn clear(&self) -> anyhow::Result<()> {
         if self.is_terminal && !self.is_json() {
-            // Home, and clear to the end: what stood there is gone.
+            // Cursor home, and clear to the end.
             write!(io::stdout(), "\x1b[H\x1b[2J")?;
         }
         Ok(())
     }
 
-    /// Writes a value as JSON in the form asked for.
+    /// Writes a value as JSON in the requested form.
     pub fn json<T: serde::Serialize>(&self, value: &T) -> anyhow::Result<()> {
         let text = match self.form {
             OutputForm::Json => serde_json::to_string_pretty(value)?,

@@ -1,4 +1,4 @@
-//! `lpwatch patches`: what is patched on this host, by all systems.
+//! `lpwatch patches`: what is patched on this host, by any engine.
 
 use crate::{
     exit::Exit,
@@ -6,30 +6,30 @@ use crate::{
     render,
 };
 
-use super::{args::Globals, output::Output};
+use super::{args::Globals, output::Printer};
 
-/// List what is patched: by which system, whose patch, since when, which
-/// functions, which patch has a function that several change, and whether disk
-/// and running kernel agree.
+/// List what is patched: by which system, the vendor, since when, which functions,
+/// which patch wins if several change a function, and whether the files on disk
+/// match the running kernel.
 ///
 /// All patching systems are read: livepatch (and with it the patches of kpatch,
-/// Canonical, Red Hat, Amazon and SUSE), kpatch's own core module, kGraft,
-/// Ksplice, `KernelCare` and openEuler's. What a system does not show is left
-/// out, and -o json says why.
+/// Canonical, Red Hat, Amazon and SUSE), kpatch's own core module, kGraft, Ksplice,
+/// `KernelCare` and openEuler. What a system does not show is left out, and
+/// `-o json` contains the reason.
 ///
-/// Where they are installed, `kcarectl --status` is asked how `KernelCare`
-/// stands, and `kcarectl --uname` and `uptrack-uname -r` for the kernel in force:
-/// for at most five seconds each, and one that does not answer is not asked
-/// again.
+/// If they are installed, lpwatch runs `kcarectl --status` for the state of
+/// `KernelCare`, and `kcarectl --uname` and `uptrack-uname -r` for the effective
+/// kernel version, for at most five seconds each. A tool that does not answer is
+/// not run again.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Args {
-    /// List the CVEs that are fixed, as far as systems, descriptions and names
-    /// of patches tell.
+    /// List the fixed CVEs, as far as the patching systems and the descriptions and
+    /// names of patches contain them.
     #[arg(long)]
     cve: bool,
 
-    /// Run no vendor's tool.
+    /// Do not run the tools of vendors.
     #[arg(long)]
     no_tools: bool,
 }
@@ -37,16 +37,16 @@ pub struct Args {
 const AFTER_HELP: &str = "\
 Examples:
   lpwatch patches                              what is patched
-  lpwatch patches --cve                        and which CVEs that fixes
+  lpwatch patches --cve                        also the fixed CVEs
   lpwatch patches -o json | jq '.patches[] | {name, engine, vendor}'
-  lpwatch patches -o jsonl                     one JSON document for each patch
+  lpwatch patches -o jsonl                     one JSON document per patch
 
 Exit codes:
-  0 listed, be there patches or not   4 no patching system here";
+  0 the list was printed, even if empty   4 this kernel has no patching system";
 
-/// Prints the inventory; how its patches fare is `status`'s to say.
+/// Prints the inventory. The exit code does not depend on the patches: see `status`.
 pub fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
-    let output = Output::new(globals);
+    let output = Printer::new(globals);
     let wanted = InventoryRequest {
         cves: args.cve,
         tools: !args.no_tools,
@@ -59,7 +59,7 @@ pub fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     } else if output.is_json() {
         output.json(&inventory)?;
     } else {
-        Output::text(&render::patches::patches(&inventory, &output.style))?;
+        Printer::text(&render::patches::patches(&inventory, &output.style))?;
     }
-    Ok(Exit::Well)
+    Ok(Exit::Success)
 }

@@ -1,5 +1,5 @@
-//! Where snapshots come from: a daemon where one runs, our own look where none
-//! does. Both give the same document.
+//! Snapshots: from the daemon if one runs, otherwise from this process. Both give
+//! the same document.
 
 use std::sync::Arc;
 
@@ -10,16 +10,16 @@ use crate::{
     error::Error,
     model::{Snapshot, check::CheckReport},
     observe::{
-        follow::{Followed, follow},
+        follow::{FollowHandle, follow},
         observer::{Hooking, Observer, ObserverOptions},
     },
 };
 
 use super::args::Globals;
 
-/// The state now.
+/// The current state.
 pub async fn now(globals: &Globals) -> Result<Snapshot, Error> {
-    let note = match of_daemon(globals).await {
+    let note = match from_daemon(globals).await {
         Ok(snapshot) => return Ok(snapshot),
         Err(note) => note,
     };
@@ -29,9 +29,10 @@ pub async fn now(globals: &Globals) -> Result<Snapshot, Error> {
     Ok(snapshot)
 }
 
-/// The state as a daemon knows it, or what to say about there being none.
-pub async fn of_daemon(globals: &Globals) -> Result<Snapshot, Option<String>> {
-    let mut snapshot = client_status(ask(globals).await?)
+/// The state from the daemon. The error is a note on why there is none, if there is
+/// something to say.
+pub async fn from_daemon(globals: &Globals) -> Result<Snapshot, Option<String>> {
+    let mut snapshot = client_status(connect(globals).await?)
         .await
         .map_err(|error| Some(format!("No daemon was asked: {error}.")))?;
     if let Some(thresholds) = globals.thresholds.given() {
@@ -40,14 +41,14 @@ pub async fn of_daemon(globals: &Globals) -> Result<Snapshot, Option<String>> {
     Ok(snapshot)
 }
 
-/// Hands what came of checking a patch to the daemon, where one runs: it shows
-/// it beside the patch.
-pub async fn hand_over(globals: &Globals, report: &CheckReport) {
-    let handed = match ask(globals).await {
+/// Passes the report of a check to the daemon, if one runs: the daemon shows it
+/// beside the patch.
+pub async fn report_check(globals: &Globals, report: &CheckReport) {
+    let sent = match connect(globals).await {
         Ok(mut client) => client.note_check(report).await,
         Err(_) => Ok(()),
     };
-    if let Err(error) = handed {
+    if let Err(error) = sent {
         tracing::warn!(%error, "the daemon does not show this check");
     }
 }
@@ -56,8 +57,8 @@ async fn client_status(mut client: Client) -> Result<Snapshot, Error> {
     client.status().await
 }
 
-/// A connection to the daemon, or what to say about there being none.
-async fn ask(globals: &Globals) -> Result<Client, Option<String>> {
+/// A connection to the daemon. The error is as in [`from_daemon`].
+async fn connect(globals: &Globals) -> Result<Client, Option<String>> {
     if !globals.may_ask_daemon() {
         return Err(None);
     }
@@ -65,35 +66,35 @@ async fn ask(globals: &Globals) -> Result<Client, Option<String>> {
         Ok(Ok(client)) => Ok(client),
         Ok(Err(Absent::NotRunning)) => Err(None),
         Ok(Err(Absent::NoPermission)) => Err(Some(format!(
-            "The daemon was not asked: no permission to use {} (run as root, or as a member of its group).",
+            "The daemon was not asked: no permission to use {}. Run lpwatch as root, or as a member of the socket's group.",
             globals.socket.display()
         ))),
         Err(error) => Err(Some(format!("No daemon was asked: {error}."))),
     }
 }
 
-/// The states from now on.
+/// The states from now on, one after each change.
 pub struct Stream<'a> {
     globals: &'a Globals,
-    /// Where we look for ourselves.
+    /// The hooks to attach if no daemon runs.
     hooks: Hooking,
-    source: Source,
+    source: StreamSource,
 }
 
-enum Source {
+enum StreamSource {
     Daemon(Snapshots),
-    Own(Own),
+    Local(LocalFollower),
 }
 
-/// Our own loop, for as long as nobody else runs one.
-struct Own {
+/// A follow loop in this process, for when no daemon runs.
+struct LocalFollower {
     snapshots: watch::Receiver<Arc<Snapshot>>,
-    followed: Followed,
+    followed: FollowHandle,
     first: bool,
     task: JoinHandle<Result<(), Error>>,
 }
 
-impl Drop for Own {
+impl Drop for LocalFollower {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -104,19 +105,19 @@ impl<'a> Stream<'a> {
         Self::new(globals, Hooking::Nothing).await
     }
 
-    /// The same with numbers of calls.
+    /// The same with call counts.
     pub async fn counting(globals: &'a Globals) -> Result<Self, Error> {
         Self::new(globals, Hooking::Calls).await
     }
 
     async fn new(globals: &'a Globals, hooks: Hooking) -> Result<Self, Error> {
-        if let Ok(client) = ask(globals).await {
+        if let Ok(client) = connect(globals).await {
             match client.stream().await {
                 Ok(snapshots) => {
                     return Ok(Self {
                         globals,
                         hooks,
-                        source: Source::Daemon(snapshots),
+                        source: StreamSource::Daemon(snapshots),
                     });
                 }
                 Err(error) => tracing::warn!(%error, "following without the daemon"),
@@ -125,14 +126,13 @@ impl<'a> Stream<'a> {
         Ok(Self {
             globals,
             hooks,
-            source: Source::Own(Own::start(globals, hooks)?),
+            source: StreamSource::Local(LocalFollower::start(globals, hooks)?),
         })
     }
 
-    /// The next state. A daemon that ends meanwhile is replaced by our own
-    /// look.
+    /// The next state. If the daemon ends, this process follows instead.
     pub async fn next(&mut self) -> Result<Arc<Snapshot>, Error> {
-        if let Source::Daemon(snapshots) = &mut self.source {
+        if let StreamSource::Daemon(snapshots) = &mut self.source {
             match snapshots.next().await {
                 Ok(Some(mut snapshot)) => {
                     if let Some(thresholds) = self.globals.thresholds.given() {
@@ -143,27 +143,27 @@ impl<'a> Stream<'a> {
                 Ok(None) => tracing::warn!("the daemon has ended; following without it"),
                 Err(error) => tracing::warn!(%error, "following without the daemon"),
             }
-            self.source = Source::Own(Own::start(self.globals, self.hooks)?);
+            self.source = StreamSource::Local(LocalFollower::start(self.globals, self.hooks)?);
         }
         match &mut self.source {
-            Source::Own(own) => own.next().await,
-            Source::Daemon(snapshots) => Err(Error::Daemon {
+            StreamSource::Local(own) => own.next().await,
+            StreamSource::Daemon(snapshots) => Err(Error::Daemon {
                 socket: self.globals.socket.clone(),
                 reason: format!("lost: {snapshots:?}"),
             }),
         }
     }
 
-    /// A state made now, or the daemon's next one.
+    /// A state read now, or the next one from the daemon.
     pub async fn ask(&mut self) -> Result<Arc<Snapshot>, Error> {
         match &mut self.source {
-            Source::Own(own) => Ok(own.followed.ask().await),
-            Source::Daemon(_) => self.next().await,
+            StreamSource::Local(own) => Ok(own.followed.request().await),
+            StreamSource::Daemon(_) => self.next().await,
         }
     }
 }
 
-impl Own {
+impl LocalFollower {
     fn start(globals: &Globals, hooks: Hooking) -> Result<Self, Error> {
         let options = ObserverOptions {
             hooks,
@@ -175,7 +175,7 @@ impl Own {
         let task = tokio::spawn(follower.run());
         Ok(Self {
             snapshots,
-            // The loop ends when the last handle goes.
+            // The loop ends when the last handle is dropped.
             followed: handle,
             first: true,
             task,

@@ -1,4 +1,4 @@
-//! `lpwatch status`: how every patch stands.
+//! `lpwatch status`: the state of every patch.
 
 use crate::{
     error::Error,
@@ -8,28 +8,28 @@ use crate::{
 
 use super::{
     args::Globals,
-    output::Output,
+    output::Printer,
     snapshots::{self, Stream},
 };
 
-/// Show how every live patch stands: in transition or not, tasks left on old
-/// code, phase, and what to do next.
+/// Show the state of every live patch: whether it is in transition, the tasks left
+/// on old code, the phase, and what to do next.
 ///
-/// Asks the daemon where one runs, and looks for itself where none does. A look
-/// of its own takes the transition's start from the kernel log while it still
-/// stands there, and judges its phase by its age.
+/// If a daemon runs, the state comes from the daemon. Otherwise this command reads
+/// the host itself: it takes the start of a transition from the kernel log, if the
+/// log still contains it, and derives the phase from the age.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Only this patch (the name of its module).
     patch: Option<String>,
 
-    /// Show it again whenever something changes, until interrupted.
+    /// Show the state again after each change, until interrupted.
     #[arg(short, long)]
     watch: bool,
 }
 
 pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
-    let output = Output::new(globals);
+    let output = Printer::new(globals);
     if args.watch {
         return watch(globals, args, &output).await;
     }
@@ -39,9 +39,9 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     Ok(exit)
 }
 
-async fn watch(globals: &Globals, args: &Args, output: &Output) -> anyhow::Result<Exit> {
+async fn watch(globals: &Globals, args: &Args, output: &Printer) -> anyhow::Result<Exit> {
     let mut stream = Stream::open(globals).await?;
-    let mut exit = Exit::Well;
+    let mut exit = Exit::Success;
     loop {
         let snapshot = tokio::select! {
             snapshot = stream.next() => snapshot?,
@@ -56,7 +56,7 @@ async fn watch(globals: &Globals, args: &Args, output: &Output) -> anyhow::Resul
     }
 }
 
-/// What is shown when only `patch` is asked for, and how it stands.
+/// The snapshot reduced to `patch`, if one is given, and the exit code.
 pub(super) fn select(
     mut snapshot: Snapshot,
     patch: Option<&str>,
@@ -88,14 +88,17 @@ pub(super) fn select(
     }
 }
 
+/// How to find the name of a loaded patch.
+pub(super) const LIST: &str = ". To list the loaded patches:\n    lpwatch status";
+
 pub(super) fn no_such_patch(name: &str) -> Error {
     Error::NoSuchPatch {
         name: name.to_owned(),
-        known: "`lpwatch status` lists those that are".to_owned(),
+        hint: LIST.to_owned(),
     }
 }
 
-/// The name as sysfs spells it: the kernel turns `-` in module names into `_`.
+/// The name as in sysfs: the kernel replaces `-` in module names by `_`.
 pub(super) fn module_name(snapshot: &Snapshot, asked: &str) -> String {
     if snapshot.patch(asked).is_some() {
         asked.to_owned()
@@ -104,9 +107,9 @@ pub(super) fn module_name(snapshot: &Snapshot, asked: &str) -> String {
     }
 }
 
-/// The worst of all patches.
+/// The exit code of the worst patch.
 pub(super) fn exit_of(snapshot: &Snapshot) -> Exit {
-    let mut exit = Exit::Well;
+    let mut exit = Exit::Success;
     for transition in snapshot
         .patches
         .iter()
@@ -128,7 +131,7 @@ mod tests {
     use crate::model::samples;
 
     #[test]
-    fn a_patch_that_its_system_gave_up_has_failed_though_it_is_loaded() {
+    fn a_refused_patch_has_failed_although_it_is_loaded() {
         let exit = |enabled: Option<bool>, failure: Option<&str>| {
             let mut patch = samples::patch("k1");
             patch.enabled = enabled;
@@ -138,9 +141,9 @@ mod tests {
         };
         let busy = Some("code_busy: a task was in it");
         assert_eq!(exit(Some(false), busy), Exit::Failed);
-        // It was not to be reversed: it stays in force.
-        assert_eq!(exit(Some(true), busy), Exit::Well);
-        assert_eq!(exit(Some(false), None), Exit::Well);
-        assert_eq!(exit(None, busy), Exit::Well, "it may be in force");
+        // Disabling it was refused: it stays in force.
+        assert_eq!(exit(Some(true), busy), Exit::Success);
+        assert_eq!(exit(Some(false), None), Exit::Success);
+        assert_eq!(exit(None, busy), Exit::Success, "it may be in force");
     }
 }

@@ -1,4 +1,4 @@
-//! `lpwatch tasks`: the tasks left on old code, and why.
+//! `lpwatch tasks`: the tasks left on old code, and the reason for each.
 
 use crate::{
     exit::Exit,
@@ -8,7 +8,7 @@ use crate::{
 
 use super::{
     args::Globals,
-    output::Output,
+    output::Printer,
     snapshots,
     status::{module_name, select},
 };
@@ -16,41 +16,41 @@ use super::{
 /// Show which tasks a transition has left on old code, grouped by reason,
 /// worst first.
 ///
-/// A transition ends when every task has switched, and one task is enough to
-/// hold it up. For each task left this shows why: asleep in a function of the
-/// patch, a stack the kernel cannot trust (and whose tracing program is on it),
-/// uninterruptible, running; since when; and what frees it. Threads of one
-/// process that have the same in their way share a line.
+/// A transition ends when every task has switched: a single task can block it. For
+/// each task left, this command shows the reason (asleep in a function of the patch,
+/// an unreliable stack and the tracing program that causes it, uninterruptible,
+/// running), since when, and what frees the task. Threads of one process with the
+/// same reason share a line.
 ///
-/// It prints commands that free them, and runs none. `lpwatch explain TID` says
-/// more of one task.
+/// It prints commands that free tasks, and runs none. `lpwatch explain TID` shows
+/// more about one task.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Args {
-    /// Only the transition of this patch (the name of its module); default:
-    /// whichever patch is in transition.
+    /// Show only the transition of this patch (the name of its module). Default: the
+    /// patch that is in transition.
     patch: Option<String>,
 
-    /// Show all tasks, however many have the same reason.
+    /// Show all tasks, even if many have the same reason.
     #[arg(short, long)]
     all: bool,
 
-    /// Show the kernel stack of each.
+    /// Show the kernel stack of each task.
     #[arg(short, long)]
     stack: bool,
 }
 
 const AFTER_HELP: &str = "\
 Examples:
-  lpwatch tasks                       who is left, and why
+  lpwatch tasks                       which tasks are left, and why
   lpwatch tasks --stack               with their kernel stacks
-  lpwatch tasks -o jsonl | jq .tid    one JSON document for each task
+  lpwatch tasks -o jsonl | jq .tid    one JSON document per task
 
 Exit codes:
   0 nothing is in transition   10 in transition   11 stalled";
 
 pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
-    let output = Output::new(globals);
+    let output = Printer::new(globals);
     let snapshot = snapshots::now(globals).await?;
     let (snapshot, exit) = select(snapshot, args.patch.as_deref())?;
     let name = args
@@ -71,7 +71,7 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
             stack: args.stack,
             all: args.all,
         };
-        Output::text(&match &report {
+        Printer::text(&match &report {
             Some(report) => render::tasks::tasks(report, &output.style, options),
             None => render::tasks::nothing(name.as_deref(), &snapshot.notes, &output.style),
         })?;

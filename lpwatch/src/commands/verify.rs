@@ -1,4 +1,4 @@
-//! `lpwatch verify`: whether the new code runs.
+//! `lpwatch verify`: whether the new code of each function runs.
 
 use std::time::Duration;
 
@@ -12,27 +12,27 @@ use super::{
     args::Globals,
     calls::{exit_of, print, report},
     counted::CountArgs,
-    output::Output,
+    output::Printer,
     snapshots,
 };
 
-/// Prove that the code of a patch runs: hold the entries of each new function
-/// against the calls that should lead there.
+/// Prove that the code of a patch runs: compare the entries of each new function with
+/// the calls that should reach it.
 ///
-/// That a patch is enabled and its transition complete does not show that its
-/// code runs: a probe placed before it can send calls elsewhere, and on some
-/// processors a tracing program on the original function switches the patch
-/// off without a word.
+/// A patch can be enabled and its transition complete although its code does not
+/// run: a probe placed before the patch can redirect the calls, and on some
+/// processors a tracing program on the original function silently disables the
+/// patch.
 ///
-/// A function that nobody calls cannot be judged: it is reported as not known.
-/// Without a daemon this counts by itself for a while (--for).
+/// The result for a function without calls is unknown. Without a daemon this command
+/// itself counts for a while (--for).
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Args {
-    /// Only this patch (the name of its module); default: all.
+    /// Verify only this patch (the name of its module). Default: all patches.
     patch: Option<String>,
 
-    /// Exit with 14 if of any function it is not known.
+    /// Exit with 14 if any function's result is unknown.
     #[arg(long)]
     strict: bool,
 
@@ -43,28 +43,28 @@ pub struct Args {
 const AFTER_HELP: &str = "\
 Examples:
   lpwatch verify                      every patch
-  lpwatch verify lp_fix --for 60s     count for longer where no daemon runs
+  lpwatch verify lp_fix --for 60s     count for longer if no daemon runs
 
 Exit codes:
   0 no function is known to run old code      13 new code does not run
-  14 with --strict: of some function it is not known";
+  14 with --strict: the result of a function is unknown";
 
-/// How long missing entries are looked at before they are believed.
+/// How long entries must be missing before the result counts.
 const CONFIRM: Duration = Duration::from_secs(2);
 const AGAIN: Duration = Duration::from_millis(200);
 
 pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
-    let output = Output::new(globals);
+    let output = Printer::new(globals);
     let snapshot = args.count.snapshot(globals).await?;
     let report = confirmed(globals, args, snapshot).await?;
     print(&report, &output, render::calls::verify)?;
     Ok(match exit_of(&report) {
-        Exit::Well if args.strict && report.is_open() => Exit::Warning,
+        Exit::Success if args.strict && report.is_open() => Exit::Warning,
         exit => exit,
     })
 }
 
-/// Asks the daemon again while entries are missing that may be on their way.
+/// Asks the daemon again while entries are missing that may still be counted.
 async fn confirmed(
     globals: &Globals,
     args: &Args,
@@ -75,14 +75,14 @@ async fn confirmed(
     while latest.daemon && latest.is_doubtful() && waited < CONFIRM {
         tokio::time::sleep(AGAIN).await;
         waited += AGAIN;
-        if let Ok(snapshot) = snapshots::of_daemon(globals).await {
+        if let Ok(snapshot) = snapshots::from_daemon(globals).await {
             latest = report_of_patches(&snapshot, args)?;
         }
     }
     Ok(latest)
 }
 
-/// Functions that no patch changes have nothing to be verified.
+/// Functions that no patch changes are left out: there is nothing to verify.
 fn report_of_patches(snapshot: &Snapshot, args: &Args) -> anyhow::Result<CallsReport> {
     let mut report = report(snapshot, args.patch.as_deref())?;
     report.functions.retain(|function| function.patch.is_some());

@@ -16,31 +16,29 @@ use crate::{
 
 use super::{
     args::{Globals, duration},
-    output::Output,
+    output::Printer,
     snapshots::Stream,
     status::{module_name, no_such_patch},
 };
 
-/// Wait until the transition ends, and say how.
+/// Wait until the transition ends, and report how it ended.
 ///
-/// Exits with 0 if it completed, 12 if it was reversed or failed, 11 once
-/// --stall-after has passed without a task switching (without that flag it
-/// waits on), and 124 once --timeout has passed. Where nothing is in transition
-/// it returns at once.
+/// Exits with 0 if the transition completed, 12 if it was reversed or failed, 11 if no
+/// task has switched for --stall-after (without that flag it continues to wait), and
+/// 124 after --timeout. If nothing is in transition, it returns at once.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Only this patch (the name of its module); default: the one in
-    /// transition.
+    /// Wait for this patch (the name of its module). Default: the patch in transition.
     patch: Option<String>,
 
-    /// Give up after this long.
+    /// Stop waiting after this time.
     #[arg(short, long, value_name = "TIME", value_parser = duration)]
     timeout: Option<Duration>,
 }
 
 /// How the wait ended.
 #[derive(Debug, Serialize)]
-struct Report {
+struct WaitReport {
     patch: Option<String>,
     result: &'static str,
     exit_code: u8,
@@ -52,8 +50,8 @@ struct Report {
 }
 
 pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
-    let output = Output::new(globals);
-    let mut wait = Wait::new(globals, args, &output);
+    let output = Printer::new(globals);
+    let mut wait = TransitionWait::new(globals, args, &output);
     let watched = wait.until_over();
     let report = match args.timeout {
         None => Some(watched.await?),
@@ -67,23 +65,23 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     if output.is_json() {
         output.json(&report)?;
     } else {
-        Output::text(&report.line)?;
+        Printer::text(&report.line)?;
     }
     Ok(report.exit)
 }
 
-struct Wait<'a> {
+struct TransitionWait<'a> {
     globals: &'a Globals,
-    output: &'a Output,
+    output: &'a Printer,
     asked: Option<&'a str>,
-    /// What is waited for, once a transition of it was seen.
+    /// The patch, once its transition was seen.
     patch: Option<String>,
     latest: Option<Arc<Snapshot>>,
     progress: ProgressBar,
 }
 
-impl<'a> Wait<'a> {
-    fn new(globals: &'a Globals, args: &'a Args, output: &'a Output) -> Self {
+impl<'a> TransitionWait<'a> {
+    fn new(globals: &'a Globals, args: &'a Args, output: &'a Printer) -> Self {
         let progress = if std::io::stderr().is_terminal() && !output.is_json() {
             bar()
         } else {
@@ -99,7 +97,7 @@ impl<'a> Wait<'a> {
         }
     }
 
-    async fn until_over(&mut self) -> anyhow::Result<Report> {
+    async fn until_over(&mut self) -> anyhow::Result<WaitReport> {
         let mut stream = Stream::open(self.globals).await?;
         loop {
             let snapshot = stream.next().await?;
@@ -110,11 +108,11 @@ impl<'a> Wait<'a> {
         }
     }
 
-    /// The end, if this is it.
-    fn judge(&mut self, snapshot: &Snapshot) -> anyhow::Result<Option<Report>> {
+    /// The report, if the wait is over.
+    fn judge(&mut self, snapshot: &Snapshot) -> anyhow::Result<Option<WaitReport>> {
         let first = self.patch.is_none();
         let Some(patch) = self.target(snapshot) else {
-            return Ok(Some(report(None, Exit::Well, "nothing", None, || {
+            return Ok(Some(report(None, Exit::Success, "nothing", None, || {
                 "Nothing is in transition.".to_owned()
             })));
         };
@@ -130,23 +128,23 @@ impl<'a> Wait<'a> {
         }
         let loaded = snapshot.patch(&patch);
         match (snapshot.last_transition(&patch), loaded) {
-            // It failed before we came, and the patch is in force all the same.
+            // The transition failed before the wait began, and the patch is in force.
             (Some(past), Some(loaded))
                 if first && loaded.enabled == Some(true) && !past.outcome.is_success() =>
             {
-                Ok(Some(self.calm(patch)))
+                Ok(Some(self.not_in_transition(patch)))
             }
             (Some(past), _) => Ok(Some(self.ended(patch, past))),
             (None, Some(loaded)) if loaded.was_refused() => {
                 Ok(Some(self.refused(patch, loaded.failure.as_deref())))
             }
-            (None, Some(_)) => Ok(Some(self.calm(patch))),
+            (None, Some(_)) => Ok(Some(self.not_in_transition(patch))),
             (None, None) if first => Err(no_such_patch(&patch).into()),
             (None, None) => Ok(Some(self.gone(patch))),
         }
     }
 
-    /// The patch waited for: the one asked for, or the one in transition.
+    /// The patch given, or the one in transition.
     fn target(&self, snapshot: &Snapshot) -> Option<String> {
         if let Some(patch) = &self.patch {
             return Some(patch.clone());
@@ -176,9 +174,9 @@ impl<'a> Wait<'a> {
             .set_message(format!("{patch}: {}{phase}", transition.direction.name()));
     }
 
-    fn ended(&self, patch: String, past: &PastTransition) -> Report {
+    fn ended(&self, patch: String, past: &PastTransition) -> WaitReport {
         let exit = if past.outcome.is_success() {
-            Exit::Well
+            Exit::Success
         } else {
             Exit::Failed
         };
@@ -191,16 +189,13 @@ impl<'a> Wait<'a> {
         )
     }
 
-    fn calm(&self, patch: String) -> Report {
-        let line = format!(
-            "{}: nothing is in transition.",
-            self.output.style.text(&patch)
-        );
-        report(Some(patch), Exit::Well, "nothing", None, || line)
+    fn not_in_transition(&self, patch: String) -> WaitReport {
+        let line = format!("{}: not in transition.", self.output.style.text(&patch));
+        report(Some(patch), Exit::Success, "nothing", None, || line)
     }
 
-    /// Its system says that it gave it up; when, nobody here has seen.
-    fn refused(&self, patch: String, why: Option<&str>) -> Report {
+    /// Its engine reports that it refused the patch, at an unknown time.
+    fn refused(&self, patch: String, why: Option<&str>) -> WaitReport {
         let style = &self.output.style;
         let why = why.map_or(String::new(), |why| format!(": {}", style.text(why)));
         let line = format!("{}: refused{why}.", style.text(&patch));
@@ -208,16 +203,16 @@ impl<'a> Wait<'a> {
         report(Some(patch), Exit::Failed, result, None, || line)
     }
 
-    /// It is no longer loaded, and how it went was not seen.
-    fn gone(&self, patch: String) -> Report {
+    /// The patch is no longer loaded, and the end was not observed.
+    fn gone(&self, patch: String) -> WaitReport {
         let line = format!(
-            "{}: gone; how its transition ended was not seen.",
+            "{}: no longer loaded; the outcome of its transition is unknown.",
             self.output.style.text(&patch)
         );
         report(Some(patch), Exit::Failed, "unknown", None, || line)
     }
 
-    fn stalled(&self, patch: String, transition: &Transition) -> Report {
+    fn stalled(&self, patch: String, transition: &Transition) -> WaitReport {
         let line = format!(
             "{}: stalled while {}{}.",
             self.output.style.text(&patch),
@@ -227,7 +222,7 @@ impl<'a> Wait<'a> {
         report(Some(patch), Exit::Stalled, "stalled", None, || line)
     }
 
-    fn timed_out(&self, timeout: Duration) -> Report {
+    fn timed_out(&self, timeout: Duration) -> WaitReport {
         let patch = self.patch.clone();
         let transition = self
             .latest
@@ -253,8 +248,8 @@ fn report(
     result: &'static str,
     transition: Option<PastTransition>,
     line: impl FnOnce() -> String,
-) -> Report {
-    Report {
+) -> WaitReport {
+    WaitReport {
         patch,
         result,
         exit_code: exit as u8,

@@ -1,8 +1,9 @@
-//! The daemon's HTTP API: what it knows, as JSON.
+//! The daemon's HTTP API: its state as JSON.
 //!
 //! The same handlers serve the Unix socket and TCP. Over the Unix socket each
-//! question makes the loop look anew, as `lpwatch status` wants to know what is
-//! now; over TCP it looks at most once a second, however many ask.
+//! request makes the loop read the host again, because `lpwatch status` shows
+//! the present state. Over TCP the loop reads it at most once a second,
+//! whatever the number of clients.
 
 use std::{
     collections::HashMap,
@@ -33,53 +34,53 @@ use crate::{
         check::CheckReport,
         snapshot::{PastTransition, SCHEMA_VERSION},
     },
-    observe::follow::Followed,
+    observe::follow::FollowHandle,
 };
 
 use super::{metrics, web::words};
 
-/// Over TCP, a state younger than this is shown as it is.
+/// Over TCP, a state younger than this is sent as it is.
 const FRESH: SignedDuration = SignedDuration::from_secs(1);
 
 /// Streams served at a time: each gets every snapshot there is.
 const STREAMS: usize = 32;
 
-/// Who asks.
+/// Where a request comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Door {
+pub(super) enum Origin {
     /// The tool, over the daemon's own Unix socket (root and its group).
     Own,
-    /// Prometheus, browsers, whoever comes.
+    /// Prometheus, browsers and other clients.
     Web,
 }
 
 /// What the handlers share.
 pub(super) struct Api {
-    followed: Followed,
-    door: Door,
-    /// Held by whoever makes the loop look, over TCP.
+    followed: FollowHandle,
+    door: Origin,
+    /// Held by the request that makes the loop read the host, over TCP.
     turn: tokio::sync::Mutex<()>,
-    written: Mutex<Written>,
+    written: Mutex<SerializedSnapshot>,
     streams: Arc<Semaphore>,
 }
 
-/// The latest state as JSON, so that many who ask share one text.
+/// The latest state as JSON: all clients share one text.
 #[derive(Default)]
-struct Written {
+struct SerializedSnapshot {
     of: Option<Arc<Snapshot>>,
     texts: HashMap<&'static str, Bytes>,
 }
 
-/// What `GET /api/v1/transitions` gives.
+/// The body of `GET /api/v1/transitions`.
 #[derive(Serialize)]
-struct Ended<'a> {
+struct TransitionHistory<'a> {
     schema_version: u32,
     host: &'a str,
     transitions: &'a [PastTransition],
 }
 
 impl Api {
-    pub fn new(followed: Followed, door: Door) -> Arc<Self> {
+    pub fn new(followed: FollowHandle, door: Origin) -> Arc<Self> {
         Arc::new(Self {
             followed,
             door,
@@ -91,21 +92,22 @@ impl Api {
 
     async fn snapshot(&self) -> Arc<Snapshot> {
         match self.door {
-            Door::Own => self.followed.ask().await,
-            Door::Web => {
+            Origin::Own => self.followed.request().await,
+            Origin::Web => {
                 let _turn = self.turn.lock().await;
                 let last = self.followed.snapshots.borrow().clone();
                 let age = Timestamp::now().duration_since(last.taken_at);
-                // A clock that was set back makes it older, not fresh for ever.
+                // After the clock was set back, the state counts as old, not as
+                // fresh for ever.
                 if age.is_negative() || age >= FRESH {
-                    return self.followed.ask().await;
+                    return self.followed.request().await;
                 }
                 last
             }
         }
     }
 
-    /// `of` as JSON, written once for each snapshot.
+    /// `of` as JSON, serialized once for each snapshot.
     fn json<T: Serialize>(
         &self,
         snapshot: &Arc<Snapshot>,
@@ -115,7 +117,7 @@ impl Api {
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
         let is_same = |held: &Arc<Snapshot>| Arc::ptr_eq(held, snapshot);
         if !written.of.as_ref().is_some_and(is_same) {
-            *written = Written {
+            *written = SerializedSnapshot {
                 of: Some(snapshot.clone()),
                 texts: HashMap::new(),
             };
@@ -133,10 +135,10 @@ fn answer(text: serde_json::Result<Bytes>) -> Response {
     match text {
         Ok(text) => ([(CONTENT_TYPE, "application/json")], text).into_response(),
         Err(error) => {
-            tracing::error!(%error, "an answer cannot be written as JSON");
+            tracing::error!(%error, "a response cannot be written as JSON");
             words(
                 StatusCode::INTERNAL_SERVER_ERROR,
-                "The answer cannot be written as JSON.",
+                "The response cannot be written as JSON. The daemon's log has the reason.",
             )
         }
     }
@@ -166,7 +168,7 @@ pub(super) async fn transitions(State(api): State<Arc<Api>>) -> Response {
         last_transitions,
         ..
     } = &*snapshot;
-    let transitions = || Ended {
+    let transitions = || TransitionHistory {
         schema_version: SCHEMA_VERSION,
         host,
         transitions: last_transitions,
@@ -174,17 +176,17 @@ pub(super) async fn transitions(State(api): State<Arc<Api>>) -> Response {
     answer(api.json(&snapshot, "transitions", transitions))
 }
 
-/// The last snapshot, not a new one: a scrape never walks the tasks.
+/// The last snapshot, not a new one: a scrape never reads the tasks.
 pub(super) async fn metrics(State(api): State<Arc<Api>>) -> Response {
     let snapshot = api.followed.snapshots.borrow().clone();
     let rendered = metrics::render(&snapshot, &api.followed.totals.borrow());
     match rendered {
         Ok(text) => ([(CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response(),
         Err(error) => {
-            tracing::error!(%error, "no metrics");
+            tracing::error!(%error, "the metrics cannot be written");
             words(
                 StatusCode::INTERNAL_SERVER_ERROR,
-                "The metrics cannot be written; the daemon's log says why.",
+                "The metrics cannot be written. The daemon's log has the reason.",
             )
         }
     }
@@ -198,13 +200,13 @@ pub(super) async fn note_check(
     StatusCode::NO_CONTENT
 }
 
-/// Each snapshot as a server-sent event, beginning with the latest. Who reads
-/// too slowly misses some, never the latest.
+/// Sends each snapshot as a server-sent event, beginning with the latest. A
+/// slow reader misses some, but never the latest.
 pub(super) async fn stream(State(api): State<Arc<Api>>) -> Response {
     let Ok(permit) = api.streams.clone().try_acquire_owned() else {
         return words(
             StatusCode::SERVICE_UNAVAILABLE,
-            "Too many streams are being read; close one.",
+            "Too many streams are open. Close one and try again.",
         );
     };
     let snapshots = WatchStream::new(api.followed.snapshots.clone());
@@ -227,14 +229,14 @@ fn event(text: serde_json::Result<Bytes>) -> Event {
     Event::default().comment("unwritable")
 }
 
-/// That the process answers.
+/// Shows that the process answers.
 pub(super) async fn healthy() -> &'static str {
     "lpwatch answers.\n"
 }
 
-/// That the loop runs: what is shown is kept up to date.
+/// Shows that the loop runs, so that the state is up to date.
 pub(super) async fn ready(State(api): State<Arc<Api>>) -> Response {
-    // The loop holds the other end.
+    // The channel is open as long as the loop runs.
     if api.followed.snapshots.has_changed().is_ok() {
         words(StatusCode::OK, "lpwatch follows transitions.")
     } else {

@@ -16,10 +16,10 @@ use crate::{
     model::{Snapshot, check::CheckReport},
 };
 
-/// A daemon that is alive answers well within this.
+/// A live daemon answers well within this time.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The largest answer taken: 50,000 blockers are about 20 MB.
+/// The largest response accepted: 50,000 blockers are about 20 MB.
 const LARGEST: usize = 256 << 20;
 
 /// A connection to a daemon.
@@ -29,20 +29,20 @@ pub struct Client {
     sender: http1::SendRequest<Full<Bytes>>,
 }
 
-/// Why no daemon is asked.
+/// Why there is no daemon to ask.
 #[derive(Debug)]
 pub enum Absent {
-    /// Nobody listens.
+    /// Nothing listens on the socket.
     NotRunning,
-    /// Somebody may, but this user must not ask.
+    /// A daemon may listen, but this user may not connect.
     NoPermission,
 }
 
 impl Client {
-    /// Connects; [`Absent`] where there is no daemon to ask.
+    /// Connects, or returns [`Absent`] where there is no daemon to ask.
     ///
     /// # Errors
-    /// [`Error`] if there is one and it does not answer.
+    /// [`Error`] if a daemon listens and does not answer.
     pub async fn connect(socket: &Path) -> Result<Result<Self, Absent>, Error> {
         let stream = match UnixStream::connect(socket).await {
             Ok(stream) => stream,
@@ -63,7 +63,7 @@ impl Client {
         let (sender, connection) = timed(socket, http1::handshake(TokioIo::new(stream))).await?;
         tokio::spawn(async move {
             if let Err(error) = connection.await {
-                tracing::debug!(%error, "the connection broke off");
+                tracing::debug!(%error, "the connection was lost");
             }
         });
         Ok(Ok(Self {
@@ -72,10 +72,10 @@ impl Client {
         }))
     }
 
-    /// What the daemon knows now.
+    /// Returns the daemon's present state.
     ///
     /// # Errors
-    /// [`Error::Daemon`] if it does not answer as it should.
+    /// [`Error::Daemon`] if the response is not as expected.
     pub async fn status(&mut self) -> Result<Snapshot, Error> {
         let socket = self.socket.clone();
         let mut body = self.get("/api/v1/status").await?.into_body();
@@ -91,10 +91,10 @@ impl Client {
         serde_json::from_slice(&bytes).map_err(|error| bad(&socket, &error))
     }
 
-    /// Each new snapshot from now on, beginning with the latest.
+    /// Returns each new snapshot from now on, beginning with the latest.
     ///
     /// # Errors
-    /// [`Error::Daemon`] if the daemon does not answer as it should.
+    /// [`Error::Daemon`] if the response is not as expected.
     pub async fn stream(mut self) -> Result<Snapshots, Error> {
         let body = self.get("/api/v1/stream").await?.into_body();
         Ok(Snapshots {
@@ -105,10 +105,10 @@ impl Client {
         })
     }
 
-    /// Hands over what came of checking a patch.
+    /// Sends the result of a check of a patch.
     ///
     /// # Errors
-    /// [`Error::Daemon`] if the daemon does not take it.
+    /// [`Error::Daemon`] if the daemon refuses it.
     pub async fn note_check(&mut self, report: &CheckReport) -> Result<(), Error> {
         let path = "/api/v1/checks";
         let body = serde_json::to_vec(report).map_err(|error| bad(&self.socket, &error))?;
@@ -120,7 +120,7 @@ impl Client {
         let response = timed(&self.socket, self.sender.send_request(request)).await?;
         match response.status() {
             StatusCode::NO_CONTENT => Ok(()),
-            status => Err(bad(&self.socket, &format!("{path} gave {status}"))),
+            status => Err(bad(&self.socket, &format!("{path} returned {status}"))),
         }
     }
 
@@ -132,7 +132,7 @@ impl Client {
         let response = timed(&self.socket, self.sender.send_request(request)).await?;
         match response.status() {
             StatusCode::OK => Ok(response),
-            status => Err(bad(&self.socket, &format!("{path} gave {status}"))),
+            status => Err(bad(&self.socket, &format!("{path} returned {status}"))),
         }
     }
 }
@@ -143,7 +143,7 @@ pub struct Snapshots {
     socket: std::path::PathBuf,
     body: Incoming,
     pending: Vec<u8>,
-    /// How much of `pending` is known to hold no end of an event.
+    /// `pending` contains no end of an event before this position.
     searched: usize,
 }
 
@@ -151,7 +151,7 @@ impl Snapshots {
     /// The next snapshot; `None` when the daemon has ended.
     ///
     /// # Errors
-    /// [`Error::Daemon`] if what comes is no snapshot.
+    /// [`Error::Daemon`] if an event contains no snapshot.
     pub async fn next(&mut self) -> Result<Option<Snapshot>, Error> {
         loop {
             let searched =
@@ -186,7 +186,7 @@ fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
 
 fn append(to: &mut Vec<u8>, data: &Bytes, socket: &Path) -> Result<(), Error> {
     if to.len() + data.len() > LARGEST {
-        return Err(bad(socket, &"its answer has no end"));
+        return Err(bad(socket, &"the response exceeds 256 MiB"));
     }
     to.extend_from_slice(data);
     Ok(())

@@ -1,4 +1,4 @@
-//! One daemon a socket: the lock, and the socket itself.
+//! One daemon per socket: the lock, and the socket itself.
 
 use std::{
     fs::{self, File, OpenOptions, Permissions},
@@ -14,8 +14,8 @@ use crate::error::Error;
 
 use super::web::Listener;
 
-/// The right to serve a socket, and the socket. Both go when it is dropped;
-/// the lock also goes when the process is killed.
+/// The right to serve a socket, and the socket. Dropping it removes both. The
+/// kernel also releases the lock when the process is killed.
 pub(super) struct Instance {
     pub listener: Listener,
     path: PathBuf,
@@ -23,7 +23,7 @@ pub(super) struct Instance {
 }
 
 impl Instance {
-    /// Takes the lock, clears away a dead daemon's socket and listens.
+    /// Takes the lock, removes a dead daemon's socket and listens.
     pub fn claim(path: &Path) -> Result<Self, Error> {
         if let Some(directory) = path.parent() {
             fs::create_dir_all(directory).map_err(file("create", directory))?;
@@ -45,7 +45,7 @@ impl Instance {
 impl Drop for Instance {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_file(&self.path) {
-            tracing::warn!(%error, path = %self.path.display(), "the socket stays behind");
+            tracing::warn!(%error, path = %self.path.display(), "the socket cannot be removed");
         }
     }
 }
@@ -77,18 +77,20 @@ fn take_lock(socket: &Path) -> Result<File, Error> {
         }
         Err(error) => return Err(file("lock", &path)(error.into())),
     }
-    // The pid is only for the message above: no disk, no pid, no harm.
+    // The pid is only for the message above: a full disk costs the pid and
+    // nothing else.
     let written = lock
         .set_len(0)
         .and_then(|()| lock.rewind())
         .and_then(|()| writeln!(lock, "{}", std::process::id()));
     if let Err(error) = written {
-        tracing::warn!(%error, path = %path.display(), "the pid is not in the lock file");
+        tracing::warn!(%error, path = %path.display(), "the pid cannot be written to the lock file");
     }
     Ok(lock)
 }
 
-/// Removes a socket nobody listens on (we hold the lock); nothing else.
+/// Removes a socket on which nothing listens (this process holds the lock), and
+/// nothing else.
 fn clear_away(path: &Path) -> Result<(), Error> {
     match fs::symlink_metadata(path) {
         Ok(found) if found.file_type().is_socket() => {
@@ -98,7 +100,7 @@ fn clear_away(path: &Path) -> Result<(), Error> {
             path: path.to_owned(),
         }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(file("look at", path)(error)),
+        Err(error) => Err(file("inspect", path)(error)),
     }
 }
 

@@ -1,10 +1,10 @@
-//! The last snapshot as Prometheus metrics (text format), and what ended since
-//! the daemon began.
+//! The last snapshot as Prometheus metrics (text format), and the totals since
+//! the daemon started.
 //!
-//! They are made anew from the snapshot for each scrape, so that nothing that is
-//! gone stays behind. Labels come from closed sets and from names of patches,
-//! objects and functions; never a pid, never the name of a task. What is not
-//! known has no series.
+//! The metrics are built from the snapshot at each scrape, so that no series of
+//! a removed patch remains. Label values come from closed sets and from names
+//! of patches, objects and functions, never from pids or names of tasks. An
+//! unknown value has no series.
 
 mod families;
 mod functions;
@@ -20,13 +20,13 @@ use prometheus::{Encoder, GaugeVec, IntCounterVec, Opts, Registry, TextEncoder};
 
 use crate::model::{Snapshot, totals::Totals};
 
-/// What went wrong is a mistake of ours: the scrape fails and says so.
-type Outcome = Result<(), prometheus::Error>;
+/// An error here is a fault of lpwatch: the scrape fails and reports it.
+type MetricsResult = Result<(), prometheus::Error>;
 
-/// The metrics of a snapshot, and of the transitions that ended.
+/// Renders the metrics of a snapshot, and of the transitions that ended.
 ///
 /// # Errors
-/// A name or a label is not one that Prometheus takes.
+/// Prometheus does not accept a name or a label.
 pub fn render(snapshot: &Snapshot, totals: &Totals) -> Result<String, prometheus::Error> {
     let metrics = Metrics {
         registry: Registry::new(),

@@ -1,6 +1,7 @@
-//! What the service manager (systemd) is told: ready, state, alive, stopping.
+//! Reports to the service manager (systemd): ready, state, alive, stopping.
 //!
-//! Where nobody asked to be told nothing is done, and nothing wakes up.
+//! Without a service manager that listens, nothing is done and nothing wakes
+//! up.
 
 use std::{env, sync::Arc, time::Duration};
 
@@ -12,36 +13,36 @@ use crate::{
     observe::Heartbeat,
 };
 
-/// Between two lines of state: a transition changes more often than anyone
-/// reads.
+/// The shortest time between two status lines: a transition changes more often
+/// than anyone reads.
 const BETWEEN_LINES: Duration = Duration::from_secs(1);
 
-/// The line begins so while nothing happens.
+/// The beginning of the status line without a transition.
 const IDLE: &str = "No transition";
 
-/// lpwatch follows transitions and answers.
+/// Reports that lpwatch follows transitions and answers.
 pub(super) fn ready() {
     tell(&[NotifyState::Ready]);
 }
 
-/// lpwatch ends, and means to.
+/// Reports that lpwatch ends as intended.
 pub(super) fn stopping() {
     tell(&[NotifyState::Stopping]);
 }
 
-/// Tells in one line how things stand, whenever that changes; ends never.
+/// Reports the state in one line whenever it changes; never returns.
 pub(super) async fn follow_status(mut snapshots: watch::Receiver<Arc<Snapshot>>) {
-    let mut told = String::new();
+    let mut last_line = String::new();
     while env::var_os("NOTIFY_SOCKET").is_some() {
         let line = status_line(&snapshots.borrow_and_update());
-        if line != told {
+        if line != last_line {
             tell(&[NotifyState::Status(&line)]);
-            told = line;
+            last_line = line;
         }
         if snapshots.changed().await.is_err() {
             break;
         }
-        if !told.starts_with(IDLE) {
+        if !last_line.starts_with(IDLE) {
             tokio::time::sleep(BETWEEN_LINES).await;
         }
     }
@@ -50,7 +51,7 @@ pub(super) async fn follow_status(mut snapshots: watch::Receiver<Arc<Snapshot>>)
 
 fn tell(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
-        tracing::warn!(%error, "the service manager is not told");
+        tracing::warn!(%error, "the service manager cannot be notified");
     }
 }
 
@@ -79,8 +80,8 @@ fn status_line(snapshot: &Snapshot) -> String {
     format!("{direction} {patch}{left}{phase}")
 }
 
-/// What has the service manager know that the loop works: it restarts a daemon
-/// that does not say so in time. `None` where nobody watches (`WATCHDOG_USEC` is
+/// Reports to the service manager that the loop works: it restarts a daemon
+/// that does not report in time. `None` without a watchdog (`WATCHDOG_USEC` is
 /// not set).
 pub(super) fn watchdog() -> Option<Heartbeat> {
     let within = sd_notify::watchdog_enabled()?;
@@ -89,7 +90,7 @@ pub(super) fn watchdog() -> Option<Heartbeat> {
     }))
 }
 
-/// Twice in the time that is given, as `sd_watchdog_enabled(3)` asks for.
+/// Half of the given time, as `sd_watchdog_enabled(3)` recommends.
 fn every(within: Duration) -> Duration {
     (within / 2).max(Duration::from_millis(1))
 }

@@ -1,9 +1,9 @@
-//! The status page at `/`: embedded files, each with the headers that keep it to
-//! itself.
+//! The status page at `/`: embedded files, each with headers that keep the page
+//! from loading anything else.
 //!
-//! The page asks `GET /api/v1/status` and `/api/v1/stream` of whoever gave it,
-//! and nobody else. The paths in it are relative, so it also works below a path
-//! of a reverse proxy.
+//! The page requests `GET /api/v1/status` and `/api/v1/stream` from the server
+//! that it came from, and nothing from any other. Its paths are relative, so it
+//! also works below a path of a reverse proxy.
 
 use axum::{
     Router,
@@ -12,8 +12,8 @@ use axum::{
     routing::get,
 };
 
-/// The headers of every file, `Name: value` a line. The browser test sends the
-/// same.
+/// The headers of every file, one `Name: value` per line. The browser test
+/// sends the same.
 const HEADERS: &str = include_str!("page/headers.txt");
 
 const HTML: &str = "text/html; charset=utf-8";
@@ -38,6 +38,11 @@ const FILES: &[File] = &[
         include_str!("page/parts/burndown.js"),
     ),
     ("/parts/calls.js", JS, include_str!("page/parts/calls.js")),
+    (
+        "/parts/command.js",
+        JS,
+        include_str!("page/parts/command.js"),
+    ),
     ("/parts/dom.js", JS, include_str!("page/parts/dom.js")),
     (
         "/parts/patches.js",
@@ -59,8 +64,8 @@ const FILES: &[File] = &[
     ("/parts/words.js", JS, include_str!("page/parts/words.js")),
 ];
 
-/// The page's routes, to be merged into the router of whoever serves the API;
-/// `metrics` is the path of the metrics there.
+/// The page's routes, to be merged into the router of the API; `metrics` is the
+/// path of the metrics there.
 pub(super) fn router<S>(metrics: &str) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
@@ -72,12 +77,12 @@ where
     })
 }
 
-/// Whether the page has a file at this path, so that nothing else may be there.
+/// Whether the page has a file at this path, which the metrics then cannot use.
 pub(super) fn is_at(path: &str) -> bool {
     FILES.iter().any(|(own, ..)| *own == path)
 }
 
-/// The page's link to the metrics, to where they are.
+/// Points the page's link to the path of the metrics.
 fn linked(text: &str, metrics: &str) -> String {
     let relative = metrics.trim_start_matches('/');
     text.replace("href=\"metrics\"", &format!("href=\"{relative}\""))

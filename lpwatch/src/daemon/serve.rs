@@ -14,13 +14,13 @@ use crate::{
 };
 
 use super::{
-    api::Door,
+    api::Origin,
     instance::Instance,
     notify,
     web::{DEFAULT_TELEMETRY_PATH, Guard, LiveConfig, Web, WebOptions, router, serve},
 };
 
-/// What `lpwatch daemon` was asked for.
+/// The options of `lpwatch daemon`.
 #[derive(Clone, Debug)]
 pub struct DaemonOptions {
     pub observer: ObserverOptions,
@@ -29,16 +29,16 @@ pub struct DaemonOptions {
     pub web: WebOptions,
 }
 
-/// Serves until SIGTERM or SIGINT. BPF objects live in this process's file
-/// descriptors only, so they go with it, however it ends.
+/// Serves until SIGTERM or SIGINT. BPF objects are held only by this process's
+/// file descriptors, so they go with it, however it ends.
 ///
 /// # Errors
 /// [`Error`] if it cannot start, or the kernel can no longer be read.
 pub async fn run(options: DaemonOptions) -> Result<(), Error> {
     let stop = stop_signal()?;
-    // First the lock: a second daemon must not load anything.
+    // The lock first: a second daemon must not load anything.
     let instance = Instance::claim(&options.socket)?;
-    // Nor may one that cannot listen.
+    // A daemon that cannot listen must not load anything either.
     let web = Web::bind(&options.web)?;
     tracing::info!("loading");
     let (observer, hooks) = Observer::following(&options.observer)?;
@@ -59,7 +59,7 @@ pub async fn run(options: DaemonOptions) -> Result<(), Error> {
         tracing::info!(address, "serving HTTP");
     }
     let guard = Arc::new(Guard::default());
-    let own = router(handle.clone(), Door::Own, DEFAULT_TELEMETRY_PATH, guard);
+    let own = router(handle.clone(), Origin::Own, DEFAULT_TELEMETRY_PATH, guard);
     let plain = LiveConfig::default();
     let follower = follower.with_heartbeat(notify::watchdog());
     let status = notify::follow_status(handle.snapshots.clone());
@@ -78,7 +78,7 @@ pub async fn run(options: DaemonOptions) -> Result<(), Error> {
     }
 }
 
-/// Ends when the first of the signals that stop a daemon has come.
+/// Completes at the first of the signals that stop a daemon.
 fn stop_signal() -> Result<impl Future<Output = ()>, Error> {
     let on = |kind| {
         signal(kind).map_err(|source| Error::Io {

@@ -1,7 +1,7 @@
-//! HTTP for Prometheus, browsers and whoever comes: over TCP, or a Unix socket.
+//! HTTP for Prometheus, browsers and other clients: over TCP, or a Unix socket.
 //!
-//! [`listen`] has the sockets, [`connection`] serves each connection within
-//! limits, [`guard`] decides who may ask, [`router`] what there is to ask for.
+//! [`listen`] opens the sockets, [`connection`] serves each connection within
+//! limits, [`guard`] decides who may ask, [`router`] has the routes.
 
 mod address;
 mod config;
@@ -15,11 +15,11 @@ use std::{path::PathBuf, sync::Arc};
 
 use futures_util::future::join_all;
 
-use crate::{error::Error, observe::follow::Followed};
+use crate::{error::Error, observe::follow::FollowHandle};
 
-use super::api::Door;
+use super::api::Origin;
 
-use config::Doorkeeper;
+use config::Authenticator;
 
 pub use address::ListenAddress;
 pub use router::telemetry_path;
@@ -31,16 +31,16 @@ pub(super) use listen::Listener;
 pub(super) use router::router;
 pub(super) use words::words;
 
-/// Where metrics are unless told otherwise.
+/// The default path of the metrics.
 pub const DEFAULT_TELEMETRY_PATH: &str = "/metrics";
 
 /// How to serve HTTP.
 #[derive(Clone, Debug)]
 pub struct WebOptions {
     pub listen: Listen,
-    /// As [`telemetry_path`] has let pass.
+    /// Checked by [`telemetry_path`].
     pub telemetry_path: String,
-    /// TLS, users and headers: a file as Prometheus's exporters take it.
+    /// TLS, users and headers: a file in the format of Prometheus's exporters.
     pub config_file: Option<PathBuf>,
 }
 
@@ -49,24 +49,24 @@ pub struct WebOptions {
 pub enum Listen {
     Nowhere,
     On(Vec<ListenAddress>),
-    /// On the sockets that systemd hands over.
+    /// On the sockets that systemd passes.
     Systemd,
 }
 
-/// Sockets that are listened on, not served yet.
+/// Listening sockets, not served yet.
 pub struct Web {
     listeners: Vec<Listener>,
     telemetry_path: String,
     config: Arc<LiveConfig>,
-    doorkeeper: Doorkeeper,
+    doorkeeper: Authenticator,
 }
 
 impl Web {
-    /// Listens. Must be called within a tokio runtime.
+    /// Opens the sockets. Must be called within a tokio runtime.
     ///
     /// # Errors
-    /// [`Error::Listen`] where an address is taken or not of this host,
-    /// [`Error::WebConfig`] where the configuration is bad.
+    /// [`Error::Listen`] if an address is in use or does not belong to this
+    /// host, [`Error::WebConfig`] if the configuration is bad.
     pub fn bind(options: &WebOptions) -> Result<Self, Error> {
         let WebOptions {
             listen,
@@ -86,17 +86,17 @@ impl Web {
             listeners,
             telemetry_path: telemetry_path.clone(),
             config,
-            doorkeeper: Doorkeeper::new()?,
+            doorkeeper: Authenticator::new()?,
         })
     }
 
-    /// The addresses, as they were bound: port 0 has become one.
+    /// The addresses as bound: the kernel has replaced port 0 by a real one.
     pub fn addresses(&self) -> impl Iterator<Item = &str> {
         self.listeners.iter().map(|listener| listener.name.as_str())
     }
 
-    /// Serves what `followed` knows, until it is dropped.
-    pub async fn serve(self, followed: Followed) {
+    /// Serves the state of `followed` until this future is dropped.
+    pub async fn serve(self, followed: FollowHandle) {
         let Self {
             listeners,
             telemetry_path,
@@ -107,14 +107,14 @@ impl Web {
             node: followed.snapshots.borrow().host.clone(),
             access: Some((config.clone(), doorkeeper)),
         });
-        let router = router(followed, Door::Web, &telemetry_path, guard);
+        let router = router(followed, Origin::Web, &telemetry_path, guard);
         join_all(
             listeners
                 .iter()
                 .map(|listener| serve(listener, router.clone(), &config)),
         )
         .await;
-        // Nowhere to listen: nothing to do, and nothing ends.
+        // Without a socket there is nothing to serve, and the daemon goes on.
         std::future::pending::<()>().await;
     }
 }

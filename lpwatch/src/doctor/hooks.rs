@@ -13,7 +13,7 @@ use crate::{
         doctor::ChosenBy,
         snapshot::{Probe, Source},
     },
-    probe::{self, Hooks, LoadOptions, ProbeError, TaskIterator, Wanted, load_hooks},
+    probe::{self, Hooks, LoadOptions, ProbeError, TaskFilter, TaskIterator, load_hooks},
 };
 
 use super::{DoctorOptions, in_transition, readiness::is_ftrace_off};
@@ -151,7 +151,7 @@ fn tried(iterator: &mut TaskIterator, hooks: &Hooks) -> HookExamination {
         by: ChosenBy::Attaching,
         hooks: Ok(hooks.probes.clone()),
         tasks: iterator
-            .look(Wanted::Left(Direction::Patching), now, false)
+            .look(TaskFilter::Left(Direction::Patching), now, false)
             .map(drop)
             .map_err(words),
         programs: iterator.programs().map(drop).map_err(words),

@@ -39,7 +39,7 @@ impl Engine for KernelCare {
         let Some(care) = kernelcare::read(roots)? else {
             return Ok(false);
         };
-        let kernelcare::KernelCare {
+        let kernelcare::KernelCareFiles {
             active,
             effective_version,
             cves,

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use crate::{
     kernel::{
         ReadError, Roots,
-        ksplice::{self, Conflict, Stage, Update},
+        ksplice::{self, Conflict, Update, UpdateStage},
         task_detail,
     },
     model::{
@@ -89,7 +89,7 @@ impl Engine for Ksplice {
 
 /// The tasks that block an update in progress.
 fn holding(update: &Update) -> &[Conflict] {
-    let waits = update.stage == Some(Stage::Preparing) || update.abort_cause.is_some();
+    let waits = update.stage == Some(UpdateStage::Preparing) || update.abort_cause.is_some();
     if waits { &update.conflicts.tasks } else { &[] }
 }
 
@@ -113,13 +113,13 @@ fn patch(update: Update) -> PatchView {
     // keeps its state. Until then, Ksplice waits for the blockers.
     let tried = abort_cause.is_none() && !conflicts.tasks.is_empty();
     let direction = match stage {
-        Some(Stage::Preparing) if tried => Some(Direction::Patching),
-        Some(Stage::Applied | Stage::Reversed | Stage::Preparing) | None => None,
+        Some(UpdateStage::Preparing) if tried => Some(Direction::Patching),
+        Some(UpdateStage::Applied | UpdateStage::Reversed | UpdateStage::Preparing) | None => None,
     };
     let enabled = stage.map(|stage| match stage {
-        Stage::Applied => true,
-        Stage::Preparing => direction.is_some(),
-        Stage::Reversed => false,
+        UpdateStage::Applied => true,
+        UpdateStage::Preparing => direction.is_some(),
+        UpdateStage::Reversed => false,
     });
     let refusal = abort_cause.map(|cause| PatchRefusal {
         cause: cause.to_string(),

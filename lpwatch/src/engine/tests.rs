@@ -3,16 +3,16 @@
 mod unclear;
 
 use super::*;
-use crate::{kernel::files::tests::Host, model::Direction};
+use crate::{kernel::files::tests::FakeHost, model::Direction};
 
-fn view(host: &Host, kind: EngineKind) -> SystemView {
+fn view(host: &FakeHost, kind: EngineKind) -> SystemView {
     let mut view = SystemView::default();
     assert!(of(kind).read(&host.roots, &mut view).unwrap());
     view
 }
 
-fn graft(in_progress: &str, patches: &[(&str, &str)]) -> Host {
-    let host = Host::new(&[("sys/kernel/kgraft/in_progress", in_progress)]);
+fn graft(in_progress: &str, patches: &[(&str, &str)]) -> FakeHost {
+    let host = FakeHost::new(&[("sys/kernel/kgraft/in_progress", in_progress)]);
     for (name, states) in patches {
         let head = "Function  Object  Sympos  State\n".to_owned();
         let table = states
@@ -50,7 +50,7 @@ fn each_kind_has_its_engine_and_says_why_where_something_cannot_be_known() {
 
 #[test]
 fn kgrafts_patch_in_transition_is_the_one_whose_functions_are_not_final() {
-    let moving = |host: &Host| {
+    let moving = |host: &FakeHost| {
         let patches = view(host, EngineKind::Kgraft).patches.into_iter();
         let moving = patches.filter(|patch| patch.in_transition);
         moving
@@ -118,8 +118,8 @@ fn kgraft_tells_the_tasks_left_with_their_stacks() {
     assert_eq!(task.evidence.state, Some('S'));
 }
 
-fn splice(stage: &str, abort_cause: &str, conflicts: &str) -> Host {
-    Host::new(&[
+fn splice(stage: &str, abort_cause: &str, conflicts: &str) -> FakeHost {
+    FakeHost::new(&[
         ("sys/kernel/ksplice/k1/stage", stage),
         ("sys/kernel/ksplice/k1/abort_cause", abort_cause),
         ("sys/kernel/ksplice/k1/conflicts", conflicts),
@@ -179,7 +179,7 @@ fn ksplice_tells_who_is_in_the_way_and_with_which_functions() {
 
 #[test]
 fn kpatchs_functions_find_their_object_by_their_address() {
-    let host = Host::new(&[
+    let host = FakeHost::new(&[
         ("sys/kernel/kpatch/patches/kpatch_a/enabled", "1\n"),
         (
             "sys/kernel/kpatch/patches/kpatch_a/functions/f/old_addr",
@@ -207,7 +207,7 @@ fn kpatchs_functions_find_their_object_by_their_address() {
 
 #[test]
 fn openeulers_patches_are_not_livepatchs_besides() {
-    let host = Host::new(&[
+    let host = FakeHost::new(&[
         ("sys/kernel/livepatch/klp_a/enabled", "1\n"),
         ("sys/kernel/livepatch/klp_a/vmlinux/f,1/", ""),
         ("sys/kernel/livepatch/klp_b/enabled", "1\n"),
@@ -233,7 +233,7 @@ fn openeulers_patches_are_not_livepatchs_besides() {
 
 #[test]
 fn kernelcare_is_one_patch_and_tells_its_cves() {
-    let host = Host::new(&[
+    let host = FakeHost::new(&[
         ("sys/module/kcare/initstate", "live\n"),
         ("proc/kcare/cvelist", "CVE-2021-3656\n"),
         ("proc/kcare/effective_version", "5.8.0-63\n"),

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::hosts::Host;
+use super::hosts::FleetHost;
 
-/// How long patching took where it completed, one number from each host.
+/// How long patching took where it completed, one number per host.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Durations {
     /// `null` where it completed nowhere.
@@ -27,16 +27,16 @@ pub struct Quantiles {
 /// The same for the hosts of one kernel.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct KernelQuantiles {
-    /// `null` for hosts that do not tell.
+    /// `null` for hosts that do not report it.
     pub kernel: Option<String>,
     #[serde(flatten)]
     pub quantiles: Quantiles,
 }
 
 impl Durations {
-    /// Those that `hosts` tell of.
+    /// The durations that `hosts` report.
     #[must_use]
-    pub fn of(hosts: &[Host]) -> Self {
+    pub fn of(hosts: &[FleetHost]) -> Self {
         let mut all = Vec::new();
         let mut by_kernel: BTreeMap<Option<&str>, Vec<f64>> = BTreeMap::new();
         for host in hosts {
@@ -74,14 +74,14 @@ fn quantiles(mut seconds: Vec<f64>) -> Option<Quantiles> {
     })
 }
 
-/// Between the two numbers around the place, in proportion.
+/// Interpolates between the two numbers around the position.
 fn quantile(sorted: &[f64], share: f64) -> Option<f64> {
     #[expect(clippy::cast_precision_loss, reason = "there are no 2^52 hosts")]
     let place = share * sorted.len().checked_sub(1)? as f64;
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "it is a place in the list"
+        reason = "it is a position in the list"
     )]
     let below = place.floor() as usize;
     let low = *sorted.get(below)?;

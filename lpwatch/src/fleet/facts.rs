@@ -1,4 +1,4 @@
-//! The answers put together by host, before anything is made of them.
+//! The results of the queries, joined by host and not yet judged.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,50 +6,50 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{Direction, Outcome};
 
-use super::{prometheus::Sample, queries::Fact};
+use super::{prometheus::Sample, queries::FleetQuery};
 
 /// All that is known of the hosts.
 #[derive(Clone, Debug, Default)]
-pub struct Facts {
-    pub(super) hosts: BTreeMap<String, Seen>,
-    /// Series that name no host.
+pub struct FleetFacts {
+    pub(super) hosts: BTreeMap<String, HostData>,
+    /// Series without the label of the host.
     pub(super) nameless: usize,
-    /// Hosts of which there are several series.
+    /// Hosts with several series.
     pub(super) twice: BTreeSet<String>,
 }
 
 /// What is known of a host.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Seen {
+pub(super) struct HostData {
     /// Whether it could be scraped.
     pub up: Option<bool>,
     /// lpwatch answered there.
     pub answers: bool,
     pub kernel: Option<String>,
-    /// What else makes that nothing is known of it.
+    /// Other reasons why no data is available.
     pub silences: BTreeSet<Silence>,
-    pub patches: BTreeMap<String, OnHost>,
+    pub patches: BTreeMap<String, HostPatch>,
 }
 
-/// Why nothing is known of a host.
+/// Why no data of a host is available.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Silence {
     /// Prometheus cannot scrape it.
     Down,
-    /// Prometheus no longer tries, or has not for five minutes.
+    /// Prometheus no longer scrapes it, or has not for five minutes.
     Gone,
-    /// It can be scraped, but what answers is not lpwatch.
+    /// It can be scraped, but does not report as lpwatch.
     NoMetrics,
     /// lpwatch cannot read the state of patches there.
     Blind,
-    /// It gives values that lpwatch does not write.
+    /// It reports values that lpwatch never writes.
     Broken,
 }
 
 /// What is known of a patch on a host.
 #[derive(Clone, Debug, Default)]
-pub(super) struct OnHost {
+pub(super) struct HostPatch {
     pub enabled: Option<bool>,
     pub in_progress: bool,
     pub direction: Option<Direction>,
@@ -59,7 +59,7 @@ pub(super) struct OnHost {
     pub blocked: BTreeMap<String, u64>,
     pub idle: Option<f64>,
     pub age: Option<f64>,
-    pub last: Option<Last>,
+    pub last: Option<LastTransition>,
     /// How long patching took when it last completed.
     pub duration: Option<f64>,
     pub ineffective: bool,
@@ -67,26 +67,26 @@ pub(super) struct OnHost {
 
 /// The last transition that ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Last {
+pub(super) struct LastTransition {
     pub outcome: Option<Outcome>,
-    /// By the host's own clock: only good for comparing within the host.
+    /// By the host's own clock: comparable within the host only.
     pub end: f64,
 }
 
-impl Facts {
-    /// Takes in the answer about one fact.
-    pub fn take(&mut self, fact: Fact, samples: &[Sample], host_label: &str) {
+impl FleetFacts {
+    /// Adds the result of one query.
+    pub fn take(&mut self, fact: FleetQuery, samples: &[Sample], host_label: &str) {
         for sample in samples {
             let Some(host) = sample.label(host_label) else {
                 self.nameless += 1;
                 continue;
             };
-            if fact == Fact::Twice {
+            if fact == FleetQuery::Twice {
                 self.twice.insert(host.to_owned());
                 continue;
             }
             if !self.hosts.contains_key(host) {
-                self.hosts.insert(host.to_owned(), Seen::default());
+                self.hosts.insert(host.to_owned(), HostData::default());
             }
             if let Some(seen) = self.hosts.get_mut(host) {
                 seen.take(fact, sample);
@@ -94,38 +94,38 @@ impl Facts {
         }
     }
 
-    /// The hosts, however they stand.
+    /// All hosts, in any state.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.hosts.keys().map(String::as_str)
     }
 
-    /// A host that was known and of which Prometheus now knows nothing.
+    /// Marks a known host that is no longer known to Prometheus.
     pub fn note_gone(&mut self, host: &str) {
         let seen = self.hosts.entry(host.to_owned()).or_default();
         seen.silences.insert(Silence::Gone);
     }
 
-    /// Every patch that any host speaks of.
+    /// Every patch that any host reports.
     #[must_use]
     pub fn patches(&self) -> BTreeSet<&str> {
         let patches = self.hosts.values().flat_map(|seen| seen.patches.keys());
         patches.map(String::as_str).collect()
     }
 
-    /// What must be said of the answers themselves, one sentence each.
+    /// Notes on the results themselves, one sentence each.
     #[must_use]
     pub fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         if self.nameless > 0 {
             notes.push(format!(
-                "{} series name no host and are not counted; --host-label names the label that does.",
+                "{} series name no host and are not counted. Give the label of the host with --host-label.",
                 self.nameless
             ));
         }
         if let Some(host) = self.twice.first() {
             notes.push(format!(
-                "{} hosts have several series and count once each, such as {host}: a pair of \
-                 Prometheus servers, or hosts of the same name (see --host-label and --selector).",
+                "{} hosts have several series and count once each, such as {host}. The cause is a \
+                 pair of Prometheus servers, or hosts of the same name (see --host-label and --selector).",
                 self.twice.len()
             ));
         }
@@ -135,8 +135,8 @@ impl Facts {
             .filter(|(_, seen)| seen.silences.contains(&Silence::Broken));
         if let Some((host, _)) = broken.next() {
             notes.push(format!(
-                "{} hosts give values that are no numbers lpwatch writes, such as {host}; they \
-                 count as not reporting.",
+                "{} hosts report values that lpwatch never writes, such as {host}; they count as not \
+                 reporting.",
                 broken.count() + 1
             ));
         }
@@ -144,37 +144,37 @@ impl Facts {
     }
 }
 
-impl Seen {
-    fn take(&mut self, fact: Fact, sample: &Sample) {
+impl HostData {
+    fn take(&mut self, fact: FleetQuery, sample: &Sample) {
         let value = sample.value;
         if !value.is_finite() {
             self.silences.insert(Silence::Broken);
             return;
         }
         match fact {
-            Fact::Up => self.up = Some(value > 0.0),
-            Fact::Gone => drop(self.silences.insert(Silence::Gone)),
-            Fact::Kernel => {
+            FleetQuery::Up => self.up = Some(value > 0.0),
+            FleetQuery::Gone => drop(self.silences.insert(Silence::Gone)),
+            FleetQuery::Kernel => {
                 self.answers = true;
                 self.kernel = sample.label("kernel").map(str::to_owned);
             }
-            Fact::Blind => drop(self.silences.insert(Silence::Blind)),
-            Fact::Twice => (),
-            Fact::Enabled
-            | Fact::InProgress
-            | Fact::Stalled
-            | Fact::Tasks
-            | Fact::Blocked
-            | Fact::Idle
-            | Fact::Age
-            | Fact::LastEnd
-            | Fact::LastDuration
-            | Fact::Ineffective => {
+            FleetQuery::Blind => drop(self.silences.insert(Silence::Blind)),
+            FleetQuery::Twice => (),
+            FleetQuery::Enabled
+            | FleetQuery::InProgress
+            | FleetQuery::Stalled
+            | FleetQuery::Tasks
+            | FleetQuery::Blocked
+            | FleetQuery::Idle
+            | FleetQuery::Age
+            | FleetQuery::LastEnd
+            | FleetQuery::LastDuration
+            | FleetQuery::Ineffective => {
                 let Some(patch) = sample.label("patch") else {
                     return;
                 };
                 if !self.patches.contains_key(patch) {
-                    self.patches.insert(patch.to_owned(), OnHost::default());
+                    self.patches.insert(patch.to_owned(), HostPatch::default());
                 }
                 if let Some(on_host) = self.patches.get_mut(patch)
                     && on_host.take(fact, sample).is_none()
@@ -186,47 +186,52 @@ impl Seen {
     }
 }
 
-impl OnHost {
-    /// `None` for a value that lpwatch does not write.
-    fn take(&mut self, fact: Fact, sample: &Sample) -> Option<()> {
+impl HostPatch {
+    /// `None` for a value that lpwatch never writes.
+    fn take(&mut self, fact: FleetQuery, sample: &Sample) -> Option<()> {
         let value = sample.value;
         let seconds = (value >= 0.0).then_some(value);
         match fact {
-            Fact::Enabled => self.enabled = Some(value > 0.0),
-            Fact::InProgress => {
+            FleetQuery::Enabled => self.enabled = Some(value > 0.0),
+            FleetQuery::InProgress => {
                 self.in_progress = true;
                 self.direction = sample.label("direction").and_then(direction);
             }
-            Fact::Stalled => self.stalled = true,
-            Fact::Tasks => match sample.label("code") {
+            FleetQuery::Stalled => self.stalled = true,
+            FleetQuery::Tasks => match sample.label("code") {
                 Some("old") => self.old = Some(count(value)?),
                 Some("new") => self.new = Some(count(value)?),
                 _ => (),
             },
-            Fact::Blocked => {
+            FleetQuery::Blocked => {
                 let reason = sample.label("reason").unwrap_or("unknown");
                 self.blocked.insert(reason.to_owned(), count(value)?);
             }
-            Fact::Idle => self.idle = Some(seconds?),
-            Fact::Age => self.age = Some(seconds?),
-            Fact::LastEnd => {
-                // Of several, as between two scrapes of a pair, the later.
+            FleetQuery::Idle => self.idle = Some(seconds?),
+            FleetQuery::Age => self.age = Some(seconds?),
+            FleetQuery::LastEnd => {
+                // Of several values, as between two scrapes of a pair, the
+                // later one.
                 if self.last.is_none_or(|last| last.end < value) {
-                    self.last = Some(Last {
+                    self.last = Some(LastTransition {
                         outcome: sample.label("outcome").and_then(outcome),
                         end: value,
                     });
                 }
             }
-            Fact::LastDuration => {
+            FleetQuery::LastDuration => {
                 let way = sample.label("direction").and_then(direction);
                 let outcome = sample.label("outcome").and_then(outcome);
                 if (way, outcome) == (Some(Direction::Patching), Some(Outcome::Completed)) {
                     self.duration = Some(seconds?);
                 }
             }
-            Fact::Ineffective => self.ineffective = true,
-            Fact::Up | Fact::Gone | Fact::Kernel | Fact::Blind | Fact::Twice => (),
+            FleetQuery::Ineffective => self.ineffective = true,
+            FleetQuery::Up
+            | FleetQuery::Gone
+            | FleetQuery::Kernel
+            | FleetQuery::Blind
+            | FleetQuery::Twice => (),
         }
         Some(())
     }
@@ -252,7 +257,7 @@ fn outcome(name: &str) -> Option<Outcome> {
 
 /// A number of tasks.
 fn count(value: f64) -> Option<u64> {
-    /// No kernel has as many.
+    /// No kernel has this many.
     const MOST: f64 = 1e9;
     #[expect(
         clippy::cast_possible_truncation,

@@ -1,17 +1,17 @@
-//! How each host stands: a closed set of states, from what it reports.
+//! The state of each host: a closed set, from what the host reports.
 //!
-//! Nothing here compares the clocks of two hosts, or a host's with ours.
+//! Nothing here compares the clocks of two hosts, or a host's clock with ours.
 
 use serde::{Deserialize, Serialize};
 use strum::{IntoStaticStr, VariantArray};
 
 use crate::model::{Direction, Outcome};
 
-use super::facts::{Facts, OnHost, Seen};
+use super::facts::{FleetFacts, HostData, HostPatch};
 
 pub use super::facts::Silence;
 
-/// How a host stands; worst first.
+/// The state of a host; worst first.
 #[derive(
     Clone,
     Copy,
@@ -36,7 +36,7 @@ pub enum HostState {
     /// The last transition was reversed, refused or cancelled, and the patch is
     /// not enabled.
     Failed,
-    /// Nothing is known of it now.
+    /// No current data is available.
     NotReporting,
     InTransition,
     /// It reports, and the patch is not loaded or not enabled.
@@ -53,12 +53,12 @@ impl HostState {
     }
 }
 
-/// A host, and how it stands with the patch asked for.
+/// A host, and its state for the patch asked for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Host {
+pub struct FleetHost {
     pub host: String,
     pub state: HostState,
-    /// Of the patches asked for, the one that decides; `null` where there is none.
+    /// The patch that decides, of those asked for; `null` without one.
     pub patch: Option<String>,
     pub kernel: Option<String>,
     /// Why it does not report.
@@ -86,25 +86,25 @@ pub struct ReasonTasks {
     pub tasks: u64,
 }
 
-/// All hosts, by name. Of the patches known, those that `wanted` takes count; of
-/// several, a transition counts before a patch at rest, and of patches at rest
-/// the one that last came to it.
+/// All hosts, by name. Only patches that `wanted` accepts count. Of several, a
+/// transition decides before a patch at rest, and of patches at rest the one
+/// with the latest transition.
 #[must_use]
-pub fn hosts(facts: &Facts, wanted: impl Fn(&str) -> bool) -> Vec<Host> {
-    let of_host = |(name, seen): (&String, &Seen)| {
+pub fn hosts(facts: &FleetFacts, wanted: impl Fn(&str) -> bool) -> Vec<FleetHost> {
+    let of_host = |(name, seen): (&String, &HostData)| {
         let patches = seen.patches.iter();
         let standing = patches
             .filter(|(patch, _)| wanted(patch))
-            .map(|(patch, on_host)| Standing::of(patch, on_host))
-            .max_by(Standing::order);
+            .map(|(patch, on_host)| RankedPatch::of(patch, on_host))
+            .max_by(RankedPatch::order);
         host(name, seen, standing)
     };
     facts.hosts.iter().map(of_host).collect()
 }
 
-fn host(name: &str, seen: &Seen, standing: Option<Standing<'_>>) -> Host {
+fn host(name: &str, seen: &HostData, standing: Option<RankedPatch<'_>>) -> FleetHost {
     let silence = silence(seen);
-    // What a host said before it fell silent is no longer known to hold.
+    // What a host reported before it fell silent may no longer hold.
     let standing = standing.filter(|_| silence.is_none());
     let state = match (silence, &standing) {
         (Some(_), _) => HostState::NotReporting,
@@ -113,7 +113,7 @@ fn host(name: &str, seen: &Seen, standing: Option<Standing<'_>>) -> Host {
     };
     let on_host = standing.as_ref().map(|standing| standing.on_host);
     let moving = on_host.filter(|on_host| on_host.in_progress);
-    Host {
+    FleetHost {
         host: name.to_owned(),
         state,
         patch: standing.as_ref().map(|standing| standing.patch.to_owned()),
@@ -131,7 +131,7 @@ fn host(name: &str, seen: &Seen, standing: Option<Standing<'_>>) -> Host {
     }
 }
 
-fn silence(seen: &Seen) -> Option<Silence> {
+fn silence(seen: &HostData) -> Option<Silence> {
     let is = |silence: &Silence| seen.silences.contains(silence);
     if seen.up == Some(false) {
         Some(Silence::Down)
@@ -144,7 +144,7 @@ fn silence(seen: &Seen) -> Option<Silence> {
     }
 }
 
-fn reasons(on_host: &OnHost) -> Vec<ReasonTasks> {
+fn reasons(on_host: &HostPatch) -> Vec<ReasonTasks> {
     let mut reasons: Vec<_> = on_host
         .blocked
         .iter()
@@ -158,15 +158,15 @@ fn reasons(on_host: &OnHost) -> Vec<ReasonTasks> {
     reasons
 }
 
-/// How one patch stands on a host that reports.
-struct Standing<'a> {
+/// The state of one patch on a host that reports.
+struct RankedPatch<'a> {
     patch: &'a str,
-    on_host: &'a OnHost,
+    on_host: &'a HostPatch,
     state: HostState,
 }
 
-impl<'a> Standing<'a> {
-    fn of(patch: &'a str, on_host: &'a OnHost) -> Self {
+impl<'a> RankedPatch<'a> {
+    fn of(patch: &'a str, on_host: &'a HostPatch) -> Self {
         let failed =
             on_host
                 .last
@@ -176,15 +176,15 @@ impl<'a> Standing<'a> {
                     Outcome::Completed | Outcome::Forced | Outcome::Unknown => false,
                 });
         let state = match on_host {
-            OnHost {
+            HostPatch {
                 in_progress: true,
                 stalled: true,
                 ..
             } => HostState::Stalled,
-            OnHost {
+            HostPatch {
                 in_progress: true, ..
             } => HostState::InTransition,
-            OnHost {
+            HostPatch {
                 enabled: Some(true),
                 ..
             } => HostState::OnNewCode,
@@ -206,8 +206,8 @@ impl<'a> Standing<'a> {
             HostState::OnNewCode | HostState::Failed => 1,
             HostState::NotPatched | HostState::NotReporting => 0,
         };
-        // Both ends are of the same clock. Where one is not known, the failure
-        // counts: all is not said to be well.
+        // Both ends are of the same clock. If one is unknown, the failure
+        // counts, so that a failure is never hidden.
         let end = |standing: &Self| standing.on_host.last.map(|last| last.end);
         let failed = |standing: &Self| standing.state == HostState::Failed;
         let by_end = match (end(self), end(other)) {

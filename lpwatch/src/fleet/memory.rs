@@ -1,11 +1,12 @@
-//! Hosts that were there a moment ago.
+//! Hosts that Prometheus knew a moment ago.
 //!
-//! A Prometheus that lost its data, or whose list of targets came up short, knows
-//! of fewer hosts; the share on new code would rise. Whoever waits remembers.
+//! A Prometheus that lost its data, or whose list of targets is incomplete,
+//! knows fewer hosts, and the share on new code would rise. A wait therefore
+//! remembers hosts.
 
 use std::{collections::HashMap, time::Duration};
 
-use super::Facts;
+use super::FleetFacts;
 
 /// When each host was last known to Prometheus.
 #[derive(Debug, Default)]
@@ -14,9 +15,10 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Adds those hosts that were known within `known_for` before `now` and are
-    /// missing in `facts`; they do not report. `now` is since any fixed moment.
-    pub fn mend(&mut self, facts: &mut Facts, now: Duration, known_for: Duration) {
+    /// Adds the hosts that were known within `known_for` before `now` and are
+    /// missing in `facts`, as not reporting. `now` is the time since any fixed
+    /// moment.
+    pub fn keep_known(&mut self, facts: &mut FleetFacts, now: Duration, known_for: Duration) {
         for host in facts.names() {
             match self.last.get_mut(host) {
                 Some(last) => *last = now,
@@ -37,8 +39,8 @@ impl Memory {
 mod tests {
     use super::*;
 
-    fn facts(hosts: &[&str]) -> Facts {
-        let mut facts = Facts::default();
+    fn facts(hosts: &[&str]) -> FleetFacts {
+        let mut facts = FleetFacts::default();
         for host in hosts {
             facts.note_gone(host);
         }
@@ -48,12 +50,12 @@ mod tests {
     #[test]
     fn a_host_is_remembered_for_as_long_as_it_counts_as_known() {
         let (mut memory, minute) = (Memory::default(), Duration::from_mins(1));
-        memory.mend(&mut facts(&["a", "b"]), Duration::ZERO, minute);
+        memory.keep_known(&mut facts(&["a", "b"]), Duration::ZERO, minute);
         let mut later = facts(&["a"]);
-        memory.mend(&mut later, minute, minute);
+        memory.keep_known(&mut later, minute, minute);
         assert_eq!(later.names().collect::<Vec<_>>(), ["a", "b"]);
         let mut later = facts(&["a"]);
-        memory.mend(&mut later, Duration::from_secs(61), minute);
+        memory.keep_known(&mut later, Duration::from_secs(61), minute);
         assert_eq!(later.names().collect::<Vec<_>>(), ["a"]);
     }
 }

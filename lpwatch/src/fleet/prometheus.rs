@@ -1,7 +1,7 @@
-//! Prometheus's HTTP API, version 1, as far as it is needed: instant queries.
+//! Prometheus's HTTP API, version 1: instant queries only.
 //!
-//! Answers are bounded in size and time, redirects are not followed (they would
-//! take the credentials elsewhere), and no error holds a secret.
+//! Responses are bounded in size and time, redirects are not followed (the
+//! credentials would go along), and no error contains a secret.
 
 mod answer;
 mod error;
@@ -23,25 +23,25 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 
-pub use answer::{Answer, Sample};
-pub use error::{Error, Refusal};
+pub use answer::{QueryResult, Sample};
+pub use error::{HttpRefusal, PrometheusError};
 pub use login::Login;
 pub use tls::Tls;
 pub use url::BaseUrl;
 
-/// How Prometheus is asked.
+/// How Prometheus is queried.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct PrometheusOptions {
     pub url: BaseUrl,
     pub login: Login,
     pub tls: Tls,
-    /// For one answer, from connecting to its last byte.
+    /// For one response, from connecting to its last byte.
     pub timeout: Duration,
-    /// The largest answer taken, in bytes.
+    /// The largest response accepted, in bytes.
     pub largest: usize,
 }
 
-/// A Prometheus, or what answers like one: Thanos, Mimir, VictoriaMetrics.
+/// Prometheus, or a server with its API: Thanos, Mimir, VictoriaMetrics.
 pub struct Prometheus {
     url: BaseUrl,
     client: Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
@@ -51,12 +51,12 @@ pub struct Prometheus {
 }
 
 impl Prometheus {
-    /// Reads the files of secrets and certificates; asks nothing yet.
+    /// Reads the files of secrets and certificates; sends no query yet.
     ///
     /// # Errors
-    /// [`Error::File`] and [`Error::Certificate`] if one of them cannot be used.
-    pub fn new(options: Options) -> Result<Self, Error> {
-        let Options {
+    /// [`PrometheusError::File`] and [`PrometheusError::Certificate`] if one of them cannot be used.
+    pub fn new(options: PrometheusOptions) -> Result<Self, PrometheusError> {
+        let PrometheusOptions {
             url,
             login,
             tls,
@@ -79,24 +79,24 @@ impl Prometheus {
         })
     }
 
-    /// Where it is, as it was asked for.
+    /// The URL as given.
     #[must_use]
     pub fn url(&self) -> &BaseUrl {
         &self.url
     }
 
-    /// Whether secrets go to another host in the clear.
+    /// Whether secrets are sent to another host unencrypted.
     #[must_use]
-    pub fn tells_secrets(&self) -> bool {
+    pub fn sends_secrets_unencrypted(&self) -> bool {
         self.authorization.is_some() && !self.url.is_https() && !self.url.is_loopback()
     }
 
     /// Prometheus's own time, in seconds since the epoch: its clock, not ours,
-    /// decides at which moment a query is evaluated.
+    /// decides when a query is evaluated.
     ///
     /// # Errors
-    /// [`Error`] if it does not answer as it should.
-    pub async fn now(&self) -> Result<f64, Error> {
+    /// [`PrometheusError`] if the response is not as expected.
+    pub async fn now(&self) -> Result<f64, PrometheusError> {
         let body = self.get("time()", None).await?;
         answer::scalar(&body).map_err(|reason| self.wrong(reason))
     }
@@ -104,20 +104,20 @@ impl Prometheus {
     /// An instant query, evaluated at `at`.
     ///
     /// # Errors
-    /// [`Error`] if it does not answer as it should.
-    pub async fn query(&self, query: &str, at: f64) -> Result<Answer, Error> {
+    /// [`PrometheusError`] if the response is not as expected.
+    pub async fn query(&self, query: &str, at: f64) -> Result<QueryResult, PrometheusError> {
         let body = self.get(query, Some(at)).await?;
         answer::vector(&body).map_err(|reason| self.wrong(reason))
     }
 
-    fn wrong(&self, reason: String) -> Error {
-        Error::WrongAnswer {
+    fn wrong(&self, reason: String) -> PrometheusError {
+        PrometheusError::WrongAnswer {
             url: self.url.to_string(),
             reason,
         }
     }
 
-    async fn get(&self, query: &str, at: Option<f64>) -> Result<Vec<u8>, Error> {
+    async fn get(&self, query: &str, at: Option<f64>) -> Result<Vec<u8>, PrometheusError> {
         let uri = self.url.query(query, at, self.timeout);
         let mut request = Request::get(uri)
             .header(ACCEPT, "application/json")
@@ -130,36 +130,40 @@ impl Prometheus {
             .map_err(|error| self.wrong(error.to_string()))?;
         tokio::time::timeout(self.timeout, self.answer(request, query))
             .await
-            .map_err(|_| Error::TooSlow {
+            .map_err(|_| PrometheusError::TooSlow {
                 url: self.url.to_string(),
                 seconds: self.timeout.as_secs_f64(),
             })?
     }
 
-    async fn answer(&self, request: Request<Empty<Bytes>>, query: &str) -> Result<Vec<u8>, Error> {
-        let response = self
-            .client
-            .request(request)
-            .await
-            .map_err(|error| Error::Unreachable {
-                url: self.url.to_string(),
-                reason: causes(&error),
-            })?;
+    async fn answer(
+        &self,
+        request: Request<Empty<Bytes>>,
+        query: &str,
+    ) -> Result<Vec<u8>, PrometheusError> {
+        let response =
+            self.client
+                .request(request)
+                .await
+                .map_err(|error| PrometheusError::Unreachable {
+                    url: self.url.to_string(),
+                    reason: causes(&error),
+                })?;
         let status = response.status();
         let location = response.headers().get(LOCATION).cloned();
         let body = self.body(response.into_body()).await?;
         match status {
             StatusCode::OK => Ok(body),
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(Error::Refused {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(PrometheusError::Refused {
                 url: self.url.to_string(),
                 status: status.as_u16(),
                 had_login: self.authorization.is_some(),
             }),
-            status if status.is_redirection() => Err(Error::Redirected {
+            status if status.is_redirection() => Err(PrometheusError::Redirected {
                 url: self.url.to_string(),
                 to: location.and_then(|to| url::shown(to.to_str().ok()?)),
             }),
-            status => Err(Error::Status(Box::new(Refusal {
+            status => Err(PrometheusError::Status(Box::new(HttpRefusal {
                 url: self.url.to_string(),
                 status: status.as_u16(),
                 query: query.to_owned(),
@@ -168,23 +172,25 @@ impl Prometheus {
         }
     }
 
-    async fn body(&self, body: Incoming) -> Result<Vec<u8>, Error> {
+    async fn body(&self, body: Incoming) -> Result<Vec<u8>, PrometheusError> {
         match Limited::new(body, self.largest).collect().await {
             Ok(collected) => Ok(collected.to_bytes().into()),
-            Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(Error::TooLarge {
+            Err(error) if error.is::<http_body_util::LengthLimitError>() => {
+                Err(PrometheusError::TooLarge {
+                    url: self.url.to_string(),
+                    mib: self.largest >> 20,
+                })
+            }
+            Err(error) => Err(PrometheusError::Unreachable {
                 url: self.url.to_string(),
-                mib: self.largest >> 20,
-            }),
-            Err(error) => Err(Error::Unreachable {
-                url: self.url.to_string(),
-                reason: format!("its answer broke off: {error}"),
+                reason: format!("the response was cut off: {error}"),
             }),
         }
     }
 }
 
-/// An error of the client and what led to it; the first only says that it is one
-/// of a connection.
+/// An error of the client with its causes; the error itself only says that a
+/// connection failed.
 fn causes(error: &hyper_util::client::legacy::Error) -> String {
     let mut deepest = error.to_string();
     let mut cause = error.source();

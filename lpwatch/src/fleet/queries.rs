@@ -1,8 +1,8 @@
-//! The queries: one for each fact, never one for each host.
+//! The queries: one for all hosts, never one per host.
 //!
-//! Each is summed up over the host's label, so that an answer holds no more than
-//! it must, and the copies that a pair of Prometheus servers makes of every
-//! series count once.
+//! Each is aggregated by the host's label, so that a response contains no more
+//! than it must, and the copies of each series that a pair of Prometheus
+//! servers makes count once.
 
 use std::time::Duration;
 
@@ -16,24 +16,24 @@ pub struct Scope {
     pub selector: Selector,
     /// All patches, without one.
     pub patch: Option<PatchPattern>,
-    /// The label that tells hosts apart: `instance`.
+    /// The label that identifies hosts: `instance`.
     pub host_label: String,
-    /// For how long a host that is no longer scraped counts as known.
+    /// How long a host that is no longer scraped counts as known.
     pub known_for: Duration,
 }
 
-/// What is asked of all hosts at once.
+/// A query about all hosts at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, VariantArray)]
-pub enum Fact {
-    /// Whether Prometheus could scrape it.
+pub enum FleetQuery {
+    /// Whether Prometheus could scrape the host.
     Up,
-    /// It was scraped, and is no longer.
+    /// The host was scraped, and no longer is.
     Gone,
-    /// lpwatch answers there, on this kernel.
+    /// lpwatch reports there, on this kernel.
     Kernel,
     /// lpwatch cannot read the state of patches there.
     Blind,
-    /// Several series of one host.
+    /// One host has several series.
     Twice,
     Enabled,
     InProgress,
@@ -49,8 +49,8 @@ pub enum Fact {
     Ineffective,
 }
 
-impl Fact {
-    /// What decides the state of a host.
+impl FleetQuery {
+    /// The queries that decide the state of a host.
     pub const STATES: [Self; 10] = [
         Self::Up,
         Self::Gone,
@@ -64,7 +64,7 @@ impl Fact {
         Self::LastEnd,
     ];
 
-    /// The query for it.
+    /// The query in PromQL.
     #[must_use]
     pub fn query(self, scope: &Scope) -> String {
         let Scope {
@@ -131,12 +131,12 @@ mod tests {
     fn hosts_and_patch_are_chosen() {
         let scope = scope(Some("lp"), "{job=\"lpwatch\",dc=\"x\"}");
         assert_eq!(
-            Fact::Tasks.query(&scope),
+            FleetQuery::Tasks.query(&scope),
             "max by (instance, patch, code) \
              (lpwatch_transition_tasks{job=\"lpwatch\",dc=\"x\",patch=\"lp\"})"
         );
         assert_eq!(
-            Fact::Gone.query(&scope),
+            FleetQuery::Gone.query(&scope),
             "max by (instance) (last_over_time(up{job=\"lpwatch\",dc=\"x\"}[3600s])) \
              unless max by (instance) (up{job=\"lpwatch\",dc=\"x\"})"
         );
@@ -146,11 +146,11 @@ mod tests {
     fn nothing_chosen_is_everything() {
         let scope = scope(None, "");
         assert_eq!(
-            Fact::Enabled.query(&scope),
+            FleetQuery::Enabled.query(&scope),
             "max by (instance, patch) (lpwatch_patch_enabled{patch!=\"\"})"
         );
         assert_eq!(
-            Fact::Blind.query(&scope),
+            FleetQuery::Blind.query(&scope),
             "max by (instance) (lpwatch_collector_success{collector=\"sysfs\"}) == 0"
         );
     }

@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     durations::Durations,
-    hosts::{Host, HostState},
+    hosts::{FleetHost, HostState},
 };
 
-/// A patch over all hosts asked for. Those that do not report count like any
-/// other.
+/// A patch over all hosts asked for. Hosts that do not report count like the
+/// others.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rollout {
-    /// As it was asked for: a name, or a pattern with `*`.
+    /// As given: a name, or a pattern with `*`.
     pub patch: String,
     pub hosts: usize,
     pub by_state: ByState,
@@ -21,14 +21,14 @@ pub struct Rollout {
     pub share_on_new_code: Option<f64>,
     /// Hosts in transition whose direction is unpatching, stalled ones included.
     pub unpatching: usize,
-    /// Hosts on new code where functions were found whose new code does not run.
+    /// Hosts on new code with functions whose new code was found not to run.
     pub not_effective: Vec<String>,
     /// Stalled hosts by the reason of their tasks; a host with several reasons
     /// counts for each.
     pub stalled_by_reason: Vec<ReasonHosts>,
-    pub stalled: Vec<Host>,
-    pub failed: Vec<Host>,
-    pub not_reporting: Vec<Host>,
+    pub stalled: Vec<FleetHost>,
+    pub failed: Vec<FleetHost>,
+    pub not_reporting: Vec<FleetHost>,
     pub durations: Durations,
 }
 
@@ -46,7 +46,7 @@ pub struct ByState {
 /// Stalled hosts with tasks left for this reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReasonHosts {
-    /// `unknown` where a host does not tell of any task.
+    /// `unknown` where a host reports no task.
     pub reason: String,
     pub hosts: usize,
     pub tasks: u64,
@@ -54,7 +54,7 @@ pub struct ReasonHosts {
 
 impl ByState {
     #[must_use]
-    pub fn of(hosts: &[Host]) -> Self {
+    pub fn of(hosts: &[FleetHost]) -> Self {
         let mut by_state = Self::default();
         for host in hosts {
             *by_state.slot(host.state) += 1;
@@ -80,9 +80,9 @@ impl ByState {
 }
 
 impl Rollout {
-    /// What `hosts` come to together.
+    /// Sums up `hosts`.
     #[must_use]
-    pub fn of(patch: &str, hosts: &[Host]) -> Self {
+    pub fn of(patch: &str, hosts: &[FleetHost]) -> Self {
         let by_state = ByState::of(hosts);
         let in_state = |state| {
             let of_state = hosts.iter().filter(move |host| host.state == state);
@@ -113,9 +113,9 @@ impl Rollout {
     }
 }
 
-/// Those first that have stood still for longest, by their own clocks.
-fn longest_first(a: &Host, b: &Host) -> std::cmp::Ordering {
-    let idle = |host: &Host| host.seconds_without_progress.or(host.age_seconds);
+/// Those first that are unchanged for longest, by their own clocks.
+fn longest_first(a: &FleetHost, b: &FleetHost) -> std::cmp::Ordering {
+    let idle = |host: &FleetHost| host.seconds_without_progress.or(host.age_seconds);
     let idle = |host| idle(host).unwrap_or(-1.0);
     idle(b)
         .total_cmp(&idle(a))
@@ -129,7 +129,7 @@ pub fn share(part: usize, whole: usize) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }
 
-fn by_reason(stalled: &[Host]) -> Vec<ReasonHosts> {
+fn by_reason(stalled: &[FleetHost]) -> Vec<ReasonHosts> {
     let mut sums: BTreeMap<&str, (usize, u64)> = BTreeMap::new();
     for host in stalled {
         if host.reasons.is_empty() {
@@ -149,7 +149,7 @@ fn by_reason(stalled: &[Host]) -> Vec<ReasonHosts> {
             tasks,
         })
         .collect();
-    // Stable: alike ones stay in the order of their names.
+    // The sort is stable: equal ones stay in the order of their names.
     reasons.sort_by_key(|of| std::cmp::Reverse(of.hosts));
     reasons
 }
@@ -160,8 +160,8 @@ pub(crate) mod tests {
 
     use super::*;
 
-    pub(crate) fn host(nth: usize, state: HostState) -> Host {
-        Host {
+    pub(crate) fn host(nth: usize, state: HostState) -> FleetHost {
+        FleetHost {
             host: format!("host-{nth:04}"),
             state,
             patch: Some("lp_x".to_owned()),
@@ -179,8 +179,8 @@ pub(crate) mod tests {
         }
     }
 
-    /// So many hosts in each state.
-    pub(crate) fn fleet(counts: &[(HostState, usize)]) -> Vec<Host> {
+    /// This many hosts in each state.
+    pub(crate) fn fleet(counts: &[(HostState, usize)]) -> Vec<FleetHost> {
         let states = counts
             .iter()
             .flat_map(|&(state, count)| std::iter::repeat_n(state, count));
@@ -210,7 +210,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn kernels_and_reasons_are_told_apart() {
+    fn kernels_and_reasons_are_distinguished() {
         let mut hosts = fleet(&[(HostState::OnNewCode, 3), (HostState::Stalled, 2)]);
         for (host, seconds) in hosts.iter_mut().zip([1.0, 2.0, 3.0]) {
             host.duration_seconds = Some(seconds);

@@ -1,8 +1,8 @@
-//! Which hosts and which patch are asked for, in PromQL.
+//! The selected hosts and patch, as matchers of PromQL.
 
 use std::{fmt::Write as _, str::FromStr};
 
-/// Matchers that choose hosts: `job="lpwatch",dc="x"`.
+/// Matchers that select hosts: `job="lpwatch",dc="x"`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selector {
     matchers: Vec<Matcher>,
@@ -12,12 +12,12 @@ pub struct Selector {
 struct Matcher {
     label: String,
     operator: &'static str,
-    /// As it was written, quotes included.
+    /// As written, quotes included.
     value: String,
 }
 
 impl Selector {
-    /// The same with `job="…"`, unless it speaks of the job itself.
+    /// Adds `job="…"`, unless a matcher names the job.
     #[must_use]
     pub fn of_job(mut self, job: &str) -> Self {
         if !self.matchers.iter().any(|matcher| matcher.label == "job") {
@@ -104,7 +104,7 @@ impl Matcher {
     }
 }
 
-/// The length of the quoted text that this begins with.
+/// The length of the quoted text at the beginning of `text`.
 fn quoted_length(text: &str) -> Option<usize> {
     let quote = text.chars().next().filter(|c| matches!(c, '"' | '\''))?;
     let mut is_escaped = false;
@@ -120,8 +120,8 @@ fn quoted_length(text: &str) -> Option<usize> {
     None
 }
 
-/// The patch asked for: its name, with `*` for any characters. A `-` stands for
-/// `_` too, as the kernel turns one into the other.
+/// The patch asked for: its name, with `*` for any characters. A `-` also
+/// matches `_`, because the kernel turns `-` into `_`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PatchPattern(String);
 
@@ -156,7 +156,7 @@ impl FromStr for PatchPattern {
 
     fn from_str(text: &str) -> Result<Self, String> {
         if text.is_empty() || text.chars().any(char::is_control) {
-            return Err("not the name of a patch".to_owned());
+            return Err("not a name of a patch".to_owned());
         }
         Ok(Self(text.to_owned()))
     }

@@ -1,4 +1,4 @@
-//! One look at the fleet after another.
+//! Repeated readings of the fleet.
 
 use std::time::{Duration, Instant};
 
@@ -8,42 +8,48 @@ use jiff::Timestamp;
 use crate::{
     error::Error,
     fleet::{
-        Facts, Memory,
-        prometheus::{Options, Prometheus},
-        queries::{Fact, Scope},
+        FleetFacts, Memory,
+        prometheus::{Prometheus, PrometheusOptions},
+        queries::{FleetQuery, Scope},
     },
 };
 
-/// So many queries are under way at once: Prometheus runs 20 at most.
+/// Queries sent at a time: Prometheus evaluates 20 at most.
 const AT_ONCE: usize = 4;
 
-/// Where looks come from.
-pub struct Source {
+/// Reads the fleet, once or again and again.
+pub struct FleetSource {
     prometheus: Prometheus,
     pub scope: Scope,
-    facts: &'static [Fact],
+    facts: &'static [FleetQuery],
     started: Instant,
-    /// Where earlier looks count: for those who wait.
+    /// The hosts of earlier readings, for a wait.
     memory: Option<Memory>,
-    /// Why Prometheus last gave no answer, while that lasts.
+    /// Why Prometheus last gave no result, while that lasts.
     trouble: Option<String>,
 }
 
-/// What was seen of the fleet.
+/// One reading of the fleet.
 #[derive(Debug)]
-pub struct Look {
-    /// When, by Prometheus's clock.
+pub struct FleetReading {
+    /// The time of the reading, by Prometheus's clock.
     pub at: Timestamp,
-    pub facts: Facts,
-    /// What must be said of this look: warnings of Prometheus and our own.
+    pub facts: FleetFacts,
+    /// Warnings of Prometheus, and our own notes.
     pub warnings: Vec<String>,
     pub notes: Vec<String>,
 }
 
-impl Source {
-    pub fn new(options: Options, scope: Scope, facts: &'static [Fact]) -> Result<Self, Error> {
+impl FleetSource {
+    /// # Errors
+    /// The options name a file that cannot be used, or no trusted certificates.
+    pub fn new(
+        options: PrometheusOptions,
+        scope: Scope,
+        facts: &'static [FleetQuery],
+    ) -> Result<Self, Error> {
         let prometheus = Prometheus::new(options)?;
-        if prometheus.tells_secrets() {
+        if prometheus.sends_secrets_unencrypted() {
             eprintln!(
                 "lpwatch: warning: the password or token goes to {} unencrypted; use https",
                 prometheus.url()
@@ -59,7 +65,8 @@ impl Source {
         })
     }
 
-    /// The same, with hosts remembered from look to look.
+    /// Makes the source remember hosts from reading to reading.
+    #[must_use]
     pub fn remembering(mut self) -> Self {
         self.memory = Some(Memory::default());
         self
@@ -70,19 +77,20 @@ impl Source {
         self.prometheus.url().to_string()
     }
 
-    /// Since this source was made.
+    /// The time since this source was made.
     pub fn now(&self) -> Duration {
         self.started.elapsed()
     }
 
-    /// How the fleet stands now. All queries are evaluated at one moment.
+    /// Reads the present state of the fleet. All queries are evaluated at one
+    /// moment.
     ///
     /// # Errors
-    /// [`Error::Fleet`] where Prometheus gives no answer, and
-    /// [`Error::NoHosts`] where it knows of no host.
-    pub async fn look(&mut self) -> Result<Look, Error> {
+    /// [`Error::Fleet`] where Prometheus gives no result, and
+    /// [`Error::NoHosts`] where it knows no host.
+    pub async fn look(&mut self) -> Result<FleetReading, Error> {
         let at = self.prometheus.now().await?;
-        let mut facts = Facts::default();
+        let mut facts = FleetFacts::default();
         let mut warnings: Vec<String> = Vec::new();
         {
             let (prometheus, scope) = (&self.prometheus, &self.scope);
@@ -108,9 +116,9 @@ impl Source {
         }
         let now = self.now();
         if let Some(memory) = &mut self.memory {
-            memory.mend(&mut facts, now, self.scope.known_for);
+            memory.keep_known(&mut facts, now, self.scope.known_for);
         }
-        Ok(Look {
+        Ok(FleetReading {
             at: timestamp(at),
             notes: facts.notes(),
             facts,
@@ -118,9 +126,12 @@ impl Source {
         })
     }
 
-    /// The next look. What may pass by itself is waited for, and told once on
-    /// stderr; `None` is a look that could not be had.
-    pub async fn next_look(&mut self) -> Result<Option<Look>, Error> {
+    /// The next reading. An error that may pass by itself is reported once on
+    /// stderr, and the reading is `None`.
+    ///
+    /// # Errors
+    /// Those of [`Self::look`] that do not pass by themselves.
+    pub async fn next_look(&mut self) -> Result<Option<FleetReading>, Error> {
         match self.look().await {
             Ok(look) => {
                 if self.trouble.take().is_some() {
@@ -128,9 +139,9 @@ impl Source {
                 }
                 Ok(Some(look))
             }
-            Err(error) if may_pass(&error) => {
+            Err(error) if is_transient(&error) => {
                 if self.trouble.is_none() {
-                    eprintln!("lpwatch: {error}; waiting on");
+                    eprintln!("lpwatch: {error}; trying again");
                 }
                 self.trouble = Some(error.to_string());
                 Ok(None)
@@ -139,16 +150,16 @@ impl Source {
         }
     }
 
-    /// Why there is no answer at the moment.
+    /// Why there is no result at the moment.
     pub fn trouble(&self) -> Option<&str> {
         self.trouble.as_deref()
     }
 }
 
-fn may_pass(error: &Error) -> bool {
+fn is_transient(error: &Error) -> bool {
     match error {
-        Error::Fleet(error) => error.may_pass(),
-        // As after a restart without its data, until it has scraped.
+        Error::Fleet(error) => error.is_transient(),
+        // As after a restart without its data, until the first scrape.
         Error::NoHosts { .. } => true,
         _ => false,
     }

@@ -1,4 +1,4 @@
-//! When a wait for a rollout is over.
+//! Decides when a wait for a rollout is over.
 
 use std::{
     fmt,
@@ -7,19 +7,19 @@ use std::{
     time::Duration,
 };
 
-use super::{hosts::Host, rollout::ByState};
+use super::{hosts::FleetHost, rollout::ByState};
 
 /// A share of hosts, in percent: above 0 and up to 100.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 pub struct Percent(f64);
 
 impl Percent {
-    /// How many of `hosts` that is, at the least.
+    /// The least number of `hosts` that this share is.
     #[must_use]
     pub fn of(self, hosts: usize) -> usize {
         #[expect(clippy::cast_precision_loss, reason = "there are no 2^52 hosts")]
         let exact = hosts as f64 * self.0 / 100.0;
-        // 99.9 is not exactly what was meant: 999.0000000000001 of 1000 is 999.
+        // 99.9 is not exact in binary: 999.0000000000001 of 1000 means 999.
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
@@ -53,31 +53,31 @@ impl FromStr for Percent {
     }
 }
 
-/// How a wait is over.
+/// How a wait ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// As many hosts are on new code as were waited for.
+pub enum WaitOutcome {
+    /// The requested share of hosts is on new code.
     Reached,
-    /// So many have failed that it cannot be reached any more.
+    /// So many hosts have failed that the share can no longer be reached.
     Failed,
-    /// So many are stalled or have failed that it cannot be reached while that
-    /// lasts.
+    /// So many hosts are stalled or failed that the share cannot be reached
+    /// while that lasts.
     Stalled,
-    /// No host has changed for as long as was allowed.
+    /// No host has changed for the allowed time.
     NoChange,
 }
 
-/// A wait.
+/// A wait for a share of hosts.
 #[derive(Clone, Debug)]
-pub struct Wait {
+pub struct RolloutWait {
     percent: Percent,
-    /// For how long no host may change.
+    /// How long the hosts may stay unchanged.
     stall_after: Option<Duration>,
-    /// What the hosts looked like, and since when.
+    /// The state of the hosts as a digest, and since when it is the same.
     last: Option<(u64, Duration)>,
 }
 
-impl Wait {
+impl RolloutWait {
     #[must_use]
     pub fn new(percent: Percent, stall_after: Option<Duration>) -> Self {
         Self {
@@ -87,9 +87,9 @@ impl Wait {
         }
     }
 
-    /// Whether it is over. `now` is since any fixed moment; the hosts are in the
-    /// order of their names.
-    pub fn judge(&mut self, now: Duration, hosts: &[Host]) -> Option<End> {
+    /// Returns how the wait ended, if it did. `now` is the time since any fixed
+    /// moment; `hosts` are in the order of their names.
+    pub fn judge(&mut self, now: Duration, hosts: &[FleetHost]) -> Option<WaitOutcome> {
         let ByState {
             on_new_code,
             stalled,
@@ -102,26 +102,26 @@ impl Wait {
         let spare = hosts.len().saturating_sub(needed);
         let unchanged = self.unchanged_for(now, hosts);
         if !hosts.is_empty() && on_new_code >= needed {
-            Some(End::Reached)
+            Some(WaitOutcome::Reached)
         } else if failed > spare {
-            Some(End::Failed)
+            Some(WaitOutcome::Failed)
         } else if failed + stalled > spare {
-            Some(End::Stalled)
+            Some(WaitOutcome::Stalled)
         } else if self.stall_after.is_some_and(|limit| unchanged >= limit) {
-            Some(End::NoChange)
+            Some(WaitOutcome::NoChange)
         } else {
             None
         }
     }
 
-    /// Nothing was seen for a while: nothing is known of changes in it.
-    pub fn was_blind(&mut self) {
+    /// Starts the time without a change anew, because nothing was seen for a
+    /// while.
+    pub fn forget_progress(&mut self) {
         self.last = None;
     }
 
-    /// For how long the hosts have looked like this. A task that switches is a
-    /// change, too.
-    fn unchanged_for(&mut self, now: Duration, hosts: &[Host]) -> Duration {
+    /// How long the hosts are unchanged. A task that switches is a change, too.
+    fn unchanged_for(&mut self, now: Duration, hosts: &[FleetHost]) -> Duration {
         let mut hasher = DefaultHasher::new();
         for host in hosts {
             (&host.host, host.state, host.tasks_remaining).hash(&mut hasher);
@@ -149,8 +149,8 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn judge(text: &str, counts: Counts<'_>) -> Option<End> {
-        Wait::new(percent(text), None).judge(Duration::ZERO, &fleet(counts))
+    fn judge(text: &str, counts: Counts<'_>) -> Option<WaitOutcome> {
+        RolloutWait::new(percent(text), None).judge(Duration::ZERO, &fleet(counts))
     }
 
     #[test]
@@ -175,18 +175,24 @@ mod tests {
     #[test]
     fn it_ends_when_it_is_reached_or_cannot_be() {
         use HostState::{Failed, InTransition, NotReporting, OnNewCode, Stalled};
-        let cases: [(Counts<'_>, Option<End>); 9] = [
+        let cases: [(Counts<'_>, Option<WaitOutcome>); 9] = [
             (&[], None),
-            (&[(OnNewCode, 9), (InTransition, 1)], Some(End::Reached)),
-            (&[(OnNewCode, 9), (Failed, 1)], Some(End::Reached)),
+            (
+                &[(OnNewCode, 9), (InTransition, 1)],
+                Some(WaitOutcome::Reached),
+            ),
+            (&[(OnNewCode, 9), (Failed, 1)], Some(WaitOutcome::Reached)),
             (&[(OnNewCode, 8), (InTransition, 1), (Failed, 1)], None),
             (&[(OnNewCode, 8), (InTransition, 1), (Stalled, 1)], None),
-            (&[(OnNewCode, 8), (Failed, 2)], Some(End::Failed)),
+            (&[(OnNewCode, 8), (Failed, 2)], Some(WaitOutcome::Failed)),
             (
                 &[(OnNewCode, 8), (Failed, 1), (Stalled, 1)],
-                Some(End::Stalled),
+                Some(WaitOutcome::Stalled),
             ),
-            (&[(InTransition, 8), (Stalled, 2)], Some(End::Stalled)),
+            (
+                &[(InTransition, 8), (Stalled, 2)],
+                Some(WaitOutcome::Stalled),
+            ),
             // Those that are silent may come back.
             (&[(OnNewCode, 8), (NotReporting, 2)], None),
         ];
@@ -199,16 +205,16 @@ mod tests {
     #[test]
     fn a_standstill_ends_it_only_where_that_was_asked_for() {
         let hosts = fleet(&[(HostState::OnNewCode, 1), (HostState::InTransition, 9)]);
-        let mut wait = Wait::new(percent("100"), Some(Duration::from_mins(1)));
-        let mut at = |seconds, hosts: &[Host]| wait.judge(Duration::from_secs(seconds), hosts);
+        let mut wait = RolloutWait::new(percent("100"), Some(Duration::from_mins(1)));
+        let mut at = |seconds, hosts: &[FleetHost]| wait.judge(Duration::from_secs(seconds), hosts);
         assert_eq!(at(0, &hosts), None);
         assert_eq!(at(59, &hosts), None);
         let mut moved = hosts.clone();
         moved[5].tasks_remaining = Some(3);
         assert_eq!(at(60, &moved), None);
         assert_eq!(at(119, &moved), None);
-        assert_eq!(at(120, &moved), Some(End::NoChange));
-        let mut patient = Wait::new(percent("100"), None);
+        assert_eq!(at(120, &moved), Some(WaitOutcome::NoChange));
+        let mut patient = RolloutWait::new(percent("100"), None);
         assert_eq!(patient.judge(Duration::ZERO, &hosts), None);
         assert_eq!(patient.judge(Duration::from_hours(9), &hosts), None);
     }
@@ -216,11 +222,11 @@ mod tests {
     #[test]
     fn what_was_not_seen_is_no_standstill() {
         let hosts = fleet(&[(HostState::InTransition, 9)]);
-        let mut wait = Wait::new(percent("100"), Some(Duration::from_mins(1)));
+        let mut wait = RolloutWait::new(percent("100"), Some(Duration::from_mins(1)));
         assert_eq!(wait.judge(Duration::ZERO, &hosts), None);
-        wait.was_blind();
+        wait.forget_progress();
         assert_eq!(wait.judge(Duration::from_secs(100), &hosts), None);
         let end = wait.judge(Duration::from_secs(160), &hosts);
-        assert_eq!(end, Some(End::NoChange));
+        assert_eq!(end, Some(WaitOutcome::NoChange));
     }
 }

@@ -14,7 +14,7 @@ use crate::{
         EngineKind, FunctionAddress, ObjectView, PatchView,
         inventory::{
             DiskState, Inventory, InventoryFunction, InventoryObject, InventoryPatch, OnDisk,
-            SCHEMA_VERSION, Standing, Vendor, decide,
+            PatchStatus, SCHEMA_VERSION, Vendor, decide,
         },
     },
 };
@@ -108,7 +108,7 @@ impl From<'_> {
             vendor,
             standing,
             direction,
-            own_word: details.state,
+            engine_state: details.state,
             description: details.description,
             refusal: details.refusal,
             replace,
@@ -153,13 +153,13 @@ impl From<'_> {
     }
 }
 
-fn standing(patch: &PatchView) -> Standing {
+fn standing(patch: &PatchView) -> PatchStatus {
     match (patch.in_transition, patch.enabled) {
-        (true, _) => Standing::InTransition,
-        (false, Some(true)) => Standing::Enabled,
-        (false, _) if patch.details.refusal.is_some() => Standing::Refused,
-        (false, Some(false)) => Standing::Disabled,
-        (false, None) => Standing::NotKnown,
+        (true, _) => PatchStatus::InTransition,
+        (false, Some(true)) => PatchStatus::Enabled,
+        (false, _) if patch.details.refusal.is_some() => PatchStatus::Refused,
+        (false, Some(false)) => PatchStatus::Disabled,
+        (false, None) => PatchStatus::NotKnown,
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
     },
     model::{
         EngineKind, PatchView, SystemView,
-        inventory::{Cannot, Cve, DiskState, NotLoaded, System, Vendor},
+        inventory::{Cve, DiskState, Limitation, System, UnloadedPatch, Vendor},
     },
 };
 
@@ -34,7 +34,7 @@ pub fn system(kind: EngineKind) -> System {
         ("stop_time", stop_time),
     ];
     let cannot = facts.into_iter().filter_map(|(fact, known)| {
-        Some(Cannot {
+        Some(Limitation {
             fact: fact.to_owned(),
             why: known.why()?.to_owned(),
         })
@@ -46,7 +46,7 @@ pub fn system(kind: EngineKind) -> System {
     }
 }
 
-pub fn not_loaded(installed: &Installed, running: &str) -> Vec<NotLoaded> {
+pub fn not_loaded(installed: &Installed, running: &str) -> Vec<UnloadedPatch> {
     let state = |file: &InstalledFile| {
         Some(match file.standing {
             InstalledState::Loaded | InstalledState::OtherBuildLoaded => return None,
@@ -55,11 +55,11 @@ pub fn not_loaded(installed: &Installed, running: &str) -> Vec<NotLoaded> {
             InstalledState::OtherKernel => DiskState::InstalledOtherKernel,
         })
     };
-    let mut files: Vec<NotLoaded> = installed
+    let mut files: Vec<UnloadedPatch> = installed
         .files
         .iter()
         .filter_map(|file| {
-            Some(NotLoaded {
+            Some(UnloadedPatch {
                 name: file.name.clone(),
                 file: file.file.display().to_string(),
                 kernel: file.release.clone(),

@@ -9,12 +9,12 @@ use crate::{
     kernel::{
         Roots,
         files::host_root,
-        kernelcare::{self, KCARECTL, KernelCare},
+        kernelcare::{self, KCARECTL, KernelCareFiles},
         tool::{self, ToolError},
     },
     model::{
         EngineKind, SystemView,
-        inventory::{EffectiveKernel, KernelCareFacts, KernelCareStanding},
+        inventory::{EffectiveKernel, KernelCareFacts, KernelCareState},
     },
 };
 
@@ -40,7 +40,7 @@ pub fn ask(roots: &Roots, systems: &SystemView, may_run: bool, notes: &mut Vec<S
     let shown = systems.effective_kernel.clone();
     let shown = shown.map(|version| EffectiveKernel {
         version,
-        told_by: "/proc/kcare/effective_version".to_owned(),
+        source: "/proc/kcare/effective_version".to_owned(),
     });
     let by_kcarectl = |notes: &mut Vec<String>| asked(kcarectl.as_deref()?, "--uname", notes);
     let by_uptrack = |notes: &mut Vec<String>| {
@@ -67,7 +67,7 @@ fn kernelcare(
     notes: &mut Vec<String>,
 ) -> KernelCareFacts {
     // The engine has reported what cannot be read.
-    let KernelCare {
+    let KernelCareFiles {
         patch_method,
         auto_update,
         ..
@@ -87,11 +87,11 @@ fn kernelcare(
 }
 
 /// `None` for an undocumented exit code.
-fn standing(tool: &Path, notes: &mut Vec<String>) -> Result<Option<KernelCareStanding>, ToolError> {
-    let answer = tool::ask(tool, &["--status"], TOOL_LIMIT).inspect_err(|error| {
+fn standing(tool: &Path, notes: &mut Vec<String>) -> Result<Option<KernelCareState>, ToolError> {
+    let answer = tool::run(tool, &["--status"], TOOL_LIMIT).inspect_err(|error| {
         notes.push(format!("The state of KernelCare is unknown: {error}."));
     })?;
-    let known = answer.code.and_then(kernelcare::Standing::of);
+    let known = answer.code.and_then(kernelcare::KcarectlStatus::of);
     if known.is_none() {
         let how = answer.code.map_or_else(
             || "was ended by a signal".to_owned(),
@@ -103,20 +103,20 @@ fn standing(tool: &Path, notes: &mut Vec<String>) -> Result<Option<KernelCareSta
         ));
     }
     Ok(known.map(|standing| match standing {
-        kernelcare::Standing::Latest => KernelCareStanding::Latest,
-        kernelcare::Standing::NothingApplied => KernelCareStanding::NothingApplied,
-        kernelcare::Standing::NewerWait => KernelCareStanding::NewerWait,
-        kernelcare::Standing::Unsupported => KernelCareStanding::Unsupported,
+        kernelcare::KcarectlStatus::Latest => KernelCareState::Latest,
+        kernelcare::KcarectlStatus::NothingApplied => KernelCareState::NothingApplied,
+        kernelcare::KcarectlStatus::NewerWait => KernelCareState::NewerWait,
+        kernelcare::KcarectlStatus::Unsupported => KernelCareState::Unsupported,
     }))
 }
 
 fn asked(tool: &Path, argument: &str, notes: &mut Vec<String>) -> Option<EffectiveKernel> {
-    let told_by = format!("{} {argument}", tool.display());
+    let source = format!("{} {argument}", tool.display());
     match tool::first_line(tool, &[argument], TOOL_LIMIT) {
-        Ok(Some(version)) => Some(EffectiveKernel { version, told_by }),
+        Ok(Some(version)) => Some(EffectiveKernel { version, source }),
         Ok(None) => {
             notes.push(format!(
-                "{told_by} failed, so the effective kernel is unknown."
+                "{source} failed, so the effective kernel is unknown."
             ));
             None
         }

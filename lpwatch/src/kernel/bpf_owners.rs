@@ -1,10 +1,11 @@
-//! Who keeps BPF programs loaded: processes that hold a descriptor of one or of
-//! a link to one, and files of the BPF file system in which one is pinned.
+//! What keeps BPF programs loaded: processes that hold a descriptor of a
+//! program or of a link to one, and files of the BPF file system in which one
+//! is pinned.
 //!
 //! Source: `<procfs>/<pid>/fdinfo/<fd>` (`bpf_prog_show_fdinfo` and
-//! `bpf_link_show_fdinfo`, kernel/bpf/syscall.c: `prog_id` since 5.8). A
-//! descriptor costs about a microsecond to look at, and a host has up to some
-//! hundred thousand of them: look once, and only when a culprit is to be named.
+//! `bpf_link_show_fdinfo`, kernel/bpf/syscall.c: `prog_id` since 5.8). Reading
+//! a descriptor takes about a microsecond, and a host has up to some hundred
+//! thousand of them: search once, and only to name a culprit.
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
@@ -16,7 +17,7 @@ use super::{ReadError, Roots};
 
 const REMEDY: &str = "run as root, or give lpwatch CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH";
 
-/// Where a search breaks off rather than hold up the look it serves.
+/// The limits of a search, so that it does not hold up the look it serves.
 #[derive(Clone, Copy, Debug)]
 struct Limits {
     processes: usize,
@@ -33,17 +34,17 @@ const LIMITS: Limits = Limits {
     depth: 8,
 };
 
-/// What a descriptor or a pin is of.
+/// The program that a descriptor or a pin refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Held {
+pub struct ProgramReference {
     /// The program's id.
     pub program: u32,
     /// A link, which keeps the program attached, and not the program alone.
     pub link: bool,
 }
 
-impl Held {
-    /// Reads a descriptor's `fdinfo`; `None` for one of something else.
+impl ProgramReference {
+    /// Reads a descriptor's `fdinfo`; `None` if it refers to something else.
     #[must_use]
     pub fn from_fdinfo(text: &str) -> Option<Self> {
         let mut program = None;
@@ -70,18 +71,18 @@ pub struct Holder {
     pub comm: Option<String>,
 }
 
-/// What a search found, by the program's id: of several the one that holds a
-/// link, and of these the first (the lowest pid, the first path).
+/// The result of a search, by the program's id: of several holders the one with
+/// a link, and of these the first (the lowest pid, the first path).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found<T> {
+pub struct OwnerSearch<T> {
     by_program: BTreeMap<u32, (T, bool)>,
-    /// Processes or pins that could not be looked into for want of permission.
+    /// Processes or pins that this user may not inspect.
     pub closed: u32,
-    /// The search was broken off at its bound.
+    /// The search ended at its limit.
     pub cut: bool,
 }
 
-impl<T> Found<T> {
+impl<T> OwnerSearch<T> {
     fn new() -> Self {
         Self {
             by_program: BTreeMap::new(),
@@ -103,7 +104,7 @@ impl<T> Found<T> {
         found.filter(|(_, link)| *link).map(|(holder, _)| holder)
     }
 
-    fn add(&mut self, held: Held, holder: impl FnOnce() -> T) {
+    fn add(&mut self, held: ProgramReference, holder: impl FnOnce() -> T) {
         match self.by_program.entry(held.program) {
             Entry::Vacant(free) => {
                 free.insert((holder(), held.link));
@@ -115,8 +116,8 @@ impl<T> Found<T> {
         }
     }
 
-    /// Counts what is closed to the caller; that something went away
-    /// meanwhile is no error.
+    /// Counts what this user may not inspect. What went away meanwhile is no
+    /// error.
     fn failed(&mut self, error: &io::Error) {
         if error.kind() == io::ErrorKind::PermissionDenied {
             self.closed += 1;
@@ -124,21 +125,21 @@ impl<T> Found<T> {
     }
 }
 
-/// Looks through the open descriptors of all processes.
+/// Searches the open descriptors of all processes.
 ///
 /// # Errors
-/// procfs cannot be listed. A process that ends meanwhile or may not be looked
-/// into is none.
-pub fn read_holders(roots: &Roots) -> Result<Found<Holder>, ReadError> {
+/// procfs cannot be listed. A process that ends meanwhile or may not be
+/// inspected is no error.
+pub fn read_holders(roots: &Roots) -> Result<OwnerSearch<Holder>, ReadError> {
     holders(&roots.procfs, LIMITS).map_err(|error| ReadError::from_io(&roots.procfs, error, REMEDY))
 }
 
-fn holders(procfs: &Path, limits: Limits) -> io::Result<Found<Holder>> {
+fn holders(procfs: &Path, limits: Limits) -> io::Result<OwnerSearch<Holder>> {
     let mut pids: Vec<u32> = fs::read_dir(procfs)?
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .collect();
     pids.sort_unstable();
-    let mut found = Found::new();
+    let mut found = OwnerSearch::new();
     found.cut = pids.len() > limits.processes;
     pids.truncate(limits.processes);
     let mut left = limits.descriptors;
@@ -158,7 +159,7 @@ fn holders(procfs: &Path, limits: Limits) -> io::Result<Found<Holder>> {
 fn process_holds(
     process: &Path,
     pid: u32,
-    found: &mut Found<Holder>,
+    found: &mut OwnerSearch<Holder>,
     left: &mut usize,
 ) -> io::Result<()> {
     for descriptor in fs::read_dir(process.join("fd"))? {
@@ -167,8 +168,8 @@ fn process_holds(
         }
         *left -= 1;
         let descriptor = descriptor?;
-        // Its target tells nearly every descriptor unwanted, at a fifth of what
-        // reading its fdinfo costs.
+        // The link's target excludes nearly every descriptor, at a fifth of the
+        // cost of reading its fdinfo.
         match fs::read_link(descriptor.path()) {
             Ok(target) if is_bpf(&target) => {}
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(error),
@@ -177,7 +178,7 @@ fn process_holds(
         let info = process.join("fdinfo").join(descriptor.file_name());
         let Some(held) = fs::read_to_string(info)
             .ok()
-            .and_then(|text| Held::from_fdinfo(&text))
+            .and_then(|text| ProgramReference::from_fdinfo(&text))
         else {
             continue;
         };
@@ -202,18 +203,18 @@ fn comm(process: &Path) -> Option<String> {
 }
 
 /// Asks every file of the BPF file system (`<sysfs>/fs/bpf`) what it pins.
-/// `ask` opens the file, which takes the system call bpf(2), and is `None` for
-/// a pin of something else.
+/// `ask` opens the file, which takes the system call bpf(2), and returns `None`
+/// for a pin of something else.
 ///
 /// # Errors
-/// The file system's root is there and cannot be listed.
+/// The file system's root exists and cannot be listed.
 pub fn read_pins(
     roots: &Roots,
-    ask: impl Fn(&Path) -> io::Result<Option<Held>>,
-) -> Result<Found<PathBuf>, ReadError> {
+    ask: impl Fn(&Path) -> io::Result<Option<ProgramReference>>,
+) -> Result<OwnerSearch<PathBuf>, ReadError> {
     let root = roots.sysfs.join("fs/bpf");
     match pins(&root, LIMITS, ask) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Found::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(OwnerSearch::new()),
         found => found.map_err(|error| ReadError::from_io(&root, error, REMEDY)),
     }
 }
@@ -221,13 +222,13 @@ pub fn read_pins(
 fn pins(
     root: &Path,
     limits: Limits,
-    ask: impl Fn(&Path) -> io::Result<Option<Held>>,
-) -> io::Result<Found<PathBuf>> {
-    let mut found = Found::new();
+    ask: impl Fn(&Path) -> io::Result<Option<ProgramReference>>,
+) -> io::Result<OwnerSearch<PathBuf>> {
+    let mut found = OwnerSearch::new();
     let mut folders = vec![(list(root)?, 0)];
     let mut left = limits.pins;
     while let Some((mut entries, depth)) = folders.pop() {
-        // Sorted backwards, so that the first path is taken from the end.
+        // Sorted backwards, because paths are taken from the end.
         let Some(path) = entries.pop() else {
             continue;
         };
@@ -259,7 +260,7 @@ fn pins(
     Ok(found)
 }
 
-/// The paths in a folder, the last first.
+/// The paths in a folder, in reverse order.
 fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = fs::read_dir(folder)?;
     let mut paths: Vec<PathBuf> = entries

@@ -1,6 +1,6 @@
-//! Types of the running kernel, from `<sysfs>/kernel/btf/vmlinux`: where a
-//! structure's member lies, and which functions BTF knows (only these can take
-//! an fentry program).
+//! Types of the running kernel, from `<sysfs>/kernel/btf/vmlinux`: the offsets
+//! of members, and the functions that BTF contains (only these can take an
+//! fentry program).
 
 use std::{
     collections::{HashMap, HashSet},
@@ -19,9 +19,9 @@ use types::{Types, kind};
 /// Why the kernel's types could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum BtfError {
-    #[error("cannot read {}; without the kernel's types lpwatch goes on without BPF", .path.display())]
+    #[error("cannot read {}; lpwatch needs the kernel's types for BPF and goes on without BPF", .path.display())]
     Read { path: PathBuf, source: io::Error },
-    #[error("{} is no BTF that lpwatch can read; without the kernel's types it goes on without BPF", .path.display())]
+    #[error("{} is not BTF that lpwatch can read; lpwatch needs the kernel's types for BPF and goes on without BPF", .path.display())]
     Parse { path: PathBuf, source: FormatError },
 }
 
@@ -36,12 +36,11 @@ pub struct KernelBtf {
 }
 
 impl KernelBtf {
-    /// Opens the kernel's BTF; `None` where it has none
-    /// (`CONFIG_DEBUG_INFO_BTF`). All who hold the running kernel's at the same
-    /// time share one.
+    /// Opens the kernel's BTF; `None` without one (`CONFIG_DEBUG_INFO_BTF`).
+    /// All concurrent users of the running kernel's BTF share one.
     ///
     /// # Errors
-    /// The file is there and cannot be read, or is no BTF.
+    /// The file exists and cannot be read, or is not BTF.
     pub fn open(roots: &Roots) -> Result<Option<Arc<Self>>, BtfError> {
         // The types of a running kernel do not change. They are not kept when
         // nobody needs them: they take megabytes.
@@ -81,15 +80,15 @@ impl KernelBtf {
         })
     }
 
-    /// The file as it was read.
+    /// The bytes of the file.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         self.types.bytes()
     }
 
-    /// Where `member` lies in `structure` (a struct or union), in bytes from its
-    /// beginning. Members of anonymous structs and unions count as the
-    /// structure's own, as in C.
+    /// The offset of `member` in `structure` (a struct or union), in bytes.
+    /// Members of anonymous structs and unions count as the structure's own, as
+    /// in C.
     ///
     /// `None` where either is absent, the member is a bitfield, or the kernel has
     /// several structures of this name that disagree.
@@ -116,8 +115,8 @@ impl KernelBtf {
             .any(|id| self.function(id).is_some())
     }
 
-    /// The name of the function with this id; `None` where the id is another
-    /// kind of type's or there is none.
+    /// The name of the function with this id; `None` if the id is unknown or of
+    /// another kind of type.
     #[must_use]
     pub fn function_name(&self, id: u32) -> Option<String> {
         self.types.name(&self.function(id)?)
@@ -139,7 +138,7 @@ impl KernelBtf {
 
     /// The offset of `wanted` in bits; `None` for a bitfield too.
     fn member_bits(&self, structure: u32, wanted: &str) -> Option<u32> {
-        // Each type is looked at once, so that bad BTF cannot lead in circles.
+        // Each type is visited once, so that bad BTF cannot lead in circles.
         let mut seen = HashSet::new();
         let mut pending = vec![(structure, 0_u32)];
         while let Some((id, begin)) = pending.pop() {
@@ -163,7 +162,7 @@ impl KernelBtf {
     }
 }
 
-/// Whether a type of this kind is another one under a name or with a qualifier.
+/// Whether a type of this kind only names or qualifies another one.
 fn is_modifier(kind: u32) -> bool {
     matches!(
         kind,

@@ -1,4 +1,4 @@
-//! How the kernel was configured, where it tells.
+//! The kernel's configuration, where it can be read.
 
 use std::{
     collections::HashMap,
@@ -11,7 +11,7 @@ use flate2::read::GzDecoder;
 
 use super::Roots;
 
-/// A configuration is some 300 KB; what is larger is none.
+/// A configuration has some 300 KB; a larger file is not one.
 const LARGEST: u64 = 16 << 20;
 
 /// The kernel's configuration.
@@ -19,15 +19,15 @@ const LARGEST: u64 = 16 << 20;
 pub struct KernelConfig {
     /// The file it was read from.
     pub path: PathBuf,
-    /// Values of what is set, without `CONFIG_`.
+    /// The values of the options that are set, without `CONFIG_`.
     set: HashMap<String, String>,
 }
 
 impl KernelConfig {
-    /// Reads the first of `<procfs>/config.gz` (`CONFIG_IKCONFIG_PROC`),
-    /// `<procfs>/config` (for recorded trees) and, when the roots are the
-    /// running kernel's, `/boot/config-<release>` and
-    /// `/lib/modules/<release>/config` that is one.
+    /// Reads the first configuration among `<procfs>/config.gz`
+    /// (`CONFIG_IKCONFIG_PROC`), `<procfs>/config` (for recorded trees) and,
+    /// when the roots are the running kernel's, `/boot/config-<release>` and
+    /// `/lib/modules/<release>/config`.
     #[must_use]
     pub fn read(roots: &Roots, release: &str) -> Option<Self> {
         let mut files = vec![roots.procfs.join("config.gz"), roots.procfs.join("config")];
@@ -40,7 +40,7 @@ impl KernelConfig {
             .find_map(|path| Self::parse(&text(&path).ok()?, path))
     }
 
-    /// `None` if `text`, read from `path`, is no kernel configuration.
+    /// `None` if `text`, read from `path`, is not a kernel configuration.
     #[must_use]
     pub fn parse(text: &[u8], path: PathBuf) -> Option<Self> {
         let mut is_configuration = false;
@@ -66,7 +66,8 @@ impl KernelConfig {
     }
 
     /// The value of an option (without `CONFIG_`); `None` where it is not set.
-    /// What the processor does not have is not even mentioned: it is not set.
+    /// An option that the processor does not have is missing in the file: it is
+    /// not set.
     #[must_use]
     pub fn value(&self, option: &str) -> Option<&str> {
         self.set.get(option).map(String::as_str)

@@ -1,9 +1,9 @@
-//! Reading the small files of sysfs and procfs, which may not be there, may go
-//! while they are read, and may hold what nobody expected.
+//! Reads the small files of sysfs and procfs. They may be missing, may vanish
+//! while they are read, and may contain unexpected text.
 //!
-//! Two ways to meet trouble: [`Failure`] for a system whose files are all there
-//! is to read, and [`Reader`] for one of several, where a file that says nothing
-//! leaves a field out and a sentence behind.
+//! There are two ways to handle errors: [`FileFailure`] for a system whose files
+//! are all needed, and [`FileReader`] for one of several, where an unreadable
+//! file leaves a field empty and adds a note.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -15,18 +15,19 @@ use rustix::io::Errno;
 use super::{ReadError, Roots};
 
 /// An attribute of sysfs fits a page, and the others read here are far smaller;
-/// what is larger is cut.
+/// a larger file is cut off.
 const LARGEST: u64 = 1 << 20;
 
 /// Why something could not be read.
-pub(super) enum Failure {
+pub(super) enum FileFailure {
     /// Its directory was removed meanwhile.
     Vanished,
     Read(ReadError),
 }
 
-impl Failure {
-    /// sysfs says ENODEV of a file that was open when its directory was removed.
+impl FileFailure {
+    /// sysfs returns ENODEV for a file that was open when its directory was
+    /// removed.
     pub(super) fn of(path: &Path, error: io::Error, remedy: &'static str) -> Self {
         match error.raw_os_error().map(Errno::from_raw_os_error) {
             Some(Errno::NOENT | Errno::NODEV) => Self::Vanished,
@@ -36,22 +37,22 @@ impl Failure {
 }
 
 /// An entry of a directory.
-pub(super) struct Entry {
+pub(super) struct DirectoryEntry {
     pub(super) name: OsString,
     pub(super) is_directory: bool,
 }
 
-impl Entry {
+impl DirectoryEntry {
     pub(super) fn lossy(&self) -> String {
         self.name.to_string_lossy().into_owned()
     }
 }
 
-pub(super) fn list(directory: &Path) -> io::Result<Vec<Entry>> {
+pub(super) fn list(directory: &Path) -> io::Result<Vec<DirectoryEntry>> {
     fs::read_dir(directory)?
         .map(|entry| {
             let entry = entry?;
-            Ok(Entry {
+            Ok(DirectoryEntry {
                 name: entry.file_name(),
                 is_directory: entry.file_type()?.is_dir(),
             })
@@ -59,13 +60,13 @@ pub(super) fn list(directory: &Path) -> io::Result<Vec<Entry>> {
         .collect()
 }
 
-/// The entries of a system's directory; `None` where it does not exist below a
-/// root that does, so that a mistyped root is told.
+/// The entries of a system's directory; `None` if it does not exist. A missing
+/// root is an error, so that a mistyped one is reported.
 pub(super) fn list_system(
     root: &Path,
     directory: &Path,
     remedy: &'static str,
-) -> Result<Option<Vec<Entry>>, ReadError> {
+) -> Result<Option<Vec<DirectoryEntry>>, ReadError> {
     match list(directory) {
         Ok(entries) => Ok(Some(entries)),
         Err(error) if error.kind() == io::ErrorKind::NotFound && root.is_dir() => Ok(None),
@@ -74,14 +75,14 @@ pub(super) fn list_system(
 }
 
 /// The names of those entries that are directories, sorted.
-pub(super) fn folders(entries: Vec<Entry>) -> Vec<OsString> {
+pub(super) fn folders(entries: Vec<DirectoryEntry>) -> Vec<OsString> {
     let entries = entries.into_iter().filter(|entry| entry.is_directory);
     let mut names: Vec<OsString> = entries.map(|entry| entry.name).collect();
     names.sort();
     names
 }
 
-/// The bytes of a file, up to a size that none of those read here has.
+/// The bytes of a file, up to a size that no file read here has.
 pub(super) fn bytes(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(LARGEST).read_to_end(&mut bytes)?;
@@ -104,8 +105,7 @@ pub(super) fn parse_number(text: &[u8]) -> Option<u32> {
     str::from_utf8(digits).ok()?.parse().ok()
 }
 
-/// Parses `0x…`, as the kernel prints an address; 0 is one that is hidden or
-/// not known.
+/// Parses `0x…`, as the kernel prints an address; 0 is a hidden or unknown one.
 pub(super) fn parse_address(text: &[u8]) -> Option<u64> {
     let digits = text.trim_ascii().strip_prefix(b"0x")?;
     let address = u64::from_str_radix(str::from_utf8(digits).ok()?, 16).ok()?;
@@ -121,14 +121,13 @@ pub(super) fn parse_function(entry: &str) -> Option<(&str, u32)> {
     Some((name, parse_number(sympos.as_bytes())?))
 }
 
-/// Whether this is one name in a directory, and leads nowhere else.
+/// Whether this is one name in a directory, and leads to no other directory.
 pub(super) fn is_plain(name: &str) -> bool {
     !name.is_empty() && name != "." && name != ".." && !name.contains('/')
 }
 
-/// Where the rest of the host lies whose sysfs and procfs these are: `/` for the
-/// running one, for `DIR/sys` and `DIR/proc` the same `DIR`; `None` where that
-/// cannot be told.
+/// The root of the host that this sysfs and procfs belong to: `/` for the
+/// running host, `DIR` for `DIR/sys` and `DIR/proc`; `None` if unknown.
 #[must_use]
 pub fn host_root(roots: &Roots) -> Option<PathBuf> {
     if roots.is_live() {
@@ -141,14 +140,15 @@ pub fn host_root(roots: &Roots) -> Option<PathBuf> {
         .then(|| root.to_owned())
 }
 
-/// Reads files one by one; what goes wrong is noted and hides nothing else.
-pub(super) struct Reader<'a> {
-    /// What more privilege would give, for the notes.
+/// Reads files one by one; an error is noted and does not affect the other
+/// files.
+pub(super) struct FileReader<'a> {
+    /// What to do to read more, for the notes.
     pub(super) remedy: &'static str,
     pub(super) notes: &'a mut Vec<String>,
 }
 
-impl Reader<'_> {
+impl FileReader<'_> {
     /// The file's bytes; `None` without a note where there is no such file.
     pub(super) fn bytes(&mut self, path: &Path) -> Option<Vec<u8>> {
         match bytes(path) {
@@ -181,8 +181,8 @@ impl Reader<'_> {
         self.parsed(path, "a number", parse_number)
     }
 
-    /// The entries of a directory; none where it is gone.
-    pub(super) fn list(&mut self, directory: &Path) -> Vec<Entry> {
+    /// The entries of a directory; none if it is gone.
+    pub(super) fn list(&mut self, directory: &Path) -> Vec<DirectoryEntry> {
         list(directory).unwrap_or_else(|error| {
             self.failed(directory, error);
             Vec::new()
@@ -195,7 +195,7 @@ impl Reader<'_> {
     }
 
     pub(super) fn note(&mut self, note: String) {
-        // A daemon reads these files over and over.
+        // A daemon reads these files again and again.
         if !self.notes.contains(&note) {
             self.notes.push(note);
         }
@@ -212,7 +212,7 @@ impl Reader<'_> {
         if parsed.is_none() {
             let held = shortened(&String::from_utf8_lossy(&bytes));
             self.note(format!(
-                "{} holds {held:?}, not {expected}: it was left out.",
+                "{} contains {held:?}, not {expected}: it was left out.",
                 path.display()
             ));
         }
@@ -220,9 +220,9 @@ impl Reader<'_> {
     }
 
     fn failed(&mut self, path: &Path, error: io::Error) {
-        match Failure::of(path, error, self.remedy) {
-            Failure::Vanished => {}
-            Failure::Read(error) => self.note(sentence(&error)),
+        match FileFailure::of(path, error, self.remedy) {
+            FileFailure::Vanished => {}
+            FileFailure::Read(error) => self.note(sentence(&error)),
         }
     }
 }
@@ -244,7 +244,7 @@ pub fn sentence(error: &ReadError) -> String {
     text
 }
 
-/// The beginning of what should have been short.
+/// The beginning of a text that should have been short.
 fn shortened(text: &str) -> String {
     const SHOWN: usize = 40;
     let text = text.trim_end();

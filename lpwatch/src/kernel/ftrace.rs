@@ -1,4 +1,4 @@
-//! Whether the kernel's function tracer, on which livepatch stands, is on.
+//! Whether the kernel's function tracer, which livepatch needs, is on.
 
 use std::fs;
 
@@ -24,7 +24,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn off_is_told_from_not_known() {
+    fn off_is_distinguished_from_not_known() {
         let folder = tempfile::tempdir().unwrap();
         let roots = Roots {
             procfs: folder.path().to_owned(),

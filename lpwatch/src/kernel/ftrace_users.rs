@@ -1,16 +1,16 @@
-//! Who uses the function tracer at a function: live patches, kprobes, BPF
+//! The users of the function tracer on a function: live patches, kprobes, BPF
 //! trampolines and others.
 //!
-//! Source: `enabled_functions` of tracefs (`t_show`, kernel/trace/ftrace.c; 5.10
-//! to 7.2 were read). It has a line for each function that is traced, and below
-//! it one for what is called directly:
+//! Source: `enabled_functions` of tracefs (`t_show`, kernel/trace/ftrace.c;
+//! 5.10 to 7.2 were read). It has a line for each traced function, followed by
+//! one for what is called directly:
 //!
 //! ```text
 //! name [module] (2) R I D   M  ->arch_ftrace_ops_list_func+0x0/0x1d0
 //!     direct-->bpf_trampoline_6442474735+0x0/0xe8
 //! ```
 //!
-//! A handler is named only where it is the only one at its function.
+//! A handler is named only if it is the only one on its function.
 
 use std::{
     fs::File,
@@ -19,9 +19,10 @@ use std::{
 
 use super::{ReadError, Roots};
 
-const REMEDY: &str = "tracefs is open to root alone; run as root";
+const REMEDY: &str = "only root can read tracefs; run as root";
 
-/// What calls many handlers, or another's: none itself.
+/// Functions that call many handlers, or another's handler; none is a handler
+/// itself.
 const NO_HANDLER: [&str; 5] = [
     "ftrace_ops_list_func",
     "arch_ftrace_ops_list_func",
@@ -30,14 +31,14 @@ const NO_HANDLER: [&str; 5] = [
     "ERROR!",
 ];
 
-/// A function that is traced.
+/// A traced function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FtraceUsers {
     pub function: String,
     /// The module the function is in; `None` for vmlinux.
     pub module: Option<String>,
-    /// One of its users may send calls elsewhere (flag `I`, IPMODIFY). The
-    /// kernel takes one such user for each function.
+    /// One of its users may redirect calls (flag `I`, IPMODIFY). The kernel
+    /// accepts one such user per function.
     pub redirected: bool,
     /// Something is called directly (flag `D`), as BPF trampolines are.
     pub direct: bool,
@@ -52,8 +53,8 @@ pub struct FtraceUsers {
 /// The traced functions among those that are `wanted`, in the kernel's order.
 ///
 /// # Errors
-/// tracefs is not mounted, or not open to us: the error is that of its usual
-/// place.
+/// tracefs is not mounted, or this user may not read it: the error is that of
+/// its usual place.
 pub fn read(roots: &Roots, wanted: impl Fn(&str) -> bool) -> Result<Vec<FtraceUsers>, ReadError> {
     let path = roots.sysfs.join("kernel/tracing/enabled_functions");
     let file = File::open(&path).or_else(|error| {
@@ -95,7 +96,7 @@ fn parse(
 impl FtraceUsers {
     fn of_line(line: &str) -> Option<Self> {
         let line = line.trim_end();
-        // Behind the name and the module comes the number of users.
+        // After the name and the module comes the number of users.
         let (place, rest) = line.split_once(" (")?;
         let (_, rest) = rest.split_once(')')?;
         let (function, module) = match place.split_once(' ') {
@@ -122,7 +123,7 @@ impl FtraceUsers {
         Some(users)
     }
 
-    /// Takes what a line says of handlers: `tramp: ADDRESS (HANDLER+0x0/0x1d0)
+    /// Reads the handlers in a line: `tramp: ADDRESS (HANDLER+0x0/0x1d0)
     /// ->HANDLER+0x0/0x1d0`, `direct-->SYMBOL+0x0/0xe8`.
     fn add(&mut self, words: &str) {
         for word in words.split_ascii_whitespace() {

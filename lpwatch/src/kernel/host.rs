@@ -1,4 +1,4 @@
-//! Which host and kernel this is, and how its clocks relate.
+//! The names of the host and its kernel, and how its clocks relate.
 
 use std::time::Duration;
 
@@ -18,8 +18,8 @@ pub struct Host {
 
 impl Host {
     /// The host that `roots` show: the running one, or that of a recorded tree
-    /// as far as it says (`<procfs>/sys/kernel/{hostname,osrelease}`), else
-    /// empty names.
+    /// (`<procfs>/sys/kernel/{hostname,osrelease}`; empty names where these are
+    /// missing).
     #[must_use]
     pub fn of(roots: &Roots) -> Self {
         if !roots.is_live() {
@@ -48,7 +48,7 @@ pub fn livepatch_config(roots: &Roots, release: &str) -> Option<bool> {
     KernelConfig::read(roots, release).map(|config| config.has("LIVEPATCH"))
 }
 
-/// The clocks of one moment, to turn one clock's time into another's.
+/// The clocks at one moment, to convert the time of one into another's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Clocks {
     /// Since boot, with the time asleep (`CLOCK_BOOTTIME`).
@@ -75,9 +75,9 @@ impl Clocks {
     }
 
     /// The time of a kernel log line (microseconds) on the boot clock.
-    ///
     /// The log uses `local_clock()`, which stands still while the machine is
-    /// asleep and runs beside `CLOCK_MONOTONIC` within milliseconds; a line from
+    /// asleep and otherwise differs from `CLOCK_MONOTONIC` by milliseconds. A
+    /// line from before the last sleep therefore comes out late by that sleep.
     /// before the last sleep comes out late by that sleep.
     #[must_use]
     pub fn log_to_boot(&self, micros: u64) -> Duration {
@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn the_boot_clock_is_never_behind_the_monotonic_one() {
         let clocks = Clocks::now();
-        // Read one after the other: allow for the moment between.
+        // The clocks are read one after the other: allow for the time between.
         assert!(clocks.boot + Duration::from_millis(100) >= clocks.monotonic);
         assert!(clocks.wall > Timestamp::UNIX_EPOCH);
     }

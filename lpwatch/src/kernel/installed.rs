@@ -1,20 +1,19 @@
-//! Patch files that are installed, loaded or not: kpatch's
-//! `/var/lib/kpatch/<kernel release>/*.ko`, which its script loads at boot.
+//! Installed patch files, loaded or not: kpatch's `/var/lib/kpatch/<kernel
+//! release>/*.ko`, which its script loads at boot.
 //!
 //! Source: dynup/kpatch, `kpatch/kpatch` (`INSTALLDIR`, `kpatch list`, `kpatch
 //! install`).
 
 use std::path::{Path, PathBuf};
 
-use super::files::{Reader, host_root};
+use super::files::{FileReader, host_root};
 use super::patch_file::{PatchFile, SIZE_MAX};
 use super::{Roots, module_files, modules, modules::Likeness};
 
 const REMEDY: &str = "run as root";
 const KPATCH: &str = "var/lib/kpatch";
 
-/// Where patches lie that another than kpatch installs, below
-/// `/lib/modules/<release>`.
+/// Where others than kpatch install patches, below `/lib/modules/<release>`.
 const DISTRIBUTION: [&str; 4] = ["updates", "extra", "livepatch", "weak-updates"];
 
 /// More files than this in one folder are not patches.
@@ -27,19 +26,19 @@ pub struct Installed {
     pub kpatch: bool,
     /// By release and name.
     pub files: Vec<InstalledFile>,
-    /// What could not be read, a sentence each.
+    /// What could not be read, one sentence each.
     pub notes: Vec<String>,
 }
 
 /// One installed file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InstalledFile {
-    /// The name its module has once loaded.
+    /// The name of its module once loaded.
     pub name: String,
     pub file: PathBuf,
-    /// The kernel release whose folder it lies in.
+    /// The kernel release whose folder contains it.
     pub release: String,
-    /// The release it was built for; `None` where the file does not tell.
+    /// The release it was built for; `None` if unknown.
     pub built_for: Option<String>,
     pub standing: InstalledState,
 }
@@ -49,19 +48,19 @@ pub struct InstalledFile {
 pub enum InstalledState {
     /// Its module is loaded.
     Loaded,
-    /// A module of its name is loaded, built from something else.
+    /// A module of its name is loaded, from another build.
     OtherBuildLoaded,
-    /// For this kernel, and not loaded.
+    /// It is for this kernel, and not loaded.
     NotLoaded,
-    /// It lies in this kernel's folder and was built for another: it cannot be
+    /// It is in this kernel's folder and was built for another: it cannot be
     /// loaded.
     WrongKernel,
-    /// It waits for another kernel.
+    /// It is for another kernel.
     OtherKernel,
 }
 
-/// Reads kpatch's folder for the host whose running kernel is `release`; files
-/// of other hosts' trees are not looked for.
+/// Reads kpatch's folder of the host whose running kernel is `release`; nothing
+/// if the host's root folder is unknown.
 #[must_use]
 pub fn read(roots: &Roots, release: &str) -> Installed {
     let mut installed = Installed::default();
@@ -70,7 +69,7 @@ pub fn read(roots: &Roots, release: &str) -> Installed {
     };
     let folder = root.join(KPATCH);
     installed.kpatch = folder.is_dir();
-    let mut reader = Reader {
+    let mut reader = FileReader {
         remedy: REMEDY,
         notes: &mut installed.notes,
     };
@@ -87,8 +86,8 @@ pub fn read(roots: &Roots, release: &str) -> Installed {
     installed
 }
 
-/// Whether a file of this module lies where distributions install patches for
-/// this kernel; `None` where that cannot be told.
+/// Whether a file of this module is where distributions install patches for
+/// this kernel; `None` if unknown.
 #[must_use]
 pub fn by_distribution(roots: &Roots, release: &str, module: &str) -> Option<bool> {
     let root = host_root(roots).filter(|_| super::files::is_plain(release))?;
@@ -98,7 +97,7 @@ pub fn by_distribution(roots: &Roots, release: &str, module: &str) -> Option<boo
         return Some(true);
     }
     let mut notes = Vec::new();
-    let mut reader = Reader {
+    let mut reader = FileReader {
         remedy: REMEDY,
         notes: &mut notes,
     };
@@ -109,7 +108,7 @@ pub fn by_distribution(roots: &Roots, release: &str, module: &str) -> Option<boo
     modules.is_dir().then_some(found)
 }
 
-fn module_files_in(reader: &mut Reader<'_>, folder: &Path) -> Vec<PathBuf> {
+fn module_files_in(reader: &mut FileReader<'_>, folder: &Path) -> Vec<PathBuf> {
     let entries = reader.list(folder);
     let files = entries.iter().filter(|entry| !entry.is_directory);
     let mut files: Vec<PathBuf> = files.map(|entry| folder.join(&entry.name)).collect();
@@ -119,7 +118,7 @@ fn module_files_in(reader: &mut Reader<'_>, folder: &Path) -> Vec<PathBuf> {
 }
 
 fn examine(
-    reader: &mut Reader<'_>,
+    reader: &mut FileReader<'_>,
     roots: &Roots,
     file: PathBuf,
     (name, release): (String, &str),
@@ -131,7 +130,7 @@ fn examine(
         Some(Ok(module)) => Some(module),
         Some(Err(error)) => {
             reader.note(format!(
-                "Of {} only the name is known: {}.",
+                "Only the name of {} is known: {}.",
                 file.display(),
                 error.problem
             ));
@@ -139,7 +138,7 @@ fn examine(
         }
         None => None,
     };
-    // A file's name need not be its module's.
+    // The name of a file may differ from that of its module.
     let name = module.as_ref().map_or(name, |module| module.name.clone());
     let built_for = module
         .as_ref()
@@ -171,9 +170,9 @@ fn examine(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::files::tests::Host;
+    use crate::kernel::files::tests::FakeHost;
 
-    fn standings(host: &Host) -> Vec<(String, InstalledState)> {
+    fn standings(host: &FakeHost) -> Vec<(String, InstalledState)> {
         let installed = read(&host.roots, "5.14.0-1.el9");
         let files = installed.files.into_iter();
         files.map(|file| (file.name, file.standing)).collect()
@@ -181,7 +180,7 @@ mod tests {
 
     #[test]
     fn files_are_held_against_what_is_loaded_and_running() {
-        let host = Host::new(&[
+        let host = FakeHost::new(&[
             ("var/lib/kpatch/5.14.0-1.el9/kpatch-a.ko", ""),
             ("var/lib/kpatch/5.14.0-1.el9/kpatch-b.ko.xz", "no module"),
             ("var/lib/kpatch/5.14.0-1.el9/README", ""),
@@ -200,10 +199,10 @@ mod tests {
     }
 
     #[test]
-    fn a_module_of_another_kernel_in_this_ones_folder_is_told() {
+    fn a_module_of_another_kernel_in_this_ones_folder_is_reported() {
         let trees = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/trees/modules");
         let file = std::fs::read(trees.join("6.1-lp_calls.ko")).unwrap();
-        let host = Host::new(&[]);
+        let host = FakeHost::new(&[]);
         host.write("var/lib/kpatch/5.14.0-1.el9/other-name.ko", file);
         let expected = [("lp_calls".to_owned(), InstalledState::WrongKernel)];
         assert_eq!(standings(&host), expected);
@@ -219,7 +218,7 @@ mod tests {
 
     #[test]
     fn no_folder_is_no_kpatch() {
-        let host = Host::new(&[]);
+        let host = FakeHost::new(&[]);
         assert_eq!(read(&host.roots, "5.14.0-1.el9"), Installed::default());
         let elsewhere = Roots {
             sysfs: host.path("a"),
@@ -230,7 +229,7 @@ mod tests {
 
     #[test]
     fn a_distributions_own_patches_are_found() {
-        let host = Host::new(&[
+        let host = FakeHost::new(&[
             ("lib/modules/5.14/livepatch/livepatch-1.ko.zst", ""),
             ("lib/modules/5.14/modules.dep", "extra/lp-x.ko:\n"),
         ]);

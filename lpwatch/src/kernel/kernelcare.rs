@@ -1,9 +1,9 @@
 //! `KernelCare`: its kernel module, what it shows in `<procfs>/kcare`, and its
 //! files.
 //!
-//! It has no sysfs of its own and tells neither its patches nor its progress:
+//! It has no sysfs of its own and reports neither its patches nor its progress:
 //! - `<sysfs>/module/kcare`: its module is loaded (the name is not documented);
-//! - `<procfs>/kcare/effective_version`: the kernel that is in force;
+//! - `<procfs>/kcare/effective_version`: the kernel version in force;
 //! - `<procfs>/kcare/cvelist`: a CVE a line;
 //! - `/var/cache/kcare`, `/etc/sysconfig/kcare/kcare.conf` (`KEY=value`).
 //!
@@ -12,7 +12,7 @@
 
 use std::path::Path;
 
-use super::files::{Reader, host_root};
+use super::files::{FileReader, host_root};
 use super::{ReadError, Roots, modules};
 
 const REMEDY: &str = "run as root";
@@ -21,28 +21,28 @@ const MODULE: &str = "kcare";
 /// Its tool, at its documented place.
 pub const KCARECTL: &str = "usr/bin/kcarectl";
 
-/// What is to be seen of it.
+/// What the host shows of `KernelCare`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct KernelCare {
+pub struct KernelCareFiles {
     /// Its module is loaded, or its files are in procfs: it can patch.
     pub active: bool,
-    /// `None` where that is not told.
+    /// `None` if unknown.
     pub effective_version: Option<String>,
-    /// CVEs that are fixed in the running kernel; `None` where that is not told.
+    /// CVEs that are fixed in the running kernel; `None` if unknown.
     pub cves: Option<Vec<String>>,
     /// How it applies patches, as configured: `normal`, `nofreeze` or `smart`.
     pub patch_method: Option<String>,
     /// Whether it updates by itself, as configured.
     pub auto_update: Option<bool>,
-    /// What could not be read, a sentence each.
+    /// What could not be read, one sentence each.
     pub notes: Vec<String>,
 }
 
-/// Reads what there is; `None` where neither its module nor its files are.
+/// Reads what exists; `None` if neither its module nor its files exist.
 ///
 /// # Errors
-/// The root is not there.
-pub fn read(roots: &Roots) -> Result<Option<KernelCare>, ReadError> {
+/// The root does not exist.
+pub fn read(roots: &Roots) -> Result<Option<KernelCareFiles>, ReadError> {
     super::files::list_system(&roots.sysfs, &roots.sysfs, REMEDY)?;
     let folder = roots.procfs.join("kcare");
     let active = modules::is_loaded(roots, MODULE) == Some(true) || folder.is_dir();
@@ -51,11 +51,11 @@ pub fn read(roots: &Roots) -> Result<Option<KernelCare>, ReadError> {
     if !active && !installed {
         return Ok(None);
     }
-    let mut care = KernelCare {
+    let mut care = KernelCareFiles {
         active,
-        ..KernelCare::default()
+        ..KernelCareFiles::default()
     };
-    let mut reader = Reader {
+    let mut reader = FileReader {
         remedy: REMEDY,
         notes: &mut care.notes,
     };
@@ -98,7 +98,7 @@ fn is_cve(word: &str) -> bool {
         })
 }
 
-/// The last value given to a key; the file is read as a shell would.
+/// The last value of a key; the file is read as a shell would.
 fn value(text: &str, key: &str) -> Option<String> {
     let lines = text.lines().rev().map(str::trim);
     let mut values = lines.filter_map(|line| {
@@ -116,20 +116,20 @@ fn truth(word: &str) -> Option<bool> {
     }
 }
 
-/// What `kcarectl --status` says by its exit code.
+/// The exit code of `kcarectl --status`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum KcarectlStatus {
     /// 0: the latest patches are applied.
     Latest,
     /// 1: none are applied.
     NothingApplied,
-    /// 2: newer ones wait.
+    /// 2: newer ones are available.
     NewerWait,
     /// 3: this kernel is not supported.
     Unsupported,
 }
 
-impl Standing {
+impl KcarectlStatus {
     /// `None` for another code.
     #[must_use]
     pub fn of(code: i32) -> Option<Self> {
@@ -146,11 +146,11 @@ impl Standing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::files::tests::Host;
+    use crate::kernel::files::tests::FakeHost;
 
     #[test]
     fn what_it_shows_is_read() {
-        let host = Host::new(&[
+        let host = FakeHost::new(&[
             ("sys/module/kcare/initstate", "live\n"),
             ("proc/kcare/effective_version", "5.8.0-63.71\n"),
             ("proc/kcare/cvelist", "CVE-2020-25705\nCVE-2021-3656\n"),
@@ -161,7 +161,7 @@ mod tests {
         ]);
         assert_eq!(
             read(&host.roots).unwrap(),
-            Some(KernelCare {
+            Some(KernelCareFiles {
                 active: true,
                 effective_version: Some("5.8.0-63.71".to_owned()),
                 cves: Some(vec![
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn it_is_there_by_its_module_its_files_or_its_tool() {
-        let read = |files: &[(&str, &str)]| read(&Host::new(files).roots).unwrap();
+        let read = |files: &[(&str, &str)]| read(&FakeHost::new(files).roots).unwrap();
         assert_eq!(read(&[("sys/module/ext4/initstate", "live\n")]), None);
         let loaded = read(&[("sys/module/kcare/initstate", "live\n")]).unwrap();
         assert_eq!((loaded.active, loaded.cves), (true, None));
@@ -193,7 +193,7 @@ mod tests {
             .map(|number| format!("CVE-2021-{number}"))
             .collect();
         let many = many.join("\n");
-        let host = Host::new(&[
+        let host = FakeHost::new(&[
             ("proc/kcare/cvelist", &format!("{many}\nCVE-2021-")),
             ("proc/kcare/effective_version", "\n"),
             (
@@ -214,8 +214,8 @@ mod tests {
     }
 
     #[test]
-    fn exit_codes_are_told_apart() {
-        assert_eq!(Standing::of(2), Some(Standing::NewerWait));
-        assert_eq!(Standing::of(127), None);
+    fn exit_codes_are_distinguished() {
+        assert_eq!(KcarectlStatus::of(2), Some(KcarectlStatus::NewerWait));
+        assert_eq!(KcarectlStatus::of(127), None);
     }
 }

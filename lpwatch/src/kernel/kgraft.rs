@@ -10,15 +10,16 @@
 //! - `<patch>/owner`: a link to its module.
 //!
 //! Source: `kernel/kgraft_files.c` and `include/linux/kgraft.h` of Jiri Slaby's
-//! kgraft branches and of SUSE's SLE 12 kernels (3.12, 4.4). Which tasks are left
-//! is told by [`super::kgraft_tasks`].
+//! Source: `kernel/kgraft_files.c` and `include/linux/kgraft.h` of Jiri Slaby's
+//! kgraft branches and of SUSE's SLE 12 kernels (3.12, 4.4).
+//! [`super::kgraft_tasks`] reads which tasks are left.
 
 use std::path::Path;
 
-use super::files::{Reader, folders, list_system};
+use super::files::{FileReader, folders, list_system};
 use super::{ReadError, Roots};
 
-const REMEDY: &str = "sysfs must be readable; kGraft's files are open to all users";
+const REMEDY: &str = "sysfs must be readable; all users can read kGraft's files";
 
 /// sysfs cuts an attribute off here, in mid-line.
 const PAGE: usize = 4096;
@@ -26,13 +27,13 @@ const PAGE: usize = 4096;
 /// All that kGraft shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Graft {
-    /// A patch is being applied or reverted; `None` where that is not told.
+    /// A patch is being applied or reverted; `None` if unknown.
     pub in_progress: Option<bool>,
     /// Modules are loaded although their patching fails.
     pub force_load_module: Option<bool>,
     /// By name.
     pub patches: Vec<GraftPatch>,
-    /// What could not be read, a sentence each.
+    /// What could not be read, one sentence each.
     pub notes: Vec<String>,
 }
 
@@ -54,7 +55,7 @@ pub struct GraftFunction {
     pub name: String,
     /// `vmlinux` or a module, where the table has that column.
     pub object: Option<String>,
-    /// As written: 0 is "the only one of that name".
+    /// As written: 0 means "the only one of that name".
     pub sympos: Option<u32>,
     /// `None` for a number that no known kernel has.
     pub state: Option<FunctionState>,
@@ -102,7 +103,7 @@ impl GraftPatch {
         functions.any(|function| function.state == Some(state))
     }
 
-    /// Where the patch goes or is; `None` where no function says so.
+    /// The direction or state of the patch; `None` if no function shows it.
     #[must_use]
     pub fn enabled(&self) -> Option<bool> {
         use FunctionState::{Applied, AppliedNotFinal, Init, RevertSlow, Reverted, Slow};
@@ -110,8 +111,8 @@ impl GraftPatch {
             .iter()
             .any(|&state| self.has(state))
         {
-            // Of a patch that is replaced some functions are replaced at once
-            // and others reverted.
+            // When a patch is replaced, some of its functions are replaced at
+            // once and others are reverted.
             Some(!self.has(RevertSlow))
         } else if [Init, RevertSlow, Reverted]
             .iter()
@@ -127,16 +128,16 @@ impl GraftPatch {
 /// Reads everything; `None` where this kernel has no kGraft.
 ///
 /// # Errors
-/// The directory is there but cannot be listed, or the root is not there.
+/// The directory exists and cannot be listed, or the root does not exist.
 pub fn read(roots: &Roots) -> Result<Option<Graft>, ReadError> {
     let directory = roots.sysfs.join("kernel/kgraft");
     let mut graft = Graft::default();
-    let mut reader = Reader {
+    let mut reader = FileReader {
         remedy: REMEDY,
         notes: &mut graft.notes,
     };
-    // First: a patch that ends meanwhile is then shown as still under way, and
-    // the next reading puts that right.
+    // Read first: a patch that ends meanwhile is then shown as in transition,
+    // and the next reading corrects that.
     graft.in_progress = reader.flag(&directory.join("in_progress"));
     graft.force_load_module = reader.flag(&directory.join("force_load_module"));
     let Some(entries) = list_system(&roots.sysfs, &directory, REMEDY)? else {
@@ -164,12 +165,12 @@ fn owner(folder: &Path) -> Option<String> {
     Some(target.file_name()?.to_string_lossy().into_owned())
 }
 
-fn table(reader: &mut Reader<'_>, file: &Path) -> Option<Vec<GraftFunction>> {
+fn table(reader: &mut FileReader<'_>, file: &Path) -> Option<Vec<GraftFunction>> {
     let text = reader.text(file)?;
     let mut lines = text.split_inclusive('\n');
     let Some(columns) = lines.next().and_then(Columns::of) else {
         reader.note(format!(
-            "{} has no head that lpwatch knows: its functions were left out.",
+            "{} has a header that lpwatch does not know: its functions were left out.",
             file.display()
         ));
         return None;
@@ -193,7 +194,7 @@ fn table(reader: &mut Reader<'_>, file: &Path) -> Option<Vec<GraftFunction>> {
     Some(functions)
 }
 
-/// Which column of the table is which, from 0.
+/// The positions of the table's columns, from 0.
 struct Columns {
     object: Option<usize>,
     sympos: Option<usize>,

@@ -1,10 +1,10 @@
-//! Which tasks kGraft has left: `kgr_in_progress` in procfs, 1 for a task that
-//! has not gone over since the patching began.
+//! The tasks that kGraft has left: `kgr_in_progress` in procfs is 1 for a task
+//! that has not switched since the patching began.
 //!
-//! It lies at `/proc/<pid>/kgr_in_progress` (mode 0400, about the thread that
-//! leads the process), and where a kernel has it for threads at
-//! `/proc/<pid>/task/<tid>/kgr_in_progress`, which is then read. Where it is
-//! there for processes only, the other threads are not told.
+//! It is at `/proc/<pid>/kgr_in_progress` (mode 0400, about the thread that
+//! leads the process), and on kernels that have it for threads also at
+//! `/proc/<pid>/task/<tid>/kgr_in_progress`, which is then read. On kernels
+//! that have it for processes only, the state of the other threads is unknown.
 //!
 //! Source: `proc_pid_kgr_in_progress` in `fs/proc/base.c` of Jiri Slaby's kgraft
 //! branches; `kgr` of SUSE's kgraft package reads the same.
@@ -23,14 +23,14 @@ const REMEDY: &str = "kgr_in_progress is mode 0400; run as root";
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GraftTasks {
     pub listing: TaskListing,
-    /// The file is there for each thread, not for processes alone.
+    /// The file exists for each thread, not for processes alone.
     pub by_thread: bool,
 }
 
-/// Walks all tasks; `None` where no task has the file.
+/// Walks all tasks; `None` if no task has the file.
 ///
 /// # Errors
-/// procfs cannot be listed, or every task's file is closed to the caller.
+/// procfs cannot be listed, or this user may read no task's file.
 pub fn read(roots: &Roots) -> Result<Option<GraftTasks>, ReadError> {
     let procfs = &roots.procfs;
     let processes = list(procfs).map_err(|error| ReadError::from_io(procfs, error, REMEDY))?;
@@ -58,7 +58,7 @@ impl GraftTasks {
     fn process(&mut self, folder: &Path, tgid: u32) {
         let threads = folder.join("task");
         let mut any = false;
-        // A process that ends meanwhile is none.
+        // A process that ends meanwhile counts as none.
         for thread in list(&threads).unwrap_or_default() {
             let Some(tid) = number(&thread.lossy()) else {
                 continue;
@@ -72,7 +72,7 @@ impl GraftTasks {
         }
     }
 
-    /// Takes in one task; false where it has no such file.
+    /// Adds one task; false if it has no such file.
     fn task(&mut self, folder: &Path, tid: u32, tgid: u32) -> bool {
         match left(folder) {
             Ok(None) => return false,
@@ -88,8 +88,8 @@ impl GraftTasks {
     }
 }
 
-/// Whether the task is left; `None` where the file is not there, or the task
-/// has gone.
+/// Whether the task is left; `None` if the file does not exist, or the task has
+/// gone.
 fn left(folder: &Path) -> io::Result<Option<bool>> {
     use rustix::io::Errno;
     let gone = [Errno::NOENT, Errno::SRCH].map(Errno::raw_os_error);
@@ -108,8 +108,9 @@ fn left(folder: &Path) -> io::Result<Option<bool>> {
     }
 }
 
-/// Who a task is that is left by `left`, read anew between two looks at who it
-/// is: when it started tells it from another that was given its number.
+/// Identifies a task that is left by `left`, which is read between two readings
+/// of the identity: the start time distinguishes it from another task that got
+/// its number.
 fn same_task(
     folder: &Path,
     tid: u32,
@@ -137,7 +138,7 @@ fn number(name: &str) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::files::tests::Host;
+    use crate::kernel::files::tests::FakeHost;
 
     fn line(tid: u32, comm: &str, flags: u32, started: u32) -> String {
         let zeros = "0 ".repeat(12);
@@ -157,7 +158,7 @@ mod tests {
 
     #[test]
     fn processes_are_read_where_threads_are_not_told() {
-        let host = Host::new(&[
+        let host = FakeHost::new(&[
             ("proc/9/kgr_in_progress", "1\n"),
             ("proc/9/stat", &line(9, "kswapd0", KTHREAD, 5)),
             ("proc/9/task/9/stat", ""),
@@ -184,7 +185,7 @@ mod tests {
 
     #[test]
     fn threads_are_read_where_they_are_told() {
-        let host = Host::new(&[
+        let host = FakeHost::new(&[
             ("proc/20/kgr_in_progress", "1\n"),
             ("proc/20/task/20/kgr_in_progress", "0\n"),
             ("proc/20/task/20/stat", &line(20, "app", 0, 7)),
@@ -197,7 +198,7 @@ mod tests {
         assert_eq!((tasks.listing.total, tids(&tasks)), (3, vec![21, 22]));
         assert_eq!(
             tasks.listing.remaining[0].comm, "",
-            "its stat was not to be had"
+            "its stat was unavailable"
         );
         assert_eq!(tasks.listing.remaining[1].comm, "a) b (c");
         assert_eq!(tasks.listing.remaining[1].tgid, 20);
@@ -205,7 +206,7 @@ mod tests {
 
     #[test]
     fn a_number_given_to_another_task_meanwhile_is_not_taken_for_the_first() {
-        let host = Host::new(&[("proc/9/stat", &line(9, "old", 0, 5))]);
+        let host = FakeHost::new(&[("proc/9/stat", &line(9, "old", 0, 5))]);
         let folder = host.path("proc/9");
         let reused = || {
             host.write("proc/9/stat", line(9, "new", 0, 6));
@@ -221,20 +222,20 @@ mod tests {
 
     #[test]
     fn closed_and_odd_files_are_counted() {
-        let host = Host::new(&[
+        let host = FakeHost::new(&[
             ("proc/1/kgr_in_progress", "0\n"),
             ("proc/2/kgr_in_progress", "2\n"),
             ("proc/3/kgr_in_progress", ""),
         ]);
         let tasks = read(&host.roots).unwrap().unwrap();
         assert_eq!((tasks.listing.total, tasks.listing.unreadable), (3, 2));
-        let host = Host::new(&[("proc/2/kgr_in_progress", "2\n")]);
+        let host = FakeHost::new(&[("proc/2/kgr_in_progress", "2\n")]);
         assert!(read(&host.roots).unwrap_err().is_permission());
     }
 
     #[test]
     fn without_the_file_nothing_is_known() {
-        let mut host = Host::new(&[("proc/1/stat", ""), ("proc/1/task/1/stat", "")]);
+        let mut host = FakeHost::new(&[("proc/1/stat", ""), ("proc/1/task/1/stat", "")]);
         assert_eq!(read(&host.roots).unwrap(), None);
         host.roots.procfs.push("mistyped");
         assert!(read(&host.roots).is_err());

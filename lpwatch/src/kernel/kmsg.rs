@@ -1,8 +1,8 @@
 //! The kernel log, record by record, from `/dev/kmsg`.
 //!
 //! Source: `Documentation/ABI/testing/dev-kmsg` and `kernel/printk/printk.c`
-//! (`devkmsg_read`), 5.10 to 7.3. What livepatch says in it is told apart in
-//! [`parse_livepatch`], what other patching systems say in [`parse_foreign`].
+//! (`devkmsg_read`), 5.10 to 7.3. [`parse_livepatch`] parses the lines of
+//! livepatch, [`parse_foreign`] those of other patching systems.
 
 use std::fmt;
 use std::io;
@@ -18,7 +18,7 @@ mod foreign;
 mod lines;
 mod record;
 
-pub use foreign::{ForeignKind, ForeignLine, ForeignSystem, Function, parse_foreign};
+pub use foreign::{ForeignKind, ForeignLine, ForeignSystem, LoggedFunction, parse_foreign};
 pub use lines::{LivepatchLine, parse_livepatch};
 pub use record::{LogRecord, parse_record};
 
@@ -26,7 +26,7 @@ const PATH: &str = "/dev/kmsg";
 const REMEDY: &str = "run as root or with CAP_SYSLOG (kernel.dmesg_restrict is set, or the device is closed to this user)";
 
 /// Room for the longest record: `CONSOLE_EXT_LOG_MAX` is 8192 up to 6.2, less
-/// later; with less room the kernel answers EINVAL.
+/// later. For a smaller buffer the kernel returns EINVAL.
 const RECORD_MAX: usize = 8192 + 1;
 
 /// An open `/dev/kmsg`, non-blocking. Readable (`poll`, tokio's `AsyncFd`) when
@@ -35,7 +35,7 @@ pub struct LogReader {
     device: OwnedFd,
     buffer: Vec<u8>,
     last_sequence: Option<u64>,
-    /// The kernel said EPIPE: the next record is not the one after the last.
+    /// The kernel returned EPIPE: records before the next one were overwritten.
     overwritten: bool,
     lost: u64,
 }
@@ -44,14 +44,15 @@ impl LogReader {
     /// Reads from the oldest record that the kernel still has.
     ///
     /// # Errors
-    /// The device is not there (a container), or the caller may not read it.
+    /// The device does not exist (in a container), or this user may not read
+    /// it.
     pub fn open_from_start() -> Result<Self, ReadError> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let device = open(PATH, flags, Mode::empty()).map_err(error)?;
         Ok(Self::over(device))
     }
 
-    /// Reads only what is logged from now on.
+    /// Reads only the records logged from now on.
     ///
     /// # Errors
     /// As [`Self::open_from_start`].
@@ -71,17 +72,17 @@ impl LogReader {
         }
     }
 
-    /// All records up to the end of the log; none when there is nothing new.
-    /// Records of a form not known are left out.
+    /// All records up to the end of the log. Records of an unknown form are
+    /// left out.
     ///
     /// # Errors
-    /// The device cannot be read. That older records were overwritten before
-    /// they were read is none: see [`Self::lost`].
+    /// The device cannot be read. It is no error that older records were
+    /// overwritten before they were read: see [`Self::lost`].
     pub fn read_available(&mut self) -> Result<Vec<LogRecord>, ReadError> {
         let mut records = Vec::new();
         loop {
             match rustix::io::read(&self.device, self.buffer.as_mut_slice()) {
-                // Never from the kernel; a recorded log ends so.
+                // The kernel never returns this; a recorded log ends so.
                 Ok(0) | Err(Errno::AGAIN) => return Ok(records),
                 Ok(length) => {
                     if let Some(record) = self.buffer.get(..length).and_then(parse_record) {
@@ -96,7 +97,8 @@ impl LogReader {
         }
     }
 
-    /// How many records were overwritten before they could be read, at least.
+    /// The least number of records that were overwritten before they could be
+    /// read.
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.lost

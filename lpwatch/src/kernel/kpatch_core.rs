@@ -1,12 +1,10 @@
 //! Patches of kpatch's own core module, from before livepatch:
 //! `<sysfs>/kernel/kpatch`.
 //!
-//! Three forms, told apart by what is there:
+//! There are three forms, recognized by the files that exist:
 //! - v0.1: `patches/<module>/enabled` alone;
-//! - v0.2 and v0.3: beside it `functions/<function>/{old_addr,new_addr}`, from
-//!   v0.3 `checksum`; which object a function is of is not told;
-//! - v0.4 on: `<module>/{enabled,checksum}` and
-//!   `<module>/<object>/<function,sympos>/{old_addr,new_addr}`.
+//! - v0.2 and v0.3: also `functions/<function>/{old_addr,new_addr}`, from v0.3 `checksum`; the object of a function is unknown;
+//! - v0.4 on: `<module>/{enabled,checksum}` and `<module>/<object>/<function,sympos>/{old_addr,new_addr}`.
 //!
 //! Source: dynup/kpatch, `kmod/core/core.c` and `kmod/patch/kpatch-patch-hook.c`
 //! of these versions. The addresses are mode 0400. A patch that was refused
@@ -14,7 +12,7 @@
 
 use std::path::Path;
 
-use super::files::{Reader, folders, list_system, parse_address, parse_function};
+use super::files::{FileReader, folders, list_system, parse_address, parse_function};
 use super::{ReadError, Roots};
 
 const REMEDY: &str = "run as root (the addresses are mode 0400)";
@@ -24,7 +22,7 @@ const REMEDY: &str = "run as root (the addresses are mode 0400)";
 pub struct CorePatches {
     /// By name.
     pub patches: Vec<CorePatch>,
-    /// What could not be read, a sentence each.
+    /// What could not be read, one sentence each.
     pub notes: Vec<String>,
 }
 
@@ -32,19 +30,19 @@ pub struct CorePatches {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CorePatch {
     pub name: String,
-    /// Whether its functions take the place of the old ones; it cannot be
+    /// Whether its functions replace the old ones; once disabled it cannot be
     /// enabled again.
     pub enabled: Option<bool>,
     /// Of its contents (v0.3).
     pub checksum: Option<String>,
-    /// By object and name; empty in v0.1, which does not tell them.
+    /// By object and name; empty in v0.1, which does not show them.
     pub functions: Vec<CoreFunction>,
 }
 
 /// One patched function.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CoreFunction {
-    /// `vmlinux` or a module; `None` before v0.4, which does not say.
+    /// `vmlinux` or a module; `None` before v0.4, which does not show it.
     pub object: Option<String>,
     pub name: String,
     /// Which of the object's symbols of this name, from 1 (v0.4, else 1).
@@ -56,14 +54,14 @@ pub struct CoreFunction {
 /// Reads every patch; `None` where the core module is not loaded.
 ///
 /// # Errors
-/// The directory is there but cannot be listed, or the root is not there.
+/// The directory exists and cannot be listed, or the root does not exist.
 pub fn read(roots: &Roots) -> Result<Option<CorePatches>, ReadError> {
     let directory = roots.sysfs.join("kernel/kpatch");
     let Some(entries) = list_system(&roots.sysfs, &directory, REMEDY)? else {
         return Ok(None);
     };
     let mut found = CorePatches::default();
-    let mut reader = Reader {
+    let mut reader = FileReader {
         remedy: REMEDY,
         notes: &mut found.notes,
     };
@@ -81,7 +79,7 @@ pub fn read(roots: &Roots) -> Result<Option<CorePatches>, ReadError> {
         let folder = base.join(&name);
         let name = name.to_string_lossy().into_owned();
         let patch = patch(&mut reader, &folder, name, old);
-        // It went while it was read.
+        // It was unloaded while it was read.
         if folder.is_dir() {
             found.patches.push(patch);
         }
@@ -89,7 +87,7 @@ pub fn read(roots: &Roots) -> Result<Option<CorePatches>, ReadError> {
     Ok(Some(found))
 }
 
-fn patch(reader: &mut Reader<'_>, folder: &Path, name: String, old: bool) -> CorePatch {
+fn patch(reader: &mut FileReader<'_>, folder: &Path, name: String, old: bool) -> CorePatch {
     let mut functions = Vec::new();
     for object in reader.folders(folder) {
         let below = folder.join(&object);
@@ -117,14 +115,14 @@ fn patch(reader: &mut Reader<'_>, folder: &Path, name: String, old: bool) -> Cor
     }
 }
 
-fn address(reader: &mut Reader<'_>, file: &Path) -> Option<u64> {
+fn address(reader: &mut FileReader<'_>, file: &Path) -> Option<u64> {
     parse_address(&reader.bytes(file)?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::files::tests::Host;
+    use crate::kernel::files::tests::FakeHost;
 
     fn function(object: Option<&str>, name: &str, sympos: u32) -> CoreFunction {
         CoreFunction {
@@ -141,7 +139,7 @@ mod tests {
 
     #[test]
     fn the_form_of_today_tells_objects_and_positions() {
-        let host = Host::new(&[
+        let host = FakeHost::new(&[
             ("sys/kernel/kpatch/kpatch_a/enabled", "1\n"),
             ("sys/kernel/kpatch/kpatch_a/checksum", "8a1f\n"),
             ("sys/kernel/kpatch/kpatch_a/vmlinux/f,2/old_addr", OLD),
@@ -165,7 +163,7 @@ mod tests {
 
     #[test]
     fn the_forms_of_before_leave_out_what_they_do_not_tell() {
-        let first = Host::new(&[("sys/kernel/kpatch/patches/kpatch_a/enabled", "1\n")]);
+        let first = FakeHost::new(&[("sys/kernel/kpatch/patches/kpatch_a/enabled", "1\n")]);
         let found = read(&first.roots).unwrap().unwrap();
         assert_eq!(
             found.patches,
@@ -176,7 +174,7 @@ mod tests {
                 functions: Vec::new(),
             }]
         );
-        let second = Host::new(&[
+        let second = FakeHost::new(&[
             ("sys/kernel/kpatch/patches/kpatch_a/enabled", "1\n"),
             (
                 "sys/kernel/kpatch/patches/kpatch_a/functions/f/old_addr",
@@ -193,7 +191,7 @@ mod tests {
 
     #[test]
     fn what_is_odd_leaves_a_field_out_and_a_note_behind() {
-        let host = Host::new(&[
+        let host = FakeHost::new(&[
             ("sys/kernel/kpatch/a/enabled", "perhaps\n"),
             ("sys/kernel/kpatch/a/vmlinux/f,1/old_addr", "0x0\n"),
             ("sys/kernel/kpatch/a/vmlinux/f,1/new_addr", "0xfff"),
@@ -208,8 +206,8 @@ mod tests {
     }
 
     #[test]
-    fn without_the_core_module_there_is_nothing_and_a_wrong_root_is_told() {
-        let mut host = Host::new(&[]);
+    fn without_the_core_module_there_is_nothing_and_a_wrong_root_is_reported() {
+        let mut host = FakeHost::new(&[]);
         assert_eq!(read(&host.roots).unwrap(), None);
         host.roots.sysfs.push("mistyped");
         assert!(read(&host.roots).is_err());

@@ -1,4 +1,4 @@
-//! Every probe at a function, whoever placed it.
+//! Every probe on a function, whoever placed it.
 //!
 //! Source: `<sysfs>/kernel/debug/kprobes/list` (`report_probe`,
 //! kernel/kprobes.c) has every probe, but no names; tracefs has the names of
@@ -11,11 +11,11 @@ use super::{
     probe_events::{self, ProbeEvent},
 };
 
-const REMEDY: &str = "debugfs is open to root alone; run as root";
+const REMEDY: &str = "only root can read debugfs; run as root";
 
 /// A line of the list: `address  k  function+0x4  [module] [DISABLED][FTRACE]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Line<'a> {
+pub(super) struct KprobeLine<'a> {
     address: u64,
     /// `k`, or `r` for a return probe.
     pub kind: &'a str,
@@ -23,14 +23,14 @@ pub(super) struct Line<'a> {
     offset: u64,
     /// The module the function is in.
     module: Option<&'a str>,
-    /// It is called by the function tracer, at the function's entry, rather
-    /// than by a breakpoint.
+    /// The function tracer calls it at the function's entry, rather than a
+    /// breakpoint.
     on_ftrace: bool,
-    /// Neither switched off nor gone with its module.
+    /// Neither disabled nor gone with its module.
     pub is_armed: bool,
 }
 
-impl<'a> Line<'a> {
+impl<'a> KprobeLine<'a> {
     pub fn parse(line: &'a str) -> Option<Self> {
         let mut fields = line.split_whitespace();
         let address = u64::from_str_radix(fields.next()?, 16).ok()?;
@@ -63,35 +63,35 @@ impl<'a> Line<'a> {
 /// An armed probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kprobe {
-    /// Where it stands; 0 where the kernel hides its addresses.
+    /// Its address; 0 if the kernel hides its addresses.
     pub address: u64,
     /// It probes the return of the function.
     pub is_return: bool,
-    /// The symbol it stands in, and how many bytes behind its beginning.
+    /// The symbol it is in, and its offset in bytes.
     pub function: String,
     pub offset: u64,
     /// The module of that symbol; `None` for vmlinux.
     pub module: Option<String>,
-    /// It is called by the function tracer, at the function's entry.
+    /// The function tracer calls it at the function's entry.
     pub on_ftrace: bool,
-    /// `group/event` in tracefs, if it was set there.
+    /// `group/event` in tracefs, if it was placed there.
     pub name: Option<String>,
 }
 
-/// The armed probes, in the kernel's order, with the names of tracefs where
-/// that can be read.
+/// The armed probes, in the kernel's order, with the names of tracefs if that
+/// can be read.
 ///
 /// # Errors
-/// debugfs is not mounted, or not open to us.
+/// debugfs is not mounted, or this user may not read it.
 pub fn armed(roots: &Roots) -> Result<Vec<Kprobe>, ReadError> {
     let events = probe_events::enabled(roots).unwrap_or_default();
     Ok(named(&list(roots)?, events))
 }
 
-/// Gives each probe one of the names at its place. Which of several probes at a
-/// place has none cannot be told, so those are the last.
+/// Gives each probe one of the names at its address. If several probes are at
+/// one address and some have no name, the last ones get none.
 fn named(list: &str, mut events: Vec<ProbeEvent>) -> Vec<Kprobe> {
-    let lines = list.lines().filter_map(Line::parse);
+    let lines = list.lines().filter_map(KprobeLine::parse);
     let probes = lines.filter(|line| line.is_armed).map(|line| {
         let is_return = line.kind == "r";
         let found = events.iter().position(|event| {
@@ -118,8 +118,7 @@ fn list(roots: &Roots) -> Result<String, ReadError> {
     fs::read_to_string(&path).map_err(|error| ReadError::from_io(&path, error, REMEDY))
 }
 
-/// How many armed probes stand at each function, by the address at which it
-/// begins.
+/// The number of armed probes on each function, by the function's address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Kprobes {
     at: HashMap<u64, usize>,
@@ -129,14 +128,14 @@ impl Kprobes {
     /// Reads the kernel's list.
     ///
     /// # Errors
-    /// debugfs is not mounted, or not open to us.
+    /// debugfs is not mounted, or this user may not read it.
     pub fn read(roots: &Roots) -> Result<Self, ReadError> {
         Ok(Self::parse(&list(roots)?))
     }
 
     fn parse(list: &str) -> Self {
         let mut at = HashMap::new();
-        let lines = list.lines().filter_map(Line::parse);
+        let lines = list.lines().filter_map(KprobeLine::parse);
         for line in lines.filter(|line| line.kind == "k" && line.is_armed) {
             let beginning = line.address.saturating_sub(line.offset);
             *at.entry(beginning).or_default() += 1;
@@ -144,7 +143,7 @@ impl Kprobes {
         Self { at }
     }
 
-    /// The armed probes within the function that begins there.
+    /// The number of armed probes within the function at this address.
     #[must_use]
     pub fn at(&self, beginning: u64) -> usize {
         self.at.get(&beginning).copied().unwrap_or(0)
@@ -175,7 +174,7 @@ ffffffffc03e4014  k  lp_cmdline_show+0x4  lp_cmdline [FTRACE]
     }
 
     #[test]
-    fn each_armed_probe_is_told_with_its_name() {
+    fn each_armed_probe_is_reported_with_its_name() {
         let events = vec![
             event(false, "kprobes/entry", "cmdline_proc_show", 0),
             event(false, "kprobes/inside", "hrtimer_nanosleep", 5),

@@ -1,4 +1,4 @@
-//! The return probes that are armed, and the names tracefs gives them.
+//! The armed return probes, and their names in tracefs.
 //!
 //! Source: `<sysfs>/kernel/debug/kprobes/list` (`report_probe`,
 //! kernel/kprobes.c) has every probe, whoever set it, but no names;
@@ -9,17 +9,17 @@ use std::{collections::BTreeMap, fs};
 
 use super::{
     ReadError, Roots,
-    kprobes::Line,
+    kprobes::KprobeLine,
     probe_events::{self, ProbeEvent},
 };
 
-const REMEDY: &str = "debugfs and tracefs are open to root alone; run as root";
+const REMEDY: &str = "only root can read debugfs and tracefs; run as root";
 
 /// An armed return probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kretprobe {
     pub function: String,
-    /// `group/event` in tracefs, if it was set there.
+    /// `group/event` in tracefs, if it was placed there.
     pub name: Option<String>,
 }
 
@@ -53,15 +53,15 @@ pub fn read(roots: &Roots) -> Result<Vec<Kretprobe>, ReadError> {
 /// How many return probes are armed on each function.
 fn armed(list: &str) -> BTreeMap<&str, usize> {
     let mut armed = BTreeMap::new();
-    let lines = list.lines().filter_map(Line::parse);
+    let lines = list.lines().filter_map(KprobeLine::parse);
     for line in lines.filter(|line| line.kind == "r" && line.is_armed) {
         *armed.entry(line.function).or_default() += 1;
     }
     armed
 }
 
-/// Gives each function's probes their names. Which of several probes has none
-/// cannot be told, so one that has none stands for all of these.
+/// Gives each function's probes their names. One probe without a name stands
+/// for all others of its function: which of them has a name is unknown.
 fn named(armed: &BTreeMap<&str, usize>, events: &[ProbeEvent]) -> Vec<Kretprobe> {
     let mut probes = Vec::new();
     for (&function, &count) in armed {

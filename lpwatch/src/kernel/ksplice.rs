@@ -6,18 +6,18 @@
 //! - `conflicts`: see [`conflicts`];
 //! - `debug`, `partial`: numbers.
 //!
-//! All are mode 0400 or 0600. What an update is for lies in
-//! `/var/run/ksplice/updates/<id>/description`.
+//! All have mode 0400 or 0600. `/var/run/ksplice/updates/<id>/description`
+//! describes an update.
 //!
 //! Source: Ksplice 0.9.9, `kmodsrc/ksplice.c` (`stage_show`, `abort_cause_show`,
 //! `conflict_show`), `Ksplice.pm` and `ksplice-apply`. Oracle's kernel part of
-//! today is not public; its client is asked in [`super::tool`].
+//! today is not public; its client is run by [`super::tool`].
 
 use std::path::Path;
 
 use strum::{Display, EnumString};
 
-use super::files::{Reader, folders, host_root, list_system};
+use super::files::{FileReader, folders, host_root, list_system};
 use super::{ReadError, Roots};
 
 pub mod abort_cause;
@@ -26,7 +26,7 @@ pub mod conflicts;
 pub use abort_cause::AbortCause;
 pub use conflicts::{Conflict, Conflicts};
 
-const REMEDY: &str = "run as root (Ksplice's files are closed to others)";
+const REMEDY: &str = "run as root (only root can read Ksplice's files)";
 
 /// Of a description only the first line is shown.
 const DESCRIPTION_MAX: usize = 500;
@@ -36,7 +36,7 @@ const DESCRIPTION_MAX: usize = 500;
 pub struct Updates {
     /// By id.
     pub updates: Vec<Update>,
-    /// What could not be read, a sentence each.
+    /// What could not be read, one sentence each.
     pub notes: Vec<String>,
 }
 
@@ -44,7 +44,7 @@ pub struct Updates {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Update {
     pub id: String,
-    pub stage: Option<Stage>,
+    pub stage: Option<UpdateStage>,
     /// `None` for `ok`, too.
     pub abort_cause: Option<AbortCause>,
     /// Tasks that held up the last attempt.
@@ -56,33 +56,34 @@ pub struct Update {
     pub description: Option<String>,
 }
 
-/// Where an update stands.
+/// The stage of an update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Display, EnumString)]
 #[strum(serialize_all = "lowercase")]
-pub enum Stage {
-    /// Loaded, and not applied yet: it is being tried, or it was refused.
+pub enum UpdateStage {
+    /// Loaded, and not applied yet: Ksplice is trying, or has refused it.
     Preparing,
     Applied,
     Reversed,
 }
 
-/// Reads every update, from both places; `None` where neither has any.
+/// Reads every update, from both places; `None` if neither has any.
 ///
 /// # Errors
-/// A place is there but cannot be listed, or the root is not there.
+/// A place exists and cannot be listed, or the root does not exist.
 pub fn read(roots: &Roots) -> Result<Option<Updates>, ReadError> {
     let inside = roots.sysfs.join("kernel/ksplice");
     let listed = list_system(&roots.sysfs, &inside, REMEDY)?;
     let here = listed.is_some();
     let mut found = Updates::default();
-    let mut reader = Reader {
+    let mut reader = FileReader {
         remedy: REMEDY,
         notes: &mut found.notes,
     };
     let root = host_root(roots);
-    let mut take = |reader: &mut Reader<'_>, folder: &Path, id: String| {
+    let mut take = |reader: &mut FileReader<'_>, folder: &Path, id: String| {
         let update = update(reader, folder, id, root.as_deref());
-        // A module that was unloaded meanwhile; one known by both places.
+        // A module that was unloaded meanwhile, or an update known by both
+        // places.
         if folder.is_dir() && found.updates.iter().all(|known| known.id != update.id) {
             found.updates.push(update);
         }
@@ -107,19 +108,19 @@ pub fn read(roots: &Roots) -> Result<Option<Updates>, ReadError> {
     Ok((here || !found.updates.is_empty()).then_some(found))
 }
 
-fn update(reader: &mut Reader<'_>, folder: &Path, id: String, root: Option<&Path>) -> Update {
+fn update(reader: &mut FileReader<'_>, folder: &Path, id: String, root: Option<&Path>) -> Update {
     let file = folder.join("conflicts");
     let conflicts = reader.bytes(&file).map(|page| Conflicts::parse(&page));
     let conflicts = conflicts.unwrap_or_default();
     if conflicts.maybe_cut {
         reader.note(format!(
-            "{} fills its page: more tasks may be in the way.",
+            "{} fills its page: more tasks may hold the update up.",
             file.display()
         ));
     }
     if conflicts.unread > 0 {
         reader.note(format!(
-            "{} has {} that could not be understood.",
+            "{} has {} that lpwatch does not understand.",
             file.display(),
             if conflicts.unread == 1 {
                 "a line"
@@ -144,19 +145,19 @@ fn update(reader: &mut Reader<'_>, folder: &Path, id: String, root: Option<&Path
     }
 }
 
-fn stage(reader: &mut Reader<'_>, file: &Path) -> Option<Stage> {
+fn stage(reader: &mut FileReader<'_>, file: &Path) -> Option<UpdateStage> {
     let word = reader.word(file)?;
     let stage = word.parse().ok();
     if stage.is_none() {
         reader.note(format!(
-            "{} holds {word:?}, a stage lpwatch does not know.",
+            "{} contains {word:?}, a stage that lpwatch does not know.",
             file.display()
         ));
     }
     stage
 }
 
-fn description(reader: &mut Reader<'_>, folder: &Path) -> Option<String> {
+fn description(reader: &mut FileReader<'_>, folder: &Path) -> Option<String> {
     let text = reader.text(&folder.join("description"))?;
     let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
     Some(line.chars().take(DESCRIPTION_MAX).collect())

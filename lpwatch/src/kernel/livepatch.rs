@@ -9,18 +9,20 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::files::{
-    Entry, Failure, bytes, is_plain, list, list_system, parse_flag, parse_function, parse_number,
+    DirectoryEntry, FileFailure, bytes, is_plain, list, list_system, parse_flag, parse_function,
+    parse_number,
 };
 use super::{ReadError, Roots};
 
-const REMEDY: &str = "sysfs must be readable; the livepatch files are open to all users unless a security module or a sandbox hides them";
+const REMEDY: &str = "sysfs must be readable; all users can read the livepatch files unless a security module or a sandbox hides them";
 
 /// One patch, as the kernel shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PatchFiles {
     /// The patch module's name; bytes that are not UTF-8 are replaced.
     pub name: String,
-    /// Where the patch goes or is: false while and after it is disabled (4.0).
+    /// The state that the patch has or moves to: false while and after it is
+    /// disabled (4.0).
     pub enabled: Option<bool>,
     /// A transition of this patch is under way (4.12).
     pub transition: Option<bool>,
@@ -43,8 +45,8 @@ pub struct ObjectFiles {
     pub functions: Vec<(String, u32)>,
 }
 
-/// Reads every patch, in the order of the stack where all patches tell it
-/// (6.14), else by name.
+/// Reads every patch, in the order of the stack if all patches have it (6.14),
+/// otherwise by name.
 ///
 /// `None` means that the directory does not exist: the kernel has no
 /// `CONFIG_LIVEPATCH`. A missing or malformed file is a `None` field. Reading
@@ -52,8 +54,8 @@ pub struct ObjectFiles {
 /// being loaded.
 ///
 /// # Errors
-/// The root is not there, or the directory or a file below it exists but cannot
-/// be read.
+/// The root does not exist, or the directory or a file below it exists and
+/// cannot be read.
 pub fn read_patches(roots: &Roots) -> Result<Option<Vec<PatchFiles>>, ReadError> {
     let directory = livepatch_directory(roots);
     let Some(names) = list_system(&roots.sysfs, &directory, REMEDY)? else {
@@ -63,8 +65,8 @@ pub fn read_patches(roots: &Roots) -> Result<Option<Vec<PatchFiles>>, ReadError>
     for entry in names.into_iter().filter(|entry| entry.is_directory) {
         match read_patch(&directory.join(&entry.name), &entry.lossy()) {
             Ok(patch) => patches.push(patch),
-            Err(Failure::Vanished) => {}
-            Err(Failure::Read(error)) => return Err(error),
+            Err(FileFailure::Vanished) => {}
+            Err(FileFailure::Read(error)) => return Err(error),
         }
     }
     if patches.iter().all(|patch| patch.stack_order.is_some()) {
@@ -88,7 +90,7 @@ fn livepatch_directory(roots: &Roots) -> PathBuf {
     roots.sysfs.join("kernel/livepatch")
 }
 
-fn read_patch(directory: &Path, name: &str) -> Result<PatchFiles, Failure> {
+fn read_patch(directory: &Path, name: &str) -> Result<PatchFiles, FileFailure> {
     let mut patch = PatchFiles {
         name: name.to_owned(),
         enabled: read_flag(&directory.join("enabled"))?,
@@ -106,7 +108,7 @@ fn read_patch(directory: &Path, name: &str) -> Result<PatchFiles, Failure> {
             Ok(object) => patch.objects.push(object),
             // Atomic replace ends by removing the objects it only had to
             // revert (klp_free_objects_dynamic); the patch itself stays.
-            Err(Failure::Vanished) => {}
+            Err(FileFailure::Vanished) => {}
             Err(error) => return Err(error),
         }
     }
@@ -116,11 +118,11 @@ fn read_patch(directory: &Path, name: &str) -> Result<PatchFiles, Failure> {
     if directory.is_dir() {
         Ok(patch)
     } else {
-        Err(Failure::Vanished)
+        Err(FileFailure::Vanished)
     }
 }
 
-fn read_object(directory: &Path, name: &str) -> Result<ObjectFiles, Failure> {
+fn read_object(directory: &Path, name: &str) -> Result<ObjectFiles, FileFailure> {
     // A function is an empty directory in sysfs; a tree kept in git can only
     // hold it as a file or with a file in it, so the name alone decides.
     let mut functions: Vec<(String, u32)> = list_or_vanished(directory)?
@@ -136,7 +138,7 @@ fn read_object(directory: &Path, name: &str) -> Result<ObjectFiles, Failure> {
 }
 
 /// `name,sympos`; before 4.5 the name alone, of which there could be but one.
-fn function(entry: &Entry) -> Option<(String, u32)> {
+fn function(entry: &DirectoryEntry) -> Option<(String, u32)> {
     let label = entry.lossy();
     match parse_function(&label) {
         Some((name, sympos)) => Some((name.to_owned(), sympos)),
@@ -145,21 +147,21 @@ fn function(entry: &Entry) -> Option<(String, u32)> {
     }
 }
 
-fn read_flag(path: &Path) -> Result<Option<bool>, Failure> {
+fn read_flag(path: &Path) -> Result<Option<bool>, FileFailure> {
     Ok(read_file(path)?.and_then(|text| parse_flag(&text)))
 }
 
 /// Reads a file this kernel may not have.
-fn read_file(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
+fn read_file(path: &Path) -> Result<Option<Vec<u8>>, FileFailure> {
     match bytes(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Failure::of(path, error, REMEDY)),
+        Err(error) => Err(FileFailure::of(path, error, REMEDY)),
     }
 }
 
-fn list_or_vanished(directory: &Path) -> Result<Vec<Entry>, Failure> {
-    list(directory).map_err(|error| Failure::of(directory, error, REMEDY))
+fn list_or_vanished(directory: &Path) -> Result<Vec<DirectoryEntry>, FileFailure> {
+    list(directory).map_err(|error| FileFailure::of(directory, error, REMEDY))
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
-//! Where the module files of a kernel lie: `/lib/modules/<release>` with the
-//! lists that depmod(8) and the kernel's build keep there.
+//! The module files of a kernel: `/lib/modules/<release>` with the lists that
+//! depmod(8) and the kernel's build keep there.
 //!
-//! `modules.dep` has what modprobe would load: of two files of a name only the
-//! one that depmod.d(5) prefers, often that in `updates`. `modules.order` and
-//! `modules.builtin` come with the kernel and list its own.
+//! `modules.dep` lists what modprobe would load: of two files of a name only
+//! the one that depmod.d(5) prefers, often that in `updates`. `modules.order`
+//! and `modules.builtin` come with the kernel and list its own modules.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,10 +12,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The lists are about a megabyte; what is larger is none.
+/// The lists have about a megabyte; a larger file is not one.
 const LARGEST: u64 = 64 << 20;
 
-/// How files of modules end, packed or not.
+/// The endings of packed module files.
 const ENDINGS: [&str; 4] = ["", ".xz", ".zst", ".gz"];
 
 /// The modules of one kernel.
@@ -26,7 +26,7 @@ pub struct ModuleFiles {
     listed: BTreeMap<String, PathBuf>,
     /// By name, paths without the ending of a packed file.
     own: BTreeMap<String, PathBuf>,
-    /// Names of what is no module but part of the kernel; `None` if not known.
+    /// Names of modules that are built into the kernel; `None` if unknown.
     built_in: Option<BTreeSet<String>>,
 }
 
@@ -34,7 +34,7 @@ impl ModuleFiles {
     /// Reads the lists in `folder`.
     ///
     /// # Errors
-    /// There is no `modules.dep` that can be read.
+    /// `modules.dep` is missing or cannot be read.
     pub fn read(folder: &Path) -> io::Result<Self> {
         let dependencies = text(&folder.join("modules.dep"))?;
         let order = text(&folder.join("modules.order")).unwrap_or_default();
@@ -68,7 +68,7 @@ impl ModuleFiles {
         packed.into_iter().find(|path| path.is_file())
     }
 
-    /// Whether the kernel has this module built in; `None` if that is not known.
+    /// Whether the kernel has this module built in; `None` if unknown.
     #[must_use]
     pub fn is_built_in(&self, name: &str) -> Option<bool> {
         Some(self.built_in.as_ref()?.contains(name))
@@ -88,7 +88,7 @@ fn by_name<'a>(paths: impl Iterator<Item = &'a str>) -> BTreeMap<String, PathBuf
         .collect()
 }
 
-/// The name a module's file gives it: `nf-tables.ko.xz` is `nf_tables`.
+/// The module name in a file's name: `nf-tables.ko.xz` is `nf_tables`.
 #[must_use]
 pub fn name(file: &Path) -> Option<String> {
     let name = file.file_name()?.to_str()?;

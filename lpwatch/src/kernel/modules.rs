@@ -12,16 +12,16 @@ use object::{
 
 use super::{Roots, patch_file::PatchFile};
 
-/// What sysfs says of a name.
+/// What sysfs shows for a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presence {
     Loaded,
     NotLoaded,
-    /// Listed for its parameters; it is part of the kernel.
+    /// Listed for its parameters only: it is built into the kernel.
     BuiltIn,
 }
 
-/// What tells one build of a module from another.
+/// Identifies one build of a module.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Build {
     /// A checksum of its sources; not all modules have one.
@@ -33,25 +33,25 @@ pub struct Build {
 /// How two builds compare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Likeness {
-    /// Neither says otherwise, and something was compared.
+    /// Nothing differs, and something was compared.
     Same,
-    /// Other sources, or another build of which the sources are not known.
+    /// The sources differ, or the builds differ and the sources are unknown.
     Different,
-    /// The same sources, built once more.
+    /// The same sources, built again.
     Rebuilt,
     /// They have nothing that could be compared.
     NotKnown,
 }
 
-/// Whether the module of this name is loaded; `None` where sysfs does not list
+/// Whether the module of this name is loaded; `None` if sysfs does not list
 /// modules. Built-in code with parameters is listed, too.
 #[must_use]
 pub fn is_loaded(roots: &Roots, name: &str) -> Option<bool> {
     Some(folder(roots, name)?.is_dir())
 }
 
-/// The same, with built-in code told apart; `None` where sysfs does not list
-/// modules.
+/// As [`is_loaded`], but distinguishes built-in code; `None` if sysfs does not
+/// list modules.
 #[must_use]
 pub fn presence(roots: &Roots, name: &str) -> Option<Presence> {
     let folder = folder(roots, name)?;
@@ -66,8 +66,7 @@ pub fn presence(roots: &Roots, name: &str) -> Option<Presence> {
     }
 }
 
-/// The marks of what this module taints the kernel with, e.g. `OE`; `None` where
-/// it is not known.
+/// The letters of this module's taint, such as `OE`; `None` if unknown.
 #[must_use]
 pub fn taint(roots: &Roots, name: &str) -> Option<String> {
     let text = fs::read_to_string(folder(roots, name)?.join("taint")).ok()?;
@@ -91,7 +90,7 @@ fn word(path: &Path) -> Option<String> {
 }
 
 impl Build {
-    /// Of the loaded module of this name, as far as sysfs tells.
+    /// The loaded module of this name, as far as sysfs shows it.
     #[must_use]
     pub fn loaded(roots: &Roots, name: &str) -> Self {
         let Some(folder) = folder(roots, name) else {
@@ -104,7 +103,7 @@ impl Build {
         }
     }
 
-    /// Of a module file.
+    /// The build of a module file.
     #[must_use]
     pub fn of_file(file: &PatchFile) -> Self {
         Self {
@@ -170,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn built_in_code_is_told_from_a_module() {
+    fn built_in_code_is_distinguished_from_a_module() {
         let (directory, roots) = tree();
         assert_eq!(presence(&roots, "fuse"), None);
         fs::create_dir_all(directory.path().join("module/fuse")).unwrap();

@@ -1,5 +1,5 @@
-//! What a host offers to a watcher of live patches, as plain facts: what is
-//! built in, switched on, readable and permitted.
+//! What a host offers for watching live patches, as plain facts: what is built
+//! in, switched on, readable and permitted.
 //!
 //! Nothing is judged here.
 
@@ -11,7 +11,7 @@ mod rights;
 
 pub use rights::{Capability, Memlock, Rights};
 
-/// What came of reading one thing.
+/// The result of reading one thing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reading<T = String> {
     Found(T),
@@ -19,7 +19,7 @@ pub enum Reading<T = String> {
     /// This user may not.
     Forbidden,
     Failed(String),
-    /// A recorded tree does not hold it.
+    /// A recorded tree does not contain it.
     NotRecorded,
 }
 
@@ -41,12 +41,12 @@ impl<T> Reading<T> {
     }
 }
 
-/// Symbols of the kernel, as far as asked for.
+/// The requested symbols of the kernel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Symbols {
-    /// Those that are there.
+pub struct OfferedSymbols {
+    /// Those that exist.
     pub found: BTreeSet<String>,
-    /// Parts that the compiler made of those asked for: `klp_x.part.0`.
+    /// Parts that the compiler split off the requested ones: `klp_x.part.0`.
     pub parts: BTreeSet<String>,
     /// Every address is shown as 0.
     pub hidden: bool,
@@ -61,9 +61,9 @@ pub struct Offers {
     pub livepatch: bool,
     /// The size of `<sysfs>/kernel/btf/vmlinux`, in bytes.
     pub btf: Reading<u64>,
-    pub symbols: Reading<Symbols>,
+    pub symbols: Reading<OfferedSymbols>,
     pub settings: Settings,
-    /// Whether the kernel takes kprobes from perf (kernel/events/core.c).
+    /// Whether the kernel accepts kprobes from perf (kernel/events/core.c).
     pub kprobe_events: bool,
     /// `1`: probes are armed; `0`: all are switched off (kernel/kprobes.c).
     pub kprobes_armed: Reading,
@@ -73,7 +73,7 @@ pub struct Offers {
     pub log: Reading<()>,
     /// The `patch_state` of the first process, which is root's.
     pub patch_state: Reading,
-    /// CPUs that can be there: what counters take memory for.
+    /// Possible CPUs: counters take memory for each.
     pub cpus: Option<u32>,
     pub rights: Option<Rights>,
 }
@@ -120,14 +120,14 @@ impl Offers {
         }
     }
 
-    /// Whether this symbol is in the kernel; `None` where that is not known.
+    /// Whether the kernel has this symbol; `None` if unknown.
     #[must_use]
     pub fn has_symbol(&self, name: &str) -> Option<bool> {
         Some(self.symbols.found()?.found.contains(name))
     }
 
-    /// Whether this option (without `CONFIG_`) is set; `None` where the
-    /// configuration is not known.
+    /// Whether this option (without `CONFIG_`) is set; `None` if the
+    /// configuration is unknown.
     #[must_use]
     pub fn is_configured(&self, option: &str) -> Option<bool> {
         Some(self.config.as_ref()?.has(option))
@@ -177,12 +177,12 @@ fn chosen(levels: &str) -> Reading {
         .split_ascii_whitespace()
         .find_map(|level| level.strip_prefix('[')?.strip_suffix(']'))
         .map_or_else(
-            || Reading::Failed(format!("it holds `{levels}`")),
+            || Reading::Failed(format!("it contains `{levels}`")),
             |level| Reading::Found(level.to_owned()),
         )
 }
 
-/// How many a list such as `0-3,8` holds; `None` if it is none.
+/// The number of CPUs in a list such as `0-3,8`; `None` if it is not a list.
 fn count(list: &str) -> Option<u32> {
     let mut sum = 0_u32;
     for range in list.split(',') {
@@ -193,9 +193,9 @@ fn count(list: &str) -> Option<u32> {
     Some(sum)
 }
 
-fn symbols(roots: &Roots, names: &[&str]) -> Reading<Symbols> {
+fn symbols(roots: &Roots, names: &[&str]) -> Reading<OfferedSymbols> {
     match kallsyms::find_names(roots, names) {
-        Ok(found) => Reading::Found(Symbols {
+        Ok(found) => Reading::Found(OfferedSymbols {
             hidden: found.hidden,
             found: found.addresses.into_keys().collect(),
             parts: found.copies.into_values().flatten().collect(),

@@ -4,7 +4,7 @@
 //! were enabled. Source: `state_show` in `kernel/livepatch/core.c` of openEuler's
 //! kernels 4.19 and 5.10 (and of Huawei's 4.9, which also prints `UNDEF`).
 
-use super::files::Reader;
+use super::files::FileReader;
 use super::{ReadError, Roots};
 
 const REMEDY: &str = "run as root";
@@ -14,7 +14,7 @@ const REMEDY: &str = "run as root";
 pub struct StateTable {
     /// In the table's order.
     pub patches: Vec<StateRow>,
-    /// What could not be read, a sentence each.
+    /// What could not be read, one sentence each.
     pub notes: Vec<String>,
 }
 
@@ -24,14 +24,14 @@ pub struct StateRow {
     /// From 1.
     pub index: Option<u32>,
     pub name: String,
-    /// `None` for a state that is neither `enabled` nor `disabled`.
+    /// `None` for a state other than `enabled` and `disabled`.
     pub enabled: Option<bool>,
 }
 
 /// Reads the table; `None` where this kernel has none.
 ///
 /// # Errors
-/// The root is not there, or the file is there but cannot be read.
+/// The root does not exist, or the file exists and cannot be read.
 pub fn read(roots: &Roots) -> Result<Option<StateTable>, ReadError> {
     let path = roots.procfs.join("livepatch/state");
     let bytes = match super::files::bytes(&path) {
@@ -42,7 +42,7 @@ pub fn read(roots: &Roots) -> Result<Option<StateTable>, ReadError> {
         Err(error) => return Err(ReadError::from_io(&path, error, REMEDY)),
     };
     let mut table = StateTable::default();
-    let mut reader = Reader {
+    let mut reader = FileReader {
         remedy: REMEDY,
         notes: &mut table.notes,
     };
@@ -51,7 +51,7 @@ pub fn read(roots: &Roots) -> Result<Option<StateTable>, ReadError> {
         if let Some(row) = row(line) {
             if row.enabled.is_none() {
                 reader.note(format!(
-                    "{} gives {} a state lpwatch does not know: {line:?}.",
+                    "{} gives {} a state that lpwatch does not know: {line:?}.",
                     path.display(),
                     row.name
                 ));
@@ -67,7 +67,7 @@ pub fn read(roots: &Roots) -> Result<Option<StateTable>, ReadError> {
     Ok(Some(table))
 }
 
-/// Neither the head nor a ruler.
+/// Neither the header nor a ruler.
 fn is_row(line: &str) -> bool {
     let line = line.trim();
     !line.is_empty() && !line.starts_with('-') && !line.starts_with("Index")
@@ -90,7 +90,7 @@ fn row(line: &str) -> Option<StateRow> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::files::tests::Host;
+    use crate::kernel::files::tests::FakeHost;
 
     const TABLE: &str = "\
 Index\tPatch                     \tState   \n\
@@ -100,7 +100,7 @@ Index\tPatch                     \tState   \n\
 -----------------------------------------------\n";
 
     fn table(text: &str) -> StateTable {
-        let host = Host::new(&[("proc/livepatch/state", text)]);
+        let host = FakeHost::new(&[("proc/livepatch/state", text)]);
         read(&host.roots).unwrap().unwrap()
     }
 
@@ -126,7 +126,7 @@ Index\tPatch                     \tState   \n\
             StateTable::default()
         );
         assert_eq!(table(""), StateTable::default());
-        let mut host = Host::new(&[]);
+        let mut host = FakeHost::new(&[]);
         assert_eq!(read(&host.roots).unwrap(), None);
         host.roots.procfs.push("mistyped");
         assert!(read(&host.roots).is_err());
@@ -142,7 +142,7 @@ Index\tPatch                     \tState   \n\
     }
 
     #[test]
-    fn a_cut_line_and_an_odd_state_are_told() {
+    fn a_cut_line_and_an_odd_state_are_reported() {
         let read = table("1\tone\tUNDEF\nx\ttwo\tenabled\n3\tthr");
         assert_eq!(read.patches.len(), 2);
         assert_eq!(

@@ -1,9 +1,9 @@
 //! Livepatch module files (`.ko`): what a patch will change, before it is
 //! loaded.
 //!
-//! A module comes from anywhere, so nothing here trusts a length or an offset of
-//! it: bad input gives a [`Problem`], and what cannot be read within a sound
-//! module is told in [`PatchFile::unread`].
+//! A module comes from anywhere, so no length or offset in it is trusted: bad
+//! input gives a [`Problem`], and [`PatchFile::unread`] lists what cannot be
+//! read within a sound module.
 
 mod array;
 mod code;
@@ -41,7 +41,7 @@ pub use modinfo::Modinfo;
 use elf::Elf;
 use image::Image;
 use modinfo::Release;
-use reader::Patch;
+use reader::RawPatch;
 use unread::Unread;
 
 /// The most functions and objects that are read of one module.
@@ -51,7 +51,7 @@ pub const OBJECTS_MAX: usize = 1024;
 /// The most bytes that are read of a file, and that it may unpack to: 256 MiB.
 pub const SIZE_MAX: u64 = 256 << 20;
 
-/// A module file. Of a module that is no livepatch only the general part is
+/// A module file. If the module is not a livepatch, only the general part is
 /// filled: `made_by` is `None` and `objects` is empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PatchFile {
@@ -61,17 +61,17 @@ pub struct PatchFile {
     pub machine: Machine,
     /// In hexadecimal.
     pub build_id: Option<String>,
-    /// A signature is appended; whether it is a good one the kernel knows.
+    /// A signature is appended; only the kernel can verify it.
     pub signed: bool,
-    /// How the patch is described; `None` where no patch was found.
+    /// The tool that built the patch; `None` if no patch was found.
     pub made_by: Option<MadeBy>,
-    /// Takes the place of all patches before it. `None` where the file does not
-    /// say: with kpatch-build and klp-build the module's code sets it, which is
-    /// read for x86-64 only.
+    /// Replaces all patches before it. `None` if unknown: with kpatch-build and
+    /// klp-build the module's code sets it, which lpwatch reads for x86-64
+    /// only.
     pub replace: Option<bool>,
     /// What it patches, in the module's order.
     pub objects: Vec<PatchObject>,
-    /// Symbols that its code uses and that the kernel is to find by name.
+    /// Symbols that its code uses and that the kernel has to find by name.
     pub uses: Vec<UsedSymbol>,
     /// Versions of changes that outlive a patch (`klp_state`).
     pub states: Vec<PatchState>,
@@ -108,8 +108,8 @@ pub struct PatchObject {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PatchedFunction {
     pub name: String,
-    /// As written: 0 says that the name is unique in its object, else which of
-    /// those of this name it is, from 1. sysfs shows 0 as 1.
+    /// As written: 0 means that the name is unique in its object, otherwise
+    /// which symbol of this name it is, from 1. sysfs shows 0 as 1.
     pub sympos: u32,
     /// The symbol of the new function, where the module has one.
     pub new_function: Option<String>,
@@ -132,8 +132,8 @@ pub struct PatchState {
 }
 
 impl PatchFile {
-    /// Reads a module file, packed (gzip, xz, zstd) or not. Blocks on no pipe or
-    /// device: they are refused.
+    /// Reads a module file, packed (gzip, xz, zstd) or not. It refuses pipes
+    /// and devices, and so never blocks on them.
     ///
     /// # Errors
     /// The file cannot be read or is too large, or is not a kernel module that
@@ -148,8 +148,8 @@ impl PatchFile {
         parse(&bytes, &name).map_err(failed)
     }
 
-    /// Reads a module from a file's bytes; `file_name` is only for a module that
-    /// does not name itself, and for errors.
+    /// Reads a module from a file's bytes; `file_name` is only for a module
+    /// without a name, and for errors.
     ///
     /// # Errors
     /// As [`Self::read`].
@@ -169,7 +169,7 @@ fn parse(bytes: &[u8], file_name: &str) -> Result<PatchFile, Problem> {
     let modinfo = Modinfo::read(&elf, &mut unread);
     let name = module_name(&modinfo, file_name);
     if name.is_empty() {
-        unread.add("the module's name: neither the module nor its file's name says it");
+        unread.add("the module's name: neither the module nor its file's name contains it");
     }
     let image = Image::new(&elf, &mut unread);
     let uses = Uses::of(&elf);
@@ -179,7 +179,7 @@ fn parse(bytes: &[u8], file_name: &str) -> Result<PatchFile, Problem> {
         unread.add("what it patches: no klp_patch was found in its data; its code may build it when it is loaded");
     }
     let (made_by, patch) = found.unzip();
-    let Patch {
+    let RawPatch {
         objects,
         replace,
         states,
@@ -200,9 +200,13 @@ fn parse(bytes: &[u8], file_name: &str) -> Result<PatchFile, Problem> {
     })
 }
 
-/// The patch, looked for in each way it may be described. The tools' ways come
+/// Finds the patch in each of the possible forms. Those of the tools come
 /// first: their sections are certain.
-fn find(image: &Image<'_, '_>, modinfo: &Modinfo, unread: &mut Unread) -> Option<(MadeBy, Patch)> {
+fn find(
+    image: &Image<'_, '_>,
+    modinfo: &Modinfo,
+    unread: &mut Unread,
+) -> Option<(MadeBy, RawPatch)> {
     if let Some(patch) = kpatch_build::read(image, unread) {
         return Some((MadeBy::KpatchBuild, patch));
     }
@@ -214,8 +218,8 @@ fn find(image: &Image<'_, '_>, modinfo: &Modinfo, unread: &mut Unread) -> Option
     Some((MadeBy::HandWritten, patch))
 }
 
-/// As the kernel will name it: the name built into the module, else what
-/// `kmod` makes of the file's name.
+/// As the kernel will name it: the name in the module, otherwise the one that
+/// `kmod` derives from the file's name.
 fn module_name(modinfo: &Modinfo, file_name: &str) -> String {
     if let Some(name) = modinfo.name.as_deref().filter(|name| !name.is_empty()) {
         return name.to_owned();

@@ -1,4 +1,4 @@
-//! The probes that were set through tracefs, which alone have names.
+//! The probes that were placed through tracefs, which alone have names.
 //!
 //! Source: `kprobe_events` of tracefs (`trace_kprobe_show`,
 //! `kernel/trace/trace_kprobe.c`) and each event's `enable`.
@@ -15,13 +15,13 @@ use super::Roots;
 pub(super) struct ProbeEvent {
     pub is_return: bool,
     pub function: String,
-    /// Bytes behind the function's beginning.
+    /// The offset in the function, in bytes.
     pub offset: u64,
     /// `group/event`.
     pub name: String,
 }
 
-/// The probes that are enabled there. `None` where no tracefs can be read.
+/// The probes that are enabled there. `None` if tracefs cannot be read.
 pub(super) fn enabled(roots: &Roots) -> Option<Vec<ProbeEvent>> {
     let places = ["kernel/tracing", "kernel/debug/tracing"];
     places.into_iter().find_map(|place| {
@@ -33,7 +33,7 @@ pub(super) fn enabled(roots: &Roots) -> Option<Vec<ProbeEvent>> {
 }
 
 /// A line is `r8:group/event module:function+4 arguments`, or begins with `p`;
-/// the 8, which is `maxactive`, the module and the offset may be lacking.
+/// the 8, which is `maxactive`, the module and the offset may be missing.
 fn parse(line: &str) -> Option<ProbeEvent> {
     let (head, rest) = line.split_once(' ')?;
     let (kind, name) = head.split_once(':')?;

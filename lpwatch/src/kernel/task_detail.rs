@@ -1,5 +1,4 @@
-//! What /proc tells of one task: its kernel stack, and its ids in its own pid
-//! namespace.
+//! One task in /proc: its kernel stack, and its ids in its own pid namespace.
 //!
 //! Sources: `proc_pid_stack` (fs/proc/base.c; needs `CAP_SYS_ADMIN`) and
 //! `task_state` (fs/proc/array.c; `NStgid` and `NSpid` since 4.1), 5.10 to 7.3.
@@ -38,8 +37,8 @@ pub fn stack(roots: &Roots, tgid: u32, tid: u32) -> Option<Vec<Location>> {
     )
 }
 
-/// Where a return probe put its trampoline in place of a return address, the
-/// kernel before 5.15 prints the end of whatever function stands before it.
+/// Before 5.15 the kernel prints the trampoline of a return probe, which
+/// replaces a return address, as the end of the function before it.
 fn kretprobe_by_name(frame: Location, roots: &Roots) -> Location {
     // The symbols of a running kernel do not change.
     static PRINTED_AS: OnceLock<Option<Location>> = OnceLock::new();
@@ -57,7 +56,7 @@ fn kretprobe_by_name(frame: Location, roots: &Roots) -> Location {
 
 const KRETPROBE: &str = "kretprobe_trampoline";
 
-/// The start of `symbol` as a place behind the symbol before it.
+/// The start of `symbol`, as an offset in the symbol before it.
 fn before(roots: &Roots, symbol: &str) -> Option<Location> {
     let found = kallsyms::find_names(roots, &[symbol]).ok()?;
     let last_byte = found.addresses.get(symbol)?.first()?.checked_sub(1)?;

@@ -1,10 +1,10 @@
-//! Which threads are still on the other code, read from
-//! `/proc/<pid>/task/<tid>/patch_state`: the way that needs no BPF.
+//! The threads that are still on the other code, from
+//! `/proc/<pid>/task/<tid>/patch_state`: this way needs no BPF.
 //!
 //! Source: `fs/proc/base.c` (`proc_pid_patch_state`, since 4.12; mode 0400) and
 //! `fs/proc/array.c` (`do_task_stat`), 5.10 to 7.3. Idle tasks (swapper/N) have
-//! no entry in /proc and are never seen here. One open, read and close a thread
-//! is about 5 µs, so `stat` is only read of those that remain.
+//! no entry in /proc and are never seen here. To open, read and close a file of
+//! a thread takes about 5 µs, so `stat` is only read for those that remain.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -37,7 +37,8 @@ pub struct ProcTask {
     pub started: Option<u64>,
 }
 
-/// All threads at one pass. A pass is no snapshot: threads come and go meanwhile.
+/// All threads at one pass. A pass is not a snapshot: threads come and go
+/// meanwhile.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TaskListing {
     /// Threads seen, the unreadable ones too.
@@ -48,13 +49,13 @@ pub struct TaskListing {
     pub unreadable: u32,
 }
 
-/// Walks all threads; `target` is the state the transition leads to: 1 when
-/// patching, 0 when unpatching. Remaining is who has the other of these two
-/// (-1 is "in no transition"); without a target, every thread. Under `hidepid` other users' threads are not
-/// seen at all.
+/// Walks all threads; `target` is the state that the transition leads to: 1
+/// when patching, 0 when unpatching. A thread remains if it has the other of
+/// these two (-1 means "in no transition"); without a target every thread does.
+/// Under `hidepid` other users' threads are not seen at all.
 ///
 /// # Errors
-/// procfs cannot be walked; every thread's state is closed to the caller
+/// procfs cannot be walked; this user may read no thread's state
 /// ([`ReadError::NoPermission`]); or there is no such file at all
 /// ([`ReadError::NoPatchState`]). A thread that ends meanwhile is no error.
 pub fn read_tasks(roots: &Roots, target: Option<i32>) -> Result<TaskListing, ReadError> {
@@ -67,13 +68,13 @@ pub fn read_tasks(roots: &Roots, target: Option<i32>) -> Result<TaskListing, Rea
 }
 
 /// What ends a walk early.
-enum Failure {
+enum WalkFailure {
     System(Errno),
-    /// A `patch_state` that is no number.
+    /// A `patch_state` that is not a number.
     Malformed(String),
 }
 
-impl From<Errno> for Failure {
+impl From<Errno> for WalkFailure {
     fn from(errno: Errno) -> Self {
         Self::System(errno)
     }
@@ -88,7 +89,7 @@ struct Walk<'a> {
     absent: u32,
     /// The process whose threads are being read; 0 before the first.
     process: u32,
-    /// Scratch: the relative path being opened.
+    /// Scratch space: the relative path of the file being opened.
     at: String,
     buffer: Vec<u8>,
 }
@@ -108,7 +109,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Visits the threads of one process.
-    fn process(&mut self, procfs: &OwnedFd, process: u32) -> Result<(), Failure> {
+    fn process(&mut self, procfs: &OwnedFd, process: u32) -> Result<(), WalkFailure> {
         self.process = process;
         self.at.clear();
         // Writing to a String cannot fail.
@@ -125,7 +126,7 @@ impl<'a> Walk<'a> {
         for_each_number(&threads, |tid| self.thread(&threads, tid))
     }
 
-    fn thread(&mut self, threads: &OwnedFd, tid: u32) -> Result<(), Failure> {
+    fn thread(&mut self, threads: &OwnedFd, tid: u32) -> Result<(), WalkFailure> {
         let state = match self.read(threads, tid, "patch_state") {
             Ok(text) => parse_state(text)?,
             Err(Errno::NOENT) => {
@@ -176,15 +177,15 @@ impl<'a> Walk<'a> {
         Ok(self.buffer.get(..length).unwrap_or_default())
     }
 
-    /// Says where the walk failed.
-    fn error(&self, failure: Failure) -> ReadError {
+    /// Adds where the walk failed.
+    fn error(&self, failure: WalkFailure) -> ReadError {
         let mut path = self.procfs.to_owned();
         if self.process != 0 {
             path.push(format!("{}/task", self.process));
         }
         match failure {
-            Failure::System(errno) => ReadError::from_io(&path, errno.into(), REMEDY),
-            Failure::Malformed(what) => ReadError::Malformed { path, what },
+            WalkFailure::System(errno) => ReadError::from_io(&path, errno.into(), REMEDY),
+            WalkFailure::Malformed(what) => ReadError::Malformed { path, what },
         }
     }
 
@@ -214,8 +215,8 @@ fn open_directory<P: rustix::path::Arg>(at: impl AsFd, path: P) -> Result<OwnedF
 /// directory that goes away meanwhile ends the walk quietly.
 fn for_each_number(
     directory: &OwnedFd,
-    mut visit: impl FnMut(u32) -> Result<(), Failure>,
-) -> Result<(), Failure> {
+    mut visit: impl FnMut(u32) -> Result<(), WalkFailure>,
+) -> Result<(), WalkFailure> {
     let mut buffer = Vec::with_capacity(32 * 1024);
     let mut entries = RawDir::new(directory, buffer.spare_capacity_mut());
     while let Some(entry) = entries.next() {
@@ -239,13 +240,13 @@ fn parse_number(name: &[u8]) -> Option<u32> {
     str::from_utf8(name).ok()?.parse().ok()
 }
 
-fn parse_state(text: &[u8]) -> Result<i32, Failure> {
+fn parse_state(text: &[u8]) -> Result<i32, WalkFailure> {
     str::from_utf8(text)
         .ok()
         .and_then(|text| text.trim().parse().ok())
         .ok_or_else(|| {
             let text = String::from_utf8_lossy(text);
-            Failure::Malformed(format!("a patch_state holds {text:?}, not a number"))
+            WalkFailure::Malformed(format!("a patch_state contains {text:?}, not a number"))
         })
 }
 

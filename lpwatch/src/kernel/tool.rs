@@ -1,7 +1,7 @@
-//! Asking a vendor's own tool: bounded in time and in what it may say, and ended
-//! with all it started.
+//! Runs a vendor's own tool, with limits of its time and output, and ends it
+//! with all processes that it started.
 //!
-//! lpwatch runs a tool only where it was asked to, never to show a status.
+//! lpwatch runs a tool only when asked to, never for a plain status.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _};
@@ -15,38 +15,38 @@ use std::time::{Duration, Instant};
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::{Pid, Signal, kill_process_group};
 
-/// How often a tool that runs is looked at.
+/// The interval at which a running tool is checked.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// More than any of these tools has to say.
+/// More output than any of these tools has.
 const OUTPUT_MAX: u64 = 1 << 20;
 
-/// What a tool answered.
+/// The result of a tool.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct ToolOutput {
     /// `None` where a signal ended it.
     pub code: Option<i32>,
     /// Its standard output; bytes that are not UTF-8 are replaced.
     pub output: String,
 }
 
-/// Why there is no answer.
+/// Why a tool gave no result.
 #[derive(Debug, thiserror::Error)]
 pub enum ToolError {
     #[error("{} cannot be run: {source}", .tool.display())]
     NotRun { tool: PathBuf, source: io::Error },
-    #[error("{} did not answer within {} s and was ended with all it started", .tool.display(), .limit.as_secs_f64())]
+    #[error("{} did not finish within {} s and was ended with all processes it started", .tool.display(), .limit.as_secs_f64())]
     TimedOut { tool: PathBuf, limit: Duration },
-    #[error("{} said more than {OUTPUT_MAX} bytes and was ended", .tool.display())]
+    #[error("{} printed more than {OUTPUT_MAX} bytes and was ended", .tool.display())]
     TooMuch { tool: PathBuf },
 }
 
-/// Runs a tool in a process group of its own, with nothing on its standard
-/// input, and waits for its end, at most for `limit`.
+/// Runs a tool in its own process group, without standard input, and waits at
+/// most `limit` for its end.
 ///
 /// # Errors
-/// It cannot be started, does not end in time, or says too much.
-pub fn ask(tool: &Path, arguments: &[&str], limit: Duration) -> Result<Answer, ToolError> {
+/// It cannot be started, does not end in time, or prints too much.
+pub fn run(tool: &Path, arguments: &[&str], limit: Duration) -> Result<ToolOutput, ToolError> {
     let not_run = |source| ToolError::NotRun {
         tool: tool.to_owned(),
         source,
@@ -66,18 +66,18 @@ pub fn ask(tool: &Path, arguments: &[&str], limit: Duration) -> Result<Answer, T
         .spawn()
         .map_err(not_run)?;
     let ended = wait(&mut child, &output, limit);
-    // Whatever became of it: nothing that it started stays behind.
+    // In any case: no process that it started stays behind.
     end_group(&child);
     let status = match ended {
-        Ok(Ended::Status(status)) => status,
+        Ok(ToolEnd::Status(status)) => status,
         other => {
             let _ = child.wait();
             return Err(match other {
-                Ok(Ended::TooMuch) => ToolError::TooMuch {
+                Ok(ToolEnd::TooMuch) => ToolError::TooMuch {
                     tool: tool.to_owned(),
                 },
                 Err(source) => not_run(source),
-                Ok(Ended::TimedOut | Ended::Status(_)) => ToolError::TimedOut {
+                Ok(ToolEnd::TimedOut | ToolEnd::Status(_)) => ToolError::TimedOut {
                     tool: tool.to_owned(),
                     limit,
                 },
@@ -90,51 +90,51 @@ pub fn ask(tool: &Path, arguments: &[&str], limit: Duration) -> Result<Answer, T
         .take(OUTPUT_MAX)
         .read_to_end(&mut said)
         .map_err(not_run)?;
-    Ok(Answer {
+    Ok(ToolOutput {
         code: status.code(),
         output: String::from_utf8_lossy(&said).into_owned(),
     })
 }
 
-/// The first line a tool answers with, where it succeeds.
+/// The first line of a tool's output, if it succeeds.
 ///
 /// # Errors
-/// As [`ask`].
+/// As [`run`].
 pub fn first_line(
     tool: &Path,
     arguments: &[&str],
     limit: Duration,
 ) -> Result<Option<String>, ToolError> {
-    let Answer { code, output } = ask(tool, arguments, limit)?;
+    let ToolOutput { code, output } = run(tool, arguments, limit)?;
     let line = output.lines().map(str::trim).find(|line| !line.is_empty());
     Ok(line.filter(|_| code == Some(0)).map(str::to_owned))
 }
 
-enum Ended {
+enum ToolEnd {
     Status(ExitStatus),
     TimedOut,
     TooMuch,
 }
 
-fn wait(child: &mut Child, output: &File, limit: Duration) -> io::Result<Ended> {
+fn wait(child: &mut Child, output: &File, limit: Duration) -> io::Result<ToolEnd> {
     let started = Instant::now();
     loop {
         if let Some(status) = child.try_wait()? {
-            return Ok(Ended::Status(status));
+            return Ok(ToolEnd::Status(status));
         }
         if output.metadata()?.len() > OUTPUT_MAX {
-            return Ok(Ended::TooMuch);
+            return Ok(ToolEnd::TooMuch);
         }
         let left = limit.saturating_sub(started.elapsed());
         if left.is_zero() {
-            return Ok(Ended::TimedOut);
+            return Ok(ToolEnd::TimedOut);
         }
         thread::sleep(left.min(LOOK_EVERY));
     }
 }
 
-/// The group's number is the leader's; while a member lives it is given to
-/// nobody else.
+/// The group's number is the leader's; the kernel does not reuse it while a
+/// member lives.
 fn end_group(child: &Child) {
     let leader = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     if let Some(leader) = leader {
@@ -146,14 +146,14 @@ fn end_group(child: &Child) {
 mod tests {
     use super::*;
 
-    fn shell(script: &str, limit: Duration) -> Result<Answer, ToolError> {
-        ask(Path::new("/bin/sh"), &["-c", script], limit)
+    fn shell(script: &str, limit: Duration) -> Result<ToolOutput, ToolError> {
+        run(Path::new("/bin/sh"), &["-c", script], limit)
     }
 
     const LONG: Duration = Duration::from_secs(20);
 
     #[test]
-    fn code_and_output_are_told() {
+    fn code_and_output_are_reported() {
         let answer = shell("echo out; echo err >&2; cat; exit 3", LONG).unwrap();
         assert_eq!((answer.code, answer.output.as_str()), (Some(3), "out\n"));
         let answer = shell("kill -9 $$", LONG).unwrap();
@@ -201,10 +201,10 @@ mod tests {
     }
 
     #[test]
-    fn one_that_says_too_much_or_is_not_there_is_told() {
+    fn one_that_says_too_much_or_is_not_there_is_reported() {
         let error = shell("cat /dev/zero", LONG).unwrap_err();
         assert!(matches!(error, ToolError::TooMuch { .. }), "{error}");
-        let error = ask(Path::new("/nonexistent/kcarectl"), &[], LONG).unwrap_err();
+        let error = run(Path::new("/nonexistent/kcarectl"), &[], LONG).unwrap_err();
         assert!(error.to_string().contains("cannot be run"), "{error}");
     }
 }

@@ -1,6 +1,6 @@
-//! Which functions ftrace can redirect: `available_filter_functions` in tracefs
-//! (kernel/trace/ftrace.c), and from 6.5 on the same with addresses. Livepatch
-//! takes only these (`klp_patch_func`).
+//! The functions that ftrace can redirect: `available_filter_functions` in
+//! tracefs (kernel/trace/ftrace.c), and from 6.5 on the same with addresses.
+//! Livepatch accepts only these (`klp_patch_func`).
 
 use std::{
     collections::{HashMap, HashSet},
@@ -14,7 +14,7 @@ use super::{
     kallsyms::{Symbol, VMLINUX},
 };
 
-const REMEDY: &str = "tracefs is root's; run as root";
+const REMEDY: &str = "only root can read tracefs; run as root";
 
 /// Where tracefs is mounted, below sysfs.
 const MOUNTS: [&str; 2] = ["kernel/tracing", "kernel/debug/tracing"];
@@ -22,7 +22,7 @@ const MOUNTS: [&str; 2] = ["kernel/tracing", "kernel/debug/tracing"];
 const CHUNK: usize = 64 << 10;
 const LINE_MAX: u64 = 4096;
 
-/// The places that ftrace can redirect, of the functions asked for.
+/// The places that ftrace can redirect, of the requested functions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Traceable {
     /// How many functions of each name; a function with two names has one here.
@@ -31,10 +31,10 @@ pub struct Traceable {
     pub addresses: Option<Vec<u64>>,
 }
 
-/// Looks the names up; with addresses, all places are given.
+/// Looks the names up; if the kernel shows addresses, all places are returned.
 ///
 /// # Errors
-/// tracefs is not there or may not be read.
+/// tracefs does not exist or may not be read.
 pub fn read(roots: &Roots, names: &[Symbol]) -> Result<Traceable, ReadError> {
     let mut failed: Option<ReadError> = None;
     for mount in MOUNTS {
@@ -46,7 +46,7 @@ pub fn read(roots: &Roots, names: &[Symbol]) -> Result<Traceable, ReadError> {
         let path = folder.join("available_filter_functions");
         match read_file(&path, names, false) {
             Ok(traceable) => return Ok(traceable),
-            // That it may not be read says more than that it is not there.
+            // "May not be read" is more helpful than "does not exist".
             Err(source) if failed.is_none() || source.kind() == io::ErrorKind::PermissionDenied => {
                 failed = Some(ReadError::from_io(&path, source, REMEDY));
             }
@@ -74,7 +74,7 @@ fn read_file(path: &Path, names: &[Symbol], with_addresses: bool) -> io::Result<
         if bounded.read_until(b'\n', &mut line)? == 0 {
             break;
         }
-        let Some(entry) = Entry::parse(&line, with_addresses) else {
+        let Some(entry) = TraceableLine::parse(&line, with_addresses) else {
             continue;
         };
         addresses.extend(entry.address);
@@ -93,14 +93,14 @@ fn read_file(path: &Path, names: &[Symbol], with_addresses: bool) -> io::Result<
     Ok(traceable)
 }
 
-/// `name [module]`, and before it the address where there is one.
-struct Entry<'a> {
+/// `name [module]`, with an address before it if the kernel shows one.
+struct TraceableLine<'a> {
     address: Option<u64>,
     name: &'a str,
     object: &'a str,
 }
 
-impl<'a> Entry<'a> {
+impl<'a> TraceableLine<'a> {
     fn parse(line: &'a [u8], with_address: bool) -> Option<Self> {
         let mut words = std::str::from_utf8(line).ok()?.split_ascii_whitespace();
         let address = if with_address {
@@ -121,7 +121,7 @@ impl<'a> Entry<'a> {
 }
 
 impl Traceable {
-    /// Whether a place lies in these bytes; `None` where places are not told.
+    /// Whether a place is in these bytes; `None` if places are unknown.
     #[must_use]
     pub fn within(&self, begin: u64, end: u64) -> Option<bool> {
         let addresses = self.addresses.as_ref()?;
@@ -129,7 +129,7 @@ impl Traceable {
         Some(addresses.get(first).is_some_and(|address| *address < end))
     }
 
-    /// How many functions of this name there are.
+    /// The number of functions of this name.
     #[must_use]
     pub fn count(&self, symbol: &Symbol) -> u32 {
         self.names.get(symbol).copied().unwrap_or(0)

@@ -1,22 +1,28 @@
 //! What frees a task that is still on old code: a closed table.
 //!
-//! Each line is safe to follow and true wherever it is given. lpwatch prints
+//! Each advice is safe to follow and true wherever it is given. lpwatch prints
 //! the commands in it and runs none. What concerns the whole transition, such
-//! as not to force it, stands once in `next_steps`.
+//! as not to force it, is in `next_steps`.
+//!
+//! An advice is one or two sentences. A command follows on a line of its own, so
+//! that it can be copied. Names come from elsewhere and are escaped: a newline in
+//! one must not look like the start of a command.
 
-pub(super) mod elsewhere;
+pub(super) mod other_engines;
 
 use std::time::Duration;
 
 use super::{Blocker, Cause, Culprit, Direction, EngineKind, Phase, Reason};
+use crate::text::printable;
 
-/// How often the kernel signals the tasks left (`SIGNALS_TIMEOUT` tries, one
-/// a second, kernel/livepatch/transition.c).
+/// Seconds between two signals of the kernel to the tasks left
+/// (`SIGNALS_TIMEOUT` tries, one a second, kernel/livepatch/transition.c).
 const SIGNAL_EVERY: u32 = 15;
-/// So many signals in vain, and waiting for the next is no advice any more.
+/// After this many signals without effect the advice is no longer to wait for
+/// the next one.
 const ENOUGH_SIGNALS: u32 = 2;
 
-/// The transition a task is in the way of.
+/// The transition that a task blocks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Situation<'a> {
     pub engine: EngineKind,
@@ -28,7 +34,7 @@ pub(super) struct Situation<'a> {
 }
 
 impl Situation<'_> {
-    /// How often the kernel has signalled, told or by age.
+    /// How often the kernel has signalled: as counted, or as the age implies.
     fn signals(&self) -> u32 {
         let by_age = || self.age.map(|age| age.as_secs() / u64::from(SIGNAL_EVERY));
         self.signals
@@ -36,39 +42,38 @@ impl Situation<'_> {
             .unwrap_or(0)
     }
 
-    /// Whether the signal has had its chance.
+    /// Whether the kernel's signal has had no effect so far.
     fn signalled_in_vain(&self) -> bool {
         self.signals() >= ENOUGH_SIGNALS
     }
 
     /// When the kernel's next signal comes.
-    fn when(&self) -> &'static str {
+    fn next_signal(&self) -> &'static str {
         if self.signals() == 0 {
             "15 s after the start"
         } else {
             "every 15 s"
         }
     }
-
-    /// The command that turns the transition round.
-    fn reversal(&self) -> String {
-        let (verb, value) = match self.direction {
-            Direction::Patching => ("take the patch back", 0),
-            Direction::Unpatching => ("keep the patch", 1),
-        };
-        let path = quoted(&format!("/sys/kernel/livepatch/{}/enabled", self.patch));
-        format!("{verb}: echo {value} > {path}")
-    }
 }
 
-/// What frees this task; `None` until it has been looked into.
+/// The command that reverses a transition of livepatch.
+pub(super) fn reversal(patch: &str, direction: Direction) -> String {
+    let value = match direction {
+        Direction::Patching => 0,
+        Direction::Unpatching => 1,
+    };
+    let path = quoted(&format!("/sys/kernel/livepatch/{patch}/enabled"));
+    format!("echo {value} > {path}")
+}
+
+/// What frees this task; `None` until it has been inspected.
 pub(super) fn advice(blocker: &Blocker, situation: &Situation<'_>) -> Option<String> {
     if situation.engine != EngineKind::Livepatch {
-        return elsewhere::advice(situation.engine, blocker);
+        return other_engines::advice(situation.engine, blocker);
     }
     let advice = match blocker.reason? {
-        // Neither the kernel's signal nor a check reaches a task that is not
-        // to run at all.
+        // Neither the kernel's signal nor a check reaches a stopped task.
         Reason::SleepingOnFunction | Reason::UnreliableStack | Reason::WaitingForSignal
             if matches!(blocker.state, Some('T' | 't')) && !blocker.kthread =>
         {
@@ -79,19 +84,19 @@ pub(super) fn advice(blocker: &Blocker, situation: &Situation<'_>) -> Option<Str
         }
         Reason::SleepingOnFunction | Reason::WaitingForSignal => by_signal(blocker, situation),
         Reason::UnreliableStack => unreliable(blocker, situation),
-        Reason::Uninterruptible => "No signal reaches it: it switches once what it waits for, \
-             often I/O, is there. Its stack shows what that is."
+        Reason::Uninterruptible => "No signal reaches it. It switches once what it waits for, \
+             often I/O, completes; its stack shows what that is."
             .to_owned(),
         Reason::Running if blocker.kthread => "It switches when the kernel finds it off its CPU \
-             and out of the patched functions. Ease the load that keeps it busy."
+             and outside the patched functions. Reduce the load that keeps it busy."
             .to_owned(),
         Reason::Running => "It switches when it next returns to user space, or when the kernel \
-             finds it off its CPU and out of the patched functions."
+             finds it off its CPU and outside the patched functions."
             .to_owned(),
         Reason::KvmVcpu => format!(
             "It switches when it leaves its guest for user space. The kernel's signal, {}, makes \
              it do so.",
-            situation.when()
+            situation.next_signal()
         ),
         Reason::Idle => idle(blocker),
         Reason::Pending => "Wait: the kernel tries again every second.".to_owned(),
@@ -102,38 +107,39 @@ pub(super) fn advice(blocker: &Blocker, situation: &Situation<'_>) -> Option<Str
 fn stopped(blocker: &Blocker) -> String {
     let tgid = blocker.tgid;
     if blocker.state == Some('t') {
-        "A debugger holds it: it switches when the debugger lets it run on.".to_owned()
+        "A debugger holds it. It switches once the debugger lets it continue.".to_owned()
     } else {
-        format!("It is stopped: it switches once it may run on (kill -CONT {tgid}).")
+        format!("It is stopped. It switches once it continues:\nkill -CONT {tgid}")
     }
 }
 
 /// The kernel only wakes kernel threads, and not those in state I.
 fn sleeping_kthread(blocker: &Blocker, situation: &Situation<'_>) -> String {
-    let reversal = situation.reversal();
+    let reversal = reversal(situation.patch, situation.direction);
     if in_main_function(blocker) {
         return format!(
-            "It does not leave this function, its own main loop. To end this, {reversal}"
+            "It does not leave this function, its own main loop. To end the transition, reverse \
+             it:\n{reversal}"
         );
     }
     if blocker.state == Some('I') {
         return format!(
-            "It switches once its own work has woken it and it has left the function. If that \
-             must be now, {reversal}"
+            "It switches once its own work has woken it and it has left the function. To end the \
+             transition now, reverse it:\n{reversal}"
         );
     }
     if situation.signalled_in_vain() {
         return format!(
-            "The kernel wakes it every 15 s, so far in vain. If this must end now, {reversal}"
+            "The kernel wakes it every 15 s, so far without effect. To end the transition now, \
+             reverse it:\n{reversal}"
         );
     }
-    "Wait: the kernel wakes it every 15 s, and it switches once it has left the function."
-        .to_owned()
+    "Wait: the kernel wakes it every 15 s. It switches once it has left the function.".to_owned()
 }
 
-/// Whether the function in its way is the one the thread was started with:
-/// the frame around it is then `kthread`'s.
-fn in_main_function(blocker: &Blocker) -> bool {
+/// Whether the blocking function is the one the kernel thread was started with:
+/// its caller is then `kthread` (kernel/kthread.c).
+pub(super) fn in_main_function(blocker: &Blocker) -> bool {
     blocker
         .blocking_frame
         .and_then(|index| blocker.stack.get(index + 1))
@@ -148,12 +154,12 @@ fn by_signal(blocker: &Blocker, situation: &Situation<'_>) -> String {
         );
     }
     format!(
-        "Wait: the kernel signals it {}, and it switches on its way back to user space.",
-        situation.when()
+        "Wait: the kernel signals it {}. It switches on its way back to user space.",
+        situation.next_signal()
     )
 }
 
-/// What an operator's signal or restart does.
+/// What an operator can do about a user task.
 fn by_hand(blocker: &Blocker) -> String {
     let tgid = blocker.tgid;
     if tgid == 1 {
@@ -161,77 +167,103 @@ fn by_hand(blocker: &Blocker) -> String {
         return "Leave process 1 alone: it switches when it next returns to user space.".to_owned();
     }
     format!(
-        "Restart its service, or pause it for a moment: kill -STOP {tgid}; sleep 1; \
-         kill -CONT {tgid}"
+        "Restart its service, or pause it for a moment:\n\
+         kill -STOP {tgid} && sleep 1 && kill -CONT {tgid}"
     )
 }
 
 /// A task asleep above a trampoline has to return through it once more, even
-/// when what put the trampoline there is gone.
+/// after the program that placed the trampoline has ended.
 fn unreliable(blocker: &Blocker, situation: &Situation<'_>) -> String {
     let signal_helps =
         !blocker.kthread && blocker.state != Some('D') && !situation.signalled_in_vain();
-    let stop = match blocker.cause {
-        Some(Cause::BpfTrampoline) => Some(stop_program(blocker.program.as_ref())),
-        Some(Cause::Kretprobe) => Some(stop_kretprobe(blocker)),
-        Some(Cause::Unknown) | None => None,
-    };
-    match (stop, signal_helps) {
-        (Some(stop), true) => format!(
-            "Wait: the kernel's signal, {}, frees it. If more tasks get stuck there, {stop}.",
-            situation.when()
+    let (stop, command) = match blocker.cause {
+        Some(Cause::BpfTrampoline) => (
+            stop_program(blocker.program.as_ref()),
+            stop_command(blocker.program.as_ref()),
         ),
-        (Some(stop), false) => format!(
+        Some(Cause::Kretprobe) => (
+            stop_kretprobe(blocker),
+            Some("cat /sys/kernel/debug/kprobes/list".to_owned()),
+        ),
+        Some(Cause::Unknown) | None if blocker.kthread || blocker.state == Some('D') => {
+            return "The kernel checks it again every second. The stack shows where it is."
+                .to_owned();
+        }
+        Some(Cause::Unknown) | None => return by_signal(blocker, situation),
+    };
+    let sentences = if signal_helps {
+        format!(
+            "Wait: the kernel's signal, {}, frees it. If more tasks get stuck there, {stop}.",
+            situation.next_signal()
+        )
+    } else {
+        format!(
             "To free it, {stop}. It switches when it next returns from {}.",
             returns_from(blocker)
-        ),
-        (None, _) if blocker.kthread || blocker.state == Some('D') => {
-            "The kernel looks again every second. The stack shows where it is.".to_owned()
-        }
-        (None, _) => by_signal(blocker, situation),
+        )
+    };
+    match command {
+        Some(command) => format!("{sentences}\n{command}"),
+        None => sentences,
     }
 }
 
-fn returns_from(blocker: &Blocker) -> &str {
+fn returns_from(blocker: &Blocker) -> String {
     let attached = blocker
         .program
         .as_ref()
         .and_then(|program| program.attached_to.as_deref());
     attached
         .or(blocker.function.as_deref())
-        .unwrap_or("the traced function")
+        .map_or_else(|| "the traced function".to_owned(), printable)
 }
 
 /// `stop loader (pid 311), which holds fexit program count_sleep (id 42)`
 pub(crate) fn stop_program(program: Option<&Culprit>) -> String {
-    let known = program.filter(|program| program.name.is_some() || program.id.is_some());
-    let Some(program) = known else {
+    let Some(program) = program.filter(|program| is_named(program)) else {
         let function = program.and_then(|program| program.attached_to.as_deref());
-        let function = function.unwrap_or("that function");
-        return format!("stop the BPF program on {function} (bpftool link list shows them)");
+        let function = function.map_or_else(|| "that function".to_owned(), printable);
+        return format!("find and stop the BPF program on {function}");
     };
     let what = described(program);
     match (owner(program), &program.pinned) {
         (Some(owner), None) => format!("stop {owner}, which holds {what}"),
-        (Some(owner), Some(pin)) => {
-            format!("stop {owner}, which holds {what}, and rm {}", quoted(pin))
+        (Some(owner), Some(_)) => {
+            format!("stop {owner}, which holds {what}, and remove the program's pin")
         }
-        (None, Some(pin)) => format!("remove the pin that holds {what}: rm {}", quoted(pin)),
-        (None, None) => match program.id {
-            Some(id) => format!("stop what holds {what} (bpftool prog show id {id})"),
-            None => format!("stop what holds {what} (bpftool link list)"),
-        },
+        (None, Some(_)) => format!("remove the pin that holds {what}"),
+        (None, None) => format!("find and stop what holds {what}"),
     }
 }
 
-/// The process to stop; process 1 is none that can be.
+/// The command that goes with [`stop_program`]: it removes the pin, or shows who
+/// holds the program.
+pub(crate) fn stop_command(program: Option<&Culprit>) -> Option<String> {
+    let Some(program) = program.filter(|program| is_named(program)) else {
+        return Some("bpftool link list".to_owned());
+    };
+    match (owner(program), &program.pinned, program.id) {
+        (_, Some(pin), _) => Some(format!("rm {}", quoted(pin))),
+        (Some(_), None, _) => None,
+        (None, None, Some(id)) => Some(format!("bpftool prog show id {id}")),
+        (None, None, None) => Some("bpftool link list".to_owned()),
+    }
+}
+
+fn is_named(program: &Culprit) -> bool {
+    program.name.is_some() || program.id.is_some()
+}
+
+/// The process to stop. Process 1 cannot be stopped.
 pub(crate) fn owner(program: &Culprit) -> Option<String> {
     if program.owner_pid == Some(1) {
         return None;
     }
-    match (program.owner_comm.as_deref(), program.owner_pid) {
+    let comm = program.owner_comm.as_deref().map(printable);
+    match (comm, program.owner_pid) {
         (Some(comm), Some(pid)) => Some(format!("{comm} (pid {pid})")),
-        (Some(comm), None) => Some(comm.to_owned()),
+        (Some(comm), None) => Some(comm),
         (None, Some(pid)) => Some(format!("process {pid}")),
         (None, None) => None,
     }
@@ -249,7 +281,7 @@ pub(crate) fn described(program: &Culprit) -> String {
         .id
         .map(|id| format!(" (id {id})"))
         .unwrap_or_default();
-    format!("{kind} program{name}{id}")
+    printable(&format!("{kind} program{name}{id}"))
 }
 
 fn stop_kretprobe(blocker: &Blocker) -> String {
@@ -262,7 +294,7 @@ fn stop_kretprobe(blocker: &Blocker) -> String {
         .and_then(|probe| probe.attached_to.as_deref())
         .map(|function| format!(" on {function}"))
         .unwrap_or_default();
-    format!("stop what placed {name}{on} (see /sys/kernel/debug/kprobes/list)")
+    printable(&format!("find and stop the tool that placed {name}{on}"))
 }
 
 /// The name of an idle task ends in the number of its CPU.
@@ -271,17 +303,22 @@ fn idle(blocker: &Blocker) -> String {
         .comm
         .strip_prefix("swapper/")
         .and_then(|cpu| cpu.parse::<u32>().ok());
-    let wake = cpu
-        .map(|cpu| format!(" (taskset -c {cpu} true wakes it)"))
-        .unwrap_or_default();
-    format!("An idle CPU switches when it next wakes{wake}.")
+    match cpu {
+        Some(cpu) => {
+            format!("An idle CPU switches when it next wakes. To wake it:\ntaskset -c {cpu} true")
+        }
+        None => "An idle CPU switches when it next wakes.".to_owned(),
+    }
 }
 
-/// A path as the shell takes it.
+/// A path as the shell takes it, on one line.
 fn quoted(path: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/_-.,:@%+=".contains(c);
     if path.chars().all(is_plain) {
         path.to_owned()
+    } else if path.chars().any(char::is_control) {
+        let escaped = path.replace('\\', r"\\").replace('\'', r"\'");
+        format!("$'{}'", printable(&escaped))
     } else {
         format!("'{}'", path.replace('\'', r"'\''"))
     }

@@ -1,8 +1,7 @@
-//! What is patched on a host, by whom and since when: all patching systems in
-//! one list.
+//! What is patched on a host, by which patching system and since when, in one list.
 //!
-//! The JSON form of `lpwatch patches -o json`: fields are only added, and what is
-//! not known is `null`.
+//! This is the JSON form of `lpwatch patches -o json`: fields are only added, and
+//! unknown is `null`.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -28,77 +27,77 @@ pub struct Inventory {
     /// As booted (`uname -r`).
     pub kernel: String,
     pub taken_at: Timestamp,
-    /// The kernel that is in force with what is patched, where a system tells.
+    /// The kernel version with the patches applied, if a system reports it.
     pub effective_kernel: Option<EffectiveKernel>,
-    /// What `KernelCare` says of itself, where it is.
+    /// What `KernelCare` reports about itself, if it is present.
     pub kernelcare: Option<KernelCareFacts>,
-    /// The patching systems that this kernel has.
+    /// The patching systems of this kernel.
     pub systems: Vec<System>,
     pub patches: Vec<InventoryPatch>,
-    /// Patch files that lie on disk and are not loaded.
-    pub not_loaded: Vec<NotLoaded>,
-    /// CVEs that are fixed, as far as that is told; `null` if not asked for.
+    /// Patch files on disk that are not loaded.
+    pub not_loaded: Vec<UnloadedPatch>,
+    /// The fixed CVEs, as far as they are known; `null` if not requested.
     pub cves: Option<Vec<Cve>>,
-    /// What could not be read, a sentence each.
+    /// What could not be read, one sentence each.
     pub notes: Vec<String>,
 }
 
-/// The kernel that is in force.
+/// The kernel version with the patches applied.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct EffectiveKernel {
     pub version: String,
-    /// A file or a tool.
-    pub told_by: String,
+    /// The file or tool that reports it.
+    pub source: String,
 }
 
-/// What `KernelCare` says of itself.
+/// What `KernelCare` reports about itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct KernelCareFacts {
-    /// By its tool; `null` where that is not there, was not run or did not tell.
-    pub standing: Option<KernelCareStanding>,
-    /// How it applies patches, as configured: `normal`, `nofreeze` or `smart`.
+    /// From its tool; `null` if the tool is missing, was not run or did not report it.
+    pub standing: Option<KernelCareState>,
+    /// The configured way to apply patches: `normal`, `nofreeze` or `smart`.
     pub patch_method: Option<String>,
-    /// Whether it updates by itself, as configured.
+    /// Whether it is configured to update by itself.
     pub auto_update: Option<bool>,
 }
 
-/// What `kcarectl --status` says by its exit code.
+/// What `kcarectl --status` reports by its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum KernelCareStanding {
+pub enum KernelCareState {
     Latest,
     NothingApplied,
-    /// Newer patches are there, and not applied.
+    /// Newer patches are available and not applied.
     NewerWait,
-    /// There are none for this kernel.
+    /// No patches exist for this kernel.
     Unsupported,
 }
 
-/// A patching system, and what cannot be known of its patches.
+/// A patching system, and what it does not show about its patches.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct System {
     pub engine: EngineKind,
-    /// How it keeps old and new code apart.
+    /// How it keeps old and new code apart: its consistency model.
     pub consistency: String,
-    pub cannot: Vec<Cannot>,
+    pub cannot: Vec<Limitation>,
 }
 
-/// Something that cannot be known, or only in part.
+/// A fact that a patching system does not show, or only in part.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Cannot {
+pub struct Limitation {
     /// e.g. `progress`.
     pub fact: String,
     pub why: String,
 }
 
-/// How a patch stands.
+/// The state of a patch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Standing {
+pub enum PatchStatus {
     Enabled,
     Disabled,
     InTransition,
-    /// Its system gave it up, and it is not in force.
+    /// Its system refused it, and it is not in force.
     Refused,
     NotKnown,
 }
@@ -108,14 +107,14 @@ pub enum Standing {
 pub struct InventoryPatch {
     pub name: String,
     pub engine: EngineKind,
-    /// Its module, where that has another name.
+    /// Its module, if that has another name.
     pub module: Option<String>,
     pub vendor: Option<Vendor>,
-    pub standing: Standing,
+    pub standing: PatchStatus,
     pub direction: Option<Direction>,
-    /// The system's own word for how it stands.
-    pub own_word: Option<String>,
-    /// When it was applied, while the kernel log still has that.
+    /// The state in the system's own words.
+    pub engine_state: Option<String>,
+    /// When it was applied, if the kernel log still contains that.
     pub since: Option<Timestamp>,
     pub description: Option<String>,
     /// Why the system last refused to apply or reverse it.
@@ -125,19 +124,19 @@ pub struct InventoryPatch {
     /// How many patches must be reverted before it (kGraft).
     pub refs: Option<u32>,
     pub objects: Vec<InventoryObject>,
-    /// How disk and running kernel agree; `null` where that is not known.
+    /// Whether disk and running kernel agree; `null` if unknown.
     pub disk: Option<OnDisk>,
 }
 
-/// That a system gave a patch up.
+/// Why a system refused a patch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PatchRefusal {
-    /// Its own word.
+    /// The cause in the system's own words.
     pub cause: String,
     pub meaning: String,
 }
 
-/// `vmlinux` or a module, as far as a patch changes it.
+/// `vmlinux` or a module, with the functions that a patch changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct InventoryObject {
     pub name: String,
@@ -150,26 +149,26 @@ pub struct InventoryObject {
 pub struct InventoryFunction {
     pub name: String,
     pub sympos: u32,
-    /// Where old and new code begin, in hexadecimal, where the system tells.
+    /// Where old and new code begin, in hexadecimal, if the system reports it.
     pub old_address: Option<String>,
     pub new_address: Option<String>,
-    /// Whether calls reach this patch's code and no other's; `null` where
-    /// several patches have the function and their order is not known.
+    /// Whether calls reach the code of this patch; `null` if several patches change
+    /// the function and their order is unknown.
     pub wins: Option<bool>,
-    /// The patch that has it instead.
+    /// The patch whose code runs instead.
     pub overridden_by: Option<String>,
-    /// Where `wins` is `null`: why that is not known.
+    /// If `wins` is `null`: why it is unknown.
     pub not_decided: Option<String>,
 }
 
-/// How a loaded patch and the files on disk agree.
+/// Whether a loaded patch and the files on disk agree.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct OnDisk {
     pub state: DiskState,
     pub file: Option<String>,
 }
 
-/// See [`OnDisk`] and [`NotLoaded`].
+/// See [`OnDisk`] and [`UnloadedPatch`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DiskState {
@@ -189,10 +188,10 @@ pub enum DiskState {
 
 /// A patch file that is not loaded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct NotLoaded {
+pub struct UnloadedPatch {
     pub name: String,
     pub file: String,
-    /// The kernel whose folder it lies in.
+    /// The kernel whose folder contains it.
     pub kernel: String,
     /// The kernel it was built for.
     pub built_for: Option<String>,
@@ -200,12 +199,12 @@ pub struct NotLoaded {
     pub state: DiskState,
 }
 
-/// A vulnerability that is fixed, and by what.
+/// A fixed vulnerability.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Cve {
     pub id: String,
     pub engine: EngineKind,
-    /// `null` where the system says only that it is fixed.
+    /// `null` if the system reports only that it is fixed.
     pub patch: Option<String>,
 }
 
@@ -214,9 +213,9 @@ impl InventoryPatch {
     #[must_use]
     pub fn in_force(&self) -> bool {
         match self.standing {
-            Standing::Enabled => true,
-            Standing::InTransition => self.direction == Some(Direction::Patching),
-            Standing::Disabled | Standing::Refused | Standing::NotKnown => false,
+            PatchStatus::Enabled => true,
+            PatchStatus::InTransition => self.direction == Some(Direction::Patching),
+            PatchStatus::Disabled | PatchStatus::Refused | PatchStatus::NotKnown => false,
         }
     }
 }

@@ -1,10 +1,14 @@
-//! What to do next about a transition: a closed table, each line safe.
+//! What to do next about a transition: a closed table, each step safe.
 //!
-//! lpwatch prints these and runs none of them.
+//! lpwatch prints these and runs none of them. A command in a step follows its
+//! sentence on a line of its own.
 
-use super::{Blocker, Direction, EngineKind, Phase, advice::elsewhere};
+use super::{
+    Blocker, Direction, EngineKind, Phase, Reason,
+    advice::{in_main_function, other_engines, reversal},
+};
 
-/// The advice for a transition that stands like this.
+/// The steps for a transition in this phase.
 pub(super) fn next_steps(
     engine: EngineKind,
     patch: &str,
@@ -14,26 +18,38 @@ pub(super) fn next_steps(
     blockers: &[Blocker],
 ) -> Vec<String> {
     if engine != EngineKind::Livepatch {
-        return elsewhere::next_steps(engine, phase, blockers);
+        return other_engines::next_steps(engine, phase, blockers);
     }
     match phase {
         None | Some(Phase::Progressing) => Vec::new(),
+        // What never ends by itself is not waited for.
+        Some(Phase::Slow | Phase::Long) if blockers.iter().any(never_switches) => {
+            vec![reverse(patch, direction)]
+        }
         Some(Phase::Slow | Phase::Long) => vec![waiting(signals, blockers)],
         Some(Phase::Stalled) => stalled(patch, direction, blockers),
     }
 }
 
+fn never_switches(blocker: &Blocker) -> bool {
+    blocker.kthread
+        && blocker.reason == Some(Reason::SleepingOnFunction)
+        && in_main_function(blocker)
+}
+
 fn waiting(signals: Option<u32>, blockers: &[Blocker]) -> String {
-    let signalled = match signals {
-        Some(count) if count > 0 => "the kernel has signalled the tasks left and does so again",
-        Some(_) | None => "the kernel signals the tasks left",
-    };
     if !blockers.is_empty() && blockers.iter().all(|blocker| blocker.kthread) {
-        return "Wait: only kernel threads are left; they switch when they next leave the \
+        return "Wait: only kernel threads are left. They switch when they next leave the \
                 patched function."
             .to_owned();
     }
-    format!("Wait: {signalled} every 15 s; user tasks then switch.")
+    let signalled = match signals {
+        Some(count) if count > 0 => {
+            "the kernel has signalled the tasks that are left, and does so again"
+        }
+        Some(_) | None => "the kernel signals the tasks that are left",
+    };
+    format!("Wait: {signalled} every 15 s. User tasks then switch.")
 }
 
 fn stalled(patch: &str, direction: Direction, blockers: &[Blocker]) -> Vec<String> {
@@ -47,20 +63,26 @@ fn stalled(patch: &str, direction: Direction, blockers: &[Blocker]) -> Vec<Strin
     }
     if kthreads < blockers.len() {
         steps.push(
-            "Restart, or stop and continue (kill -STOP, then -CONT), the user tasks left."
+            "Restart the services of the user tasks that are left, or pause each task for a moment."
                 .to_owned(),
         );
     }
-    let (value, verb) = match direction {
-        Direction::Patching => (0, "Take the patch back"),
-        Direction::Unpatching => (1, "Keep the patch"),
-    };
-    steps.push(format!(
-        "{verb}: echo {value} > /sys/kernel/livepatch/{patch}/enabled"
-    ));
+    steps.push(reverse(patch, direction));
     steps.push(
-        "Do not force it: the module can then never be removed, and old and new code may mix."
+        "Do not force the transition: the module can then never be removed, and old and new code \
+         may mix."
             .to_owned(),
     );
     steps
+}
+
+fn reverse(patch: &str, direction: Direction) -> String {
+    let effect = match direction {
+        Direction::Patching => "disables",
+        Direction::Unpatching => "keeps",
+    };
+    format!(
+        "Reverse the transition, which {effect} the patch:\n{}",
+        reversal(patch, direction)
+    )
 }

@@ -1,23 +1,23 @@
-//! How a transition is getting on.
+//! The phase of a transition.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// How a transition is getting on.
+/// The phase of a transition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
     Progressing,
     /// Old enough for the kernel's first signal (15 s).
     Slow,
-    /// Tasks still switch, but it has taken very long.
+    /// Tasks still switch, but the transition has taken very long.
     Long,
     /// No task has switched for too long.
     Stalled,
 }
 
-/// When a transition counts as slow, stalled or long.
+/// When a transition is slow, stalled or long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Thresholds {
     /// By age: the kernel's first signal comes at 15 s.
@@ -39,9 +39,9 @@ impl Default for Thresholds {
 }
 
 impl Thresholds {
-    /// The phase of a transition of this age in which no task has switched
-    /// for `idle`. Where progress was not watched, its age stands in for it:
-    /// all that is known then is that it has not ended.
+    /// The phase of a transition of this age in which no task has switched for
+    /// `idle`. If progress was not observed, the age replaces it: then it is known
+    /// only that the transition has not ended.
     #[must_use]
     pub fn phase(&self, age: Option<Duration>, idle: Option<Duration>) -> Option<Phase> {
         let unchanged_for = idle.or(age)?;
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn age_alone_decides_without_a_watcher() {
+    fn age_alone_decides_without_observed_progress() {
         assert_eq!(phase(None, None), None);
         assert_eq!(phase(Some(0), None), Some(Phase::Progressing));
         assert_eq!(phase(Some(15), None), Some(Phase::Slow));

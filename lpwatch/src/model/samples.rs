@@ -147,7 +147,9 @@ pub(crate) fn stalled() -> Snapshot {
         next: vec![
             "The kernel's signal does not move a kernel thread that stays in a patched function."
                 .to_owned(),
-            "Take the patch back: echo 0 > /sys/kernel/livepatch/lp_stall/enabled".to_owned(),
+            "Reverse the transition, which disables the patch:\n\
+             echo 0 > /sys/kernel/livepatch/lp_stall/enabled"
+                .to_owned(),
         ],
     });
     let mut snapshot = snapshot(vec![self::patch("lp_easy"), patch]);

@@ -1,7 +1,7 @@
-//! The one value everything is rendered from: table, JSON, metrics, page.
+//! The one value from which table, JSON, metrics and page are rendered.
 //!
 //! The JSON form is a contract: fields are only added, and `schema_version`
-//! changes when one changes its meaning. What is not known is `null`, not 0.
+//! changes if a field changes its meaning. Unknown is `null`, not 0.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,7 @@ use super::{
 /// The version of the JSON form.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// All that lpwatch knows of one host at one moment.
+/// What lpwatch knows about one host at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
     pub schema_version: u32,
@@ -30,19 +30,19 @@ pub struct Snapshot {
     pub taken_at: Timestamp,
     /// Where the tasks were read from.
     pub source: Source,
-    /// Whether a daemon, which has seen what came before, gave this.
+    /// Whether it comes from a daemon, which also knows what happened before.
     pub daemon: bool,
     pub probes: Vec<Probe>,
-    /// What is missing on this host, one sentence each.
+    /// What is missing on this host, one note each.
     pub notes: Vec<String>,
-    /// Kernel events that found no room and were replaced by reading the
-    /// state again.
+    /// Kernel events that did not fit into the ring buffer. The state was then read
+    /// again.
     pub events_lost: u64,
     pub patches: Vec<Patch>,
-    /// Functions that are watched without a patch being loaded for them.
+    /// Functions that are watched although no loaded patch changes them.
     #[serde(default)]
     pub watched: Vec<Watched>,
-    /// For how long the machine was stopped; `null` where that is not hooked.
+    /// For how long the machine was stopped; `null` if no hook measures it.
     #[serde(default)]
     pub stops: Option<Stops>,
     /// Transitions that ended, newest first.
@@ -66,7 +66,7 @@ pub struct Probe {
     pub fact: ObservedFact,
     /// `fentry`, `kprobe`, `raw_tracepoint`, `iter`, `kmsg`, `sysfs`, `procfs`.
     pub kind: String,
-    /// What it hangs on, e.g. `klp_init_transition`.
+    /// What it is attached to, e.g. `klp_init_transition`.
     pub target: String,
     pub attached: bool,
     /// Why this kind, or why it is missing.
@@ -79,9 +79,9 @@ pub struct Patch {
     /// The name of its module.
     pub name: String,
     pub engine: EngineKind,
-    /// Whether it is or is to be in force; `null` where its system does not tell.
+    /// Whether it is in force, or will be; `null` if its engine does not report it.
     pub enabled: Option<bool>,
-    /// Why it is not applied although it was to be, in its system's words.
+    /// Why its engine refused to apply it, in the words of the engine.
     #[serde(default)]
     pub failure: Option<String>,
     /// Whether it replaces all patches loaded before it.
@@ -90,25 +90,24 @@ pub struct Patch {
     pub stack_order: Option<u32>,
     pub objects: Vec<Object>,
     pub transition: Option<Transition>,
-    /// What the last check of it foretold; `null` where the daemon was told of
-    /// none.
+    /// The last check of it; `null` if the daemon has received none.
     #[serde(default)]
     pub check: Option<CheckSummary>,
 }
 
 impl Patch {
-    /// It is loaded, and its system gave it up: it is not in force.
+    /// Whether it is loaded but not in force, because its engine refused it.
     #[must_use]
     pub fn was_refused(&self) -> bool {
         self.failure.is_some() && self.enabled == Some(false) && self.transition.is_none()
     }
 }
 
-/// `vmlinux` or a module, as far as a patch changes it.
+/// `vmlinux` or a module, with the functions that a patch changes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Object {
     pub name: String,
-    /// Whether its calls are redirected; `false` for a module not loaded.
+    /// Whether calls are redirected; `false` for a module that is not loaded.
     pub patched: Option<bool>,
     pub functions: Vec<Function>,
 }
@@ -117,11 +116,11 @@ pub struct Object {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Function {
     pub name: String,
-    /// Which of several symbols of that name, from 1.
+    /// Which of several symbols with this name, from 1.
     pub sympos: u32,
-    /// How often it is called; `null` where nothing counts.
+    /// How often it is called; `null` if nothing counts the calls.
     pub calls: Option<Calls>,
-    /// Why nothing counts it, where that is known.
+    /// Why nothing counts the calls, if that is known.
     #[serde(default)]
     pub not_counted: Option<String>,
 }
@@ -130,34 +129,34 @@ pub struct Function {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Transition {
     pub direction: Direction,
-    /// Since when it goes in this direction.
+    /// Since when it has this direction.
     pub started_at: Option<Timestamp>,
     pub age_seconds: Option<f64>,
     pub tasks_total: Option<u32>,
     pub tasks_remaining: Option<u32>,
-    /// How often the kernel has looked at all tasks.
+    /// How often the kernel has checked all tasks.
     pub tries: Option<u32>,
     /// How often the kernel has signalled the tasks left.
     pub signals: Option<u32>,
-    /// `null` where neither start nor progress is known.
+    /// `null` if neither start nor progress is known.
     pub phase: Option<Phase>,
-    /// An operator turned it round.
+    /// An operator reversed it.
     pub reversed: bool,
     /// An operator forced it.
     pub forced: bool,
-    /// For how long no task is known to have switched: since lpwatch last saw
-    /// one do so, or since the start where it never did.
+    /// The time since lpwatch last saw a task switch, or since the start if it saw
+    /// none.
     pub seconds_without_progress: Option<f64>,
     /// The number of tasks left over time, oldest first.
     pub trend: Vec<TrendPoint>,
     pub blockers: Vec<Blocker>,
-    /// Tasks that have switched, by way; `null` where that is not watched.
+    /// Tasks that have switched, by way; `null` if no hook counts them.
     pub switched: Option<SwitchedBy>,
-    /// What to do next, one sentence or command each.
+    /// What to do next. A command follows its sentence after a newline.
     pub next: Vec<String>,
 }
 
-/// One look at the number of tasks left.
+/// The number of tasks left at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrendPoint {
     /// Seconds since lpwatch first saw this transition.
@@ -168,7 +167,7 @@ pub struct TrendPoint {
 /// A transition that has ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PastTransition {
-    /// `null` where only the kernel log tells of it and does not name it.
+    /// `null` if only the kernel log reports it, without its name.
     pub patch: Option<String>,
     #[serde(default)]
     pub engine: Option<EngineKind>,
@@ -178,25 +177,25 @@ pub struct PastTransition {
     pub started_at: Option<Timestamp>,
     pub ended_at: Timestamp,
     pub duration_seconds: Option<f64>,
-    /// The error the kernel gave, e.g. 22 for EINVAL.
+    /// The kernel's error, e.g. 22 for EINVAL.
     pub errno: Option<u32>,
-    /// The kernel's own words.
+    /// The kernel's message.
     pub message: Option<String>,
     pub tries: Option<u32>,
     pub signals: Option<u32>,
     pub tasks_total: Option<u32>,
     /// From the kernel's hook to lpwatch's record, in milliseconds.
     pub recorded_after_ms: Option<f64>,
-    /// What the last check before it foretold.
+    /// The last check before it.
     #[serde(default)]
     pub check: Option<CheckSummary>,
-    /// The stops of the machine while it went on; `null` where that is not known.
+    /// The stops of the machine during it; `null` if unknown.
     #[serde(default)]
     pub stopped: Option<Stopped>,
 }
 
 impl PastTransition {
-    /// Of a patch that the kernel refused; nothing else is known of it yet.
+    /// The record of a patch that the kernel refused, before more is known.
     pub(super) fn refused(
         patch: Option<String>,
         ended_at: Timestamp,
@@ -237,7 +236,7 @@ impl Snapshot {
             .find(|past| past.patch.as_deref() == Some(name))
     }
 
-    /// Judges the phases anew by other thresholds.
+    /// Determines the phases again, with other thresholds.
     pub fn judge(&mut self, thresholds: &Thresholds) {
         for Patch {
             name,

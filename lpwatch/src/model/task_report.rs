@@ -11,7 +11,7 @@ use super::{
     snapshot::{Patch, Source, SwitchedBy, Transition},
 };
 
-/// The tasks a transition has left. Its JSON form is a contract, like that of
+/// The tasks that a transition has left. The JSON form is a contract, like that of
 /// [`Snapshot`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TaskReport {
@@ -41,15 +41,15 @@ pub struct TaskReport {
     pub notes: Vec<String>,
 }
 
-/// How many tasks are left for one reason.
+/// The number of tasks left for one reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReasonCount {
-    /// `null` for tasks that have not been looked into.
+    /// `null` for tasks that have not been inspected.
     pub reason: Option<Reason>,
     pub count: u32,
 }
 
-/// One task left and the transition it is in the way of, for programs.
+/// One task left, with the transition that it blocks, for JSON.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TaskDocument<'a> {
     pub schema_version: u32,
@@ -62,8 +62,8 @@ pub struct TaskDocument<'a> {
 }
 
 impl TaskReport {
-    /// The tasks left by the transition of `patch`, or by any where none is
-    /// named; `None` where nothing is in transition.
+    /// The tasks left by the transition of `patch`, or of any patch if `patch` is
+    /// `None`; `None` if nothing is in transition.
     #[must_use]
     pub fn of(snapshot: &Snapshot, patch: Option<&str>) -> Option<Self> {
         let (Patch { name, .. }, transition) = snapshot
@@ -80,9 +80,9 @@ impl TaskReport {
             ..
         } = *transition;
         let blockers = worst_first(&transition.blockers);
-        // Whoever named one knows which.
+        // If the caller named a patch, other transitions need no note.
         let mut notes = match patch {
-            None => beside(snapshot, name),
+            None => other_transitions(snapshot, name),
             Some(_) => Vec::new(),
         };
         notes.extend(snapshot.notes.iter().cloned());
@@ -109,13 +109,13 @@ impl TaskReport {
         })
     }
 
-    /// The task left of this id.
+    /// The task left with this id.
     #[must_use]
     pub fn task(&self, tid: u32) -> Option<&Blocker> {
         self.blockers.iter().find(|blocker| blocker.tid == tid)
     }
 
-    /// What programs are told of one task.
+    /// The JSON document of one task.
     #[must_use]
     pub fn document<'a>(&'a self, task: &'a Blocker) -> TaskDocument<'a> {
         TaskDocument {
@@ -129,25 +129,25 @@ impl TaskReport {
     }
 }
 
-/// Transitions of other systems meanwhile.
-fn beside(snapshot: &Snapshot, shown: &str) -> Vec<String> {
+/// Notes on the other transitions under way.
+fn other_transitions(snapshot: &Snapshot, shown: &str) -> Vec<String> {
     let others = snapshot
         .patches
         .iter()
         .filter(|patch| patch.transition.is_some() && patch.name != shown);
-    let told = |patch: &Patch| {
+    let note = |patch: &Patch| {
         format!(
-            "{name} ({engine}) is in transition as well; `lpwatch tasks {name}` shows its tasks.",
+            "{name} ({engine}) is also in transition; `lpwatch tasks {name}` shows its tasks.",
             name = patch.name,
             engine = patch.engine.name()
         )
     };
-    others.map(told).collect()
+    others.map(note).collect()
 }
 
-/// How a task stands in the way, worst first.
+/// The classes of tasks left, worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
+pub enum BlockerRank {
     /// The kernel's signal does not move it.
     SleepingKthread,
     UnreliableStack,
@@ -161,8 +161,8 @@ pub enum Severity {
     Unknown,
 }
 
-impl Severity {
-    /// That of one task.
+impl BlockerRank {
+    /// The class of one task.
     #[must_use]
     pub fn of(blocker: &Blocker) -> Self {
         match blocker.reason {
@@ -180,15 +180,15 @@ impl Severity {
     }
 }
 
-/// The tasks in the order of their severity, then those longest in the way.
+/// The tasks by rank, then by the time that they have blocked the transition.
 #[must_use]
 pub fn worst_first(blockers: &[Blocker]) -> Vec<&Blocker> {
     let mut sorted: Vec<&Blocker> = blockers.iter().collect();
-    sorted.sort_by_key(|blocker| (Severity::of(blocker), Reverse(age(blocker)), blocker.tid));
+    sorted.sort_by_key(|blocker| (BlockerRank::of(blocker), Reverse(age(blocker)), blocker.tid));
     sorted
 }
 
-/// In milliseconds, for ages that are no number have no order.
+/// In milliseconds, because floating-point numbers have no total order.
 fn age(blocker: &Blocker) -> Option<u128> {
     let since = std::time::Duration::try_from_secs_f64(blocker.since_seconds?).ok()?;
     Some(since.as_millis())

@@ -1,4 +1,4 @@
-//! Where the functions are that are to be counted, and by which kind of hook.
+//! Where the functions to be counted lie, and which kind of hook counts each.
 
 use std::collections::BTreeSet;
 
@@ -8,15 +8,15 @@ use crate::{
         kallsyms::{self, Functions, Symbol, VMLINUX},
     },
     model::{PatchView, calls::FunctionId},
-    probe::{CountAt, CountKind, PatchedFunction, TaskIterator, may_count_ahead},
+    probe::{CountAt, CountKind, LoadedFunction, TaskIterator, may_count_ahead},
 };
 
-/// What about a patch decides which counters it needs.
+/// The properties of a patch that decide which counters it needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct PatchKey {
     pub name: String,
-    /// Not being removed: placing a probe holds a module for a moment, and
-    /// whoever removes a patch unloads its module next.
+    /// The patch is not being removed. Placing a probe holds a module for a
+    /// moment, and the module of a removed patch is unloaded next.
     pub enabled: bool,
     settled: bool,
     pub functions: BTreeSet<FunctionId>,
@@ -39,11 +39,11 @@ impl PatchKey {
     }
 }
 
-/// Where an original is to be counted, or why it cannot be.
+/// Where an original is counted, or why it cannot be.
 pub(super) fn original_at(
     id: &FunctionId,
     shares: bool,
-    patched: &[PatchedFunction],
+    patched: &[LoadedFunction],
     found: &Functions,
     keys: &[PatchKey],
 ) -> Result<CountAt, String> {
@@ -58,24 +58,24 @@ pub(super) fn original_at(
         name: id.name.clone(),
     };
     let addresses = found.addresses.get(&symbol).map_or(&[][..], Vec::as_slice);
-    let told = patched
+    let listed = patched
         .iter()
         .find(|function| function.id == *id)
         .and_then(|function| function.old_address);
     let address = match addresses {
-        // Hidden, it would be 0, at which no call is ever seen.
-        [] | [_] if found.hidden && told.is_none() => {
+        // A hidden address reads as 0, where no call is ever seen.
+        [] | [_] if found.hidden && listed.is_none() => {
             return Err("the kernel hides its symbols (kptr_restrict, no CAP_SYSLOG)".to_owned());
         }
-        [] if told.is_none() => return Err(absent(id)),
+        [] if listed.is_none() => return Err(absent(id)),
         [_, _, ..] => {
             let count = addresses.len();
             return Err(format!(
-                "{count} functions have this name, and hooks go by name"
+                "{count} functions have this name, and a hook is placed by name"
             ));
         }
-        [only] => told.unwrap_or(*only),
-        [] => told.unwrap_or_default(),
+        [only] => listed.unwrap_or(*only),
+        [] => listed.unwrap_or_default(),
     };
     Ok(CountAt {
         address,
@@ -84,8 +84,8 @@ pub(super) fn original_at(
     })
 }
 
-/// fentry where the function is patched, for good and in the kernel itself;
-/// on a module's function it would hold the module.
+/// fentry on a patched function of vmlinux, once no transition is under way. On
+/// a module's function fentry would hold the module.
 fn kind(id: &FunctionId, shares: bool, keys: &[PatchKey]) -> CountKind {
     let settled = keys.iter().all(|key| key.settled);
     let patched = keys.iter().any(|key| key.functions.contains(id));
@@ -96,9 +96,9 @@ fn kind(id: &FunctionId, shares: bool, keys: &[PatchKey]) -> CountKind {
     }
 }
 
-/// The kernel's own list of patches; empty where there are none or it cannot
+/// The kernel's own list of patches; empty if there are none or the list cannot
 /// be walked.
-pub(super) fn walk(iterator: &mut TaskIterator, keys: &[PatchKey]) -> Vec<PatchedFunction> {
+pub(super) fn walk(iterator: &mut TaskIterator, keys: &[PatchKey]) -> Vec<LoadedFunction> {
     if keys.is_empty() {
         return Vec::new();
     }
@@ -126,7 +126,7 @@ pub(super) fn look_up(roots: &Roots, missing: &[&FunctionId], addresses: &[u64])
         return Functions::default();
     }
     kallsyms::find_functions(roots, &names, addresses).unwrap_or_else(|error| {
-        tracing::info!(%error, "functions are not found");
+        tracing::info!(%error, "functions cannot be located");
         Functions {
             hidden: true,
             ..Functions::default()
@@ -134,7 +134,7 @@ pub(super) fn look_up(roots: &Roots, missing: &[&FunctionId], addresses: &[u64])
     })
 }
 
-/// As a kprobe wants it.
+/// Spelled as a kprobe expects it.
 pub(super) fn spelled(symbol: &Symbol) -> String {
     let Symbol { object, name } = symbol;
     if object == VMLINUX {

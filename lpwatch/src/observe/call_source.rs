@@ -1,8 +1,8 @@
 //! Which functions are counted, and the counters' readings.
 //!
-//! Every function of a loaded patch is counted, and every function asked for.
-//! Beside each original the function that a patch puts in its place is counted
-//! at its own entry: only that shows that the new code runs.
+//! Every function of a loaded patch and every requested function is counted.
+//! Beside each original, the function that replaces it is counted at its own
+//! entry: only that shows that the new code runs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ use crate::{
         calls::{CallsReading, Counter, Entries, FunctionId, FunctionReading},
     },
     probe::{
-        CallCounter, CallCounters, CountAt, CountKind, Counted, PatchedFunction, ProbeError,
+        CallCount, CallCounter, CallCounters, CountAt, CountKind, LoadedFunction, ProbeError,
         TaskIterator,
     },
 };
@@ -25,7 +25,7 @@ use super::{
     call_suspects::Suspects,
 };
 
-/// Counters attached in one go: the kernel rewrites its code for each, and
+/// Counters attached in one step: the kernel rewrites its code for each, and
 /// events must not wait meanwhile.
 const AT_ONCE: usize = 8;
 
@@ -33,24 +33,24 @@ const AT_ONCE: usize = 8;
 const READINGS: usize = 3;
 
 /// A counter, or why there is none.
-type Held = Result<CallCounter, String>;
+type CounterResult = Result<CallCounter, String>;
 
-/// The function that a patch puts in the place of another.
+/// The function that replaces another.
 type NewFunction = (String, FunctionId);
 
-/// What is counted.
+/// Plans and holds the counters.
 pub(super) struct CallSource {
     counters: CallCounters,
     /// Whether fentry and livepatch share functions on this kernel.
     shares: bool,
     asked: BTreeSet<FunctionId>,
-    originals: BTreeMap<FunctionId, Held>,
-    new: BTreeMap<NewFunction, (String, Held)>,
+    originals: BTreeMap<FunctionId, CounterResult>,
+    new: BTreeMap<NewFunction, (String, CounterResult)>,
     /// What is still to be attached.
     pending: Vec<Pending>,
-    /// The patches for which all this was made up.
+    /// The patches that the present plan was made for.
     made_for: Option<Vec<PatchKey>>,
-    /// For loading fentry programs, while there are some to load.
+    /// For loading fentry programs, as long as some remain.
     btf: Option<Btf>,
     suspects: Suspects,
 }
@@ -77,15 +77,15 @@ impl CallSource {
         }
     }
 
-    /// Watches these functions besides those of the patches.
-    pub fn ask(&mut self, asked: BTreeSet<FunctionId>) {
+    /// Counts these functions besides those of the patches.
+    pub fn request(&mut self, asked: BTreeSet<FunctionId>) {
         if self.asked != asked {
             self.asked = asked;
             self.made_for = None;
         }
     }
 
-    /// A module came or went: what was counted in it is void.
+    /// A module was loaded or unloaded: its counters are void.
     pub fn module_changed(&mut self, module: &str) {
         let Self {
             counters,
@@ -122,9 +122,9 @@ impl CallSource {
         !self.pending.is_empty()
     }
 
-    /// Makes up what is to be counted, if the patches are others than before.
+    /// Plans what is counted, if the patches have changed.
     pub fn plan(&mut self, iterator: &mut TaskIterator, roots: &Roots, patches: &[PatchView]) {
-        // Of the others it is not known which tasks run what.
+        // For the other engines it is unknown which task runs which code.
         let live = patches.iter().filter(|patch| patch.is_livepatch());
         let keys: Vec<PatchKey> = live.map(PatchKey::of).collect();
         if self.made_for.as_ref() == Some(&keys) {
@@ -156,11 +156,11 @@ impl CallSource {
         pending.extend(self.new_at(&patched, &found, &keys));
         self.pending = pending;
         self.made_for = Some(keys);
-        // What else stands at functions newly patched has to be seen at once.
+        // Other hooks on newly patched functions must be seen at once.
         self.suspects.forget();
     }
 
-    /// Attaches some of what is to be counted.
+    /// Attaches some of the pending counters.
     pub fn attach_some(&mut self, iterator: &mut TaskIterator) {
         for _ in 0..AT_ONCE {
             let Some(next) = self.pending.pop() else {
@@ -185,8 +185,9 @@ impl CallSource {
         }
     }
 
-    /// Looks what else hooks the functions, and puts our probes at patched ones
-    /// before all others: behind one that sends calls elsewhere they see none.
+    /// Looks for other hooks on the functions, and moves our probes on patched
+    /// functions in front of them: behind a probe that redirects calls ours
+    /// sees none.
     pub fn stay_in_front(&mut self, iterator: &mut TaskIterator, roots: &Roots) {
         let Self {
             suspects,
@@ -209,7 +210,7 @@ impl CallSource {
             }
             tracing::info!(
                 function = id.name,
-                "another probe came: ours goes before it"
+                "another probe was added: ours is moved in front of it"
             );
             let lost = Err("its counter is being moved".to_owned());
             if let Ok(counter) = std::mem::replace(held, lost) {
@@ -219,7 +220,7 @@ impl CallSource {
         }
     }
 
-    /// Attaches by the kind chosen, or else by kprobe.
+    /// Attaches by the chosen kind, or else by kprobe.
     fn attach(
         &mut self,
         iterator: &mut TaskIterator,
@@ -233,7 +234,7 @@ impl CallSource {
             let attached = self.counters.attach(iterator, at, self.btf.as_ref(), now);
             match attached {
                 Ok(counter) => return Ok(counter),
-                Err(error) => tracing::debug!(%error, symbol = at.symbol, "no fentry"),
+                Err(error) => tracing::debug!(%error, symbol = at.symbol, "fentry failed"),
             }
         }
         let at = CountAt {
@@ -243,8 +244,8 @@ impl CallSource {
         self.counters.attach(iterator, &at, None, now)
     }
 
-    /// Ends what is counted for patches that are gone.
-    fn forget_unwanted(&mut self, wanted: &BTreeSet<FunctionId>, patched: &[PatchedFunction]) {
+    /// Stops counting for patches that are gone.
+    fn forget_unwanted(&mut self, wanted: &BTreeSet<FunctionId>, patched: &[LoadedFunction]) {
         let Self {
             counters,
             originals,
@@ -274,8 +275,8 @@ impl CallSource {
         }
     }
 
-    /// Where the new functions begin that are not counted yet.
-    fn uncounted(&self, patched: &[PatchedFunction]) -> Vec<u64> {
+    /// The addresses of the new functions that are not counted yet.
+    fn uncounted(&self, patched: &[LoadedFunction]) -> Vec<u64> {
         let missing = patched.iter().filter(|function| {
             let key = (function.patch.clone(), function.id.clone());
             !matches!(self.new.get(&key), Some((_, Ok(_))))
@@ -287,7 +288,7 @@ impl CallSource {
 
     fn new_at(
         &self,
-        patched: &[PatchedFunction],
+        patched: &[LoadedFunction],
         found: &Functions,
         keys: &[PatchKey],
     ) -> Vec<Pending> {
@@ -311,9 +312,9 @@ impl CallSource {
         missing.collect()
     }
 
-    /// A reading of all counters within one epoch; `None` while it changes.
+    /// Reads all counters within one epoch; `None` while it changes.
     ///
-    /// What else hooks a function is told where `doubted`.
+    /// For the functions in `doubted` the reading names what else hooks them.
     pub fn read(&mut self, roots: &Roots, doubted: &BTreeSet<FunctionId>) -> Option<CallsReading> {
         self.suspects.look_at_ftrace(roots);
         let suspects = &self.suspects;
@@ -353,12 +354,12 @@ impl CallSource {
         .collect()
     }
 
-    fn counter(&self, held: &Held) -> Counter {
+    fn counter(&self, held: &CounterResult) -> Counter {
         let counter = match held {
             Ok(counter) => counter,
             Err(why) => return Counter::Missing(why.clone()),
         };
-        let Counted { calls, missed } = self.counters.read(counter);
+        let CallCount { calls, missed } = self.counters.read(counter);
         Counter::Counting {
             kind: counter.kind.name(),
             since: counter.since,
@@ -368,7 +369,7 @@ impl CallSource {
     }
 }
 
-fn drop_counter(counters: &mut CallCounters, held: Option<Held>) {
+fn drop_counter(counters: &mut CallCounters, held: Option<CounterResult>) {
     if let Some(Ok(counter)) = held {
         counters.detach(counter);
     }

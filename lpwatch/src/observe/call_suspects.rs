@@ -1,5 +1,5 @@
 //! What may keep a patch's code from running although the patch is enabled:
-//! other probes at its functions, and ftrace switched off.
+//! other probes on its functions, and ftrace switched off.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -9,29 +9,30 @@ use crate::{
     probe::{CallCounter, CountKind},
 };
 
-/// The kernel makes its list of probes anew for each reader: it is read once a
-/// second, or so seldom that it takes a hundredth of the time.
+/// The kernel builds its list of probes for each reader. It is therefore read
+/// at most once a second, and reading it takes at most a hundredth of the time.
 const EVERY: Duration = Duration::from_secs(1);
 const SHARE: u32 = 100;
 
-/// What else hooks functions on this host.
+/// The other hooks on this host.
 #[derive(Default)]
 pub(super) struct Suspects {
     pub ftrace_off: bool,
     kprobes: Option<Kprobes>,
-    /// When the list was read last, since boot, and how long that took.
+    /// When the list was last read, since boot, and how long that took.
     read: Option<(Duration, Duration)>,
-    /// Functions at which ours was put before so many others.
+    /// How many other probes ours was moved in front of, by the function's
+    /// address.
     in_front_of: HashMap<u64, usize>,
 }
 
 impl Suspects {
-    /// Looks whether ftrace is on.
+    /// Checks whether ftrace is on.
     pub fn look_at_ftrace(&mut self, roots: &Roots) {
         self.ftrace_off = ftrace::is_enabled(roots) == Some(false);
     }
 
-    /// Looks at the probes again, unless that was done just now.
+    /// Reads the list of probes again, unless it was read just now.
     pub fn look(&mut self, roots: &Roots) {
         let began = Clocks::now().boot;
         let is_fresh = self.read.is_some_and(|(at, took)| {
@@ -42,19 +43,19 @@ impl Suspects {
         }
         let kprobes = Kprobes::read(roots);
         if let Err(error) = &kprobes {
-            tracing::debug!(%error, "other probes are not seen");
+            tracing::debug!(%error, "the other probes cannot be read");
         }
         self.kprobes = kprobes.ok();
         self.read = Some((began, Clocks::now().boot.saturating_sub(began)));
     }
 
-    /// Lets the next look be a new one.
+    /// Makes the next look read the list again.
     pub fn forget(&mut self) {
         self.read = None;
     }
 
-    /// Whether others came to a function that we count by kprobe, so that ours
-    /// is not asked first any more; told once.
+    /// Whether other probes were added to a function that we count by kprobe,
+    /// so that ours no longer runs first; reported once.
     pub fn overtook(&mut self, counter: &CallCounter) -> bool {
         if counter.kind != CountKind::Kprobe {
             return false;
@@ -80,17 +81,18 @@ impl Suspects {
             return Vec::new();
         }
         let probes = if others == 1 {
-            "probe stands"
+            "probe is"
         } else {
-            "probes stand"
+            "probes are"
         };
         let name = &id.name;
         vec![
             format!(
-                "Likely cause: {others} other {probes} at {name}, and one that moves the \
-                 instruction pointer undoes a patch (grep {name} /sys/kernel/debug/kprobes/list)."
+                "Likely cause: {others} other {probes} on {name}. A probe that moves the \
+                 instruction pointer undoes a patch. List the probes: \
+                 grep {name} /sys/kernel/debug/kprobes/list"
             ),
-            "Unload what placed it, or treat the host as not patched.".to_owned(),
+            "Unload what placed the probe, or treat the host as not patched.".to_owned(),
         ]
     }
 }

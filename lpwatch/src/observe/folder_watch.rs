@@ -1,4 +1,4 @@
-//! Tells when files that are watched have changed (inotify(7)).
+//! Reports when watched files change (inotify(7)).
 
 use std::{
     io,
@@ -12,14 +12,15 @@ use rustix::{
     io::Errno,
 };
 
-/// Files and folders, and whatever has to come into being above them.
+/// Watches files and folders, and the nearest existing folder above each that
+/// does not exist.
 pub(super) struct FolderWatch {
     descriptor: OwnedFd,
 }
 
 impl FolderWatch {
-    /// Begins to watch. What does not exist yet is watched by the nearest
-    /// folder above that does.
+    /// Begins to watch. For a path that does not exist yet, the nearest
+    /// existing folder above it is watched.
     pub fn new(paths: &[&Path]) -> io::Result<Self> {
         let descriptor = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
         let watch = Self { descriptor };
@@ -27,7 +28,7 @@ impl FolderWatch {
         Ok(watch)
     }
 
-    /// Watches them as they are now: a folder that came is one more.
+    /// Watches what exists now: new folders are added.
     pub fn look(&self, paths: &[&Path]) {
         for path in paths {
             let there = path.ancestors().find(|folder| folder.is_dir());
@@ -53,18 +54,18 @@ impl FolderWatch {
             | WatchFlags::MOVE
             | WatchFlags::ONLYDIR;
         if let Err(error) = inotify::add_watch(&self.descriptor, folder, changes) {
-            tracing::warn!(%error, folder = %folder.display(), "changes are not seen");
+            tracing::warn!(%error, folder = %folder.display(), "changes are not noticed");
         }
     }
 
-    /// Takes in all that happened; whether anything did that may matter.
+    /// Reads all pending notifications; returns whether any of them may matter.
     pub fn drain(&self) -> bool {
         let mut buffer = [MaybeUninit::uninit(); 4096];
         let mut reader = Reader::new(&self.descriptor, &mut buffer);
         let mut changed = false;
         loop {
             match reader.next() {
-                // A file that was made is read once it is written.
+                // A new file is read once it is written.
                 Ok(event) => {
                     let events = event.events();
                     changed |=
@@ -73,7 +74,7 @@ impl FolderWatch {
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return changed,
                 Err(error) => {
-                    tracing::warn!(%error, "changes of files are not seen");
+                    tracing::warn!(%error, "changes of files are not noticed");
                     return changed;
                 }
             }

@@ -1,9 +1,9 @@
-//! The loop: sleeps until the kernel tells of something, then brings the model
-//! up to date and hands out the snapshot.
+//! The loop: sleeps until the kernel reports something, then brings the model
+//! up to date and publishes the snapshot.
 //!
-//! While nothing is in transition nothing is polled: hooks and the kernel log
-//! wake the loop. Where a host has neither, sysfs is read once a second, and
-//! the snapshot says so.
+//! Without a transition nothing is polled: hooks and the kernel log wake the
+//! loop. On a host with neither, sysfs is read once a second, and the snapshot
+//! says so.
 
 mod handle;
 mod waking;
@@ -28,59 +28,59 @@ use super::{
     observer::{EventSources, Observer},
 };
 
-use handle::Ask;
-use waking::{Waking, ready, until};
+use handle::Request;
+use waking::{WakeSource, ready, until};
 
-pub use handle::Followed;
+pub use handle::FollowHandle;
 
 /// In transition: the kernel itself tries once a second.
 const IN_TRANSITION: Duration = Duration::from_secs(1);
-/// In transition on a host that does not tell when it ends.
+/// In transition on a host that does not report its end.
 const IN_TRANSITION_BLIND: Duration = Duration::from_millis(200);
-/// After an end was announced, until sysfs shows it.
+/// After an end was reported, until sysfs shows it.
 const SETTLING: Duration = Duration::from_millis(50);
-/// On a host that tells nothing.
+/// On a host that reports nothing.
 const BLIND: Duration = Duration::from_secs(1);
 
-/// Readings tried while events keep coming.
+/// Readings tried while events keep arriving.
 const READINGS: usize = 16;
 
-/// The loop's own side.
+/// The loop itself.
 pub struct Follower {
     observer: Observer,
     thresholds: Thresholds,
-    ring: Option<Waking<EventRing>>,
-    stops: Option<Waking<StopRing>>,
-    bpf_log: Option<Waking<BpfLog>>,
-    kernel_log: Option<Waking<LogSource>>,
-    watched_files: Option<Waking<FolderWatch>>,
+    ring: Option<WakeSource<EventRing>>,
+    stops: Option<WakeSource<StopRing>>,
+    bpf_log: Option<WakeSource<BpfLog>>,
+    kernel_log: Option<WakeSource<LogSource>>,
+    watched_files: Option<WakeSource<FolderWatch>>,
     heartbeat: Option<Heartbeat>,
     hooked: bool,
     publish: watch::Sender<Arc<Snapshot>>,
     totals: watch::Sender<Totals>,
-    asked: mpsc::Receiver<Ask>,
+    asked: mpsc::Receiver<Request>,
 }
 
 /// What woke the loop.
-enum Woken {
+enum WakeCause {
     Ring,
     KernelLog,
     BpfLog,
     WatchedFiles,
     Timer,
-    Asked(Ask),
+    Asked(Request),
     NobodyLeft,
 }
 
 /// Makes a loop and the handle to it. Must be called within a tokio runtime.
 ///
 /// # Errors
-/// [`Error`] if sysfs cannot be read or the runtime does not take the files.
+/// [`Error`] if sysfs cannot be read or the runtime cannot wait for the files.
 pub fn follow(
     mut observer: Observer,
     sources: Option<EventSources>,
     thresholds: Thresholds,
-) -> Result<(Follower, Followed), Error> {
+) -> Result<(Follower, FollowHandle), Error> {
     observer.refresh()?;
     let hooked = sources.as_ref().is_some_and(|sources| sources.follows);
     let (ring, log, stops) = sources.map_or((None, None, None), |sources| {
@@ -89,10 +89,10 @@ pub fn follow(
     let kernel_log = observer.log.take();
     if !hooked && kernel_log.is_none() {
         observer.note(
-            "Neither hooks nor the kernel log tell of changes here: sysfs is read once a second.",
+            "Neither hooks nor the kernel log report changes here: sysfs is read once a second.",
         );
     }
-    // What the kernel log told of the time before is shown, not counted.
+    // What the kernel log reported of the time before is shown, not counted.
     observer.take_ended();
     let snapshot = Arc::new(observer.snapshot(&thresholds));
     let (publish, snapshots) = watch::channel(snapshot);
@@ -102,18 +102,18 @@ pub fn follow(
     let follower = Follower {
         observer,
         thresholds,
-        ring: ring.map(Waking::new).transpose()?,
-        stops: stops.map(Waking::new).transpose()?,
-        bpf_log: log.map(Waking::new).transpose()?,
-        kernel_log: kernel_log.map(Waking::new).transpose()?,
-        watched_files: watched_files.map(Waking::new).transpose()?,
+        ring: ring.map(WakeSource::new).transpose()?,
+        stops: stops.map(WakeSource::new).transpose()?,
+        bpf_log: log.map(WakeSource::new).transpose()?,
+        kernel_log: kernel_log.map(WakeSource::new).transpose()?,
+        watched_files: watched_files.map(WakeSource::new).transpose()?,
         heartbeat: None,
         hooked,
         publish,
         totals,
         asked,
     };
-    let followed = Followed {
+    let followed = FollowHandle {
         snapshots,
         totals: ended,
         asks,
@@ -122,14 +122,14 @@ pub fn follow(
 }
 
 impl Follower {
-    /// Has the loop itself show that it works.
+    /// Makes the loop itself give the sign of life.
     #[must_use]
     pub fn with_heartbeat(mut self, heartbeat: Option<Heartbeat>) -> Self {
         self.heartbeat = heartbeat;
         self
     }
 
-    /// Follows until nobody holds the handle any more.
+    /// Follows until the last handle is dropped.
     ///
     /// # Errors
     /// [`Error`] if sysfs can no longer be read.
@@ -139,41 +139,43 @@ impl Follower {
                 heartbeat.tick();
             }
             match self.wait().await? {
-                Woken::Ring => self.update(false)?,
-                Woken::Timer if self.changes() => self.update(false)?,
-                // All that is new are numbers of calls, and stops not all told of.
-                Woken::Timer => {
+                WakeCause::Ring => self.update(false)?,
+                WakeCause::Timer if self.changes() => self.update(false)?,
+                // Only numbers of calls are new, and stops that not all CPUs
+                // have reported.
+                WakeCause::Timer => {
                     self.drain_stops();
                     self.observer.count();
                 }
-                Woken::KernelLog => {
+                WakeCause::KernelLog => {
                     if self.read_kernel_log() {
                         self.update(false)?;
                     }
                 }
-                Woken::BpfLog => {
+                WakeCause::BpfLog => {
                     if let Some(log) = &mut self.bpf_log {
                         log.file.flush();
                     }
                     continue;
                 }
-                Woken::WatchedFiles => self.read_watched_files(),
-                Woken::Asked(Ask::Check(report)) => self.observer.note_check(report),
-                Woken::Asked(Ask::Snapshot(answer)) => {
-                    // Events may wait unread: what was asked for is now.
+                WakeCause::WatchedFiles => self.read_watched_files(),
+                WakeCause::Asked(Request::Check(report)) => self.observer.note_check(report),
+                WakeCause::Asked(Request::Snapshot(answer)) => {
+                    // Events may be unread, and the request is for the present
+                    // state.
                     self.update(true)?;
                     self.publish_snapshot();
-                    // Whoever asked may have gone.
+                    // The requester may be gone.
                     let _ = answer.send(self.publish.borrow().clone());
                     continue;
                 }
-                Woken::NobodyLeft => return Ok(()),
+                WakeCause::NobodyLeft => return Ok(()),
             }
             self.publish_snapshot();
         }
     }
 
-    async fn wait(&mut self) -> Result<Woken, Error> {
+    async fn wait(&mut self) -> Result<WakeCause, Error> {
         let timer = self.pause().map(|pause| Instant::now() + pause);
         let Self {
             ring,
@@ -188,18 +190,18 @@ impl Follower {
         loop {
             let due = heartbeat.as_ref().map(Heartbeat::due);
             tokio::select! {
-                woken = ready(ring.as_ref()) => return woken.map(|()| Woken::Ring),
-                woken = ready(stops.as_ref()) => return woken.map(|()| Woken::Ring),
-                woken = ready(kernel_log.as_ref()) => return woken.map(|()| Woken::KernelLog),
-                woken = ready(bpf_log.as_ref()) => return woken.map(|()| Woken::BpfLog),
+                woken = ready(ring.as_ref()) => return woken.map(|()| WakeCause::Ring),
+                woken = ready(stops.as_ref()) => return woken.map(|()| WakeCause::Ring),
+                woken = ready(kernel_log.as_ref()) => return woken.map(|()| WakeCause::KernelLog),
+                woken = ready(bpf_log.as_ref()) => return woken.map(|()| WakeCause::BpfLog),
                 woken = ready(watched_files.as_ref()) => {
-                    return woken.map(|()| Woken::WatchedFiles);
+                    return woken.map(|()| WakeCause::WatchedFiles);
                 }
-                () = until(timer) => return Ok(Woken::Timer),
-                // The timer goes on: a beat does not put it off.
+                () = until(timer) => return Ok(WakeCause::Timer),
+                // The timer goes on: a beat does not postpone it.
                 () = until(due) => heartbeat.iter_mut().for_each(Heartbeat::tick),
                 answer = asked.recv() => {
-                    return Ok(answer.map_or(Woken::NobodyLeft, Woken::Asked));
+                    return Ok(answer.map_or(WakeCause::NobodyLeft, WakeCause::Asked));
                 }
             }
         }
@@ -212,14 +214,14 @@ impl Follower {
             || model.in_transition().is_some()
             || model.awaits_turn()
             || model.has_others()
-            || !self.is_told()
+            || !self.reports_events()
     }
 
-    fn is_told(&self) -> bool {
+    fn reports_events(&self) -> bool {
         self.hooked || self.kernel_log.is_some()
     }
 
-    /// For how long nothing but an event needs doing.
+    /// How long the loop may sleep unless an event arrives.
     fn pause(&self) -> Option<Duration> {
         let for_state = self.pause_for_state();
         let for_counts = self.observer.count_after();
@@ -231,54 +233,56 @@ impl Follower {
     }
 
     fn pause_for_state(&self) -> Option<Duration> {
-        let told = self.is_told();
+        let reported = self.reports_events();
         let model = self.observer.model();
         if model.is_settling() {
             Some(SETTLING)
         } else if model.in_transition().is_some() {
-            Some(if told {
+            Some(if reported {
                 IN_TRANSITION
             } else {
                 IN_TRANSITION_BLIND
             })
         } else {
-            // The systems beside livepatch tell of little.
-            (!told || model.has_others()).then_some(BLIND)
+            // The other engines report little.
+            (!reported || model.has_others()).then_some(BLIND)
         }
     }
 
-    /// Takes in all events, then mends the state by reading it.
+    /// Applies all events, then reconciles the state with a reading.
     ///
-    /// A hook fires before sysfs shows what it tells of. So a reading counts
-    /// only once the ring was found empty after it: otherwise it would be taken
-    /// for news what an event still unread explains.
+    /// A hook fires before sysfs shows the change. A reading therefore counts
+    /// only if the ring is empty after it: otherwise the model would take for
+    /// news what an unread event explains.
     fn update(&mut self, into: bool) -> Result<(), Error> {
         self.drain();
         for _ in 0..READINGS {
             let view = self.observer.read_patches()?;
             if !self.drain() {
-                self.observer.mend(view, into);
+                self.observer.reconcile(view, into);
                 return Ok(());
             }
         }
-        // Events come faster than sysfs can be read; the next wake-up mends.
+        // Events arrive faster than sysfs can be read; the next wake-up
+        // reconciles.
         Ok(())
     }
 
-    /// Takes in what hooks and log have told; whether the hooks told anything.
+    /// Applies the events of hooks and log; returns whether the hooks reported
+    /// any.
     fn drain(&mut self) -> bool {
-        // First the stops: what ends below has them for its own.
+        // The stops first: a transition that ends below takes them as its own.
         self.drain_stops();
         let Some(ring) = &mut self.ring else {
             return self.read_kernel_log();
         };
         let events = ring.file.drain();
         let lost = ring.file.lost();
-        let hooks_told = !events.is_empty();
-        // The log has the words for what the hooks report.
-        let log_told = self.read_kernel_log();
+        let from_hooks = !events.is_empty();
+        // The log has the kernel's words for what the hooks report.
+        let from_log = self.read_kernel_log();
         self.observer.take(events, lost);
-        hooks_told || log_told
+        from_hooks || from_log
     }
 
     fn drain_stops(&mut self) {
@@ -295,7 +299,7 @@ impl Follower {
         match self.observer.read_log(&mut log.file) {
             Ok(changed) => changed.is_some(),
             Err(error) => {
-                tracing::warn!(%error, "the kernel log ends here");
+                tracing::warn!(%error, "the kernel log can no longer be read");
                 self.observer
                     .lose_log(&format!("The kernel log is no longer read: {error}."));
                 self.kernel_log = None;
@@ -304,7 +308,7 @@ impl Follower {
         }
     }
 
-    /// The patches that lie ready are others: so may be what is counted.
+    /// The patches on disk have changed, and so may what is counted.
     fn read_watched_files(&mut self) {
         let Self {
             observer,

@@ -1,4 +1,4 @@
-//! A sign of life of the loop, given again and again while it works.
+//! A sign of life, given at an interval while the loop works.
 
 use std::{fmt, time::Duration};
 
@@ -22,13 +22,13 @@ impl Heartbeat {
         }
     }
 
-    /// When the loop has to call [`Self::tick`] at the latest.
+    /// The latest moment for the next call of [`Self::tick`].
     #[must_use]
     pub fn due(&self) -> Instant {
         self.due
     }
 
-    /// Beats if that is due.
+    /// Beats if a beat is due.
     pub fn tick(&mut self) {
         let now = Instant::now();
         if now >= self.due {

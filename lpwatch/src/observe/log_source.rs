@@ -13,7 +13,7 @@ use crate::{
 
 use super::other_engines;
 
-/// The kernel log, read for what livepatch says.
+/// The kernel log, read for the lines of livepatch.
 #[derive(Debug)]
 pub(super) struct LogSource(LogReader);
 
@@ -44,7 +44,7 @@ impl LogSource {
         LogReader::open_from_start().map(Self)
     }
 
-    /// What livepatch has said since the last call.
+    /// The events in the lines since the last call.
     pub fn drain(&mut self, clocks: &Clocks) -> Result<Vec<Event>, ReadError> {
         let records = self.0.read_available()?;
         Ok(records

@@ -1,4 +1,4 @@
-//! Kernel, probes and model put together: one host, looked at.
+//! One host: kernel, probes and model put together.
 
 mod setup;
 
@@ -22,44 +22,45 @@ use super::{
     log_source::LogSource,
     other_engines,
     stop_source::StopSource,
-    task_source::{Looked, TaskSource},
+    task_source::{TaskReading, TaskSource},
     watch_list::{Resolved, WatchList},
 };
 
 pub use setup::{EventSources, Hooking, ObserverOptions};
 
-/// From then on a transition is looked into task by task.
+/// After this time a transition is inspected task by task.
 const STAYING: Duration = Duration::from_secs(2);
 
-/// From then on counters are attached in a transition: most are over before,
-/// and need their CPUs.
+/// After this time counters are attached in a transition. Most transitions end
+/// earlier, and need their CPUs.
 const COUNTED_AFTER: Duration = Duration::from_secs(1);
 
 /// How often counters are read.
 const COUNT_EVERY: Duration = Duration::from_secs(1);
 
-/// Between two goes at attaching counters, for events to be heard.
+/// Between two steps of attaching counters, so that events are handled
+/// meanwhile.
 const BETWEEN_ATTACHING: Duration = Duration::from_millis(5);
 
-/// What is said while no call can be redirected.
+/// The note while no call can be redirected.
 const FTRACE_OFF: &str = "DANGER: ftrace is switched off (kernel.ftrace_enabled=0): no call is \
     redirected to new code, no live patch can be loaded, and calls are not counted. Switch it on: \
     sysctl kernel.ftrace_enabled=1";
 
-/// One host, looked at.
+/// Observes one host.
 pub struct Observer {
     roots: Roots,
     tasks: TaskSource,
     pub(super) log: Option<LogSource>,
     model: Model,
-    /// The transitions that ended since they were last taken.
+    /// The transitions that ended since [`Self::take_ended`] was last called.
     ended: Vec<PastTransition>,
     calls: Option<CallSource>,
     stops: StopSource,
     watch: WatchList,
-    /// What `watch` names that cannot be read.
+    /// What `watch` names and cannot be read.
     watch_notes: Vec<String>,
-    /// Sentences that hold as long as lpwatch runs.
+    /// Notes that hold as long as lpwatch runs.
     lasting_notes: Vec<String>,
 }
 
@@ -69,12 +70,12 @@ impl Observer {
         self.tasks.iterator()
     }
 
-    /// Looks into every task there is.
-    pub fn look_at_all(&mut self) -> Looked {
+    /// Inspects every task.
+    pub fn look_at_all(&mut self) -> TaskReading {
         self.tasks.look_at_all(&self.roots, Clocks::now().boot)
     }
 
-    /// Reads what is to be watched: files may have changed.
+    /// Reads the watch list again: files may have changed.
     pub(super) fn rewatch(&mut self) {
         let Some(calls) = &mut self.calls else {
             return;
@@ -83,11 +84,11 @@ impl Observer {
         for note in notes.iter().filter(|note| !self.watch_notes.contains(note)) {
             tracing::warn!("{note}");
         }
-        calls.ask(functions);
+        calls.request(functions);
         self.watch_notes = notes;
     }
 
-    /// Tells when what is to be watched changes; `None` if no file is.
+    /// Watches the files of the watch list; `None` if it has none.
     pub(super) fn watch_files(&self) -> Option<FolderWatch> {
         let paths = self.watch.paths();
         if self.calls.is_none() || paths.is_empty() {
@@ -95,16 +96,16 @@ impl Observer {
         }
         let watch = FolderWatch::new(&paths);
         watch
-            .inspect_err(|error| tracing::warn!(%error, "changes of watched files are not seen"))
+            .inspect_err(|error| tracing::warn!(%error, "changes of watched files are not noticed"))
             .ok()
     }
 
-    /// Watches the folders as they are now.
+    /// Watches the folders that exist now.
     pub(super) fn rewatch_files(&self, folders: &FolderWatch) {
         folders.look(&self.watch.paths());
     }
 
-    /// Takes in what the hooks told, and how much of it was lost so far.
+    /// Applies the events of the hooks, and the number lost so far.
     pub(super) fn take(&mut self, events: Vec<Event>, lost: u64) {
         let now = clock::now();
         for event in events {
@@ -122,7 +123,7 @@ impl Observer {
         self.handle(Input::EventsLost(lost), &now);
     }
 
-    /// Takes in what the CPUs told of stops, and how much of it was lost so far.
+    /// Applies the stops that the CPUs reported, and the number lost so far.
     pub(super) fn take_stops(&mut self, spans: &[CpuStop], lost: u64) {
         let now = clock::now();
         for stop in self.stops.take(spans, &self.roots) {
@@ -132,13 +133,13 @@ impl Observer {
         self.handle(Input::StopsLost(lost), &now);
     }
 
-    /// How soon stops are to be asked for, whatever is told.
+    /// When to ask for stops again, even if nothing is reported.
     pub(super) fn stops_after(&self) -> Option<Duration> {
         self.stops.wait()
     }
 
-    /// Takes in what the kernel log says; gives when, since boot, the last line
-    /// was written of what can have changed the state.
+    /// Applies the lines of the kernel log. Returns when, since boot, the last line
+    /// was written that can have changed the state.
     pub(super) fn read_log(&mut self, log: &mut LogSource) -> Result<Option<Duration>, Error> {
         let clocks = Clocks::now();
         let events = log.drain(&clocks)?;
@@ -156,7 +157,7 @@ impl Observer {
         Ok(changed)
     }
 
-    /// Adds a sentence that holds from now on.
+    /// Adds a note that holds from now on.
     pub(super) fn note(&mut self, text: &str) {
         self.lasting_notes.push(text.to_owned());
         let mut notes = self.model.facts().notes.clone();
@@ -170,7 +171,7 @@ impl Observer {
     /// [`Error`] if sysfs cannot be read.
     pub fn refresh(&mut self) -> Result<(), Error> {
         let view = self.read_patches()?;
-        self.mend(view, true);
+        self.reconcile(view, true);
         Ok(())
     }
 
@@ -179,12 +180,12 @@ impl Observer {
         Ok(engine::read_all(&self.roots)?)
     }
 
-    /// Mends the state by a reading, and in a transition looks at all tasks;
-    /// `into` each that is left if asked to, or if they stay.
+    /// Reconciles the state with a reading. In a transition it also looks at
+    /// all tasks, and inspects each that is left if `into`, or if they stay.
     ///
-    /// Most transitions are over in a second or two. Reading stacks and symbols
+    /// Most transitions end within two seconds. Reading stacks and symbols
     /// would take their CPUs just when the kernel needs them.
-    pub(super) fn mend(&mut self, view: SystemView, into: bool) {
+    pub(super) fn reconcile(&mut self, view: SystemView, into: bool) {
         let mut notes = self.lasting_notes.clone();
         notes.extend(view.notes.iter().cloned());
         self.handle(Input::Reading(view), &clock::now());
@@ -209,20 +210,21 @@ impl Observer {
         self.count();
     }
 
-    /// Looks at the tasks that the engines beside livepatch have left; returns
-    /// what could not be read, a sentence each.
+    /// Looks at the tasks that the other engines have left; returns what could
+    /// not be read, one sentence each.
     fn look_at_others(&mut self) -> Vec<String> {
         let others = self.model.others();
-        let other_engines::Looked { samples, notes } = other_engines::look(others, &self.roots);
+        let other_engines::OtherEnginesSample { samples, notes } =
+            other_engines::look(others, &self.roots);
         for (engine, sample) in samples {
             self.handle(Input::Tasks { engine, sample }, &clock::now());
         }
         notes
     }
 
-    /// Reads the counters, then attaches what is to be counted from now on:
-    /// finding functions takes its time, and counts of long ago would run into
-    /// those of now.
+    /// Reads the counters, then attaches the next ones. Not the other way
+    /// round: locating functions takes time, and the old counts would run into
+    /// the new.
     pub(super) fn count(&mut self) {
         let (Some(calls), Some(iterator)) = (&mut self.calls, self.tasks.iterator()) else {
             return;
@@ -242,7 +244,7 @@ impl Observer {
         }
     }
 
-    /// How soon the counters are to be read again, if anything is counted.
+    /// When to read the counters again, if anything is counted.
     pub(super) fn count_after(&self) -> Option<Duration> {
         let calls = self.calls.as_ref()?;
         if calls.is_attaching() {
@@ -252,7 +254,7 @@ impl Observer {
         Some(self.model.recount().map_or(every, |soon| soon.min(every)))
     }
 
-    /// Keeps what came of checking a patch.
+    /// Keeps the result of a check of a patch.
     pub(super) fn note_check(&mut self, report: Box<CheckReport>) {
         self.handle(Input::Check(report), &clock::now());
     }
@@ -262,7 +264,7 @@ impl Observer {
         std::mem::take(&mut self.ended)
     }
 
-    /// The kernel log can no longer be read.
+    /// Records that the kernel log can no longer be read.
     pub(super) fn lose_log(&mut self, why: &str) {
         self.note(why);
         let mut probes = self.model.facts().probes.clone();
@@ -281,7 +283,7 @@ impl Observer {
         &self.model
     }
 
-    /// All that is known now.
+    /// The present snapshot.
     #[must_use]
     pub fn snapshot(&self, thresholds: &Thresholds) -> Snapshot {
         self.model.snapshot(&clock::now(), thresholds)

@@ -1,28 +1,28 @@
-//! The systems beside livepatch: which tasks they have left, and what they say
-//! in the kernel log.
+//! The systems beside livepatch: the tasks they have left, and their lines in
+//! the kernel log.
 
 use crate::{
     engine,
     kernel::{
         Roots,
         host::Clocks,
-        kmsg::{ForeignKind, ForeignLine, ForeignSystem, Function},
+        kmsg::{ForeignKind, ForeignLine, ForeignSystem, LoggedFunction},
     },
     model::{Direction, EngineKind, EventKind, TaskSample, event::Elsewhere},
 };
 
-/// What such systems have left.
-pub(super) struct Looked {
+/// The tasks that the other engines have left.
+pub(super) struct OtherEnginesSample {
     pub samples: Vec<(EngineKind, TaskSample)>,
-    /// What could not be read, a sentence each.
+    /// What could not be read, one sentence each.
     pub notes: Vec<String>,
 }
 
-/// Looks at the tasks left by each of `others` that is in transition.
+/// Reads the tasks left by each of `others` that is in transition.
 pub(super) fn look(
     others: impl Iterator<Item = (EngineKind, Option<Direction>)>,
     roots: &Roots,
-) -> Looked {
+) -> OtherEnginesSample {
     let moving = others.filter_map(|(engine, direction)| Some((engine, direction?)));
     let mut samples = Vec::new();
     let mut notes = Vec::new();
@@ -34,7 +34,7 @@ pub(super) fn look(
             Err(error) => {
                 let name = engine.name();
                 notes.push(format!(
-                    "Which tasks {name} has left is not known: {error}."
+                    "The tasks that {name} has left are unknown: {error}."
                 ));
                 continue;
             }
@@ -50,10 +50,10 @@ pub(super) fn look(
         };
         samples.push((engine, sample));
     }
-    Looked { samples, notes }
+    OtherEnginesSample { samples, notes }
 }
 
-/// A line of such a system as an event.
+/// Converts a line of another engine to an event.
 pub(super) fn event(line: ForeignLine) -> EventKind {
     let ForeignLine { system, kind } = line;
     let what = match kind {
@@ -85,10 +85,10 @@ pub(super) fn event(line: ForeignLine) -> EventKind {
     EventKind::Elsewhere { engine, what }
 }
 
-fn busy(function: &Function) -> String {
+fn busy(function: &LoggedFunction) -> String {
     match function {
-        Function::Name(name) => format!("activeness safety check failed for {name}"),
-        Function::Address(address) => {
+        LoggedFunction::Name(name) => format!("activeness safety check failed for {name}"),
+        LoggedFunction::Address(address) => {
             format!("activeness safety check failed for the function at {address:#x}")
         }
     }

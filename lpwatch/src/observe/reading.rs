@@ -10,10 +10,10 @@ use crate::{
     model::SystemView,
 };
 
-/// All patches as they are now, where there is a patching system to look at.
+/// All patches as they are now, if the host has a patching system.
 ///
 /// # Errors
-/// [`Error::NoLivepatch`] where there is none; or nothing can be read.
+/// [`Error::NoLivepatch`] without one; or nothing can be read.
 pub(super) fn first_reading(roots: &Roots) -> Result<SystemView, Error> {
     let view = engine::read_all(roots)?;
     if !view.present.is_empty() {
@@ -23,7 +23,7 @@ pub(super) fn first_reading(roots: &Roots) -> Result<SystemView, Error> {
     let directory = roots.sysfs.join("kernel/livepatch");
     if !roots.is_live() {
         let text = format!(
-            "{} does not exist, so nothing can be said.",
+            "{} does not exist, so lpwatch cannot report anything.",
             directory.display()
         );
         return Err(Error::NoLivepatch(text));

@@ -1,4 +1,4 @@
-//! Stops of the machine: joined from what each CPU tells, and named.
+//! Stops of the machine: joined from the reports of each CPU, and named.
 
 use std::collections::HashMap;
 
@@ -25,12 +25,14 @@ pub(super) struct StopSource {
 }
 
 impl StopSource {
-    /// Other functions may lie where those of a module were.
+    /// After a change of modules, other functions may lie at the same
+    /// addresses.
     pub fn forget_names(&mut self) {
         self.names.clear();
     }
 
-    /// The stops that are complete with these, or that no more is expected of.
+    /// The stops that are complete with these spans, or that no more spans are
+    /// expected for.
     pub fn take(&mut self, spans: &[CpuStop], roots: &Roots) -> Vec<Stop> {
         let mut joined: Vec<Joined> = spans
             .iter()
@@ -48,7 +50,7 @@ impl StopSource {
             .collect()
     }
 
-    /// How soon to ask again although nothing was told.
+    /// When to ask again although nothing was reported.
     pub fn wait(&self) -> Option<std::time::Duration> {
         self.joiner.wait()
     }
@@ -67,7 +69,9 @@ impl StopSource {
                     .into_iter()
                     .map(|at| (at, found.symbols.remove(&at))),
             ),
-            Err(error) => tracing::warn!(%error, "who stopped the machine is not known"),
+            Err(error) => {
+                tracing::warn!(%error, "the function that stopped the machine is unknown");
+            }
         }
     }
 

@@ -1,5 +1,5 @@
-//! Where the tasks are read from: the BPF iterator, or /proc; and what is
-//! found out about each that is left.
+//! Reads the tasks, from the BPF iterator or from /proc, and inspects each that
+//! is left.
 
 use std::time::Duration;
 
@@ -11,30 +11,30 @@ use crate::{
         evidence::{ForeignFrame, Frame, Suspect},
         snapshot::{Probe, Source},
     },
-    probe::{CulpritFinder, TaskIterator, Wanted},
+    probe::{CulpritFinder, TaskFilter, TaskIterator},
 };
 
-/// Tasks that /proc is asked about one by one; beyond it, only what the pass
-/// over all tasks gave is known.
+/// Tasks that /proc is read for one by one; for further ones only the data of
+/// the pass over all tasks is known.
 const ASKED: usize = 1024;
 
-/// The same where all tasks of the host are wanted, once.
+/// The same when all tasks of the host are inspected, once.
 const ASKED_OF_ALL: usize = 65_536;
 
-/// Who holds a program is asked of every process in turn, so not every second.
+/// Finding the holder of a program reads every process, so not every second.
 const KNOWN_FOR: Duration = Duration::from_secs(10);
 
-/// Where the tasks are read from.
+/// Reads the tasks.
 pub(super) struct TaskSource {
     iterator: Option<Box<TaskIterator>>,
     symbols: Symbolizer,
-    /// Who is behind foreign frames, and since when that is known.
+    /// The owners of foreign frames, and since when they are known.
     culprits: Option<(Duration, CulpritFinder)>,
 }
 
-/// A look, and what was missing from it.
+/// A look at the tasks, and what was missing from it.
 #[derive(Debug, Default)]
-pub struct Looked {
+pub struct TaskReading {
     pub sample: Option<TaskSample>,
     pub notes: Vec<String>,
 }
@@ -81,30 +81,36 @@ impl TaskSource {
         }
     }
 
-    /// Modules and BPF programs may have changed: looks names up anew.
+    /// Modules and BPF programs may have changed: names are looked up again.
     pub fn forget_symbols(&mut self) {
         self.symbols.forget();
     }
 
-    /// Looks at all tasks, through /proc if the iterator fails; `into` each that
-    /// is left, or only at how many there are.
+    /// Looks at all tasks, through /proc if the iterator fails. With `into` it
+    /// inspects each that is left, otherwise it only counts them.
     pub fn look(
         &mut self,
         roots: &Roots,
         direction: Direction,
         at: Duration,
         into: bool,
-    ) -> Looked {
-        self.look_at(roots, Wanted::Left(direction), at, into)
+    ) -> TaskReading {
+        self.look_at(roots, TaskFilter::Left(direction), at, into)
     }
 
-    /// Looks into every task, in a transition or not: the sample has all of
-    /// them, as if all were left by a patch that is being applied.
-    pub fn look_at_all(&mut self, roots: &Roots, at: Duration) -> Looked {
-        self.look_at(roots, Wanted::All, at, true)
+    /// Inspects every task, in a transition or not: the sample contains all of
+    /// them, as if a patch that is being applied had left them all.
+    pub fn look_at_all(&mut self, roots: &Roots, at: Duration) -> TaskReading {
+        self.look_at(roots, TaskFilter::All, at, true)
     }
 
-    fn look_at(&mut self, roots: &Roots, wanted: Wanted, at: Duration, into: bool) -> Looked {
+    fn look_at(
+        &mut self,
+        roots: &Roots,
+        wanted: TaskFilter,
+        at: Duration,
+        into: bool,
+    ) -> TaskReading {
         let most = asked(wanted);
         let mut notes = Vec::new();
         if let Some(iterator) = &mut self.iterator {
@@ -124,7 +130,7 @@ impl TaskSource {
                         unread: 0,
                         switched,
                     };
-                    return Looked {
+                    return TaskReading {
                         sample: Some(sample),
                         notes,
                     };
@@ -138,10 +144,10 @@ impl TaskSource {
             notes.extend(not_all(sample.remaining.len(), into, most));
             self.name_suspects(roots, &mut sample.remaining, at, &mut notes);
         }
-        Looked { sample, notes }
+        TaskReading { sample, notes }
     }
 
-    /// Finds out who is behind the foreign frames on the tasks' stacks.
+    /// Finds the owners of the foreign frames on the tasks' stacks.
     fn name_suspects(
         &mut self,
         roots: &Roots,
@@ -176,8 +182,8 @@ impl TaskSource {
         CulpritFinder::new(roots, programs)
     }
 
-    /// Names the functions on the tasks' stacks; of the first `most`, /proc tells
-    /// the rest.
+    /// Names the functions on the tasks' stacks; for the first `most` tasks the
+    /// rest comes from /proc.
     fn with_stacks(
         &mut self,
         roots: &Roots,
@@ -204,7 +210,7 @@ impl TaskSource {
             if index < most {
                 inspect(roots, &mut task);
             }
-            // Of the others nothing but the kernel's answer can be known.
+            // For the others only the kernel's answer can be known.
             let known = index < most || task.evidence.answers.is_some();
             task.evidence.looked = most > 0 && known;
             task
@@ -213,25 +219,25 @@ impl TaskSource {
     }
 }
 
-/// What to say of more tasks than are looked into one by one.
+/// The note if there are more tasks than are inspected one by one.
 fn not_all(left: usize, into: bool, most: usize) -> Option<String> {
     (into && left > most)
-        .then(|| format!("Only the first {most} of {left} tasks were looked into one by one."))
+        .then(|| format!("Only the first {most} of {left} tasks were inspected one by one."))
 }
 
-/// How many tasks are asked about one by one.
-fn asked(wanted: Wanted) -> usize {
+/// The number of tasks that are inspected one by one.
+fn asked(wanted: TaskFilter) -> usize {
     match wanted {
-        Wanted::Left(_) => ASKED,
-        Wanted::All => ASKED_OF_ALL,
+        TaskFilter::Left(_) => ASKED,
+        TaskFilter::All => ASKED_OF_ALL,
     }
 }
 
 /// The direction of a sample.
-fn direction_of(wanted: Wanted) -> Direction {
+fn direction_of(wanted: TaskFilter) -> Direction {
     match wanted {
-        Wanted::Left(direction) => direction,
-        Wanted::All => Direction::Patching,
+        TaskFilter::Left(direction) => direction,
+        TaskFilter::All => Direction::Patching,
     }
 }
 
@@ -250,13 +256,13 @@ fn suspects(finder: &mut CulpritFinder, stack: &[Frame]) -> Vec<Suspect> {
 
 fn look_at_procfs(
     roots: &Roots,
-    wanted: Wanted,
+    wanted: TaskFilter,
     at: Duration,
     into: bool,
 ) -> (Option<TaskSample>, Option<String>) {
     let target = match wanted {
-        Wanted::Left(direction) => Some(direction.target_state()),
-        Wanted::All => None,
+        TaskFilter::Left(direction) => Some(direction.target_state()),
+        TaskFilter::All => None,
     };
     let listing = match read_tasks(roots, target) {
         Ok(listing) => listing,
@@ -286,5 +292,5 @@ fn look_at_procfs(
 }
 
 fn unread(error: &ReadError) -> String {
-    format!("The tasks left are not known: {error}.")
+    format!("The tasks left are unknown: {error}.")
 }

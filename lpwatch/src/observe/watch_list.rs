@@ -1,5 +1,5 @@
-//! Which functions are counted ahead of their patch: as named, and as found in
-//! the patches that lie ready to be loaded.
+//! Which functions are counted before their patch is loaded: those named, and
+//! those of patches on disk.
 
 use std::{
     collections::BTreeSet,
@@ -15,10 +15,10 @@ use crate::{
     model::calls::FunctionId,
 };
 
-/// Where kpatch installs patches, below it by kernel release.
+/// Where kpatch installs patches, in one folder per kernel release.
 const KPATCH: &str = "/var/lib/kpatch";
 
-/// What `--watch` was given.
+/// A value of `--watch`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Watch {
     Function(FunctionId),
@@ -29,11 +29,11 @@ pub enum Watch {
 impl FromStr for Watch {
     type Err = String;
 
-    /// `NAME`, `MODULE:NAME`, or a path: what has a slash, names a module file
-    /// or a folder.
+    /// `NAME`, `MODULE:NAME`, or a path: a text with a slash, with the ending
+    /// of a module file, or the name of a folder.
     fn from_str(text: &str) -> Result<Self, String> {
         if text.is_empty() {
-            return Err("name a function, a patch (.ko) or a folder of patches".to_owned());
+            return Err("give a function, a patch (.ko) or a folder of patches".to_owned());
         }
         let is_module = [".ko", ".ko.gz", ".ko.xz", ".ko.zst"]
             .iter()
@@ -45,13 +45,13 @@ impl FromStr for Watch {
         if object.is_empty() || name.is_empty() {
             return Err("a module's function is written MODULE:NAME".to_owned());
         }
-        // The kernel turns the one into the other in names of modules.
+        // The kernel turns `-` into `_` in names of modules.
         let object = object.replace('-', "_");
         Ok(Self::Function(FunctionId::new(&object, name, 1)))
     }
 }
 
-/// All that `--watch` was given.
+/// All values of `--watch`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WatchList {
     watches: Vec<Watch>,
@@ -61,13 +61,13 @@ pub struct WatchList {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Resolved {
     pub functions: BTreeSet<FunctionId>,
-    /// What could not be read, a sentence each.
+    /// What could not be read, one sentence each.
     pub notes: Vec<String>,
 }
 
 impl WatchList {
-    /// The list; if nothing was asked for, the patches that kpatch has
-    /// installed for this kernel.
+    /// The list; without values, the patches that kpatch has installed for this
+    /// kernel.
     #[must_use]
     pub fn or_installed(watches: Vec<Watch>, release: &str) -> Self {
         if watches.is_empty() && !release.is_empty() && !release.contains('/') {
@@ -79,7 +79,7 @@ impl WatchList {
         Self { watches }
     }
 
-    /// The files and folders to be looked at again when they change.
+    /// The files and folders to read again when they change.
     pub(super) fn paths(&self) -> Vec<&Path> {
         let paths = self.watches.iter().filter_map(|watch| match watch {
             Watch::Path(path) => Some(path.as_path()),
@@ -97,7 +97,7 @@ impl WatchList {
                     resolved.functions.insert(function.clone());
                 }
                 Watch::Path(path) if path.is_dir() => resolved.add_folder(path),
-                // kpatch makes its folder with the first patch.
+                // kpatch creates its folder with the first patch.
                 Watch::Path(path) if path.starts_with(KPATCH) && !path.exists() => {}
                 Watch::Path(path) => resolved.add_file(path),
             }
@@ -157,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn functions_are_told_from_files() {
+    fn functions_are_distinguished_from_files() {
         let function = |object: &str, name: &str| {
             Ok(Watch::Function(FunctionId {
                 object: object.to_owned(),

@@ -1,8 +1,8 @@
-//! The counters at function entries: attaching, reading, taking off.
+//! The counters at function entries: attaching, reading, detaching.
 //!
-//! A kprobe never makes the kernel refuse a livepatch; an fentry can while it
-//! is being attached (the trampoline's lock is then held, and livepatch is told
-//! EAGAIN: `bpf_tramp_ftrace_ops_func`, kernel/bpf/trampoline.c). So fentry,
+//! A kprobe never makes the kernel refuse a livepatch. An fentry can while it
+//! is being attached: the trampoline's lock is then held, and livepatch gets
+//! EAGAIN (`bpf_tramp_ftrace_ops_func`, kernel/bpf/trampoline.c). So fentry,
 //! which costs less, is for functions that are patched already.
 
 mod hook;
@@ -24,21 +24,21 @@ use crate::model::calls::Buckets;
 
 use super::{ProbeError, TaskIterator, mapped::MappedWords, policy};
 
-use hook::Hook;
+use hook::CounterHook;
 
 pub use hook::{CountAt, CountKind};
 
 const ACTION: &str = "count calls";
 
-/// Open files that counters leave alone.
+/// Open files left for everything but counters.
 const FILES_FOR_ALL_ELSE: u64 = 200;
 
 /// Open files that a counter takes: its link (a kprobe's has two), its program.
 const FILES_EACH: u64 = 3;
 
-/// Where the function's address may be seen by a hook, from its first byte:
-/// behind a breakpoint (x86), behind a landing pad (x86 `endbr64`, arm64
-/// `bti`), behind the set-up of the TOC (powerpc).
+/// The offsets from a function's first byte at which a hook may see its
+/// address: behind a breakpoint (x86), behind a landing pad (x86 `endbr64`,
+/// arm64 `bti`), behind the set-up of the TOC (powerpc).
 const SEEN_AT: [u64; 4] = if cfg!(target_arch = "x86_64") {
     [0, 1, 4, 5]
 } else {
@@ -53,39 +53,38 @@ pub fn may_count_ahead() -> Result<(), &'static str> {
     policy::preceding(std::env::consts::ARCH)
 }
 
-/// A counter in place; it is taken off by [`CallCounters::detach`].
+/// An attached counter; [`CallCounters::detach`] detaches it.
 #[derive(Debug)]
 pub struct CallCounter {
     slot: u32,
-    /// Where the function begins.
+    /// The first byte of the function.
     pub address: u64,
     pub kind: CountKind,
-    /// When it began, since boot.
+    /// When counting began, since boot.
     pub since: Duration,
     symbol: String,
-    hook: Hook,
-    /// Calls that earlier hooks of it missed.
+    hook: CounterHook,
+    /// Calls that its earlier hooks missed.
     missed_before: u64,
 }
 
 impl CallCounter {
-    /// Calls that its hooks missed; none where the kernel does not tell.
+    /// Calls that its hooks missed; 0 where the kernel does not report them.
     fn missed(&self) -> u64 {
         self.missed_before.saturating_add(self.hook.missed())
     }
 }
 
-/// What a counter counted.
+/// The reading of a counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Counted {
+pub struct CallCount {
     /// Summed over all CPUs.
     pub calls: Buckets,
-    /// Calls that the kernel did not tell the hook of, as the kernel counts
-    /// them.
+    /// Calls for which the kernel did not run the hook, by the kernel's count.
     pub missed: u64,
 }
 
-impl Counted {
+impl CallCount {
     /// All calls.
     #[must_use]
     pub fn all(&self) -> u64 {
@@ -96,19 +95,19 @@ impl Counted {
     }
 }
 
-/// All counters' maps.
+/// The maps of all counters.
 pub struct CallCounters {
     slot_of: HashMap<MapData, u64, u32>,
     calls: MappedWords,
     epoch: MappedWords,
-    /// CPUs there may be.
+    /// Possible CPUs.
     cpus: u32,
-    /// Slots given back, the longest unused first: a hook may still be running
-    /// when it is taken off.
+    /// Free slots, the longest unused first: a hook may still be running when
+    /// it is detached.
     free: VecDeque<u32>,
-    /// The most functions that are counted.
+    /// The most functions that can be counted.
     most: u32,
-    /// Where functions begin that are counted.
+    /// The addresses of the functions that are counted.
     counted: HashSet<u64>,
 }
 
@@ -144,7 +143,7 @@ impl CallCounters {
     #[must_use]
     pub fn epoch(&self) -> u32 {
         let [epoch] = self.epoch.read(0).unwrap_or_default();
-        // The kernel side has no larger ones.
+        // The kernel side writes no larger ones.
         u32::try_from(epoch).unwrap_or_default()
     }
 
@@ -160,19 +159,21 @@ impl CallCounters {
         now: Duration,
     ) -> Result<CallCounter, ProbeError> {
         if self.counted.contains(&at.address) {
-            let text = "it is counted by another of its names";
+            let text = "it is already counted under another of its names";
             return Err(failed(text.to_owned()));
         }
-        let slot = self
-            .free
-            .pop_front()
-            .ok_or_else(|| failed(format!("no more than {} functions are counted", self.most)))?;
+        let slot = self.free.pop_front().ok_or_else(|| {
+            failed(format!(
+                "the limit of {} counted functions is reached",
+                self.most
+            ))
+        })?;
         let hook = self
             .point(at.address, slot)
             .and_then(|()| match (at.kind, btf) {
-                (CountKind::Fentry, Some(btf)) => Hook::fentry(iterator, &at.symbol, btf),
-                (CountKind::Fentry, None) => Err(failed("there is no BTF".to_owned())),
-                (CountKind::Kprobe, _) => Hook::kprobe(iterator, &at.symbol),
+                (CountKind::Fentry, Some(btf)) => CounterHook::fentry(iterator, &at.symbol, btf),
+                (CountKind::Fentry, None) => Err(failed("the kernel has no BTF".to_owned())),
+                (CountKind::Kprobe, _) => CounterHook::kprobe(iterator, &at.symbol),
             });
         match hook {
             Ok(hook) => Ok(CallCounter {
@@ -191,10 +192,10 @@ impl CallCounters {
         }
     }
 
-    /// Puts a kprobe before all others at its function: the kernel asks the one
-    /// that came last first, and one that sends the call elsewhere ends it
-    /// (`add_new_kprobe` and `aggr_pre_handler`, kernel/kprobes.c). Its sum goes
-    /// on; calls in between are missed rather than counted twice.
+    /// Puts a kprobe in front of all others at its function: the kernel runs
+    /// the latest one first, and one that redirects the call ends it
+    /// (`add_new_kprobe` and `aggr_pre_handler`, kernel/kprobes.c). The sum
+    /// goes on. Calls in between are missed rather than counted twice.
     ///
     /// # Errors
     /// [`ProbeError`] with the kernel's reason; the counter is then gone.
@@ -214,7 +215,7 @@ impl CallCounters {
             missed_before: _,
         } = counter;
         drop(hook);
-        match Hook::kprobe(iterator, &symbol) {
+        match CounterHook::kprobe(iterator, &symbol) {
             Ok(hook) => Ok(CallCounter {
                 slot,
                 address,
@@ -245,7 +246,7 @@ impl CallCounters {
 
     /// The calls so far.
     #[must_use]
-    pub fn read(&self, counter: &CallCounter) -> Counted {
+    pub fn read(&self, counter: &CallCounter) -> CallCount {
         let mut calls = [0_u64; BUCKETS];
         for cpu in 0..self.cpus {
             let of_cpu = self.calls.read::<BUCKETS>(word(place(cpu, counter.slot)));
@@ -253,13 +254,13 @@ impl CallCounters {
                 *sum = sum.wrapping_add(calls);
             }
         }
-        Counted {
+        CallCount {
             calls,
             missed: counter.missed(),
         }
     }
 
-    /// Lets the addresses by which the function may be seen lead to its slot.
+    /// Maps the addresses at which a hook may see the function to its slot.
     fn point(&mut self, address: u64, slot: u32) -> Result<(), ProbeError> {
         self.counted.insert(address);
         for behind in SEEN_AT {
@@ -273,7 +274,7 @@ impl CallCounters {
     fn release(&mut self, address: u64, slot: u32) {
         self.counted.remove(&address);
         for behind in SEEN_AT {
-            // One that was never there is as good as removed.
+            // An entry that was never there counts as removed.
             let _ = self.slot_of.remove(&address.wrapping_add(behind));
         }
         for cpu in 0..self.cpus {
@@ -283,34 +284,34 @@ impl CallCounters {
     }
 }
 
-/// The first word of the slot at this place.
+/// The first word of the slot at `place`.
 fn word(place: u32) -> usize {
     place as usize * BUCKETS
 }
 
 fn mapped(map: Map, words: usize) -> Result<MappedWords, ProbeError> {
     let Map::Array(map) = map else {
-        return Err(failed("a map is no array".to_owned()));
+        return Err(failed("a map is not an array".to_owned()));
     };
     MappedWords::of(map, words).map_err(|error| fail(&error))
 }
 
-/// How many CPUs there may be: the largest number of one, and one more.
+/// The number of possible CPUs: the largest CPU number plus one.
 ///
 /// # Errors
-/// [`ProbeError`] if sysfs does not tell.
+/// [`ProbeError`] if sysfs does not show it.
 pub(super) fn cpus() -> Result<u32, ProbeError> {
     const POSSIBLE: &str = "/sys/devices/system/cpu/possible";
     let text = fs::read_to_string(POSSIBLE).map_err(|error| fail(&error))?;
     let last = text.trim().rsplit([',', '-']).next().unwrap_or_default();
     let last: u32 = last
         .parse()
-        .map_err(|_| failed(format!("{POSSIBLE} says \"{}\"", text.trim())))?;
+        .map_err(|_| failed(format!("{POSSIBLE} contains \"{}\"", text.trim())))?;
     Ok(last.saturating_add(1))
 }
 
 /// As many as there are slots, or as the limit of open files allows: each takes
-/// some, and some are for all else.
+/// some files, and some are left for everything else.
 fn most_counters() -> u32 {
     let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let files = files.saturating_sub(FILES_FOR_ALL_ELSE);

@@ -1,4 +1,4 @@
-//! The counters by themselves, without the hooks on livepatch: to try them out.
+//! The counters alone, without the hooks on livepatch, for trying them out.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -12,11 +12,10 @@ use super::{
     load::{LoadOptions, kernel_types, load_object, task_iterator},
 };
 
-/// How the names of the counters' programs begin.
+/// The prefix of the names of the counters' programs.
 const COUNTERS: &str = "count_";
 
-/// The counters, loaded and not attached to anything. All goes when it is
-/// dropped.
+/// The counters, loaded and not attached. Dropping them unloads everything.
 pub struct CountersAlone {
     counters: CallCounters,
     iterator: TaskIterator,
@@ -24,7 +23,7 @@ pub struct CountersAlone {
 }
 
 impl CountersAlone {
-    /// Loads them. No hook is attached.
+    /// Loads the counters. No hook is attached.
     ///
     /// # Errors
     /// [`ProbeError`] says what is missing on this host.
@@ -41,11 +40,11 @@ impl CountersAlone {
         })
     }
 
-    /// Counts the calls of a function while `during` runs: gives what that gave,
-    /// and the calls of whoever made them.
+    /// Counts the calls of a function while `during` runs. Returns the result
+    /// of `during`, and the calls by any task.
     ///
     /// # Errors
-    /// [`ProbeError`] if the counter cannot be attached or read. It is taken off
+    /// [`ProbeError`] if the counter cannot be attached or read. It is detached
     /// in any case.
     pub fn count<T>(
         &mut self,
@@ -68,15 +67,15 @@ impl CountersAlone {
 /// Ids of BPF programs.
 pub type ProgramIds = BTreeSet<u32>;
 
-/// The counters' programs that are in the kernel now, whoever loaded them;
-/// `None` where they cannot be listed (that takes `CAP_SYS_ADMIN`).
+/// The counters' programs in the kernel now, whoever loaded them; `None` where
+/// they cannot be listed (that takes `CAP_SYS_ADMIN`).
 #[must_use]
 pub fn program_ids() -> Option<ProgramIds> {
     let mut ids = ProgramIds::new();
     for program in loaded_programs() {
         let program = match program {
             Ok(program) => program,
-            // One may go between its listing and its opening.
+            // A program may be unloaded between its listing and its opening.
             Err(error) if is_gone(&error) => continue,
             Err(error) => {
                 tracing::debug!(%error, "programs cannot be listed");

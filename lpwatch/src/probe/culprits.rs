@@ -1,8 +1,7 @@
-//! Names what stands on a blocked task's stack and is not the kernel's own: the
-//! BPF program behind a trampoline, the return probe behind its own, and who
-//! keeps them there.
+//! Names the foreign frames on a blocked task's stack: the BPF program behind a
+//! trampoline, the kretprobe behind its own, and who keeps them attached.
 //!
-//! Nothing is guessed: what cannot be known is left out, and a note says why.
+//! Nothing is guessed: what is unknown is left out, and a note says why.
 
 use std::{cell::OnceCell, sync::Arc};
 
@@ -24,24 +23,24 @@ mod frame;
 mod owners;
 mod tracers;
 
-use frame::{Frame, bare};
-use owners::Owners;
+use frame::{FrameSymbol, bare};
+use owners::OwnerIndex;
 pub use tracers::Tracer;
 
-/// Finds the culprits of one look. What is expensive to read is read when it is
-/// first needed, and then kept: use a new one for the next look.
+/// Finds the culprits of one look. Expensive data is read when it is first
+/// needed, and then kept: use a new finder for the next look.
 #[derive(Debug)]
 pub struct CulpritFinder {
     roots: Roots,
     programs: Result<Programs, String>,
     types: OnceCell<Option<Arc<KernelBtf>>>,
     kretprobes: Option<Result<Vec<Kretprobe>, ReadError>>,
-    owners: Owners,
+    owners: OwnerIndex,
     notes: Vec<String>,
 }
 
 impl CulpritFinder {
-    /// `programs` are those of the host, or why they are not to be had.
+    /// `programs` are those of the host, or why they are unavailable.
     #[must_use]
     pub fn new(roots: &Roots, programs: Result<Programs, String>) -> Self {
         Self {
@@ -49,20 +48,21 @@ impl CulpritFinder {
             programs,
             types: OnceCell::new(),
             kretprobes: None,
-            owners: Owners::default(),
+            owners: OwnerIndex::default(),
             notes: Vec::new(),
         }
     }
 
-    /// Who is behind a frame with this symbol (an offset or a module behind it
-    /// is passed over). `stack_functions` are the functions of the whole stack.
-    /// Empty where it is the kernel's own or lpwatch's, or nothing is known.
+    /// The culprits behind a frame with this symbol; an offset or module after
+    /// it is ignored. `stack_functions` are the functions of the whole stack.
+    /// Empty if the frame is the kernel's own or lpwatch's, or nothing is
+    /// known.
     pub fn of_frame(&mut self, symbol: &str, stack_functions: &[&str]) -> Vec<Culprit> {
         let functions: Vec<&str> = stack_functions.iter().map(|name| bare(name)).collect();
-        match Frame::of(bare(symbol)) {
-            Some(Frame::Trampoline { key }) => self.at_trampoline(key, &functions),
-            Some(Frame::Program { tag, name }) => self.of_program(tag, name),
-            Some(Frame::Kretprobe) => self.of_kretprobe(&functions),
+        match FrameSymbol::of(bare(symbol)) {
+            Some(FrameSymbol::Trampoline { key }) => self.at_trampoline(key, &functions),
+            Some(FrameSymbol::Program { tag, name }) => self.of_program(tag, name),
+            Some(FrameSymbol::Kretprobe) => self.of_kretprobe(&functions),
             None => Vec::new(),
         }
     }
@@ -89,11 +89,9 @@ impl CulpritFinder {
                 .map(|program| self.culprit(program, function.clone()))
                 .collect(),
             Err(reason) => {
-                let of = function
-                    .as_deref()
-                    .unwrap_or("a function that is not known");
+                let of = function.as_deref().unwrap_or("an unknown function");
                 let note = format!(
-                    "Which BPF program holds the trampoline of {of} is not known: {reason}."
+                    "The BPF program that holds the trampoline of {of} is unknown: {reason}."
                 );
                 self.note(note);
                 vec![Culprit {
@@ -114,7 +112,7 @@ impl CulpritFinder {
         let kernel_btf = programs.and_then(Programs::kernel_btf);
         let by_program = || programs?.function_name(btf, function).map(str::to_owned);
         if btf.is_some() && kernel_btf.is_some() && btf != kernel_btf {
-            // A module's function: only who traces it has its name.
+            // A module's function: only a program that traces it has its name.
             return by_program();
         }
         let types = self
@@ -123,8 +121,8 @@ impl CulpritFinder {
         let name = types
             .as_ref()
             .and_then(|types| types.function_name(function));
-        // Where it is not known whose BTF is meant, the traced function must be
-        // on the stack, as it is whenever its trampoline stays there.
+        // Where the BTF of a program is unknown, the traced function must be on
+        // the stack, as it is whenever its trampoline stays there.
         let is_kernel = btf.is_none() || btf == kernel_btf;
         name.filter(|name| is_kernel || functions.contains(&name.as_str()))
             .or_else(by_program)
@@ -147,8 +145,8 @@ impl CulpritFinder {
                     return vec![self.culprit(&program, program.traces.clone())];
                 }
                 [first, ref others @ ..] => {
-                    "several loaded programs are the same".clone_into(&mut reason);
-                    // What is true of all of them is true of the one.
+                    "several loaded programs are identical".clone_into(&mut reason);
+                    // What holds for all of them holds for this one.
                     let kind = first
                         .kind
                         .filter(|kind| others.iter().all(|one| one.kind == Some(*kind)));
@@ -159,7 +157,7 @@ impl CulpritFinder {
             },
         }
         self.note(format!(
-            "Which BPF program bpf_prog_{tag}_{name} is, is not known: {reason}."
+            "The BPF program behind bpf_prog_{tag}_{name} is unknown: {reason}."
         ));
         vec![culprit]
     }
@@ -171,12 +169,13 @@ impl CulpritFinder {
                 let on_stack = probes
                     .iter()
                     .filter(|probe| functions.contains(&probe.function.as_str()))
-                    // lpwatch sets one there itself, and one is as good as another.
+                    // lpwatch sets one there itself, and any one is as good as
+                    // another.
                     .filter(|probe| probe.function != VERDICT_FUNCTION);
                 on_stack.cloned().map(of_probe).collect()
             }
             Err(error) => {
-                let note = format!("Which return probe it is, is not known: {}.", chain(error));
+                let note = format!("The kretprobe is unknown: {}.", chain(error));
                 self.note(note);
                 Vec::new()
             }
@@ -187,7 +186,7 @@ impl CulpritFinder {
         let owner = self.owners.of(&self.roots, program.id);
         if let Some(why) = owner.unknown {
             let id = program.id;
-            self.note(format!("Who holds BPF program {id} is not known: {why}."));
+            self.note(format!("The holder of BPF program {id} is unknown: {why}."));
         }
         Culprit {
             id: Some(program.id),

@@ -1,4 +1,4 @@
-//! Why BPF is not to be had here, in a sentence a person can act on.
+//! Why BPF is unavailable, in a sentence that a person can act on.
 
 use std::io;
 
@@ -38,7 +38,7 @@ pub enum ProbeError {
 }
 
 impl ProbeError {
-    /// Sorts an error of aya by what the operator can do about it.
+    /// Classifies an error of aya by what the operator can do about it.
     pub(super) fn new(action: &'static str, error: &(dyn std::error::Error + 'static)) -> Self {
         if is_permission(error) {
             return Self::NoPermission { action };
@@ -49,8 +49,9 @@ impl ProbeError {
         }
     }
 
-    /// [`Self::new`], of attaching a kprobe. Debian's kernels and some others
-    /// have a level of `perf_event_paranoid` at which `CAP_PERFMON` is not enough.
+    /// [`Self::new`] for attaching a kprobe. On Debian's kernels and some
+    /// others `perf_event_paranoid` has a level at which `CAP_PERFMON` is not
+    /// enough.
     pub(super) fn kprobe(action: &'static str, error: &(dyn std::error::Error + 'static)) -> Self {
         match Self::new(action, error) {
             Self::NoPermission { .. } => Self::NoKprobes,
@@ -58,7 +59,7 @@ impl ProbeError {
         }
     }
 
-    /// Whether it is for want of a privilege.
+    /// Whether a privilege is missing.
     #[must_use]
     pub fn is_permission(&self) -> bool {
         matches!(self, Self::NoPermission { .. } | Self::NoKprobes)
@@ -68,7 +69,8 @@ impl ProbeError {
 fn is_permission(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {
-        // Some of aya's errors carry the io::Error without naming it as source.
+        // Some of aya's errors contain the io::Error without naming it as
+        // source.
         let io = match (
             error.downcast_ref::<SyscallError>(),
             error.downcast_ref::<ProgramError>(),
@@ -98,7 +100,7 @@ fn is_permission(error: &(dyn std::error::Error + 'static)) -> bool {
     false
 }
 
-/// The error and what caused it, on one line and without the verifier's log.
+/// The error and its causes, on one line and without the verifier's log.
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = first_line(error);
     let mut next = error.source();

@@ -13,7 +13,7 @@ use crate::model::{Event, ObservedFact, snapshot::Probe};
 
 use super::{CallCounters, ProbeError, StopRing, policy, records};
 
-/// The programs' own diagnostics, handed to the log.
+/// The programs' own diagnostics, passed to the log.
 pub type BpfLog = EbpfLogger<&'static dyn log::Log>;
 
 /// The attached hooks. They are detached when the [`super::TaskIterator`] that
@@ -23,7 +23,7 @@ pub struct Hooks {
     pub ring: EventRing,
     pub log: Option<BpfLog>,
     pub counters: CallCounters,
-    /// Who stops the machine; `None` where that is not hooked.
+    /// Reports stops of the machine; `None` where they are not hooked.
     pub stops: Option<StopRing>,
     /// Whether this kernel lets fentry and livepatch share a function.
     pub shares_functions: bool,
@@ -82,15 +82,15 @@ impl Hooks {
     }
 }
 
-/// The ring buffer the hooks write to.
+/// The ring buffer that the hooks write to.
 pub struct EventRing {
     ring: RingBuf<MapData>,
     lost: PerCpuArray<MapData, u64>,
 }
 
 impl EventRing {
-    /// All events there are now, oldest first. A record that cannot be read
-    /// is dropped with a line in the log.
+    /// All events there are now, oldest first. An unreadable record is dropped
+    /// and logged.
     pub fn drain(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
         while let Some(item) = self.ring.next() {
@@ -103,7 +103,7 @@ impl EventRing {
         events
     }
 
-    /// Events that found no room since the hooks were attached.
+    /// Events lost because the ring was full, since the hooks were attached.
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.lost.get(&0, 0).map_or(0, |counts| counts.iter().sum())

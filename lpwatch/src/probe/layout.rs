@@ -1,11 +1,11 @@
-//! The constants the BPF programs need: offsets from BTF, addresses from
+//! The constants that the BPF programs need: offsets from BTF, addresses from
 //! kallsyms.
 
 use crate::kernel::{Roots, btf::KernelBtf, kallsyms};
 
 use super::{ProbeError, patch_walk, programs, stops};
 
-/// Offset of a member this kernel does not have.
+/// The offset of a member that this kernel does not have.
 const ABSENT: u32 = u32::MAX;
 
 /// Values for the programs' constants, by their names.
@@ -30,7 +30,7 @@ const TASK_OFFSETS: [OffsetSource; 6] = [
     ("OFF_TASK_PATCH_STATE", "task_struct", &["patch_state"]),
 ];
 
-/// Without these the programs work, but do not name the patch.
+/// Without these the programs work, but do not report the patch's name.
 const PATCH_OFFSETS: [OffsetSource; 3] = [
     ("OFF_PATCH_MOD", "klp_patch", &["mod"]),
     ("OFF_PATCH_REPLACE", "klp_patch", &["replace"]),
@@ -68,7 +68,7 @@ impl Layout {
         })
     }
 
-    /// Adds what the hooks need; what this kernel lacks is left absent.
+    /// Adds what the hooks need. What this kernel lacks is left absent.
     pub fn with_hooks(mut self, btf: &KernelBtf, roots: &Roots) -> Self {
         let patch = PATCH_OFFSETS.iter().map(|(constant, structure, members)| {
             (*constant, find(btf, structure, members).unwrap_or(ABSENT))
@@ -84,8 +84,8 @@ impl Layout {
     }
 }
 
-/// Where the lowest byte of `task_struct.on_cpu` is: an `int`, and in 7.2 a `u8`
-/// with `on_rq` right behind it. Only kernels for several processors have it.
+/// The offset of the lowest byte of `task_struct.on_cpu`: an `int`, and in 7.2
+/// a `u8` with `on_rq` right behind it. Only SMP kernels have it.
 fn on_cpu(btf: &KernelBtf) -> Option<u32> {
     let at = |member| find(btf, "task_struct", &[member]);
     let on_cpu = at("on_cpu")?;
@@ -112,7 +112,7 @@ fn addresses(roots: &Roots) -> Vec<(&'static str, u64)> {
             return Vec::new();
         }
         Err(error) => {
-            tracing::debug!(%error, "no kallsyms");
+            tracing::debug!(%error, "kallsyms cannot be read");
             return Vec::new();
         }
     };
@@ -120,7 +120,7 @@ fn addresses(roots: &Roots) -> Vec<(&'static str, u64)> {
         .iter()
         .filter_map(|(constant, symbol)| match found.get(*symbol)?[..] {
             [address] => Some((*constant, address)),
-            // Two variables of one name: which is meant cannot be told.
+            // Two variables of one name are ambiguous.
             _ => None,
         });
     known.collect()

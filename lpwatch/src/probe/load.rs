@@ -25,7 +25,7 @@ use super::{
     verdicts::Verdicts,
 };
 
-/// What can be set from outside.
+/// Options of loading.
 #[derive(Clone, Debug, Default)]
 pub struct LoadOptions {
     /// Size of the event ring, in bytes; a power of two of at least a page.
@@ -34,14 +34,14 @@ pub struct LoadOptions {
     pub bpf_log: bool,
 }
 
-/// The kernel's BTF, read once, for aya and for us: aya's says nothing of members.
+/// The kernel's BTF, read once, for aya and for us: aya's has no members.
 pub(super) struct KernelTypes {
     pub for_loading: Btf,
     pub for_layout: Arc<KernelBtf>,
 }
 
 /// Loads what a single look needs: the task iterator and, if `verdicts` are
-/// asked for and to be had, the hook on them.
+/// requested and available, the hook on them.
 ///
 /// # Errors
 /// [`ProbeError`] says what is missing on this host.
@@ -173,7 +173,7 @@ pub(super) fn load_object(
 }
 
 /// Before 5.11 BPF maps count against `RLIMIT_MEMLOCK`. A failure shows when
-/// the maps are made.
+/// the maps are created.
 fn raise_memlock() {
     let unlimited = Rlimit {
         current: None,
@@ -204,7 +204,7 @@ pub(super) fn task_iterator(bpf: &mut Ebpf, btf: &Btf) -> Result<(), ProbeError>
         .map_err(|error| ProbeError::new("load the BPF task iterator", &error))
 }
 
-/// Attaches the first kind that works; lists why each other did not.
+/// Attaches the first kind that works; notes why each other did not.
 fn attach(bpf: &mut Ebpf, hook: &EntryHook, types: &KernelTypes) -> Probe {
     let in_btf = types.for_layout.has_function(hook.function);
     let mut notes = Vec::new();
@@ -273,7 +273,7 @@ fn attach_verdicts(bpf: &mut Ebpf, types: &KernelTypes) -> Probe {
     let attached = policy::verdicts(exists, std::env::consts::ARCH)
         .map_err(str::to_owned)
         .and_then(|()| {
-            // The return first: an entry without a return would only cost.
+            // The return first: an entry without a return would only cost time.
             ["check_kretprobe", "check_kprobe"]
                 .into_iter()
                 .try_for_each(|name| {

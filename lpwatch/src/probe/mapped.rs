@@ -1,10 +1,11 @@
-//! A BPF array that user space has in its own memory.
+//! A BPF array that is mapped into user space.
 //!
-//! Reading it takes no system call. `bpf(2)` keeps kprobes on its CPU from
-//! being told of calls as long as it copies from a map (`bpf_disable_instrumentation`,
-//! include/linux/bpf.h), and it may be preempted then: others' calls would be lost.
+//! Reading it takes no system call. While `bpf(2)` copies from a map, the
+//! kernel runs no kprobe programs on that CPU (`bpf_disable_instrumentation`,
+//! include/linux/bpf.h), and the copy may be preempted: calls of others would
+//! be lost.
 
-#![expect(unsafe_code, reason = "memory that the kernel writes to is shared")]
+#![expect(unsafe_code, reason = "the memory is shared with the kernel")]
 
 use std::{
     io,
@@ -18,34 +19,37 @@ use rustix::{
     param::page_size,
 };
 
-/// Words of 64 bits, as an array made with `BPF_F_MMAPABLE` (5.5 on) has them.
+/// Words of 64 bits in an array made with `BPF_F_MMAPABLE` (5.5 on).
 #[derive(Debug)]
 pub(super) struct MappedWords {
     start: NonNull<AtomicU64>,
     words: usize,
     bytes: usize,
-    #[expect(dead_code, reason = "programs are loaded by its file's number")]
+    #[expect(
+        dead_code,
+        reason = "held: programs are loaded with the number of its file"
+    )]
     map: MapData,
 }
 
-// SAFETY: the memory is this value's own until it is dropped, and all that is
-// done with it is done by atomics.
+// SAFETY: the memory belongs to this value until it is dropped, and is accessed
+// only with atomics.
 unsafe impl Send for MappedWords {}
 // SAFETY: as above.
 unsafe impl Sync for MappedWords {}
 
 impl MappedWords {
-    /// Maps an array of so many words.
+    /// Maps an array of `words` words.
     ///
     /// # Errors
-    /// The kernel's: the map is smaller, or was not made to be mapped.
+    /// The kernel's error: the map is smaller, or was not created as mappable.
     pub fn of(map: MapData, words: usize) -> io::Result<Self> {
         let too_large = || io::Error::from(io::ErrorKind::InvalidInput);
         let bytes = words
             .checked_mul(size_of::<AtomicU64>())
             .and_then(|bytes| bytes.checked_next_multiple_of(page_size()))
             .ok_or_else(too_large)?;
-        // SAFETY: the kernel chooses an address where nothing is.
+        // SAFETY: the kernel chooses an unused address.
         let start = unsafe {
             mmap(
                 std::ptr::null_mut(),
@@ -66,12 +70,12 @@ impl MappedWords {
     }
 
     fn words(&self) -> &[AtomicU64] {
-        // SAFETY: mapped with at least so many words, aligned to a page, until
-        // `self` is dropped; whoever else writes there writes whole words.
+        // SAFETY: mapped with at least this many words, aligned to a page,
+        // until `self` is dropped; all other writers write whole words.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.words) }
     }
 
-    /// The words from there on, `COUNT` of them; `None` beyond the end.
+    /// `COUNT` words beginning with `from`; `None` beyond the end.
     pub fn read<const COUNT: usize>(&self, from: usize) -> Option<[u64; COUNT]> {
         let words = self.words().get(from..)?.first_chunk::<COUNT>()?;
         Some(std::array::from_fn(|index| {
@@ -81,7 +85,7 @@ impl MappedWords {
         }))
     }
 
-    /// Puts the same into as many words from there on, as far as there are any.
+    /// Sets `count` words beginning with `from`, as far as they exist.
     pub fn fill(&self, from: usize, count: usize, value: u64) {
         for word in self.words().iter().skip(from).take(count) {
             word.store(value, Ordering::Relaxed);
@@ -91,7 +95,8 @@ impl MappedWords {
 
 impl Drop for MappedWords {
     fn drop(&mut self) {
-        // SAFETY: mapped with these bytes, and nothing borrows from it any more.
+        // SAFETY: mapped with these bytes, and nothing borrows from it any
+        // more.
         let unmapped = unsafe { munmap(self.start.as_ptr().cast(), self.bytes) };
         if let Err(error) = unmapped {
             tracing::debug!(%error, "counters stay mapped");

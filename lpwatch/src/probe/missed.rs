@@ -1,9 +1,9 @@
-//! Runs of a program that the kernel left out, as it counts them.
+//! Runs of a program that the kernel skipped, by the kernel's count.
 //!
-//! The kernel runs a program for one task at a time on each CPU: while one is
-//! preempted in it, it is left out for the others (`__bpf_prog_enter_recur`,
-//! kernel/bpf/trampoline.c, 5.12 on). A kprobe's is left out while a system call
-//! copies from a map on its CPU (`trace_call_bpf` in
+//! The kernel runs a program for one task at a time on each CPU: while one task
+//! is preempted in it, it is skipped for the others (`__bpf_prog_enter_recur`,
+//! kernel/bpf/trampoline.c, 5.12 on). A kprobe's program is skipped while a
+//! system call copies from a map on its CPU (`trace_call_bpf` in
 //! `kernel/trace/bpf_trace.c`; counted from 6.7 on).
 
 use std::{
@@ -13,7 +13,8 @@ use std::{
 
 const KEY: &str = "recursion_misses:";
 
-/// How often this program was left out; `None` where the kernel does not tell.
+/// How often this program was skipped; `None` where the kernel does not report
+/// it.
 pub(super) fn runs_missed(program: impl AsFd) -> Option<u64> {
     let file = program.as_fd().as_raw_fd();
     let text = fs::read_to_string(format!("/proc/self/fdinfo/{file}")).ok()?;

@@ -1,4 +1,4 @@
-//! Reads the kernel's own list of patches: where the new code lies.
+//! Reads the kernel's own list of patches: the addresses of the new code.
 
 use std::io::Read as _;
 
@@ -23,11 +23,11 @@ const ACTION: &str = "walk through the kernel's patches";
 const PROGRAM: &str = "patch_functions";
 
 /// A pass makes a few steps for each BPF program of the host, of which more
-/// than a dozen are our own; 2,000 functions take some forty passes.
+/// than a dozen are lpwatch's; 2,000 functions take some forty passes.
 const PASSES: usize = 1024;
 
-/// As the BPF side keeps it: five places in lists, and the stage.
-type Cursor = [u64; 6];
+/// As on the BPF side: five positions in lists, and the stage.
+type CursorWords = [u64; 6];
 const STAGE: usize = 5;
 const DONE: u64 = 2;
 
@@ -49,18 +49,18 @@ const OFFSETS: [(&str, &str, &str); 12] = [
 
 /// A function of a loaded patch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PatchedFunction {
+pub struct LoadedFunction {
     pub patch: String,
     pub id: FunctionId,
-    /// Where the original begins; `None` while its object is not loaded.
+    /// The address of the original; `None` while its object is not loaded.
     pub old_address: Option<u64>,
-    /// Where the new one begins; `None` where the patch only takes back what
-    /// an earlier one changed.
+    /// The address of the new function; `None` where the patch only undoes a
+    /// change of an earlier one.
     pub new_address: Option<u64>,
 }
 
-/// Values for the constants of the walk; `None` where this kernel lacks one,
-/// as without all of them there is no walk.
+/// Values for the constants of the walk; `None` where this kernel lacks one of
+/// them, because the walk needs all.
 pub(super) fn offsets(btf: &KernelBtf) -> Option<Vec<(&'static str, u32)>> {
     OFFSETS
         .iter()
@@ -70,35 +70,36 @@ pub(super) fn offsets(btf: &KernelBtf) -> Option<Vec<(&'static str, u32)>> {
         .collect()
 }
 
-/// Loads the iterator. A kernel that lacks it shows when it is read.
+/// Loads the iterator. On a kernel without it, reading it fails.
 pub(super) fn load(bpf: &mut Ebpf, btf: &Btf) {
     let loaded = program::<Iter>(bpf, PROGRAM).and_then(|program| {
         let loaded = program.load("bpf_prog", btf);
         loaded.map_err(|error| ProbeError::new(ACTION, &error))
     });
     if let Err(error) = loaded {
-        tracing::debug!(%error, "no walk through the patches");
+        tracing::debug!(%error, "the kernel's patches cannot be walked");
     }
 }
 
 impl TaskIterator {
     /// Every function of every loaded patch. It takes no lock: a function of a
-    /// patch that comes or goes meanwhile may be missing or told twice.
+    /// patch that is loaded or unloaded meanwhile may be missing or appear
+    /// twice.
     ///
     /// # Errors
-    /// [`ProbeError`] if this kernel has no such iterator or does not tell
+    /// [`ProbeError`] if this kernel has no such iterator or does not show
     /// where its list of patches is.
-    pub fn patched_functions(&mut self) -> Result<Vec<PatchedFunction>, ProbeError> {
+    pub fn patched_functions(&mut self) -> Result<Vec<LoadedFunction>, ProbeError> {
         if !self.walks_patches {
             return Err(failed(
-                "this kernel does not tell where its patches are (BTF, kallsyms)",
+                "this kernel does not show where its patches are (BTF, kallsyms)",
             ));
         }
         let map = self
             .bpf
             .map_mut("PATCH_WALK")
             .ok_or_else(|| failed("the object has no `PATCH_WALK`"))?;
-        let mut cursor: Array<&mut MapData, Cursor> =
+        let mut cursor: Array<&mut MapData, CursorWords> =
             Array::try_from(map).map_err(|error| fail(&error))?;
         cursor.set(0, [0; 6], 0).map_err(|error| fail(&error))?;
         let mut records = Vec::new();
@@ -108,7 +109,7 @@ impl TaskIterator {
                 return Ok(records.iter().map(function).collect());
             }
         }
-        Err(failed("the list has no end"))
+        Err(failed("the list does not end"))
     }
 
     fn is_done(&self) -> Result<bool, ProbeError> {
@@ -116,7 +117,8 @@ impl TaskIterator {
             .bpf
             .map("PATCH_WALK")
             .ok_or_else(|| failed("the object has no `PATCH_WALK`"))?;
-        let cursor: Array<&MapData, Cursor> = Array::try_from(map).map_err(|error| fail(&error))?;
+        let cursor: Array<&MapData, CursorWords> =
+            Array::try_from(map).map_err(|error| fail(&error))?;
         let cursor = cursor.get(&0, 0).map_err(|error| fail(&error))?;
         Ok(cursor[STAGE] == DONE)
     }
@@ -133,11 +135,11 @@ impl TaskIterator {
     }
 }
 
-fn function(record: &FunctionRecord) -> PatchedFunction {
+fn function(record: &FunctionRecord) -> LoadedFunction {
     let object = text(&record.object);
     let address = |address: u64| (address != 0).then_some(address);
     let is_nop = record.flags & FUNCTION_NOP != 0;
-    PatchedFunction {
+    LoadedFunction {
         patch: text(&record.patch),
         id: FunctionId {
             object: if object.is_empty() {

@@ -1,4 +1,4 @@
-//! What the policy chooses on a kernel, told without attaching anything.
+//! What the policy chooses on a kernel, without attaching anything.
 
 use crate::model::{ObservedFact, snapshot::Probe};
 
@@ -8,10 +8,10 @@ use super::{
     stops,
 };
 
-/// The function by which a kernel shows that fentry and livepatch share.
+/// The function that shows that fentry and livepatch can share a function.
 pub const SHARING_MARKER: &str = policy::SHARING_MARKER;
 
-/// The function by which a kernel shows that it unwinds the frames of BPF.
+/// The function that shows that the unwinder knows the frames of BPF.
 pub const FRAMES_MARKER: &str = policy::FRAMES_MARKER;
 
 /// Whether this lpwatch was built with its BPF programs.
@@ -20,7 +20,7 @@ pub fn is_built() -> bool {
     object::bytes().is_some()
 }
 
-/// The kernel's functions that hooks go to.
+/// The kernel's functions that are hooked.
 pub fn hooked_functions() -> impl Iterator<Item = &'static str> {
     policy::ENTRY_HOOKS
         .iter()
@@ -28,18 +28,18 @@ pub fn hooked_functions() -> impl Iterator<Item = &'static str> {
         .chain([policy::VERDICT_FUNCTION])
 }
 
-/// Whether an fentry may stand on a function that is patched, or why not;
-/// `marked`: the kernel has [`SHARING_MARKER`].
+/// Whether an fentry may be on a patched function, or why not; `marked`: the
+/// kernel has [`SHARING_MARKER`].
 ///
 /// # Errors
-/// The reason, for people.
+/// The reason, for a person.
 pub fn sharing(marked: bool) -> Result<(), &'static str> {
     policy::sharing(marked, std::env::consts::ARCH)
 }
 
-/// The hooks that would be tried first, none of them attached. `in_btf` says
+/// The hooks that would be tried first, none of them attached. `in_btf` is
 /// whether the kernel's BTF has a function, `is_symbol` whether the kernel has
-/// a symbol; `None` where that is not known.
+/// a symbol; `None` where that is unknown.
 pub fn planned(
     in_btf: impl Fn(&str) -> bool,
     is_symbol: impl Fn(&str) -> Option<bool>,

@@ -1,9 +1,10 @@
 //! The hook policy: which hook serves which fact on this kernel, and why.
 //!
-//! Rule one: a watcher must never be why a transition stalls. So there is no
-//! fexit and no `fmod_ret` here at all. Every hook but one is an entry hook,
-//! which leaves nothing on the stack of a task that sleeps later. The one is
-//! the return probe on the kernel's check of a task: see [`verdicts`].
+//! Rule one: a watcher must never be the reason that a transition stalls. So
+//! there is no fexit and no `fmod_ret` here at all. Every hook but one is an
+//! entry hook, which leaves nothing on the stack of a task that sleeps later.
+//! The exception is the return probe on the kernel's check of a task: see
+//! [`verdicts`].
 
 use strum::IntoStaticStr;
 
@@ -23,7 +24,7 @@ impl HookKind {
     }
 }
 
-/// The kernel function whose entry tells of a fact, and our programs for it.
+/// The kernel function whose entry reports a fact, and our programs for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct EntryHook {
     pub fact: ObservedFact,
@@ -58,7 +59,7 @@ pub(super) const ENTRY_HOOKS: [EntryHook; 8] = entry_hooks! {
 /// Without these two no transition can be followed by hooks.
 pub(super) const ESSENTIAL: [ObservedFact; 2] = [ObservedFact::Begun, ObservedFact::Complete];
 
-/// A fact that a tracepoint tells of.
+/// A fact that a tracepoint reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tracepoint {
     pub fact: ObservedFact,
@@ -66,8 +67,8 @@ pub(super) struct Tracepoint {
     pub program: &'static str,
 }
 
-/// The return value of a module's init function, and modules that come and go
-/// (include/trace/events/{initcall,module}.h).
+/// The return value of a module's init function, and modules that are loaded
+/// and unloaded (include/trace/events/{initcall,module}.h).
 pub(super) const TRACEPOINTS: [Tracepoint; 3] = [
     Tracepoint {
         fact: ObservedFact::Refused,
@@ -86,14 +87,14 @@ pub(super) const TRACEPOINTS: [Tracepoint; 3] = [
     },
 ];
 
-/// The function by which BPF trampolines and livepatch share a function; since
-/// 6.0 (00963a2e75a8). Without it, an fentry on a function keeps its livepatch
-/// from loading.
+/// The kernel function by which BPF trampolines and livepatch share a function;
+/// since 6.0 (00963a2e75a8). Without it, an fentry on a function keeps its
+/// livepatch from loading.
 pub(super) const SHARING_MARKER: &str = "bpf_tramp_ftrace_ops_func";
 
-/// The function by which an unwinder knows the frames of BPF programs and
-/// trampolines; since 6.19 (ca45c84afb8c, 01bc3b6db18d) on x86, and wherever
-/// these were backported.
+/// The kernel function by which an unwinder knows the frames of BPF programs
+/// and trampolines; since 6.19 (ca45c84afb8c, 01bc3b6db18d) on x86, and
+/// wherever these were backported.
 pub(super) const FRAMES_MARKER: &str = "bpf_has_frame_pointer";
 
 /// The function whose return is the kernel's verdict on a task.
@@ -103,8 +104,8 @@ pub(super) const VERDICT_FUNCTION: &str = "klp_check_and_switch_task";
 ///
 /// A return probe leaves a trampoline on the stack of a task that checks
 /// itself. By experiment that is harmless on x86-64, arm64 and s390x wherever
-/// the function exists (5.16 on): their unwinders know return probes. Before,
-/// the function does not exist. On powerpc the checking task is told -EINVAL.
+/// the function exists (5.16 on): their unwinders know return probes. On
+/// powerpc the checking task gets -EINVAL.
 pub(super) fn verdicts(exists: bool, processor: &str) -> Result<(), &'static str> {
     if !exists {
         return Err("this kernel has no such function (it came with 5.16)");
@@ -112,21 +113,21 @@ pub(super) fn verdicts(exists: bool, processor: &str) -> Result<(), &'static str
     match processor {
         "x86_64" | "aarch64" | "s390x" => Ok(()),
         "powerpc64" => Err("a return probe makes stacks unreliable on this processor"),
-        _ => Err("whether a return probe is harmless on this processor is not known"),
+        _ => Err("it is unknown whether a return probe is harmless on this processor"),
     }
 }
 
-/// Whether an fentry may stand on a function that is patched, or why not;
-/// `marked`: the kernel has [`SHARING_MARKER`].
+/// Whether an fentry may be on a patched function, or why not; `marked`: the
+/// kernel has [`SHARING_MARKER`].
 ///
-/// Found by experiment: on x86-64 and arm64 the patch stays effective and every
-/// call is seen. On s390x the original runs again while the hook is there, and
-/// on powerpc the hook never fires.
+/// By experiment: on x86-64 and arm64 the patch stays effective and every call
+/// is seen. On s390x the original runs again while the hook is attached, and on
+/// powerpc the hook never fires.
 pub(super) fn sharing(marked: bool, processor: &str) -> Result<(), &'static str> {
     if !marked {
         return Err(
-            "this kernel does not let an fentry and a live patch share a function (that came with \
-             6.0): with the hook in place the live patch would fail to load",
+            "this kernel does not let an fentry and a live patch share a function (6.0 and later \
+             do): with the hook attached the live patch would fail to load",
         );
     }
     match processor {
@@ -134,24 +135,24 @@ pub(super) fn sharing(marked: bool, processor: &str) -> Result<(), &'static str>
         "s390x" => Err("on this processor an fentry on a patched function switches its patch off"),
         "powerpc64" => Err("on this processor an fentry on a patched function never fires"),
         _ => Err(
-            "whether an fentry on a patched function is harmless on this processor is not known",
+            "it is unknown whether an fentry on a patched function is harmless on this processor",
         ),
     }
 }
 
-/// Whether a kprobe may stand on a function before its patch is loaded, or why
-/// not. Found by experiment: on s390x the original then goes on running, and
-/// nobody is told; elsewhere the patch is effective.
+/// Whether a kprobe may be on a function before its patch is loaded, or why
+/// not. By experiment: on s390x the original then goes on running, and nothing
+/// reports it; elsewhere the patch is effective.
 pub(super) fn preceding(processor: &str) -> Result<(), &'static str> {
     match processor {
         "x86_64" | "aarch64" | "powerpc64" => Ok(()),
         "s390x" => Err(
-            "on this processor a probe that is there before the patch switches the patch off, so \
-             it is counted once it is patched",
+            "on this processor a probe attached before the patch switches the patch off, so the \
+             function is counted once it is patched",
         ),
         _ => Err(
-            "whether a probe that is there before the patch is harmless on this processor is not \
-             known, so it is counted once it is patched",
+            "it is unknown whether a probe attached before the patch is harmless on this \
+             processor, so the function is counted once it is patched",
         ),
     }
 }
@@ -165,7 +166,7 @@ pub(super) fn choices(in_btf: bool) -> &'static [HookKind] {
     }
 }
 
-/// A hook as the snapshot lists it.
+/// A hook as an entry of the snapshot.
 pub(super) fn probe(
     fact: ObservedFact,
     kind: &str,

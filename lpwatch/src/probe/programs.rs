@@ -44,7 +44,7 @@ const OFFSETS: [(&str, &str, &str); 19] = [
     ("OFF_TRAMPOLINE_KEY", "bpf_trampoline", "key"),
 ];
 
-/// Values for the constants of the iterators; `u32::MAX` for what is absent.
+/// Values for the constants of the iterators; `u32::MAX` for an absent one.
 pub(super) fn offsets(btf: &KernelBtf) -> impl Iterator<Item = (&'static str, u32)> {
     OFFSETS.iter().map(|(constant, structure, member)| {
         let offset = btf.member_offset(structure, member);
@@ -52,8 +52,8 @@ pub(super) fn offsets(btf: &KernelBtf) -> impl Iterator<Item = (&'static str, u3
     })
 }
 
-/// Loads the iterators. One that this kernel lacks is left out, and shows when
-/// it is read.
+/// Loads the iterators. One that this kernel lacks is left out, and reading it
+/// fails.
 pub(super) fn load(bpf: &mut Ebpf, btf: &Btf) {
     for (name, walks) in [PROGRAMS, LINKS] {
         let loaded = iterator(bpf, name).and_then(|program| {
@@ -61,7 +61,7 @@ pub(super) fn load(bpf: &mut Ebpf, btf: &Btf) {
             loaded.map_err(|error| ProbeError::new(ACTION, &error))
         });
         if let Err(error) = loaded {
-            tracing::debug!(walks, %error, "no iterator");
+            tracing::debug!(walks, %error, "the iterator cannot be loaded");
         }
     }
 }
@@ -71,7 +71,7 @@ impl TaskIterator {
     ///
     /// # Errors
     /// [`ProbeError`] if this kernel has no such iterator (before 5.9) or
-    /// breaks the pass off.
+    /// aborts the pass.
     pub fn programs(&mut self) -> Result<Programs, ProbeError> {
         read_programs(&mut self.bpf)
     }
@@ -84,7 +84,7 @@ pub(super) fn read_programs(bpf: &mut Ebpf) -> Result<Programs, ProbeError> {
         .programs()
         .filter_map(|(_, program)| Some(program.info().ok()?.id()));
     let own = own.collect();
-    // Links first: one that is attached meanwhile is then of a known program.
+    // Links first: a link attached meanwhile then belongs to a known program.
     let links = read(bpf, LINKS.0);
     let programs = read(bpf, PROGRAMS.0)?;
     let links = match links {

@@ -1,4 +1,4 @@
-//! From the records of the BPF programs to the terms of the model.
+//! Converts the records of the BPF programs to the terms of the model.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use lpwatch_common::transition::{
 
 use crate::model::{Direction, Event, EventKind, EventSource};
 
-/// The event a record tells of; `None` for a kind this build does not know.
+/// The event in a record; `None` for a kind that this build does not know.
 pub(super) fn event(record: &TransitionRecord) -> Option<Event> {
     let patch = text(&record.patch);
     let named = (!patch.is_empty()).then_some(patch.clone());

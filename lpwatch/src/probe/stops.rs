@@ -1,7 +1,7 @@
 //! The hooks on `stop_machine`, and the ring they write to.
 //!
 //! Two entry kprobes, and no more: see the BPF programs' `stops.rs`. The one on
-//! the end goes first, so that no beginning is ever without it.
+//! the end is attached first, so that no beginning is ever without an end.
 
 use std::{
     os::fd::{AsFd, BorrowedFd},
@@ -22,8 +22,8 @@ use crate::{
 
 use super::{ProbeError, object::program, policy::probe};
 
-/// Where a CPU begins to be held, and where it is free again
-/// (`kernel/stop_machine.c`; both in 5.10, 6.1, 6.12 and 7.2).
+/// Where a stop of a CPU begins and ends (`kernel/stop_machine.c`; both in
+/// 5.10, 6.1, 6.12 and 7.2).
 pub(super) const FUNCTION: &str = "multi_cpu_stop";
 const END: &str = "cpu_stop_should_run";
 
@@ -40,7 +40,7 @@ pub(super) fn offsets(btf: &KernelBtf) -> impl Iterator<Item = (&'static str, u3
 }
 
 /// Attaches both or neither. `named`: addresses are shown, so that a stop's
-/// function can be named and NUMA balancing be told from it.
+/// function can be named and NUMA balancing be distinguished by it.
 pub(super) fn attach(bpf: &mut Ebpf, btf: &KernelBtf, named: bool) -> Probe {
     let attached = attach_both(bpf, btf, named);
     let notes: Vec<String> = attached.as_ref().err().cloned().into_iter().collect();
@@ -57,11 +57,13 @@ pub(super) fn attach(bpf: &mut Ebpf, btf: &KernelBtf, named: bool) -> Probe {
 fn attach_both(bpf: &mut Ebpf, btf: &KernelBtf, named: bool) -> Result<(), String> {
     if btf.member_offset(DATA, "fn").is_none() {
         return Err(format!(
-            "the BTF has no `struct {DATA}`: who stops the machine is not told"
+            "the BTF has no `struct {DATA}`: what stops the machine is not reported"
         ));
     }
     if !named {
-        return Err("kallsyms hides its addresses: who stops the machine is not told".to_owned());
+        return Err(
+            "kallsyms hides its addresses: what stops the machine is not reported".to_owned(),
+        );
     }
     for (name, function) in [("stop_ends", END), ("stop_begins", FUNCTION)] {
         let program: &mut KProbe = program(bpf, name).map_err(|error| error.to_string())?;
@@ -76,7 +78,7 @@ fn attach_both(bpf: &mut Ebpf, btf: &KernelBtf, named: bool) -> Result<(), Strin
     Ok(())
 }
 
-/// The ring the hooks on `stop_machine` write to.
+/// The ring that the hooks on `stop_machine` write to.
 pub struct StopRing {
     ring: RingBuf<MapData>,
     lost: PerCpuArray<MapData, u64>,
@@ -98,7 +100,7 @@ impl StopRing {
         })
     }
 
-    /// All there is now, oldest first.
+    /// All spans there are now, oldest first.
     pub fn drain(&mut self) -> Vec<CpuStop> {
         let mut spans = Vec::new();
         while let Some(item) = self.ring.next() {
@@ -111,7 +113,7 @@ impl StopRing {
         spans
     }
 
-    /// Records that found no room since the hooks were attached.
+    /// Records lost because the ring was full, since the hooks were attached.
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.lost.get(&0, 0).map_or(0, |counts| counts.iter().sum())

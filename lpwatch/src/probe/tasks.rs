@@ -27,9 +27,9 @@ use super::{ProbeError, records::text, verdicts::Verdicts};
 pub struct TaskIterator {
     pub(super) bpf: Ebpf,
     target: Array<MapData, i32>,
-    /// Where the kernel's verdicts are watched.
+    /// The maps of the kernel's verdicts, if they are hooked.
     verdicts: Option<Verdicts>,
-    /// Whether every way to switch is watched.
+    /// Whether every way to switch is hooked.
     watches_ways: bool,
     /// Whether the kernel's own list of patches can be walked.
     pub(super) walks_patches: bool,
@@ -37,9 +37,9 @@ pub struct TaskIterator {
     pub(super) unwinds_bpf: bool,
 }
 
-/// Which tasks a look is for.
+/// Which tasks a pass is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted {
+pub enum TaskFilter {
     /// Those that a transition in this direction has left.
     Left(Direction),
     /// All there are.
@@ -48,7 +48,7 @@ pub enum Wanted {
 
 /// One pass over all tasks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Look {
+pub struct TaskPass {
     /// Tasks seen.
     pub total: u32,
     /// Those that were wanted, and the return addresses on their stacks,
@@ -99,19 +99,19 @@ impl TaskIterator {
         Some(verdicts.switched())
     }
 
-    /// One pass over all tasks: who of them is wanted, and with which stack.
+    /// One pass over all tasks: the wanted ones, and their stacks.
     ///
     /// # Errors
-    /// [`ProbeError`] if the kernel refuses the pass or breaks it off.
+    /// [`ProbeError`] if the kernel refuses or aborts the pass.
     pub fn look(
         &mut self,
-        wanted: Wanted,
+        wanted: TaskFilter,
         at: Duration,
         with_stacks: bool,
-    ) -> Result<Look, ProbeError> {
+    ) -> Result<TaskPass, ProbeError> {
         let (target, most) = match wanted {
-            Wanted::Left(direction) => (direction.target_state(), MAX_STACKS),
-            Wanted::All => (TARGET_ALL, i32::MAX),
+            TaskFilter::Left(direction) => (direction.target_state(), MAX_STACKS),
+            TaskFilter::All => (TARGET_ALL, i32::MAX),
         };
         let stacks = if with_stacks { most } else { 0 };
         for (index, value) in [(0, target), (1, stacks)] {
@@ -151,8 +151,8 @@ fn fail(error: &(dyn std::error::Error + 'static)) -> ProbeError {
     ProbeError::new("look at the tasks", error)
 }
 
-/// `None` if the totals, which come last, are missing, or a record is cut.
-fn decode(mut bytes: &[u8]) -> Option<Look> {
+/// `None` if the totals, which come last, are missing, or a record is cut off.
+fn decode(mut bytes: &[u8]) -> Option<TaskPass> {
     let mut remaining = Vec::new();
     loop {
         let (record, rest) = split_record::<TaskRecord>(bytes)?;
@@ -166,7 +166,7 @@ fn decode(mut bytes: &[u8]) -> Option<Look> {
                 bytes = rest;
             }
             RECORD_TOTALS => {
-                return Some(Look {
+                return Some(TaskPass {
                     total: record.tgid,
                     remaining,
                 });

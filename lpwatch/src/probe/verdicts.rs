@@ -1,4 +1,4 @@
-//! The kernel's verdicts, read from the maps the hooks keep.
+//! The kernel's verdicts, read from the hooks' maps.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::model::{KernelAnswer, evidence::Answers, snapshot::SwitchedBy};
 
 use super::{ProbeError, records::text};
 
-/// The kernel tries once a second; an answer older than this is not about now.
+/// The kernel tries once a second; an older answer is not about the present.
 const FRESH: Duration = Duration::from_secs(4);
 
 /// The maps of the verdict hooks.
@@ -46,8 +46,8 @@ impl Verdicts {
         })
     }
 
-    /// What the kernel last answered about the task, in this transition and
-    /// lately.
+    /// The kernel's latest and recent answers about the task, in this
+    /// transition.
     pub fn of(&self, tid: u32, now: Duration) -> Option<Answers> {
         let record = decode::<VerdictRecord>(&self.answers.get(&tid, 0).ok()?)?;
         if record.generation != self.generation.get(&0, 0).ok()? {
@@ -72,7 +72,7 @@ impl Verdicts {
     }
 }
 
-/// `None` for an answer this build does not know, or one that is too old.
+/// `None` for an answer that this build does not know, or that is too old.
 fn answers(record: &VerdictRecord, now: Duration) -> Option<Answers> {
     let answer = match record.code {
         -98 => KernelAnswer::SleepingOnFunction,

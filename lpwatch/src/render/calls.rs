@@ -1,4 +1,4 @@
-//! `lpwatch calls` and `lpwatch verify`: which code of which function runs.
+//! `lpwatch calls` and `lpwatch verify`: which code of each function runs.
 
 #[cfg(test)]
 mod tests;
@@ -129,13 +129,13 @@ fn headline(page: &mut Page<'_>, function: &CountedFunction) {
         (Some(direction), _) => format!("in transition ({})", direction.name()),
         (None, Some(false)) => "disabled".to_owned(),
         (None, Some(true)) => "enabled".to_owned(),
-        (None, None) => words::NOT_KNOWN_WHETHER_ON.to_owned(),
+        (None, None) => words::STATE_UNKNOWN.to_owned(),
     };
     let name = painted(Paint::Bold, format!("{}  ", style.text(patch)));
     page.headline(&[name], &[plain(state)]);
 }
 
-/// `function`, or `module:function`; with its place where there are several.
+/// `function`, or `module:function`; with its sympos if that is above 1.
 fn name(function: &CountedFunction, style: &Style) -> String {
     let CountedFunction {
         object,
@@ -148,12 +148,12 @@ fn name(function: &CountedFunction, style: &Style) -> String {
     } else {
         format!("{object}:")
     };
-    let place = if *sympos > 1 {
+    let position = if *sympos > 1 {
         format!(",{sympos}")
     } else {
         String::new()
     };
-    style.text(&format!("{object}{name}{place}"))
+    style.text(&format!("{object}{name}{position}"))
 }
 
 fn per_second(phase: &PhaseCalls) -> Option<String> {
@@ -161,7 +161,7 @@ fn per_second(phase: &PhaseCalls) -> Option<String> {
     Some(words::rate(rate))
 }
 
-/// Over the last ten seconds; since it is counted, where that is shorter.
+/// Over the last ten seconds, or since counting began if that is shorter.
 fn now(calls: &Calls) -> Option<String> {
     match (calls.old_per_second, calls.new_per_second) {
         (Some(old), Some(new)) => Some(words::rate(old + new)),
@@ -178,18 +178,18 @@ fn effect(effect: &Effect) -> Span {
     match effect {
         Effect::Effective => painted(Paint::Green, "runs"),
         Effect::NotEffective => painted(Paint::Alarm, "DOES NOT RUN"),
-        Effect::NotKnown { .. } => painted(Paint::Yellow, "not known"),
+        Effect::NotKnown { .. } => painted(Paint::Yellow, "unknown"),
         Effect::NotPatched => plain(""),
     }
 }
 
-/// What was found of a function, and what is not known of it.
+/// What was found about a function, and what is unknown.
 fn remarks(page: &mut Page<'_>, function: &CountedFunction) {
     let style = page.style;
     let name = name(function, style);
     if let Effect::NotKnown { why } = &function.effect {
         let words = format!(
-            "{name}: not known whether its new code runs: {}.",
+            "{name}: it is unknown whether the new code runs: {}.",
             style.text(why)
         );
         page.item(4, &[plain(words)]);
@@ -206,14 +206,14 @@ fn remarks(page: &mut Page<'_>, function: &CountedFunction) {
         return;
     };
     if function.patch.is_some() && calls.before.is_none() {
-        let no_before = words::glued("no before");
+        let no_before = words::no_break("no BEFORE/S");
         let words =
-            format!("{name}: it was not counted ahead of the patch, so there is {no_before}.");
+            format!("{name}: counting began after the patch was loaded, so there is {no_before}.");
         page.item(4, &[painted(Paint::Dim, words)]);
     }
     if calls.uncertain > 0 {
         let words = format!(
-            "{name}: of {} calls it is not known which code they ran.",
+            "{name}: for {} calls it is unknown which code they ran.",
             words::count(calls.uncertain)
         );
         page.item(4, &[plain(words)]);
@@ -234,6 +234,6 @@ pub(super) fn finding(page: &mut Page<'_>, finding: &Finding) {
     page.item(4, &[painted(paint, word), plain(style.text(&finding.text))]);
     for advice in &finding.advice {
         let arrow = plain(format!("      {} ", style.arrow()));
-        page.line(&[arrow], &[plain(style.text(advice))]);
+        page.step(&[arrow], advice);
     }
 }

@@ -1,9 +1,9 @@
-//! `lpwatch check`: the verdict first, then why, then what is to be expected.
+//! `lpwatch check`: the verdict first, then the findings, then the forecast.
 
 #[cfg(test)]
 mod tests;
 
-use super::page::{Page, Paint, Span, painted, plain};
+use super::page::{Page, Paint, painted, plain};
 use super::style::Style;
 use super::words;
 use crate::check::rules::Rule;
@@ -13,7 +13,7 @@ use crate::model::snapshot::Severity;
 /// Lines of evidence shown of one finding.
 const EVIDENCE: usize = 8;
 
-/// What is printed for people.
+/// The report as a table.
 #[must_use]
 pub fn check(report: &CheckReport, style: &Style) -> String {
     let mut page = Page::new(style);
@@ -37,22 +37,22 @@ pub fn check(report: &CheckReport, style: &Style) -> String {
     page.finish()
 }
 
-/// `DANGER  lp_stall: not to be loaded here now`
+/// `DANGER  lp_stall: do not load it here now.`
 fn verdict(page: &mut Page<'_>, report: &CheckReport) {
     let style = page.style;
     let patch = report.patch.as_deref().or(report.file.as_deref());
     let name = style.text(patch.unwrap_or("patch"));
     let is_loaded = report.forecast.course == ForecastOutcome::Loaded;
     let (word, paint, words) = match report.verdict {
-        CheckVerdict::Safe if is_loaded => ("SAFE", Paint::Green, "nothing speaks against it"),
+        CheckVerdict::Safe if is_loaded => ("SAFE", Paint::Green, "no problem was found"),
         CheckVerdict::Safe => ("SAFE", Paint::Green, "can be loaded here now"),
         CheckVerdict::Warning => (
             "WARNING",
             Paint::Yellow,
-            "read this before you load it here",
+            "read the findings before you load it here",
         ),
         CheckVerdict::Danger if is_loaded => {
-            ("DANGER", Paint::Alarm, "something is wrong with it here")
+            ("DANGER", Paint::Alarm, "a problem was found on this host")
         }
         CheckVerdict::Danger => ("DANGER", Paint::Alarm, "do not load it here now"),
     };
@@ -68,7 +68,7 @@ fn verdict(page: &mut Page<'_>, report: &CheckReport) {
             style.separator(),
             report.checked_at.strftime("%F %H:%M:%S"),
         );
-        page.paragraph(2, &[painted(Paint::Dim, words::glued(&place))]);
+        page.paragraph(2, &[painted(Paint::Dim, words::no_break(&place))]);
     }
 }
 
@@ -108,12 +108,11 @@ fn finding(page: &mut Page<'_>, finding: &CheckFinding) {
         page.paragraph(4, &[painted(Paint::Dim, more)]);
     }
     for line in remedy {
-        let arrow: [Span; 1] = [plain(format!("  {} ", style.arrow()))];
-        page.line(&arrow, &[plain(style.text(line))]);
+        page.step(&[plain(format!("  {} ", style.arrow()))], line);
     }
 }
 
-/// A rule's background, for `--explain`.
+/// The background of a rule, for `--explain`.
 #[must_use]
 pub fn explain(rule: &Rule, style: &Style) -> String {
     let mut page = Page::new(style);
@@ -133,7 +132,7 @@ pub fn explain(rule: &Rule, style: &Style) -> String {
     page.finish()
 }
 
-/// All rules, a line each.
+/// All rules, one a line.
 #[must_use]
 pub fn rules(rules: &[Rule], style: &Style) -> String {
     let mut page = Page::new(style);

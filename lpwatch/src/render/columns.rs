@@ -1,24 +1,24 @@
-//! Rows of short cells in columns, as wide as need be.
+//! Rows of short cells in columns, as wide as the widest cell.
 
 use super::page::{Page, Paint, Span, painted, plain};
 use crate::text;
 
-/// Which side of its column a cell keeps to.
+/// The side of its column to which a cell is aligned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
     Left,
     Right,
 }
 
-/// A column's title, and the side its cells keep to.
+/// The title of a column, and the alignment of its cells.
 pub(super) type Title = (&'static str, Side);
 
-/// Between two columns.
+/// Spaces between two columns.
 const GAP: usize = 2;
 
-/// Draws `rows` below their titles, behind `indent` spaces. A column without a
-/// word in any row is left out; what does not fit goes off the first column,
-/// which is cut down to ten cells at the least.
+/// Draws `rows` below their titles, behind `indent` spaces. A column that is empty in
+/// every row is left out. If the rows do not fit, the first column is narrowed, to
+/// no less than ten cells.
 pub(super) fn columns(page: &mut Page<'_>, indent: usize, titles: &[Title], rows: &[Vec<Span>]) {
     let used: Vec<usize> = (0..titles.len())
         .filter(|&column| rows.iter().any(|row| width_of(row.get(column)) > 0))

@@ -1,5 +1,5 @@
-//! The report of `lpwatch doctor`, for people: what it comes to first, then
-//! what is missing beside what is there.
+//! The report of `lpwatch doctor`: the result first, then what the host offers and
+//! lacks.
 
 mod calibration;
 #[cfg(test)]
@@ -53,7 +53,7 @@ fn headline(page: &mut Page<'_>, report: &DoctorReport) {
     let parts: Vec<String> = host
         .into_iter()
         .filter(|part| !part.is_empty())
-        .map(|part| words::glued(&style.text(part)))
+        .map(|part| words::no_break(&style.text(part)))
         .collect();
     let separator = format!(" {} ", style.separator());
     page.paragraph(0, &[painted(Paint::Dim, parts.join(&separator))]);
@@ -91,8 +91,7 @@ fn one_offer(page: &mut Page<'_>, offer: &Offer, width: usize) {
         detail(page, "lost: ", Paint::Yellow, lost);
     }
     if let Some(remedy) = &offer.remedy {
-        let arrow = format!("{} ", style.arrow());
-        detail(page, &arrow, Paint::Plain, remedy);
+        page.step(&[plain(format!("       {} ", style.arrow()))], remedy);
     }
 }
 
@@ -101,14 +100,13 @@ fn detail(page: &mut Page<'_>, mark: &str, paint: Paint, words: &str) {
     page.line(&[plain("       "), painted(paint, mark)], &[words]);
 }
 
-/// Facts that follow each other in the same way, for the same reason, share a
-/// heading.
+/// The facts. Those of the same kind, for the same reason, share a heading.
 fn facts(page: &mut Page<'_>, report: &DoctorReport) {
     page.blank();
     let title = match report.chosen_by {
-        ChosenBy::Attaching => "What was chosen for each fact, attached and taken off again",
-        ChosenBy::Daemon => "What the daemon has chosen for each fact",
-        ChosenBy::Policy => "What would be chosen for each fact",
+        ChosenBy::Attaching => "The hook chosen for each fact, attached and detached again",
+        ChosenBy::Daemon => "The hook that the daemon chose for each fact",
+        ChosenBy::Policy => "The hook that would be chosen for each fact",
     };
     let mut spans = vec![painted(Paint::Bold, title)];
     if let Some(seconds) = report.attach_seconds.and_then(words::duration) {
@@ -129,7 +127,8 @@ fn grouped(facts: &[ChosenHook]) -> Vec<Vec<&ChosenHook>> {
     for fact in facts {
         let alike = |group: &&mut Vec<&ChosenHook>| {
             let first = group[0];
-            (first.kind, makes_do(first)) == (fact.kind, makes_do(fact)) && first.why == fact.why
+            (first.kind, uses_fallback(first)) == (fact.kind, uses_fallback(fact))
+                && first.why == fact.why
         };
         match groups.iter_mut().find(alike) {
             Some(group) => group.push(fact),
@@ -139,8 +138,8 @@ fn grouped(facts: &[ChosenHook]) -> Vec<Vec<&ChosenHook>> {
     groups
 }
 
-/// Whether a file stands in for a hook.
-fn makes_do(fact: &ChosenHook) -> bool {
+/// Whether a file replaces the hook.
+fn uses_fallback(fact: &ChosenHook) -> bool {
     fact.fallen_back && fact.kind != FactSource::None
 }
 
@@ -149,8 +148,8 @@ fn heading(page: &mut Page<'_>, first: &ChosenHook) {
         FactSource::None => ("no hook", Paint::Yellow),
         kind => (kind.name(), Paint::Bold),
     };
-    let instead = if makes_do(first) {
-        ", for want of a hook"
+    let instead = if uses_fallback(first) {
+        ", because no hook is available"
     } else {
         ""
     };
@@ -174,18 +173,18 @@ fn one_fact(page: &mut Page<'_>, fact: &ChosenHook) {
         spans.push(painted(Paint::Red, " does not work"));
     }
     page.line(&prefix, &spans);
-    let otherwise = match (&fact.fallback, fact.fallen_back, fact.kind) {
+    let fallback = match (&fact.fallback, fact.fallen_back, fact.kind) {
         (Some(fallback), true, _) => format!("instead: {fallback}"),
-        (None, _, FactSource::None) => "instead: nothing, it is not known".to_owned(),
+        (None, _, FactSource::None) => "instead: nothing, the fact is unknown".to_owned(),
         (Some(fallback), false, FactSource::Fentry) if fact.fact == ObservedFact::Calls => {
-            format!("elsewhere: {fallback}")
+            format!("otherwise: {fallback}")
         }
         _ => return,
     };
     let indent = 4 + FACT_WIDTH + 2;
     page.line(
         &[plain(" ".repeat(indent))],
-        &[painted(Paint::Yellow, style.text(&otherwise))],
+        &[painted(Paint::Yellow, style.text(&fallback))],
     );
 }
 

@@ -1,4 +1,4 @@
-//! `lpwatch explain`: one task, why it has not switched, and how that is known.
+//! `lpwatch explain`: one task, why it has not switched, and how lpwatch knows.
 
 #[cfg(test)]
 mod tests;
@@ -9,7 +9,7 @@ use super::{outcome, stack, why, words};
 use crate::model::task_report::TaskReport;
 use crate::model::{Blocker, Cause, Direction, KernelAnswer, Reason, Verdict};
 
-/// The width of the labels at the left.
+/// The width of the labels.
 const LABEL: usize = 9;
 
 /// One task that has not switched.
@@ -19,7 +19,7 @@ pub fn explain(blocker: &Blocker, report: &TaskReport, style: &Style) -> String 
     let (name, ids) = why::who(blocker, style);
     page.item(0, &[painted(Paint::Bold, name), plain(format!(" {ids}"))]);
     page.blank();
-    field(&mut page, "Patch", &standing(blocker, report, style));
+    field(&mut page, "Patch", &transition_line(blocker, report, style));
     if let Some(state) = blocker.state.and_then(state) {
         field(&mut page, "State", &state);
     }
@@ -41,17 +41,17 @@ pub fn explain(blocker: &Blocker, report: &TaskReport, style: &Style) -> String 
         page.blank();
         page.paragraph(0, &[painted(Paint::Bold, "What to do")]);
         let arrow = plain(format!("  {} ", style.arrow()));
-        page.line(&[arrow], &[plain(style.text(advice))]);
+        page.step(&[arrow], advice);
     }
     page.finish()
 }
 
-/// What is said of a task that is not among those left. Whether it has switched,
-/// has ended or never was is not known, so none of it is claimed.
+/// The message about a task that is not among those left. It is unknown whether the
+/// task has switched, has ended or never existed, so the message claims none of it.
 #[must_use]
 pub fn not_left(tid: u32, report: Option<&TaskReport>, style: &Style) -> String {
     let Some(report) = report else {
-        return format!("nothing is in transition, so task {tid} is in no patch's way");
+        return format!("nothing is in transition, so task {tid} blocks no patch");
     };
     let patch = style.text(&report.patch);
     let known = report.blockers.len();
@@ -59,9 +59,11 @@ pub fn not_left(tid: u32, report: Option<&TaskReport>, style: &Style) -> String 
         .tasks_remaining
         .map_or(known, |left| usize::try_from(left).unwrap_or(usize::MAX));
     let mut words = if left > known {
-        format!("task {tid} is not among the {known} known of the {left} tasks {patch} has left")
+        format!(
+            "task {tid} is not among the {known} known tasks of the {left} that {patch} has left"
+        )
     } else {
-        format!("task {tid} is not among the tasks {patch} has left ({known})")
+        format!("task {tid} is not among the tasks that {patch} has left ({known})")
     };
     let threads: Vec<String> = report
         .blockers
@@ -71,14 +73,14 @@ pub fn not_left(tid: u32, report: Option<&TaskReport>, style: &Style) -> String 
         .take(5)
         .collect();
     if !threads.is_empty() {
-        words = format!("{words}; threads of it are: {}", threads.join(", "));
+        words = format!("{words}; its threads there are: {}", threads.join(", "));
     }
     let mut inside = report
         .blockers
         .iter()
         .filter(|blocker| blocker.ns_tid == Some(tid));
     if let (Some(one), None) = (inside.next(), inside.next()) {
-        words = format!("{words}; it is the id of task {} in a container", one.tid);
+        words = format!("{words}; in a container it is the id of task {}", one.tid);
     }
     words
 }
@@ -88,14 +90,14 @@ fn field(page: &mut Page<'_>, label: &str, text: &str) {
     page.line(&[label], &[plain(text)]);
 }
 
-/// `lp_stall, patching; in its way for 2 min 10 s`
-fn standing(blocker: &Blocker, report: &TaskReport, style: &Style) -> String {
+/// `lp_stall, patching for 2 min 10 s; this task has blocked it for 41 s`
+fn transition_line(blocker: &Blocker, report: &TaskReport, style: &Style) -> String {
     let mut words = format!("{}, {}", style.text(&report.patch), report.direction.name());
     if let Some(age) = report.age_seconds.and_then(words::age) {
         words = format!("{words} for {age}");
     }
     if let Some(since) = blocker.since_seconds.and_then(words::age) {
-        words = format!("{words}; this task in its way for {since}");
+        words = format!("{words}; this task has blocked it for {since}");
     }
     words
 }
@@ -119,7 +121,7 @@ fn state(state: char) -> Option<String> {
 /// Why it has not switched, in a sentence.
 fn sentence(blocker: &Blocker, report: &TaskReport, style: &Style) -> String {
     let Some(reason) = blocker.reason else {
-        return "It has not been looked into.".to_owned();
+        return "It has not been inspected.".to_owned();
     };
     let patch = style.text(&report.patch);
     let function = blocker
@@ -129,7 +131,7 @@ fn sentence(blocker: &Blocker, report: &TaskReport, style: &Style) -> String {
     let role = match (&function, report.direction) {
         (Some(function), Direction::Patching) => format!("{function}, which {patch} replaces"),
         (Some(function), Direction::Unpatching) => {
-            format!("{function} as {patch} has it, which goes with the patch")
+            format!("the {function} of {patch}, which is removed with the patch")
         }
         (None, Direction::Patching) => format!("a function that {patch} replaces"),
         (None, Direction::Unpatching) => format!("a function of {patch}"),
@@ -144,40 +146,38 @@ fn sentence(blocker: &Blocker, report: &TaskReport, style: &Style) -> String {
         Reason::Uninterruptible => {
             "It sleeps uninterruptibly. No signal makes it leave the kernel.".to_owned()
         }
-        Reason::Running => "It was on a CPU each time the kernel looked; the kernel checks only \
-             the stacks of tasks that are not."
+        Reason::Running => "It was on a CPU each time the kernel checked it. The kernel checks \
+             the stacks only of tasks that are off their CPU."
             .to_owned(),
         Reason::UnreliableStack => unreliable(blocker.cause).to_owned(),
-        Reason::WaitingForSignal => "Nothing is seen in its way; it sleeps, and switches when the \
-             kernel's signal takes it back to user space."
+        Reason::WaitingForSignal => "No obstacle was found. It sleeps, and \
+             switches when the kernel's signal takes it back to user space."
             .to_owned(),
-        Reason::Idle => "An idle task; it switches when its CPU wakes.".to_owned(),
-        Reason::KvmVcpu => "It runs a virtual CPU and stays inside the guest; it switches when \
-             it leaves for user space."
+        Reason::Idle => "It is an idle task. It switches when its CPU wakes.".to_owned(),
+        Reason::KvmVcpu => "It runs a virtual CPU and stays inside the guest. It switches when \
+             it leaves the guest for user space."
             .to_owned(),
-        Reason::Pending => {
-            "Nothing is seen in its way; the kernel tries again every second.".to_owned()
-        }
+        Reason::Pending => "No reason was found. The kernel tries again every second.".to_owned(),
     }
 }
 
 fn unreliable(cause: Option<Cause>) -> &'static str {
     match cause {
         Some(Cause::BpfTrampoline) => {
-            "The kernel cannot see past a BPF program on its stack, so it does not know what else \
-             is there."
+            "The kernel cannot see past a BPF program on its stack, so it does not know the rest \
+             of the stack."
         }
         Some(Cause::Kretprobe) => {
-            "The kernel cannot see past a kretprobe on its stack, so it does not know what else \
-             is there."
+            "The kernel cannot see past a kretprobe on its stack, so it does not know the rest of \
+             the stack."
         }
         Some(Cause::Unknown) | None => {
-            "The kernel does not know what is on its stack; nothing seen on it shows why."
+            "The kernel does not know what is on its stack. Nothing on it shows why."
         }
     }
 }
 
-/// What the kernel itself answered, and how often it was asked.
+/// What the kernel answered when it checked the task, and how often it did.
 fn verdict(blocker: &Blocker, style: &Style) -> String {
     let Some(Verdict {
         answer,
@@ -188,11 +188,10 @@ fn verdict(blocker: &Blocker, style: &Style) -> String {
     }) = &blocker.verdict
     else {
         return if blocker.reason.is_some() {
-            "Its own answer is not known; the reason is concluded from the task's stack and \
-             state."
+            "Its own answer is unknown. The reason is concluded from the task's stack and state."
                 .to_owned()
         } else {
-            "Its own answer is not known.".to_owned()
+            "Its own answer is unknown.".to_owned()
         };
     };
     let answer = match answer {
@@ -207,15 +206,15 @@ fn verdict(blocker: &Blocker, style: &Style) -> String {
     let ago = |seconds: f64| words::duration(seconds);
     match (ago(*first_seconds), ago(*last_seconds)) {
         (Some(first), Some(last)) => {
-            format!("Says that {answer} ({tries}, first {first} ago, last {last} ago).")
+            format!("Reports that {answer} ({tries}, first {first} ago, last {last} ago).")
         }
-        _ => format!("Says that {answer} ({tries})."),
+        _ => format!("Reports that {answer} ({tries})."),
     }
 }
 
 fn annotated_stack(page: &mut Page<'_>, blocker: &Blocker, report: &TaskReport) {
     if blocker.stack.is_empty() {
-        page.paragraph(0, &[plain("Its stack is not known.")]);
+        page.paragraph(0, &[plain("Its stack is unknown.")]);
         return;
     }
     let title: [Span; 2] = [

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use strum::VariantArray as _;
 
 use crate::fleet::{
-    hosts::{Host, HostState, Silence},
+    hosts::{FleetHost, HostState, Silence},
     rollout::Rollout,
 };
 
@@ -31,16 +31,16 @@ pub struct Status {
     pub schema_version: u32,
     /// The URL of Prometheus.
     pub prometheus: String,
-    /// Which hosts were asked for, in PromQL.
+    /// The selected hosts, in PromQL.
     pub selector: String,
     /// By Prometheus's clock.
     pub taken_at: Timestamp,
     /// All hosts, reporting or not.
     pub hosts: usize,
     pub hosts_not_reporting: usize,
-    /// What Prometheus says of its answers: that they are partial, say.
+    /// The warnings of Prometheus, for example that its answer is partial.
     pub warnings: Vec<String>,
-    /// What lpwatch says of them.
+    /// The notes of lpwatch about them.
     pub notes: Vec<String>,
     pub patches: Vec<Rollout>,
 }
@@ -52,23 +52,24 @@ pub struct Hosts {
     pub prometheus: String,
     pub selector: String,
     pub taken_at: Timestamp,
-    /// `null` where none was asked for.
+    /// `null` where no patch was given.
     pub patch: Option<String>,
     pub warnings: Vec<String>,
     pub notes: Vec<String>,
-    pub hosts: Vec<Host>,
+    pub hosts: Vec<FleetHost>,
 }
 
-/// The table of `lpwatch fleet status`: patches that need somebody first.
+/// The table of `lpwatch fleet status`: patches that need attention first.
 #[must_use]
 pub fn status(status: &Status, style: &Style) -> String {
     let mut page = Page::new(style);
     if status.patches.is_empty() {
         let (hosts, silent) = (status.hosts, status.hosts_not_reporting);
         let words = format!(
-            "No live patch is loaded on {} that report; {} not.",
-            hosts_of(hosts.saturating_sub(silent)),
-            words::count(as_u64(silent)) + if silent == 1 { " does" } else { " do" },
+            "No live patch is loaded on the {} that report. {} {} not report.",
+            host_count(hosts.saturating_sub(silent)),
+            host_count(silent),
+            if silent == 1 { "does" } else { "do" },
         );
         page.paragraph(0, &[plain(words)]);
     }
@@ -99,9 +100,9 @@ pub fn status(status: &Status, style: &Style) -> String {
 pub fn hosts(listing: &Hosts, style: &Style) -> String {
     let mut page = Page::new(style);
     if listing.hosts.is_empty() {
-        page.paragraph(0, &[plain("No host is in such a state.")]);
+        page.paragraph(0, &[plain("No host is in this state.")]);
     } else {
-        // Of one patch, its name says nothing new.
+        // If all rows are of one patch, its name is omitted.
         let one = listing
             .patch
             .as_ref()
@@ -132,20 +133,20 @@ fn remarks(page: &mut Page<'_>, warnings: &[String], notes: &[String]) {
     }
 }
 
-/// Where this was seen.
+/// The source of the data.
 fn origin(page: &mut Page<'_>, url: &str, selector: &str, at: Timestamp) {
     let style = page.style;
     let parts = [
         style.text(url),
         style.text(selector),
-        words::glued(&format!("{} UTC", at.strftime("%H:%M:%S"))),
+        words::no_break(&format!("{} UTC", at.strftime("%H:%M:%S"))),
     ];
     let line = parts.join(&format!(" {} ", style.separator()));
     page.blank();
     page.paragraph(0, &[painted(Paint::Dim, line)]);
 }
 
-/// A state in words, and how it is painted.
+/// A state as text, and its paint.
 fn state(state: HostState) -> (&'static str, Paint) {
     match state {
         HostState::Stalled => ("stalled", Paint::Alarm),
@@ -161,19 +162,19 @@ fn silence(silence: Silence) -> &'static str {
     match silence {
         Silence::Down => "cannot be scraped",
         Silence::Gone => "no longer scraped",
-        Silence::NoMetrics => "what answers is not lpwatch",
+        Silence::NoMetrics => "the target is not lpwatch",
         Silence::Blind => "lpwatch cannot read its patches",
-        Silence::Broken => "its values are no numbers lpwatch writes",
+        Silence::Broken => "it reports invalid values",
     }
 }
 
 /// `1,985 hosts`
-fn hosts_of(number: usize) -> String {
+fn host_count(number: usize) -> String {
     let plural = if number == 1 { "" } else { "s" };
-    words::glued(&format!("{} host{plural}", words::count(as_u64(number))))
+    words::no_break(&format!("{} host{plural}", words::count(as_u64(number))))
 }
 
-/// A share as a percentage that only says 100 or 0 where it is that.
+/// A share as a percentage; 100% and 0% only where they are exact.
 fn percent(part: usize, whole: usize) -> String {
     let Some(share) = crate::fleet::rollout::share(part, whole) else {
         return String::new();
@@ -181,7 +182,7 @@ fn percent(part: usize, whole: usize) -> String {
     if part == whole || part == 0 {
         return format!("{:.0}%", share * 100.0);
     }
-    // Cut, not rounded: 99.96 is not 100.0.
+    // Truncated, not rounded: 99.96 is not 100.0.
     let tenths = (share * 1000.0).floor().max(1.0);
     format!("{:.1}%", tenths / 10.0)
 }
@@ -191,10 +192,10 @@ fn as_u64(number: usize) -> u64 {
 }
 
 /// `1 sleeping on function, 2 running`: tasks by reason.
-fn reasons(host: &Host, style: &Style) -> String {
+fn reasons(host: &FleetHost, style: &Style) -> String {
     let each = host.reasons.iter().map(|of| {
         let reason = style.text(&of.reason.replace('_', " "));
-        words::glued(&format!("{} {reason}", of.tasks))
+        words::no_break(&format!("{} {reason}", of.tasks))
     });
     each.collect::<Vec<_>>().join(", ")
 }

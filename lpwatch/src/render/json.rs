@@ -1,4 +1,4 @@
-//! The snapshot for programs: the contract `-o json` and `-o jsonl` keep.
+//! The snapshot as JSON: the contract of `-o json` and `-o jsonl`.
 
 use crate::model::Snapshot;
 
@@ -41,7 +41,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_null() {
+    fn what_is_unknown_is_null() {
         let json = line(&samples::stalled()).unwrap();
         assert!(json.contains(r#""stack_order":null"#), "{json}");
     }

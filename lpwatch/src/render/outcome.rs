@@ -1,4 +1,4 @@
-//! One line of what happened: the last word of `lpwatch wait`, and the rows
+//! The end of a transition on one line: the last line of `lpwatch wait`, and the rows
 //! of the last transitions in the table.
 
 use super::page::{Paint, Span, painted, plain};
@@ -7,8 +7,8 @@ use super::words;
 use crate::model::Outcome;
 use crate::model::snapshot::PastTransition;
 
-/// What became of a transition, on one line without its newline, with only
-/// what is known: `lp_stall: patching reversed after 41 s; 98 tasks`.
+/// How a transition ended, on one line without its newline; what is unknown is left
+/// out: `lp_stall: patching reversed after 41 s (98 tasks)`.
 #[must_use]
 pub fn past(past: &PastTransition, style: &Style) -> String {
     let mut spans = vec![painted(Paint::Bold, name(past, style)), plain(": ")];
@@ -16,14 +16,14 @@ pub fn past(past: &PastTransition, style: &Style) -> String {
     style.line(&spans)
 }
 
-/// The patch's name; the kernel log does not always tell it.
+/// The name of the patch. The kernel log does not always contain it.
 pub(super) fn name(past: &PastTransition, style: &Style) -> String {
     past.patch
         .as_deref()
         .map_or_else(|| "a patch".to_owned(), |name| style.text(name))
 }
 
-/// What happened, without the patch's name.
+/// What happened, without the name of the patch.
 pub(super) fn story(past: &PastTransition, style: &Style) -> Vec<Span> {
     let (outcome, paint) = words::outcome(past.outcome);
     let mut spans = Vec::new();
@@ -35,7 +35,7 @@ pub(super) fn story(past: &PastTransition, style: &Style) -> Vec<Span> {
         spans.push(plain(format!(" after {duration}")));
     }
     if past.outcome == Outcome::Forced {
-        spans.push(plain("; the tasks left were switched unchecked"));
+        spans.push(plain("; the tasks left were switched without a check"));
     }
     let counts: Vec<String> = [
         past.tasks_total.map(|tasks| words::counted(tasks, "task")),
@@ -53,9 +53,9 @@ pub(super) fn story(past: &PastTransition, style: &Style) -> Vec<Span> {
     if let Some(stopped) = past.stopped.as_ref().filter(|stopped| stopped.times > 0) {
         let longest = stopped.longest_ms;
         spans.push(plain(match stopped.times {
-            1 => format!("; the machine stood still for {longest:.1} ms"),
+            1 => format!("; the machine was stopped for {longest:.1} ms"),
             times => {
-                format!("; the machine stood still {times} times, for {longest:.1} ms at the most")
+                format!("; the machine was stopped {times} times, at most for {longest:.1} ms")
             }
         }));
     }
@@ -81,7 +81,7 @@ pub(super) fn story(past: &PastTransition, style: &Style) -> Vec<Span> {
 
 /// `1 try`, `130 tries`
 pub(super) fn tries(number: u32) -> String {
-    words::glued(&format!(
+    words::no_break(&format!(
         "{number} {}",
         if number == 1 { "try" } else { "tries" }
     ))
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_is_told_with_what_is_known() {
+    fn an_end_contains_what_is_known() {
         let mut past = samples::past("lp_easy", Outcome::Completed);
         assert_eq!(
             line(&past),
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn how_long_the_machine_stood_still_is_told() {
+    fn the_time_the_machine_was_stopped_is_shown() {
         let mut past = samples::past("fix", Outcome::Completed);
         past.stopped = Some(Stopped {
             times: 1,
@@ -123,10 +123,10 @@ mod tests {
             longest_ms: 30.733,
             functions: vec!["kpatch_apply_patch".to_owned()],
         });
-        let told = line(&past);
+        let text = line(&past);
         assert!(
-            told.ends_with("2 tries); the machine stood still for 30.7 ms"),
-            "{told}"
+            text.ends_with("2 tries); the machine was stopped for 30.7 ms"),
+            "{text}"
         );
         past.stopped = Some(Stopped::default());
         assert!(!line(&past).contains("machine"));
@@ -145,7 +145,7 @@ mod tests {
             tasks_total: None,
             ..samples::past("", Outcome::Unknown)
         };
-        assert_eq!(line(&past), "a patch: ended unseen");
+        assert_eq!(line(&past), "a patch: ended with an unknown outcome");
     }
 
     #[test]

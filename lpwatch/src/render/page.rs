@@ -1,23 +1,26 @@
-//! Lines of painted text, wrapped so that none is wider than the terminal.
+//! Lines of painted text, wrapped to the width of the terminal.
 
+use super::command;
 use super::style::Style;
 use crate::text::{cells, split_at_cells};
 
 pub(super) use super::paint::{Paint, Span, painted, plain};
 
-/// The output so far.
+/// The output in progress.
 pub(super) struct Page<'a> {
     pub style: &'a Style,
     out: String,
 }
 
-/// A body narrower than this goes below its prefix instead of beside it.
+/// If less room than this is left beside its prefix, a body goes below it.
 const MIN_BODY: usize = 16;
-/// How far it is indented there.
+/// The indentation of a body below its prefix.
 const BELOW: usize = 6;
-/// The same for headlines: one beside a long name would be a tall column.
+/// The same for headlines, which follow long names.
 const MIN_HEADLINE: usize = 30;
 const BELOW_HEADLINE: usize = 2;
+/// How much deeper than its sentence a command is indented.
+const COMMAND: usize = 2;
 
 impl<'a> Page<'a> {
     pub(super) fn new(style: &'a Style) -> Self {
@@ -42,12 +45,12 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// A line of a `prefix`, kept as it is, and a `body`, wrapped beside it.
+    /// A line: a `prefix`, never wrapped, and a `body`, wrapped beside it.
     pub(super) fn line(&mut self, prefix: &[Span], body: &[Span]) {
         self.beside_or_below(prefix, body, MIN_BODY, BELOW);
     }
 
-    /// Like a line; what does not fit beside its prefix goes below it sooner.
+    /// Like a line, but the body needs more room to stay beside its prefix.
     pub(super) fn headline(&mut self, prefix: &[Span], body: &[Span]) {
         self.beside_or_below(prefix, body, MIN_HEADLINE, BELOW_HEADLINE);
     }
@@ -73,6 +76,31 @@ impl<'a> Page<'a> {
         self.wrapped(&[plain(" ".repeat(indent))], indent + 2, body);
     }
 
+    /// A step to take: its sentence wrapped beside `prefix`, each of its commands
+    /// below, whole, even where it is wider than the terminal. What is wrapped
+    /// cannot be copied.
+    pub(super) fn step(&mut self, prefix: &[Span], text: &str) {
+        self.step_for(prefix, "", text);
+    }
+
+    /// The same behind the words, safe to show, that say which task it is for.
+    pub(super) fn step_for(&mut self, prefix: &[Span], task: &str, text: &str) {
+        let (sentence, commands) = command::split(text);
+        let sentence = if sentence.is_empty() {
+            "Run:"
+        } else {
+            sentence
+        };
+        self.line(
+            prefix,
+            &[plain(format!("{task}{}", self.style.text(sentence)))],
+        );
+        let indent = " ".repeat(width(prefix) + COMMAND);
+        for command in commands {
+            self.raw(&[plain(indent.as_str()), plain(self.style.text(command))]);
+        }
+    }
+
     fn wrapped(&mut self, prefix: &[Span], hang: usize, body: &[Span]) {
         let mut lines = wrap(body, self.style.width.saturating_sub(hang)).into_iter();
         let mut first = prefix.to_vec();
@@ -87,7 +115,7 @@ impl<'a> Page<'a> {
 
     fn raw(&mut self, spans: &[Span]) {
         let mut spans = spans.to_vec();
-        // Padding at the end of a line is of no use, and a nuisance to copy.
+        // Spaces at the end of a line are only copied along.
         while let Some(last) = spans.last_mut() {
             last.text.truncate(last.text.trim_end_matches(' ').len());
             if !last.text.is_empty() {
@@ -105,7 +133,7 @@ pub(super) fn width(spans: &[Span]) -> usize {
 }
 
 /// `spans` broken at spaces into lines of at most `width` cells; a word that
-/// is wider still is cut, for nothing of a command may be lost.
+/// is wider still is cut into pieces: nothing of it is lost.
 pub(super) fn wrap(spans: &[Span], width: usize) -> Vec<Vec<Span>> {
     let mut lines = vec![Vec::new()];
     let mut used = 0;
@@ -173,7 +201,7 @@ fn cut(word: Vec<Span>, width: usize) -> Vec<Vec<Span>> {
     for span in word {
         let mut rest = span.text.as_str();
         while !rest.is_empty() {
-            // A character wider than the line would never fit: it goes alone.
+            // A character wider than the line fits nowhere: it gets its own line.
             let (piece, after) = match split_at_cells(rest, width) {
                 ("", rest) => rest.split_at(rest.chars().next().map_or(0, char::len_utf8)),
                 fitting => fitting,

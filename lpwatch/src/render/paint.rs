@@ -1,6 +1,6 @@
-//! Text and how it is painted.
+//! Text and its paint.
 
-/// How a span is painted.
+/// The paint of a span.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Paint {
     Plain,
@@ -9,7 +9,7 @@ pub(super) enum Paint {
     Green,
     Yellow,
     Red,
-    /// Red and bold: what must be seen first.
+    /// Red and bold: for what must be noticed first.
     Alarm,
 }
 
@@ -28,8 +28,8 @@ impl Paint {
     }
 }
 
-/// Text of one paint. Spans that follow each other without a space between
-/// them belong to one word and are not torn apart.
+/// Text of one paint. Spans without a space between them form one word and are not
+/// wrapped apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Span {
     pub text: String,

@@ -1,4 +1,4 @@
-//! `lpwatch patches`: each patch with its functions, then what lies on disk.
+//! `lpwatch patches`: each patch with its functions, then the files on disk.
 
 mod functions;
 #[cfg(test)]
@@ -8,11 +8,11 @@ use super::page::{Page, Paint, painted, plain};
 use super::style::Style;
 use super::words;
 use crate::model::inventory::{
-    DiskState, Inventory, InventoryPatch, KernelCareStanding, NotLoaded, Standing, Vendor,
+    DiskState, Inventory, InventoryPatch, KernelCareState, PatchStatus, UnloadedPatch, Vendor,
 };
 use crate::model::{Direction, EngineKind};
 
-/// What is printed for people.
+/// The inventory as a table.
 #[must_use]
 pub fn patches(inventory: &Inventory, style: &Style) -> String {
     let mut page = Page::new(style);
@@ -39,14 +39,14 @@ pub fn patches(inventory: &Inventory, style: &Style) -> String {
 fn patch(page: &mut Page<'_>, patch: &InventoryPatch, inventory: &Inventory) {
     let style = page.style;
     let (word, paint) = match (patch.standing, patch.direction) {
-        (Standing::Enabled, _) => ("enabled", Paint::Green),
-        (Standing::Disabled, _) => ("disabled", Paint::Dim),
-        (Standing::InTransition, Some(Direction::Unpatching)) => {
-            ("being taken back", Paint::Yellow)
+        (PatchStatus::Enabled, _) => ("enabled", Paint::Green),
+        (PatchStatus::Disabled, _) => ("disabled", Paint::Dim),
+        (PatchStatus::InTransition, Some(Direction::Unpatching)) => {
+            ("being removed", Paint::Yellow)
         }
-        (Standing::InTransition, _) => ("being applied", Paint::Yellow),
-        (Standing::Refused, _) => ("refused", Paint::Red),
-        (Standing::NotKnown, _) => (words::NOT_KNOWN_WHETHER_ON, Paint::Yellow),
+        (PatchStatus::InTransition, _) => ("being applied", Paint::Yellow),
+        (PatchStatus::Refused, _) => ("refused", Paint::Red),
+        (PatchStatus::NotKnown, _) => (words::STATE_UNKNOWN, Paint::Yellow),
     };
     let mut details = vec![engine(patch.engine).to_owned()];
     let vendor = patch.vendor.map(Vendor::name);
@@ -56,10 +56,10 @@ fn patch(page: &mut Page<'_>, patch: &InventoryPatch, inventory: &Inventory) {
             .map(str::to_owned),
     );
     if patch.replace == Some(true) {
-        details.push("replaces all before it".to_owned());
+        details.push("replaces all earlier patches".to_owned());
     }
     details.extend(patch.since.map(|since| {
-        words::glued(&format!(
+        words::no_break(&format!(
             "since {} UTC",
             words::clock(since, inventory.taken_at)
         ))
@@ -86,21 +86,21 @@ fn patch(page: &mut Page<'_>, patch: &InventoryPatch, inventory: &Inventory) {
     }
     functions::functions(page, patch);
     if let Some(disk) = &patch.disk
-        && let Some(words) = disk_words(disk.state)
+        && let Some(words) = disk_remark(disk.state)
     {
         page.item(2, &[painted(Paint::Yellow, words)]);
     }
 }
 
-/// What is to be said of a patch's file; nothing where all is as it should be.
-fn disk_words(state: DiskState) -> Option<&'static str> {
+/// A remark about the patch's file; none if the loaded patch is installed.
+fn disk_remark(state: DiskState) -> Option<&'static str> {
     match state {
         DiskState::Installed => None,
         DiskState::InstalledOtherBuild => {
-            Some("Another build of it is installed: after a reboot that one is loaded.")
+            Some("Another build is installed. After a reboot that build is loaded.")
         }
         DiskState::LoadedNotInstalled => {
-            Some("Loaded, not installed: after a reboot it is not there.")
+            Some("Loaded, but not installed: after a reboot it is gone.")
         }
         DiskState::InstalledNotLoaded => Some("installed, not loaded"),
         DiskState::InstalledWrongKernel => {
@@ -116,10 +116,10 @@ fn kernelcare(page: &mut Page<'_>, inventory: &Inventory) {
         return;
     };
     let (words, paint) = match standing {
-        KernelCareStanding::Latest => ("the latest patches are applied", Paint::Green),
-        KernelCareStanding::NothingApplied => ("nothing is applied", Paint::Yellow),
-        KernelCareStanding::NewerWait => ("newer patches wait", Paint::Yellow),
-        KernelCareStanding::Unsupported => ("it has no patches for this kernel", Paint::Yellow),
+        KernelCareState::Latest => ("the latest patches are applied", Paint::Green),
+        KernelCareState::NothingApplied => ("no patch is applied", Paint::Yellow),
+        KernelCareState::NewerWait => ("newer patches are available", Paint::Yellow),
+        KernelCareState::Unsupported => ("no patches exist for this kernel", Paint::Yellow),
     };
     page.blank();
     page.paragraph(
@@ -136,7 +136,7 @@ fn on_disk(page: &mut Page<'_>, inventory: &Inventory) {
     page.paragraph(0, &[painted(Paint::Bold, "On disk, not loaded")]);
     let style = page.style;
     for file in &inventory.not_loaded {
-        let NotLoaded {
+        let UnloadedPatch {
             name,
             file: _,
             kernel,
@@ -144,11 +144,11 @@ fn on_disk(page: &mut Page<'_>, inventory: &Inventory) {
             vendor,
             state,
         } = file;
-        let words = disk_words(*state).unwrap_or_default();
+        let words = disk_remark(*state).unwrap_or_default();
         let kernel = match state {
             DiskState::InstalledOtherKernel => format!(", {}", style.text(kernel)),
             DiskState::InstalledWrongKernel => {
-                let built = built_for.as_deref().unwrap_or("not told");
+                let built = built_for.as_deref().unwrap_or("unknown kernel");
                 format!(" ({})", style.text(built))
             }
             DiskState::Installed
@@ -178,7 +178,10 @@ fn cves(page: &mut Page<'_>, inventory: &Inventory) {
     };
     page.blank();
     if cves.is_empty() {
-        page.paragraph(0, &[plain("No system says which CVEs are fixed.")]);
+        page.paragraph(
+            0,
+            &[plain("No patching system reports which CVEs are fixed.")],
+        );
         return;
     }
     let head = format!("{} fixed", words::counted(cves.len(), "CVE"));
@@ -203,7 +206,7 @@ fn origin(page: &mut Page<'_>, inventory: &Inventory) {
         format!(
             ", in force {} ({})",
             style.text(&effective.version),
-            style.text(&effective.told_by)
+            style.text(&effective.source)
         )
     });
     let kernel = style.text(&inventory.kernel) + &effective.unwrap_or_default();
@@ -223,7 +226,7 @@ fn origin(page: &mut Page<'_>, inventory: &Inventory) {
     page.paragraph(0, &[painted(Paint::Dim, parts.join(&separator))]);
 }
 
-/// As the systems call themselves.
+/// The names that the engines use for themselves.
 fn engine(engine: EngineKind) -> &'static str {
     words::engine(engine).unwrap_or("livepatch")
 }

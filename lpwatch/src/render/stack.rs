@@ -1,12 +1,11 @@
-//! A task's kernel stack, innermost frame first, with the frame that blocks.
+//! The kernel stack of a task, innermost frame first, with the blocking frame marked.
 
 use super::page::{Page, Paint, painted, plain};
 use super::style::Style;
 use super::why;
 use crate::model::{Blocker, Cause, Direction};
 
-/// The frames, behind `indent` spaces; `remark` stands behind the one that
-/// blocks.
+/// The frames, behind `indent` spaces; `remark` follows the blocking one.
 pub(super) fn frames(page: &mut Page<'_>, indent: usize, blocker: &Blocker, remark: Option<&str>) {
     let style = page.style;
     let here = if style.unicode { "→ " } else { "> " };
@@ -27,7 +26,7 @@ pub(super) fn frames(page: &mut Page<'_>, indent: usize, blocker: &Blocker, rema
 }
 
 /// What the blocking frame is, e.g. `old code of target_main, which lp_stall
-/// replaces`; `None` where no frame is known to block.
+/// replaces`; `None` where the blocking frame is unknown.
 pub(super) fn remark(
     blocker: &Blocker,
     patch: &str,
@@ -43,7 +42,9 @@ pub(super) fn remark(
     let function = style.text(blocker.function.as_deref().unwrap_or(symbol));
     Some(match direction {
         Direction::Patching => format!("old code of {function}, which {patch} replaces"),
-        Direction::Unpatching => format!("code of {patch} for {function}, which goes with it"),
+        Direction::Unpatching => {
+            format!("code of {patch} for {function}, which is removed with it")
+        }
     })
 }
 

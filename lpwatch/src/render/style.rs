@@ -1,4 +1,4 @@
-//! How output looks on this terminal: colour, alphabet and width.
+//! How output looks on this terminal: colour, characters and width.
 
 use super::paint::{Paint, Span};
 use crate::text;
@@ -7,19 +7,19 @@ pub use crate::text::printable;
 /// The value of `--color`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum ColorChoice {
-    /// On a terminal, unless `NO_COLOR` is set or it cannot.
+    /// On a terminal that supports it, unless `NO_COLOR` is set.
     #[default]
     Auto,
     Always,
     Never,
 }
 
-/// What is known of the place output goes to: plain values, looked up by the
-/// caller, so that every choice can be tested.
+/// What is known about the output: plain values, read by the caller, so that every
+/// choice can be tested.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Surroundings<'a> {
     pub is_terminal: bool,
-    /// The terminal's own width in columns, where it tells.
+    /// The width that the terminal reports, in columns.
     pub terminal_width: Option<usize>,
     /// `$NO_COLOR`
     pub no_color: Option<&'a str>,
@@ -41,12 +41,12 @@ pub struct Style {
     pub color: bool,
     /// Whether more than ASCII may be shown.
     pub unicode: bool,
-    /// No line is wider, in cells.
+    /// The width to which lines are wrapped, in cells.
     pub width: usize,
 }
 
 impl Default for Style {
-    /// For a file or a pipe of which nothing is known.
+    /// For a file or a pipe.
     fn default() -> Self {
         Self {
             color: false,
@@ -58,11 +58,11 @@ impl Default for Style {
 
 impl Style {
     pub const DEFAULT_WIDTH: usize = 80;
-    /// Below this nothing can be laid out; the terminal wraps instead.
+    /// The least width; a narrower terminal wraps the lines itself.
     pub const MIN_WIDTH: usize = 40;
 
-    /// The style for a place: `choice` decides on colour, `NO_COLOR` and a
-    /// dumb terminal count only where it leaves the decision open.
+    /// The style for these surroundings. `NO_COLOR` and a dumb terminal matter only
+    /// if `choice` is `Auto`.
     #[must_use]
     pub fn for_terminal(choice: ColorChoice, around: &Surroundings<'_>) -> Self {
         let color = match choice {
@@ -82,12 +82,12 @@ impl Style {
             .unwrap_or(Self::DEFAULT_WIDTH);
         Self {
             color,
-            unicode: speaks_unicode(around),
+            unicode: supports_unicode(around),
             width: width.max(Self::MIN_WIDTH),
         }
     }
 
-    /// `text` from elsewhere, safe to show here (see [`printable`]).
+    /// Foreign `text`, escaped so that it is safe to show (see [`printable`]).
     #[must_use]
     pub fn text(&self, text: &str) -> String {
         if self.unicode {
@@ -122,11 +122,11 @@ impl Style {
         self.paint(Paint::Green, text)
     }
 
-    /// The spans as one line, painted, glue turned into spaces.
+    /// The spans as one line, painted, with no-break spaces turned into spaces.
     pub(super) fn line(&self, spans: &[Span]) -> String {
         spans
             .iter()
-            .map(|span| self.paint(span.paint, &span.text.replace(text::GLUE, " ")))
+            .map(|span| self.paint(span.paint, &span.text.replace(text::NBSP, " ")))
             .collect()
     }
 
@@ -147,15 +147,15 @@ impl Style {
         if self.unicode { "→" } else { "->" }
     }
 
-    /// Between the parts of a line that is no sentence.
+    /// The separator in a line that is not a sentence.
     pub(super) fn separator(&self) -> &'static str {
         if self.unicode { "·" } else { "|" }
     }
 }
 
-/// Whether the locale is UTF-8. The Linux console's fonts lack most of what
-/// we draw with, so it gets ASCII.
-fn speaks_unicode(around: &Surroundings<'_>) -> bool {
+/// Whether the locale is UTF-8. The fonts of the Linux console lack most of the
+/// characters used, so the console gets ASCII.
+fn supports_unicode(around: &Surroundings<'_>) -> bool {
     let locale = [around.lc_all, around.lc_ctype, around.lang]
         .into_iter()
         .flatten()

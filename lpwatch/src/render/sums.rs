@@ -1,29 +1,28 @@
-//! The tasks left in one line: how many for which reason.
+//! The tasks left in one line: how many for each reason.
 
 use super::style::Style;
 use super::{why, words};
 use crate::model::{Blocker, Reason};
 use crate::text;
 
-/// More groups than this are no summary.
+/// How many groups are shown.
 const SHOWN: usize = 4;
 
-/// Tasks of which the same can be said.
+/// Tasks with the same description.
 struct Group {
-    /// Kernel threads that sleep are counted by themselves: no signal moves
-    /// them.
+    /// Sleeping kernel threads are a group of their own: no signal moves them.
     kthreads: bool,
     words: String,
     count: usize,
 }
 
 /// `1 kernel thread asleep in target_main, 2 with an unreliable stack
-/// (kretprobe on f).` `None` where nothing is known of any.
+/// (kretprobe on f)`; `None` where no reason is known.
 pub(super) fn by_reason(sorted: &[&Blocker], style: &Style) -> Option<String> {
     let mut groups: Vec<Group> = Vec::new();
     let mut unknown = 0_usize;
     for blocker in sorted {
-        let Some(words) = said(blocker, style) else {
+        let Some(words) = description(blocker, style) else {
             unknown += 1;
             continue;
         };
@@ -43,29 +42,29 @@ pub(super) fn by_reason(sorted: &[&Blocker], style: &Style) -> Option<String> {
     if groups.is_empty() {
         return None;
     }
-    let mut parts: Vec<String> = groups.iter().take(SHOWN).map(Group::told).collect();
+    let mut parts: Vec<String> = groups.iter().take(SHOWN).map(Group::text).collect();
     let rest: usize = groups.iter().skip(SHOWN).map(|group| group.count).sum();
     if rest > 0 {
-        parts.push(format!("{rest}{}for other reasons", text::GLUE));
+        parts.push(format!("{rest}{}for other reasons", text::NBSP));
     }
     if unknown > 0 {
-        parts.push(format!("{unknown}{}not looked into", text::GLUE));
+        parts.push(format!("{unknown}{}not inspected", text::NBSP));
     }
     Some(parts.join(", "))
 }
 
 impl Group {
-    fn told(&self) -> String {
+    fn text(&self) -> String {
         let count = if self.kthreads {
             format!("{} ", words::counted(self.count, "kernel thread"))
         } else {
-            format!("{}{}", self.count, text::GLUE)
+            format!("{}{}", self.count, text::NBSP)
         };
         format!("{count}{}", self.words)
     }
 }
 
-fn said(blocker: &Blocker, style: &Style) -> Option<String> {
+fn description(blocker: &Blocker, style: &Style) -> Option<String> {
     let within = |word: &str| match blocker.function.as_deref() {
         Some(function) => format!("{word} in {}", style.text(function)),
         None => word.to_owned(),
@@ -84,6 +83,6 @@ fn said(blocker: &Blocker, style: &Style) -> Option<String> {
         Reason::KvmVcpu => "inside a virtual machine".to_owned(),
         Reason::WaitingForSignal => "waiting for the kernel's signal".to_owned(),
         Reason::Idle => "idle".to_owned(),
-        Reason::Pending => "with nothing found in the way".to_owned(),
+        Reason::Pending => "without a known reason".to_owned(),
     })
 }

@@ -1,4 +1,4 @@
-//! The table of `lpwatch status`, for people: what matters first.
+//! The table of `lpwatch status`: what matters comes first.
 
 mod blockers;
 mod patch;
@@ -22,14 +22,15 @@ use crate::text;
 const PAST_SHOWN: usize = 5;
 
 /// The table, each line ended with a newline, none wider than the style
-/// allows. Stalled transitions come first, calm patches last.
+/// allows, except commands. Stalled transitions come first, patches that are not in
+/// transition last.
 #[must_use]
 pub fn status(snapshot: &Snapshot, style: &Style) -> String {
     draw(snapshot, "No live patch is loaded.", style)
 }
 
-/// The same for a snapshot cut down to one patch: others may be loaded where
-/// this one is not.
+/// The same for a snapshot reduced to one patch: others may be loaded even if this
+/// one is not.
 #[must_use]
 pub fn status_of(patch: &str, snapshot: &Snapshot, style: &Style) -> String {
     let none = format!("No live patch named {} is loaded.", style.text(patch));
@@ -43,16 +44,16 @@ fn draw(snapshot: &Snapshot, none: &str, style: &Style) -> String {
     }
     let mut patches: Vec<&Patch> = snapshot.patches.iter().collect();
     patches.sort_by_key(|patch| (urgency(patch), patch.stack_order));
-    let (moving, calm): (Vec<&Patch>, Vec<&Patch>) = patches
+    let (in_transition, settled): (Vec<&Patch>, Vec<&Patch>) = patches
         .into_iter()
         .partition(|patch| patch.transition.is_some());
-    for patch in moving {
+    for patch in in_transition {
         page.blank();
-        patch::moving(&mut page, patch);
+        patch::in_transition(&mut page, patch);
     }
-    if !calm.is_empty() {
+    if !settled.is_empty() {
         page.blank();
-        patch::calm(&mut page, &calm);
+        patch::settled(&mut page, &settled);
     }
     last_transitions(&mut page, snapshot);
     remarks(&mut page, snapshot);
@@ -62,7 +63,7 @@ fn draw(snapshot: &Snapshot, none: &str, style: &Style) -> String {
     page.finish()
 }
 
-/// The lower, the sooner it is shown.
+/// Patches with a lower number are shown first.
 fn urgency(patch: &Patch) -> u8 {
     match patch.transition.as_ref().map(|transition| transition.phase) {
         Some(Some(Phase::Stalled)) => 0,
@@ -119,7 +120,7 @@ fn last_transitions(page: &mut Page<'_>, snapshot: &Snapshot) {
     }
 }
 
-/// What is missing, so that silence is not taken for health.
+/// What is missing, so that a lack of data does not look like health.
 fn remarks(page: &mut Page<'_>, snapshot: &Snapshot) {
     let lost = snapshot.events_lost;
     if snapshot.notes.is_empty() && lost == 0 {
@@ -131,7 +132,7 @@ fn remarks(page: &mut Page<'_>, snapshot: &Snapshot) {
             words::counted(lost, "kernel event"),
             if lost == 1 { "was" } else { "were" },
         );
-        let words = format!("{events} {were} lost; the state was read again instead.");
+        let words = format!("{events} {were} lost. lpwatch has read the state again instead.");
         page.line(&[painted(Paint::Yellow, "Note: ")], &[plain(words)]);
     }
     for note in &snapshot.notes {
@@ -142,7 +143,7 @@ fn remarks(page: &mut Page<'_>, snapshot: &Snapshot) {
     }
 }
 
-/// Where and when this was seen: what a pasted table must say of itself.
+/// The host and the time: a pasted table must contain them.
 fn origin(page: &mut Page<'_>, snapshot: &Snapshot) {
     let style = page.style;
     let source = match snapshot.source {
@@ -170,7 +171,7 @@ fn origin(page: &mut Page<'_>, snapshot: &Snapshot) {
         };
         spans.push(painted(
             Paint::Dim,
-            format!("{separator}{}", words::glued(part)),
+            format!("{separator}{}", words::no_break(part)),
         ));
     }
     page.blank();

@@ -10,19 +10,19 @@ use super::page::{Page, Paint, Span, painted, plain};
 use super::style::Style;
 use super::{outcome, stack, why, words};
 use crate::model::snapshot::SwitchedBy;
-use crate::model::task_report::{Severity, TaskReport};
+use crate::model::task_report::{BlockerRank, TaskReport};
 use crate::model::{Blocker, Reason};
 use crate::text;
 
-/// How many lines of tasks a reason takes, unless all are asked for.
+/// How many lines are shown for each reason, without `--all`.
 const SHOWN: usize = 20;
-/// How many different names of threads are told.
+/// How many different thread names are shown.
 const NAMES_SHOWN: usize = 3;
 
-/// What is shown.
+/// What the table shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TasksOptions {
-    /// Each stack.
+    /// The stacks.
     pub stack: bool,
     /// All tasks, however many.
     pub all: bool,
@@ -35,10 +35,10 @@ pub fn tasks(report: &TaskReport, style: &Style, options: TasksOptions) -> Strin
     headline(&mut page, report);
     let mut rest = report.blockers.as_slice();
     while let Some(first) = rest.first() {
-        let severity = Severity::of(first);
+        let severity = BlockerRank::of(first);
         let end = rest
             .iter()
-            .position(|blocker| Severity::of(blocker) != severity)
+            .position(|blocker| BlockerRank::of(blocker) != severity)
             .unwrap_or(rest.len());
         let (section, after) = rest.split_at(end);
         rest = after;
@@ -46,13 +46,13 @@ pub fn tasks(report: &TaskReport, style: &Style, options: TasksOptions) -> Strin
     }
     if report.blockers.is_empty() && report.tasks_remaining != Some(0) {
         page.blank();
-        page.paragraph(0, &[plain("Which tasks these are is not known.")]);
+        page.paragraph(0, &[plain("It is unknown which tasks these are.")]);
     }
-    whole(&mut page, report);
+    transition_steps(&mut page, report);
     page.finish()
 }
 
-/// What is said where nothing is in transition.
+/// The message where nothing is in transition.
 #[must_use]
 pub fn nothing(patch: Option<&str>, notes: &[String], style: &Style) -> String {
     let mut page = Page::new(style);
@@ -87,7 +87,7 @@ fn headline(page: &mut Page<'_>, report: &TaskReport) {
             Some(total) => format!("{left} of {} left", words::counted(total, "task")),
             None => format!("{} left", words::counted(left, "task")),
         };
-        body.push(plain(format!(": {}", words::glued(&left))));
+        body.push(plain(format!(": {}", words::no_break(&left))));
     }
     page.headline(&[painted(Paint::Bold, name), plain("  ")], &body);
     if let Some(switched) = report.switched.and_then(switched) {
@@ -95,7 +95,7 @@ fn headline(page: &mut Page<'_>, report: &TaskReport) {
     }
 }
 
-/// By which way the others have switched.
+/// How the other tasks have switched.
 fn switched(by: SwitchedBy) -> Option<String> {
     let ways = [
         (by.checked, "after the kernel's check"),
@@ -103,16 +103,16 @@ fn switched(by: SwitchedBy) -> Option<String> {
         (by.idle, "as idle tasks"),
         (by.forced, "by force"),
     ];
-    let told: Vec<String> = ways
+    let parts: Vec<String> = ways
         .into_iter()
         .filter(|&(count, _)| count > 0)
-        .map(|(count, way)| format!("{count}{}{way}", text::GLUE))
+        .map(|(count, way)| format!("{count}{}{way}", text::NBSP))
         .collect();
-    (!told.is_empty()).then(|| format!("Switched: {}.", told.join(", ")))
+    (!parts.is_empty()).then(|| format!("Switched: {}.", parts.join(", ")))
 }
 
 /// The tasks left for one reason.
-fn reason(page: &mut Page<'_>, severity: Severity, section: &[Blocker], options: TasksOptions) {
+fn reason(page: &mut Page<'_>, severity: BlockerRank, section: &[Blocker], options: TasksOptions) {
     page.blank();
     let heading = painted(Paint::Bold, heading(severity));
     let count = painted(Paint::Dim, format!(" ({})", section.len()));
@@ -136,31 +136,31 @@ fn reason(page: &mut Page<'_>, severity: Severity, section: &[Blocker], options:
         }
         if let Some(advice) = advised.advice {
             let arrow = plain(format!("  {} ", page.style.arrow()));
-            page.line(&[arrow], &[plain(page.style.text(advice))]);
+            page.step(&[arrow], advice);
         }
     }
     let more = section.len() - tasks;
     if more > 0 {
         let words = format!(
-            "{} and {more} more (--all shows them)",
+            "{} and {more} more:\nlpwatch tasks --all",
             page.style.ellipsis()
         );
-        page.paragraph(2, &[painted(Paint::Dim, words)]);
+        page.step(&[plain("  ")], &words);
     }
 }
 
-fn heading(severity: Severity) -> &'static str {
+fn heading(severity: BlockerRank) -> &'static str {
     match severity {
-        Severity::SleepingKthread => "Kernel threads asleep in a function of the patch",
-        Severity::UnreliableStack => "Stack unreliable: the kernel cannot tell what is on it",
-        Severity::Uninterruptible => "Uninterruptible (D state): no signal reaches them",
-        Severity::KvmVcpu => "Virtual CPUs inside their guests",
-        Severity::Running => "Running each time the kernel looked",
-        Severity::SleepingUser => "Asleep in a function of the patch",
-        Severity::WaitingForSignal => "Waiting for the kernel's signal",
-        Severity::Idle => "Idle tasks",
-        Severity::Pending => "Nothing found in their way so far",
-        Severity::Unknown => "Not looked into",
+        BlockerRank::SleepingKthread => "Kernel threads asleep in a function of the patch",
+        BlockerRank::UnreliableStack => "Stack unreliable: the kernel cannot prove what is on it",
+        BlockerRank::Uninterruptible => "Uninterruptible (D state): no signal reaches them",
+        BlockerRank::KvmVcpu => "Virtual CPUs inside their guests",
+        BlockerRank::Running => "Running each time the kernel checked",
+        BlockerRank::SleepingUser => "Asleep in a function of the patch",
+        BlockerRank::WaitingForSignal => "Waiting for the kernel's signal",
+        BlockerRank::Idle => "Idle tasks",
+        BlockerRank::Pending => "No reason found so far",
+        BlockerRank::Unknown => "Not inspected",
     }
 }
 
@@ -195,8 +195,8 @@ fn line(page: &mut Page<'_>, group: &[&Blocker]) {
     page.item(2, &spans);
 }
 
-/// Several threads of one process. Its name is its first thread's; where that
-/// is not among them, theirs if they all have one name.
+/// Several threads of one process. The name is that of the first thread, if it is
+/// among them; otherwise their common name, if they have one.
 fn process(group: &[&Blocker], style: &Style) -> (String, String, Vec<String>) {
     let threads = words::counted(group.len(), "thread");
     let mut names: Vec<String> = Vec::new();
@@ -211,7 +211,7 @@ fn process(group: &[&Blocker], style: &Style) -> (String, String, Vec<String>) {
     let inside = inside
         .map(|id| format!(", {id} in its container"))
         .unwrap_or_default();
-    let ids = words::glued(&format!("(pid {tgid}{inside})"));
+    let ids = words::no_break(&format!("(pid {tgid}{inside})"));
     let leader = group.iter().find(|task| task.tid == task.tgid);
     match (leader, names.as_slice()) {
         (Some(leader), _) => (why::name(leader, style), ids, vec![threads]),
@@ -221,13 +221,13 @@ fn process(group: &[&Blocker], style: &Style) -> (String, String, Vec<String>) {
                 names.truncate(NAMES_SHOWN);
                 names.push(style.ellipsis().to_owned());
             }
-            let told = format!("{threads} ({})", names.join(", "));
-            ("process".to_owned(), ids, vec![told])
+            let detail = format!("{threads} ({})", names.join(", "));
+            ("process".to_owned(), ids, vec![detail])
         }
     }
 }
 
-/// What its heading does not say.
+/// What the heading does not say.
 fn detail(blocker: &Blocker, style: &Style) -> Option<String> {
     match blocker.reason? {
         Reason::SleepingOnFunction => why::why(blocker, style),
@@ -240,14 +240,14 @@ fn detail(blocker: &Blocker, style: &Style) -> Option<String> {
     }
 }
 
-/// What concerns the transition as a whole, and what is missing.
-fn whole(page: &mut Page<'_>, report: &TaskReport) {
+/// What concerns the transition as a whole, and the notes.
+fn transition_steps(page: &mut Page<'_>, report: &TaskReport) {
     if !report.next.is_empty() {
         page.blank();
         page.paragraph(0, &[painted(Paint::Bold, "The transition as a whole")]);
         for step in &report.next {
             let arrow = plain(format!("  {} ", page.style.arrow()));
-            page.line(&[arrow], &[plain(page.style.text(step))]);
+            page.step(&[arrow], step);
         }
     }
     remarks(page, &report.notes);

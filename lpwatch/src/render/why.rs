@@ -1,14 +1,14 @@
-//! Why a task has not switched, in words: shared by all tables.
+//! Why a task has not switched: text shared by all tables.
 
 use super::style::Style;
 use super::words;
 use crate::model::{Blocker, Cause, Culprit, Reason};
 use crate::text;
 
-/// A name longer than this is cut where many are shown.
+/// A longer path is truncated.
 const LONGEST_PATH: usize = 60;
 
-/// Why it has not switched, as far as it has been looked into.
+/// Why the task has not switched; `None` until it has been inspected.
 pub(super) fn why(blocker: &Blocker, style: &Style) -> Option<String> {
     let function = blocker
         .function
@@ -26,7 +26,7 @@ pub(super) fn why(blocker: &Blocker, style: &Style) -> Option<String> {
         }
         Reason::SleepingOnFunction => format!("asleep{within}"),
         Reason::Running => format!("running{within}"),
-        // Whose program it is stands in the sum and in the advice.
+        // The owner of the program is in the summary and in the advice.
         Reason::UnreliableStack => match (what(blocker.cause), &blocker.program) {
             (Some(what), Some(program)) => {
                 format!("stack unreliable: {}", foreign_name(program, what, style))
@@ -38,7 +38,7 @@ pub(super) fn why(blocker: &Blocker, style: &Style) -> Option<String> {
         Reason::Idle => "idle CPU".to_owned(),
         Reason::Uninterruptible => format!("uninterruptible (D state){within}"),
         Reason::KvmVcpu => "virtual CPU, in its guest".to_owned(),
-        Reason::Pending => "nothing found, tried again each second".to_owned(),
+        Reason::Pending => "no reason found; the kernel tries again each second".to_owned(),
     })
 }
 
@@ -50,8 +50,8 @@ fn what(cause: Option<Cause>) -> Option<&'static str> {
     }
 }
 
-/// What hides the stack, and whose it is: `fexit program count_sleep (id 42)
-/// on hrtimer_nanosleep, held by loader (pid 311)`; `None` if that is not known.
+/// What makes the stack unreliable, and who owns it: `fexit program count_sleep
+/// (id 42) on hrtimer_nanosleep, held by loader (pid 311)`; `None` if it is unknown.
 pub(super) fn foreign(blocker: &Blocker, style: &Style) -> Option<String> {
     let what = what(blocker.cause)?;
     Some(match &blocker.program {
@@ -73,7 +73,7 @@ fn on(function: Option<&str>, style: &Style) -> String {
     })
 }
 
-/// `fexit program count_sleep (id 42)`; `what` where its kind is not known.
+/// `fexit program count_sleep (id 42)`; `what` where the kind is unknown.
 pub(super) fn foreign_name(program: &Culprit, what: &str, style: &Style) -> String {
     let mut words = match program.kind.as_deref() {
         Some(kind) if what == "BPF program" => format!("{} program", style.text(kind)),
@@ -81,10 +81,10 @@ pub(super) fn foreign_name(program: &Culprit, what: &str, style: &Style) -> Stri
     };
     if let Some(name) = program.name.as_deref() {
         words.push(' ');
-        words.push_str(&words::glued(&style.text(name)));
+        words.push_str(&words::no_break(&style.text(name)));
     }
     if let Some(id) = program.id {
-        words.push_str(&words::glued(&format!(" (id {id})")));
+        words.push_str(&words::no_break(&format!(" (id {id})")));
     }
     words
 }
@@ -94,25 +94,26 @@ pub(super) fn held(program: &Culprit, style: &Style) -> String {
     let comm = program
         .owner_comm
         .as_deref()
-        .map(|comm| words::glued(&style.text(comm)));
+        .map(|comm| words::no_break(&style.text(comm)));
     let owner = match (comm, program.owner_pid) {
-        (Some(comm), Some(pid)) => {
-            Some(format!("{comm} {}", words::glued(&format!("(pid {pid})"))))
-        }
+        (Some(comm), Some(pid)) => Some(format!(
+            "{comm} {}",
+            words::no_break(&format!("(pid {pid})"))
+        )),
         (Some(comm), None) => Some(comm),
-        (None, Some(pid)) => Some(words::glued(&format!("pid {pid}"))),
+        (None, Some(pid)) => Some(words::no_break(&format!("pid {pid}"))),
         (None, None) => None,
     };
     let mut words = owner.map_or_else(String::new, |owner| format!(", held by {owner}"));
     if let Some(pin) = program.pinned.as_deref() {
         let pin = text::truncate(&style.text(pin), LONGEST_PATH, style.ellipsis());
         words.push_str(", pinned at ");
-        words.push_str(&words::glued(&pin));
+        words.push_str(&words::no_break(&pin));
     }
     words
 }
 
-/// Who it is: `nginx (pid 1201)`, `java (tid 8123 of 8100, 17 of 9 in its
+/// The name and ids of a task: `nginx (pid 1201)`, `java (tid 8123 of 8100, 17 of 9 in its
 /// container)`, `khugepaged (kernel thread 39)`.
 pub(super) fn who(blocker: &Blocker, style: &Style) -> (String, String) {
     let Blocker { tid, tgid, .. } = blocker;
@@ -130,10 +131,10 @@ pub(super) fn who(blocker: &Blocker, style: &Style) -> (String, String) {
     } else {
         format!("(tid {tid} of {tgid}{inside})")
     };
-    (name(blocker, style), words::glued(&ids))
+    (name(blocker, style), words::no_break(&ids))
 }
 
-/// Its name, not to be torn apart.
+/// The name of a task, not broken at spaces.
 pub(super) fn name(blocker: &Blocker, style: &Style) -> String {
-    words::glued(&style.text(&blocker.comm))
+    words::no_break(&style.text(&blocker.comm))
 }

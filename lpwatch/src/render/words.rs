@@ -1,4 +1,4 @@
-//! Values in words: ages, times, outcomes, error numbers.
+//! Values as text: ages, times, outcomes, error numbers.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use jiff::Timestamp;
 
 use super::page::Paint;
 use crate::model::{EngineKind, Outcome, Phase, check::ForecastOutcome};
-use crate::text::GLUE;
+use crate::text::NBSP;
 
 /// An age in whole seconds: `4 s`, `2 min 10 s`, `3 h 05 min`, `2 d 3 h`.
-/// `None` for what is no age (negative, NaN).
+/// `None` for a negative number or NaN.
 pub(super) fn age(seconds: f64) -> Option<String> {
     let seconds = Duration::try_from_secs_f64(seconds).ok()?.as_secs();
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
@@ -22,7 +22,7 @@ pub(super) fn age(seconds: f64) -> Option<String> {
     } else {
         format!("{seconds} s")
     };
-    Some(glued(&words))
+    Some(no_break(&words))
 }
 
 /// How long something took: like an age, but exact below ten seconds.
@@ -32,21 +32,21 @@ pub(super) fn duration(seconds: f64) -> Option<String> {
     if whole >= 10 {
         age(seconds)
     } else if whole > 0 {
-        Some(glued(&format!("{whole}.{} s", millis / 100)))
+        Some(no_break(&format!("{whole}.{} s", millis / 100)))
     } else {
-        Some(glued(&format!("{millis} ms")))
+        Some(no_break(&format!("{millis} ms")))
     }
 }
 
-/// A value and its unit are not to be torn apart at the end of a line.
-pub(super) fn glued(text: &str) -> String {
-    text.replace(' ', &GLUE.to_string())
+/// `text` with spaces at which a line is not broken: between a value and its unit.
+pub(super) fn no_break(text: &str) -> String {
+    text.replace(' ', &NBSP.to_string())
 }
 
-/// The time of day in UTC, with its date unless that is today's.
+/// The time of day in UTC, with its date unless it is today.
 pub(super) fn clock(time: Timestamp, now: Timestamp) -> String {
     let is_today = time.strftime("%F").to_string() == now.strftime("%F").to_string();
-    glued(
+    no_break(
         &time
             .strftime(if is_today { "%H:%M:%S" } else { "%F %H:%M" })
             .to_string(),
@@ -55,13 +55,13 @@ pub(super) fn clock(time: Timestamp, now: Timestamp) -> String {
 
 /// `1 task`, `2 tasks`.
 pub(super) fn counted(number: impl TryInto<u64> + Copy, one: &str) -> String {
-    // What does not fit is more than one.
+    // A number that does not fit is more than one.
     let number = number.try_into().unwrap_or(u64::MAX);
     let plural = if number == 1 { "" } else { "s" };
-    format!("{number}{GLUE}{one}{plural}")
+    format!("{number}{NBSP}{one}{plural}")
 }
 
-/// A count with its thousands set apart: `1,234,567`.
+/// A count with its thousands separated: `1,234,567`.
 pub(super) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
@@ -74,7 +74,7 @@ pub(super) fn count(number: u64) -> String {
     out
 }
 
-/// A number per second with three digits or so: `0`, `0.04`, `7.5`, `1,250`.
+/// A rate with about three digits: `0`, `0.04`, `7.50`, `1,250`.
 pub(super) fn rate(per_second: f64) -> String {
     if per_second >= 100.0 {
         #[expect(
@@ -98,7 +98,7 @@ pub(super) fn times(number: u32) -> String {
     if number == 1 {
         "once".to_owned()
     } else {
-        format!("{number}{GLUE}times")
+        format!("{number}{NBSP}times")
     }
 }
 
@@ -118,11 +118,11 @@ pub(super) fn outcome(outcome: Outcome) -> (&'static str, Paint) {
         Outcome::Forced => ("forced", Paint::Yellow),
         Outcome::Cancelled => ("cancelled by the kernel", Paint::Red),
         Outcome::Refused => ("refused by the kernel", Paint::Red),
-        Outcome::Unknown => ("ended unseen", Paint::Yellow),
+        Outcome::Unknown => ("ended with an unknown outcome", Paint::Yellow),
     }
 }
 
-/// How a check expected it to go.
+/// The course that a check expected.
 pub(super) fn course(course: ForecastOutcome) -> &'static str {
     match course {
         ForecastOutcome::Refused => "a refusal",
@@ -130,15 +130,15 @@ pub(super) fn course(course: ForecastOutcome) -> &'static str {
         ForecastOutcome::AfterSignal => "completion after the kernel's signal",
         ForecastOutcome::Open => "a slow transition",
         ForecastOutcome::Stalls => "a stall",
-        ForecastOutcome::Loaded => "nothing, it was loaded already",
-        ForecastOutcome::NotKnown => "nothing, the tasks were not looked at",
+        ForecastOutcome::Loaded => "nothing: it was already loaded",
+        ForecastOutcome::NotKnown => "nothing: the tasks were not inspected",
     }
 }
 
-/// Of a patch whose system does not tell whether it is enabled.
-pub(super) const NOT_KNOWN_WHETHER_ON: &str = "loaded; whether it is in force is not known";
+/// The state of a patch whose engine does not report whether it is enabled.
+pub(super) const STATE_UNKNOWN: &str = "loaded; unknown whether it is in force";
 
-/// The patching system, where it is not the kernel's own.
+/// The engine, unless it is the kernel's own livepatch.
 pub(super) fn engine(engine: EngineKind) -> Option<&'static str> {
     match engine {
         EngineKind::Livepatch => None,
@@ -150,16 +150,16 @@ pub(super) fn engine(engine: EngineKind) -> Option<&'static str> {
     }
 }
 
-/// `EINVAL (22)`, or `error 4095` where the number has no name here.
+/// `EINVAL (22)`, or `error 4095` where the number has no name in this table.
 pub(super) fn errno(number: u32) -> String {
     errno_name(number).map_or_else(
-        || format!("error{GLUE}{number}"),
-        |name| format!("{name}{GLUE}({number})"),
+        || format!("error{NBSP}{number}"),
+        |name| format!("{name}{NBSP}({number})"),
     )
 }
 
-/// The names of what loading a module and enabling a patch can fail with.
-/// These numbers are the same on every processor livepatch runs on.
+/// The errors with which loading a module or enabling a patch can fail. These
+/// numbers are the same on every processor that supports livepatch.
 fn errno_name(number: u32) -> Option<&'static str> {
     Some(match number {
         1 => "EPERM",
@@ -201,8 +201,8 @@ fn errno_name(number: u32) -> Option<&'static str> {
 mod tests {
     use super::*;
 
-    fn unglued(text: Option<String>) -> String {
-        text.unwrap_or_default().replace(GLUE, " ")
+    fn with_spaces(text: Option<String>) -> String {
+        text.unwrap_or_default().replace(NBSP, " ")
     }
 
     #[test]
@@ -216,7 +216,7 @@ mod tests {
             (-1.0, ""),
             (f64::NAN, ""),
         ] {
-            assert_eq!(unglued(age(seconds)), words);
+            assert_eq!(with_spaces(age(seconds)), words);
         }
     }
 
@@ -229,20 +229,20 @@ mod tests {
             (41.3, "41 s"),
             (61.0, "1 min 01 s"),
         ] {
-            assert_eq!(unglued(duration(seconds)), words);
+            assert_eq!(with_spaces(duration(seconds)), words);
         }
     }
 
     #[test]
-    fn times_say_their_day_when_it_is_another() {
+    fn times_have_a_date_unless_it_is_today() {
         let now: Timestamp = "2026-03-02T00:05:00Z".parse().unwrap();
         let earlier: Timestamp = "2026-03-01T23:55:01Z".parse().unwrap();
         assert_eq!(clock(now, now), "00:05:00");
-        assert_eq!(clock(earlier, now).replace(GLUE, " "), "2026-03-01 23:55");
+        assert_eq!(clock(earlier, now).replace(NBSP, " "), "2026-03-01 23:55");
     }
 
     #[test]
-    fn numbers_can_be_read() {
+    fn numbers_are_readable() {
         for (number, words) in [
             (0, "0"),
             (999, "999"),
@@ -264,7 +264,7 @@ mod tests {
 
     #[test]
     fn errors_have_names() {
-        assert_eq!(errno(22).replace(GLUE, " "), "EINVAL (22)");
-        assert_eq!(errno(4000).replace(GLUE, " "), "error 4000");
+        assert_eq!(errno(22).replace(NBSP, " "), "EINVAL (22)");
+        assert_eq!(errno(4000).replace(NBSP, " "), "error 4000");
     }
 }

@@ -35,7 +35,7 @@ fn a_slow_one_is_not_waited_for_for_ever() {
     fails(
         &output,
         1,
-        &["no answer within 0.3 s", "--prometheus.timeout"],
+        &["did not respond within 0.3 s", "--prometheus.timeout"],
     );
     assert!(began.elapsed() < Duration::from_secs(15));
 }
@@ -48,7 +48,7 @@ fn wrong_answers_are_told_apart() {
             Answers::Raw(200, "<html>log in</html>"),
             "a web page (HTML)",
         ),
-        (Answers::Raw(200, ""), "its answer is empty"),
+        (Answers::Raw(200, ""), "its response is empty"),
         (Answers::Raw(200, "true"), "cannot be read"),
         (
             Answers::Then(r#"{"status":"success","data":{"resultType":"vec"#),
@@ -65,7 +65,7 @@ fn wrong_answers_are_told_apart() {
                 422,
                 r#"{"status":"error","errorType":"execution","error":"too many samples"}"#,
             ),
-            "too many samples; it was asked for time()",
+            "too many samples; the query was time()",
         ),
     ];
     for (answers, words) in cases {
@@ -80,11 +80,7 @@ fn a_redirect_is_not_followed() {
     let to: &'static str = Box::leak(format!("{}/login?token=geheim", elsewhere.url()).into());
     let fake = Fake::new(Answers::Redirect(to));
     let output = run(&fake.url(), &["status"]);
-    fails(
-        &output,
-        1,
-        &["sends us elsewhere", "/login", "does not follow"],
-    );
+    fails(&output, 1, &["redirects", "/login", "does not follow"]);
     assert!(!stderr(&output).contains("geheim"), "{output:?}");
     assert!(elsewhere.asked().is_empty());
 }
@@ -120,7 +116,11 @@ fn credentials_are_sent_and_never_told() {
         // And where they are the wrong ones.
         fake.answer(Answers::Guarded(all_well(), "Bearer other".to_owned()));
         let refused = run(&fake.url(), &arguments);
-        fails(&refused, 3, &["refused us (HTTP 401)", "does not know"]);
+        fails(
+            &refused,
+            3,
+            &["denied access (HTTP 401)", "does not accept"],
+        );
         for output in [output, refused] {
             for told in [stdout(&output), stderr(&output)] {
                 for hidden in ["s3cret", "bWU6", "Bearer s", "Basic b"] {

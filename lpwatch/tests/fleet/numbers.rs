@@ -119,7 +119,7 @@ fn a_patch_nobody_has_heard_of_is_told() {
     let fake = Fake::new(Answers::Fleet(hosts(&[(Is::NotPatched, 2)])));
     let output = run(&fake.url(), &["status", "lp_typo"]);
     assert_eq!(output.status.code(), Some(10), "{output:?}");
-    assert!(stdout(&output).contains("No host has heard of a patch named lp_typo"));
+    assert!(stdout(&output).contains("No host has reported a patch named lp_typo"));
 }
 
 /// Most on new code, some moving, and a thousand that are down.

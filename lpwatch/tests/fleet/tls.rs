@@ -121,7 +121,7 @@ fn only_those_are_trusted_who_were_named() {
     fails(&output, 1, &["the CA file"]);
     let key = authority.path("server.key");
     let output = run(&url, &["status", "--prometheus.ca-file", &key]);
-    fails(&output, 1, &["no certificate in PEM form"]);
+    fails(&output, 1, &["it contains no PEM certificate"]);
 }
 
 #[test]

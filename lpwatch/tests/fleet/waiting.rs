@@ -123,7 +123,7 @@ fn a_prometheus_started_anew_does_not_end_it() {
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let told = stderr(&output);
-    assert_eq!(told.matches("waiting on").count(), 1, "said once: {told}");
+    assert_eq!(told.matches("trying again").count(), 1, "said once: {told}");
     assert_eq!(told.matches("answers again").count(), 1, "{told}");
 }
 

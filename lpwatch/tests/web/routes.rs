@@ -78,9 +78,13 @@ async fn what_is_not_there_is_said_in_words() {
         (
             request("/api/v2/status", ""),
             404,
-            "nothing at /api/v2/status",
+            "Nothing is served at /api/v2/status",
         ),
-        (request("/../../etc/passwd", ""), 404, "nothing at"),
+        (
+            request("/../../etc/passwd", ""),
+            404,
+            "Nothing is served at",
+        ),
         (post("/api/v1/status"), 405, "only be read"),
         (post("/api/v1/checks"), 403, "Unix socket"),
         (request("/api/v1/checks", ""), 405, "only be read"),
@@ -89,8 +93,12 @@ async fn what_is_not_there_is_said_in_words() {
             405,
             "only be read",
         ),
-        (with("Content-Length: 3\r\n"), 400, "no body"),
-        (with("Transfer-Encoding: chunked\r\n"), 400, "no body"),
+        (with("Content-Length: 3\r\n"), 400, "must not have a body"),
+        (
+            with("Transfer-Encoding: chunked\r\n"),
+            400,
+            "must not have a body",
+        ),
     ] {
         let answer = server.ask(&said).await;
         assert_eq!(status(&answer), code, "{said}: {answer}");

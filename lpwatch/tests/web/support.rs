@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use lpwatch::{
     daemon::web::{DEFAULT_TELEMETRY_PATH, Listen, ListenAddress, Web, WebOptions},
     model::{Snapshot, snapshot::PastTransition, totals::Totals},
-    observe::follow::Followed,
+    observe::follow::FollowHandle,
 };
 use serde_json::json;
 use tokio::{
@@ -53,7 +53,7 @@ impl Server {
         };
         let (snapshots, seen) = watch::channel(Arc::new(snapshot()));
         let (totals, ended) = watch::channel(Totals::default());
-        let task = tokio::spawn(web.serve(Followed::by_hand(seen, ended)));
+        let task = tokio::spawn(web.serve(FollowHandle::by_hand(seen, ended)));
         Self {
             port: address.port(),
             snapshots,

@@ -37,7 +37,7 @@ pub fn run(_: &mut Trial) -> Result<()> {
     }
     let table = lpwatch::run(&[&["calls"]])?;
     let text = table.expect(&[code::WELL])?.text();
-    ensure!(text.contains("no before"), "that is not said: {text}");
+    ensure!(text.contains("no BEFORE/S"), "that is not said: {text}");
     drop(daemon);
 
     alone(&mut caller)?;

@@ -12,6 +12,17 @@ use super::{
 };
 use crate::trial::Trial;
 
+/// What may run beside a scenario's guest.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    Ordinary,
+    /// The kernel gives it a time, such as the 15 s before it signals user tasks:
+    /// its guest must not be slow.
+    Paced,
+    /// It measures time, so that other guests beside it would be measured, too.
+    Timed,
+}
+
 pub struct Scenario {
     pub name: &'static str,
     pub group: &'static str,
@@ -19,11 +30,7 @@ pub struct Scenario {
     pub about: &'static str,
     /// It leaves its guest in a state that nothing can mend.
     pub own_boot: bool,
-    /// The kernel gives it a time, such as the 15 s before it signals user tasks:
-    /// its guest must not be slow.
-    pub paced: bool,
-    /// It measures time, so that other guests beside it would be measured, too.
-    pub timed: bool,
+    pub pace: Pace,
     /// The kernel does not decide its outcome: one kernel is enough.
     pub once: bool,
     /// It takes minutes: its guest should start early.
@@ -38,12 +45,12 @@ impl Scenario {
     }
 
     const fn paced(mut self) -> Self {
-        self.paced = true;
+        self.pace = Pace::Paced;
         self
     }
 
     const fn timed(mut self) -> Self {
-        self.timed = true;
+        self.pace = Pace::Timed;
         self
     }
 
@@ -61,8 +68,8 @@ impl Scenario {
     pub fn marks(&self) -> String {
         let marks = [
             (self.own_boot, "boot=own"),
-            (self.paced, "paced"),
-            (self.timed, "timed"),
+            (self.pace == Pace::Paced, "paced"),
+            (self.pace == Pace::Timed, "timed"),
             (self.once, "once"),
             (self.long, "long"),
         ];
@@ -82,8 +89,7 @@ const fn scenario(
         group,
         about,
         own_boot: false,
-        paced: false,
-        timed: false,
+        pace: Pace::Ordinary,
         once: false,
         long: false,
         run,

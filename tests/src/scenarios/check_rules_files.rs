@@ -31,9 +31,9 @@ pub fn unreadable(trial: &mut Trial) -> Result<()> {
     endless[60..62].copy_from_slice(&0xfeff_u16.to_le_bytes());
     let cases: [(&str, &[u8], &str); 6] = [
         ("empty.ko", &[], "empty"),
-        ("text.ko", b"This is no module.\n", "no ELF file"),
+        ("text.ko", b"This is no module.\n", "not an ELF file"),
         ("packed.ko.xz", b"\xfd7zXZ\0cut short", "damaged"),
-        ("half.ko", &whole[..whole.len() / 2], "cut short"),
+        ("half.ko", &whole[..whole.len() / 2], "cut off"),
         ("hostile.ko", &hostile, "hostile.ko"),
         ("endless.ko", &endless, "endless.ko"),
     ];

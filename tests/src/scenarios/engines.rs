@@ -154,7 +154,7 @@ fn undecided(patch: &str) -> Result<()> {
         "{function}"
     );
     let text = lpwatch::run(&[&["patches", "--no-tools"]])?.text();
-    ensure!(text.contains("Whose code runs is not known"), "{text}");
+    ensure!(text.contains("It is unknown which code runs"), "{text}");
     Ok(())
 }
 

@@ -96,7 +96,9 @@ impl Stage {
 
     fn documents(&self) -> Result<()> {
         let workspace = paths::workspace();
-        copy(&workspace.join("README.md"), &self.folder.join("README.md"))?;
+        for name in ["README.md", "ARCHITECTURE.md"] {
+            copy(&workspace.join(name), &self.folder.join(name))?;
+        }
         // Debian has it packed, and under this name.
         let changes = fs::read(workspace.join("CHANGELOG.md"))?;
         let packed = File::create(self.folder.join("changelog.gz"))?;

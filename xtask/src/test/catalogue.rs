@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use anyhow::{Result, bail};
 
+use super::pool::Kind;
 use crate::kernels::Series;
 
 /// The kernel for scenarios whose outcome no kernel decides.
@@ -16,10 +17,8 @@ pub struct Scenario {
     pub group: String,
     /// It leaves its guest unfit for another.
     pub own_boot: bool,
-    /// The kernel gives it a time, such as the 15 s before its signal.
-    pub paced: bool,
-    /// It measures time: no more guests beside it than there are processors.
-    pub timed: bool,
+    /// What may run beside it.
+    pub kind: Kind,
     /// No kernel decides its outcome, so it runs in [`ONE_KERNEL`].
     pub once: bool,
     /// It takes minutes.
@@ -47,8 +46,11 @@ pub fn parse(text: &str) -> Vec<Scenario> {
         let has = |mark: &str| marks.split(',').any(|other| other == mark);
         Scenario {
             own_boot: has("boot=own"),
-            paced: has("paced"),
-            timed: has("timed"),
+            kind: match () {
+                () if has("timed") => Kind::Timed,
+                () if has("paced") => Kind::Paced,
+                () => Kind::Ordinary,
+            },
             once: has("once"),
             long: has("long"),
             name,
@@ -166,8 +168,8 @@ mod tests {
     fn the_list_is_read() {
         let list = parse(LIST);
         assert_eq!(list.len(), 4);
-        assert!(!list[0].own_boot && !list[0].timed && !list[0].once);
-        assert!(list[2].timed);
+        assert!(!list[0].own_boot && !list[0].once);
+        assert_eq!([list[0].kind, list[2].kind], [Kind::Ordinary, Kind::Timed]);
         assert!(list[3].own_boot && list[3].once);
         assert_eq!(
             (list[3].name.as_str(), list[3].about.as_str()),

@@ -74,9 +74,8 @@ pub fn boots(scenarios: &[&Scenario]) -> Vec<Boot> {
     let owned: Vec<Scenario> = scenarios.iter().map(|&one| one.clone()).collect();
     for kind in [Kind::Ordinary, Kind::Paced, Kind::Timed] {
         for group in groups_of(&owned) {
-            let fits =
-                |one: &&Scenario| one.group == group && kind_of(one) == kind && !one.own_boot;
-            let fitting: Vec<&Scenario> = owned.iter().filter(|one| fits(&one)).collect();
+            let fits = |one: &&Scenario| one.group == group && one.kind == kind && !one.own_boot;
+            let fitting: Vec<&Scenario> = owned.iter().filter(|one| fits(one)).collect();
             boots.extend(chunks(group, &fitting, kind));
         }
     }
@@ -84,18 +83,10 @@ pub fn boots(scenarios: &[&Scenario]) -> Vec<Boot> {
     boots.extend(alone.map(|one| Boot {
         label: one.name.clone(),
         scenarios: vec![one.name.clone()],
-        kind: kind_of(one),
+        kind: one.kind,
         weight: weight(&[*one]),
     }));
     boots
-}
-
-fn kind_of(scenario: &Scenario) -> Kind {
-    match scenario {
-        one if one.timed => Kind::Timed,
-        one if one.paced => Kind::Paced,
-        _ => Kind::Ordinary,
-    }
 }
 
 /// One that takes minutes counts as many.

@@ -12,7 +12,7 @@ use crate::{
     kernel::{Roots, host::Host, patch_file::PatchFile},
     model::{
         PatchView,
-        foresee::{Before, foresee},
+        prediction::{PredictionContext, predict_blockers},
     },
     observe::observer::{Observer, ObserverOptions},
     probe::CallCounters,
@@ -154,7 +154,7 @@ impl TaskSampler<'_> {
     ) -> TaskFacts {
         let mut facts = TaskFacts::default();
         let view = as_view(self.patch);
-        let before = Before {
+        let before = PredictionContext {
             patch: &view,
             loaded: self.loaded,
             code: &self.objects.stand_ins,
@@ -177,7 +177,10 @@ impl TaskSampler<'_> {
             let own = std::process::id();
             sample.remaining.retain(|task| task.tgid != own);
             facts.seconds = started.elapsed().as_secs_f64();
-            facts.add(sample.total.unwrap_or_default(), foresee(&sample, &before));
+            facts.add(
+                sample.total.unwrap_or_default(),
+                predict_blockers(&sample, &before),
+            );
             if started.elapsed() >= self.options.sample && facts.looks >= LOOKS {
                 break;
             }

@@ -9,7 +9,7 @@ use crate::{
         modules::{Build, Presence},
         patch_file::{PatchFile, PatchedFunction},
     },
-    model::{PatchView, calls::FunctionId, foresee::PatchCode},
+    model::{PatchView, calls::FunctionId, prediction::PatchCode},
 };
 
 use super::{disk::Disk, patch_files};

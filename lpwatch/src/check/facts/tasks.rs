@@ -1,6 +1,6 @@
 //! Samples of all tasks.
 
-pub use crate::model::foresee::Foreseen;
+pub use crate::model::prediction::PredictedBlocker;
 
 use super::rates::Rates;
 
@@ -14,7 +14,7 @@ pub struct TaskFacts {
     /// Seconds from the first sample to the last.
     pub seconds: f64,
     /// The tasks with an obstacle in any sample.
-    pub tasks: Vec<Foreseen>,
+    pub tasks: Vec<PredictedBlocker>,
     /// CPUs without a tick, as the kernel lists them (`nohz_full`).
     pub nohz_full: Option<String>,
     /// The call rates of the functions to be patched that were counted.
@@ -26,10 +26,10 @@ pub struct TaskFacts {
 
 impl TaskFacts {
     /// Adds the obstacles of one sample.
-    pub fn add(&mut self, total: u32, foreseen: Vec<Foreseen>) {
+    pub fn add(&mut self, total: u32, predicted: Vec<PredictedBlocker>) {
         self.looks += 1;
         self.total = total;
-        for task in foreseen {
+        for task in predicted {
             let known = self.tasks.iter_mut().find(|known| {
                 known.tid == task.tid
                     && known.obstacle == task.obstacle
@@ -45,14 +45,14 @@ impl TaskFacts {
     /// Whether the task had this obstacle in every sample. A single sample proves
     /// nothing.
     #[must_use]
-    pub fn is_lasting(&self, task: &Foreseen) -> bool {
+    pub fn is_lasting(&self, task: &PredictedBlocker) -> bool {
         task.seen == self.looks && self.looks > 1
     }
 }
 
 /// The names of the tasks for messages.
 #[must_use]
-pub fn names(tasks: &[&Foreseen]) -> Vec<String> {
+pub fn names(tasks: &[&PredictedBlocker]) -> Vec<String> {
     tasks.iter().map(|task| task.name()).collect()
 }
 
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn looks_add_up() {
-        let task = |tid, function: &str| Foreseen {
+        let task = |tid, function: &str| PredictedBlocker {
             tid,
             tgid: tid,
             comm: "t".to_owned(),

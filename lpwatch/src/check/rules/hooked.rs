@@ -118,6 +118,7 @@ pub(super) fn removal(hook: &FoundHook) -> Vec<String> {
                 "Before loading the patch, {}.",
                 model::stop_program(Some(owner))
             )];
+            lines.extend(model::stop_command(Some(owner)));
             let ends = owner.owner_pid.filter(|pid| *pid != 1);
             lines.extend(ends.map(|pid| format!("If that process may be ended: kill {pid}")));
             lines

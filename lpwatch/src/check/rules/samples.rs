@@ -3,7 +3,7 @@
 use crate::{
     check::{
         CheckContext,
-        facts::{CheckFacts, tasks::Foreseen},
+        facts::{CheckFacts, tasks::PredictedBlocker},
     },
     kernel::patch_file::{Machine, MadeBy, Modinfo, PatchFile, PatchObject, PatchedFunction},
     model::{
@@ -74,8 +74,8 @@ pub(in crate::check) fn loaded(name: &str, functions: &[&str]) -> PatchView {
 }
 
 /// A user task with this obstacle in that many samples.
-pub(in crate::check) fn observed(tid: u32, obstacle: Obstacle, seen: u32) -> Foreseen {
-    Foreseen {
+pub(in crate::check) fn observed(tid: u32, obstacle: Obstacle, seen: u32) -> PredictedBlocker {
+    PredictedBlocker {
         tid,
         tgid: tid,
         comm: format!("t{tid}"),

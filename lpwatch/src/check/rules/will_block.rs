@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     check::{
         CheckContext,
-        facts::tasks::{Foreseen, TaskFacts, names},
+        facts::tasks::{PredictedBlocker, TaskFacts, names},
     },
     model::{
         check::{CheckFinding, Obstacle},
@@ -55,7 +55,7 @@ enum SleeperKind {
 }
 
 impl SleeperKind {
-    fn of(task: &Foreseen, facts: &TaskFacts) -> Option<Self> {
+    fn of(task: &PredictedBlocker, facts: &TaskFacts) -> Option<Self> {
         let lasting = facts.is_lasting(task);
         match task.obstacle {
             Obstacle::MainFunction => Some(Self::Main),
@@ -81,7 +81,7 @@ fn judge(context: &CheckContext<'_>) -> Vec<CheckFinding> {
         return Vec::new();
     }
     let facts = &context.facts.tasks;
-    let mut groups: BTreeMap<(SleeperKind, &str), Vec<&Foreseen>> = BTreeMap::new();
+    let mut groups: BTreeMap<(SleeperKind, &str), Vec<&PredictedBlocker>> = BTreeMap::new();
     for task in &facts.tasks {
         if let Some(kind) = SleeperKind::of(task, facts) {
             let function = task.function.as_deref().unwrap_or("a function");
@@ -97,7 +97,7 @@ fn judge(context: &CheckContext<'_>) -> Vec<CheckFinding> {
 fn group(
     kind: SleeperKind,
     function: &str,
-    tasks: &[&Foreseen],
+    tasks: &[&PredictedBlocker],
     facts: &TaskFacts,
 ) -> CheckFinding {
     let names = listed(&names(tasks));
@@ -169,7 +169,7 @@ mod tests {
     use super::*;
     use crate::check::{facts::CheckFacts, rules::samples};
 
-    fn judged(tasks: Vec<Foreseen>, looks: u32) -> Vec<(Severity, String)> {
+    fn judged(tasks: Vec<PredictedBlocker>, looks: u32) -> Vec<(Severity, String)> {
         let facts = CheckFacts {
             tasks: TaskFacts {
                 looks,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     check::{
         CheckContext,
-        facts::tasks::{Foreseen, TaskFacts, names},
+        facts::tasks::{PredictedBlocker, TaskFacts, names},
     },
     model::{
         check::{CheckFinding, Obstacle},
@@ -54,7 +54,7 @@ fn judge(context: &CheckContext<'_>) -> Vec<CheckFinding> {
 
 /// Groups the tasks by the program or probe that makes their stacks unreliable.
 fn unreliable(facts: &TaskFacts) -> Vec<CheckFinding> {
-    let mut groups: BTreeMap<String, Vec<&Foreseen>> = BTreeMap::new();
+    let mut groups: BTreeMap<String, Vec<&PredictedBlocker>> = BTreeMap::new();
     for task in of(facts, Obstacle::UnreliableStack) {
         groups.entry(culprit(task)).or_default().push(task);
     }
@@ -82,7 +82,7 @@ fn unreliable(facts: &TaskFacts) -> Vec<CheckFinding> {
 }
 
 /// A description of what makes the stack unreliable.
-fn culprit(task: &Foreseen) -> String {
+fn culprit(task: &PredictedBlocker) -> String {
     let function = task
         .program
         .as_ref()
@@ -104,7 +104,7 @@ fn culprit(task: &Foreseen) -> String {
 }
 
 fn running(facts: &TaskFacts) -> Option<CheckFinding> {
-    let busy: Vec<&Foreseen> = of(facts, Obstacle::Running)
+    let busy: Vec<&PredictedBlocker> = of(facts, Obstacle::Running)
         .filter(|task| task.kthread && facts.is_lasting(task))
         .collect();
     if busy.is_empty() {
@@ -123,7 +123,7 @@ fn running(facts: &TaskFacts) -> Option<CheckFinding> {
 }
 
 fn vcpus(facts: &TaskFacts) -> Option<CheckFinding> {
-    let vcpus: Vec<&Foreseen> = of(facts, Obstacle::KvmVcpu).collect();
+    let vcpus: Vec<&PredictedBlocker> = of(facts, Obstacle::KvmVcpu).collect();
     if vcpus.is_empty() {
         return None;
     }
@@ -153,14 +153,14 @@ fn tickless(facts: &TaskFacts) -> Option<CheckFinding> {
     )
 }
 
-fn of(facts: &TaskFacts, obstacle: Obstacle) -> impl Iterator<Item = &Foreseen> {
+fn of(facts: &TaskFacts, obstacle: Obstacle) -> impl Iterator<Item = &PredictedBlocker> {
     facts
         .tasks
         .iter()
         .filter(move |task| task.obstacle == obstacle)
 }
 
-fn evidence(tasks: &[&Foreseen], facts: &TaskFacts, how: &str) -> Vec<String> {
+fn evidence(tasks: &[&PredictedBlocker], facts: &TaskFacts, how: &str) -> Vec<String> {
     let lines = tasks.iter().map(|task| {
         let kind = if task.kthread {
             "kernel thread"
@@ -189,7 +189,7 @@ mod tests {
         judge(&samples::context(&samples::patch(&["f"]), &facts))
     }
 
-    fn looked(tasks: Vec<Foreseen>) -> TaskFacts {
+    fn looked(tasks: Vec<PredictedBlocker>) -> TaskFacts {
         TaskFacts {
             looks: 5,
             total: 50,

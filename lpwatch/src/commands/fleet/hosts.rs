@@ -1,13 +1,13 @@
-//! `lpwatch fleet hosts`: every host, and how it stands.
+//! `lpwatch fleet hosts`: every host and its state.
 
 use strum::VariantArray as _;
 
 use crate::{
-    commands::{args::Globals, output::Output},
+    commands::{args::Globals, output::Printer},
     exit::Exit,
     fleet::{
-        hosts::{Host, HostState, hosts},
-        queries::Fact,
+        hosts::{FleetHost, HostState, hosts},
+        queries::FleetQuery,
         rollout::ByState,
         selector::PatchPattern,
     },
@@ -19,14 +19,14 @@ use super::{exit_of, prometheus::PrometheusArgs};
 /// List the hosts, worst first: state, kernel, tasks left and why.
 ///
 /// With `-o jsonl` each host is a line of its own. The exit code is that of
-/// `lpwatch fleet status`, whichever states are shown.
+/// `lpwatch fleet status`. It does not depend on --state.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The patch (the name of its module); `*` stands for any characters.
-    /// Default: on each host the patch that moved last.
+    /// The patch (the name of its module); `*` matches any characters. Default: the
+    /// patch of each host that changed last.
     patch: Option<PatchPattern>,
 
-    /// Only hosts in this state; may be given several times.
+    /// Show only hosts in this state; may be given several times.
     #[arg(long, value_enum, value_name = "STATE")]
     state: Vec<HostState>,
 
@@ -35,18 +35,18 @@ pub struct Args {
 }
 
 pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
-    let output = Output::new(globals);
+    let output = Printer::new(globals);
     let mut source = args
         .prometheus
-        .source(args.patch.as_ref(), Fact::VARIANTS)?;
+        .source(args.patch.as_ref(), FleetQuery::VARIANTS)?;
     let look = source.look().await?;
     let all = hosts(&look.facts, |_| true);
     let exit = exit_of(ByState::of(&all), args.patch.is_some());
-    let mut shown: Vec<Host> = all
+    let mut shown: Vec<FleetHost> = all
         .into_iter()
         .filter(|host| args.state.is_empty() || args.state.contains(&host.state))
         .collect();
-    // Stable: within a state they stay in the order of their names.
+    // A stable sort: within a state the hosts stay sorted by name.
     shown.sort_by_key(|host| host.state);
     let listing = Hosts {
         schema_version: fleet::SCHEMA_VERSION,
@@ -64,20 +64,20 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
             lines.push_str(&serde_json::to_string(host)?);
             lines.push('\n');
         }
-        tell(&listing);
+        print_remarks(&listing);
         if !lines.is_empty() {
-            Output::text(&lines)?;
+            Printer::text(&lines)?;
         }
     } else if output.is_json() {
         output.json(&listing)?;
     } else {
-        Output::text(&fleet::hosts(&listing, &output.style))?;
+        Printer::text(&fleet::hosts(&listing, &output.style))?;
     }
     Ok(exit)
 }
 
-/// Lines of hosts have no room for what must be said of all of them.
-fn tell(listing: &Hosts) {
+/// Prints what concerns all hosts to stderr: a line of JSON has no place for it.
+fn print_remarks(listing: &Hosts) {
     for words in listing.warnings.iter().chain(&listing.notes) {
         eprintln!("lpwatch: {}", crate::text::printable(words));
     }

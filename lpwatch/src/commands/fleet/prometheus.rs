@@ -1,24 +1,24 @@
-//! The flags that tell which Prometheus is asked, how, and about which hosts.
+//! The flags for the Prometheus to query, the login, and the hosts.
 
 use std::{path::PathBuf, time::Duration};
 
 use crate::{
     commands::args::duration,
     fleet::{
-        prometheus::{BaseUrl, Error, Login, Options, Tls},
-        queries::{Fact, Scope},
+        prometheus::{BaseUrl, Login, PrometheusError, PrometheusOptions, Tls},
+        queries::{FleetQuery, Scope},
         selector::{PatchPattern, Selector},
-        source::Source,
+        source::FleetSource,
     },
 };
 
-/// Which Prometheus is asked, and about which hosts.
+/// The Prometheus to query, the login, and the hosts.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Prometheus")]
 pub struct PrometheusArgs {
-    /// The URL of Prometheus, or of what has its HTTP API (Thanos, Mimir,
-    /// VictoriaMetrics), with its prefix if it has one.
-    // Read as text: a URL with a password in it must not be shown by clap.
+    /// The URL of Prometheus, or of a server with its HTTP API (Thanos, Mimir,
+    /// VictoriaMetrics), including a path prefix if it has one.
+    // A string: in an error message clap would show a URL with its password.
     #[arg(
         long = "prometheus",
         env = "LPWATCH_PROMETHEUS",
@@ -27,7 +27,7 @@ pub struct PrometheusArgs {
     )]
     url: String,
 
-    /// Log in by HTTP basic authentication as this user.
+    /// Log in with HTTP basic authentication as this user.
     #[arg(
         long = "prometheus.user",
         value_name = "NAME",
@@ -36,7 +36,7 @@ pub struct PrometheusArgs {
     )]
     user: Option<String>,
 
-    /// The file with that user's password.
+    /// The file with the password of that user.
     #[arg(
         long = "prometheus.password-file",
         value_name = "FILE",
@@ -44,16 +44,16 @@ pub struct PrometheusArgs {
     )]
     password_file: Option<PathBuf>,
 
-    /// Log in by the bearer token in this file.
+    /// Log in with the bearer token in this file.
     #[arg(long = "prometheus.bearer-token-file", value_name = "FILE")]
     bearer_token_file: Option<PathBuf>,
 
-    /// Trust only the certificates in this file (PEM). Default: those this
-    /// system trusts; `SSL_CERT_FILE` is honoured.
+    /// Trust only the certificates in this file (PEM). Default: the certificates that
+    /// this system trusts, or those in `SSL_CERT_FILE`.
     #[arg(long = "prometheus.ca-file", value_name = "FILE")]
     ca_file: Option<PathBuf>,
 
-    /// Show this certificate (PEM, with its chain).
+    /// Present this client certificate (PEM, with its chain).
     #[arg(
         long = "prometheus.cert-file",
         value_name = "FILE",
@@ -69,7 +69,7 @@ pub struct PrometheusArgs {
     )]
     key_file: Option<PathBuf>,
 
-    /// Wait this long for one answer.
+    /// Wait at most this long for one response.
     #[arg(
         id = "answer_timeout",
         long = "prometheus.timeout",
@@ -79,7 +79,7 @@ pub struct PrometheusArgs {
     )]
     timeout: Duration,
 
-    /// Take no answer larger than this; 100,000 hosts need less than 20.
+    /// Reject a response larger than this; 100,000 hosts need less than 20 MiB.
     #[arg(
         long = "prometheus.max-answer",
         value_name = "MIB",
@@ -88,7 +88,7 @@ pub struct PrometheusArgs {
     )]
     max_answer: u16,
 
-    /// Only hosts that these labels choose, in PromQL: `{dc="x",role!~"db.*"}`.
+    /// Select hosts by these labels, in PromQL: `{dc="x",role!~"db.*"}`.
     #[arg(
         long,
         value_name = "SELECTOR",
@@ -101,7 +101,7 @@ pub struct PrometheusArgs {
     #[arg(long, value_name = "NAME", default_value = "lpwatch")]
     job: String,
 
-    /// The label that tells hosts apart.
+    /// The label that identifies a host.
     #[arg(
         long,
         value_name = "LABEL",
@@ -110,26 +110,26 @@ pub struct PrometheusArgs {
     )]
     host_label: String,
 
-    /// A host counts as known for this long after Prometheus last scraped it.
-    /// Less where hosts come and go by design.
+    /// A host counts as known for this long after Prometheus last scraped it. Choose
+    /// a shorter time if hosts come and go by design.
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = positive)]
     known_for: Duration,
 }
 
 impl PrometheusArgs {
-    /// What these flags ask for.
+    /// The source for these flags.
     ///
     /// # Errors
-    /// A flag or a file that it names cannot be used.
+    /// A flag, or a file named in one, is invalid.
     pub fn source(
         &self,
         patch: Option<&PatchPattern>,
-        facts: &'static [Fact],
-    ) -> Result<Source, crate::Error> {
-        Source::new(self.options()?, self.scope(patch), facts)
+        facts: &'static [FleetQuery],
+    ) -> Result<FleetSource, crate::Error> {
+        FleetSource::new(self.options()?, self.scope(patch), facts)
     }
 
-    fn options(&self) -> Result<Options, Error> {
+    fn options(&self) -> Result<PrometheusOptions, PrometheusError> {
         let login = match (&self.user, &self.password_file, &self.bearer_token_file) {
             (Some(name), Some(password), _) => Login::User {
                 name: name.clone(),
@@ -138,8 +138,8 @@ impl PrometheusArgs {
             (_, _, Some(token)) => Login::Token(token.clone()),
             _ => Login::Nobody,
         };
-        let url: BaseUrl = self.url.parse().map_err(Error::Url)?;
-        Ok(Options {
+        let url: BaseUrl = self.url.parse().map_err(PrometheusError::Url)?;
+        Ok(PrometheusOptions {
             url,
             login,
             tls: Tls {
@@ -161,10 +161,10 @@ impl PrometheusArgs {
     }
 }
 
-/// How often Prometheus is asked.
+/// The interval of the queries.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct IntervalArgs {
-    /// Ask Prometheus this often.
+    /// Query Prometheus at this interval.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = positive)]
     pub interval: Duration,
 }
@@ -185,6 +185,6 @@ fn label(text: &str) -> Result<String, String> {
     if is_label {
         Ok(text.to_owned())
     } else {
-        Err("not the name of a label".to_owned())
+        Err("not a valid label name".to_owned())
     }
 }

@@ -1,16 +1,16 @@
-//! `lpwatch fleet status`: how a rollout stands over all hosts.
+//! `lpwatch fleet status`: the state of a rollout over all hosts.
 
 use strum::VariantArray as _;
 
 use crate::{
-    commands::{args::Globals, output::Output},
+    commands::{args::Globals, output::Printer},
     exit::Exit,
     fleet::{
-        hosts::{Host, hosts},
-        queries::Fact,
+        hosts::{FleetHost, hosts},
+        queries::FleetQuery,
         rollout::{ByState, Rollout},
         selector::PatchPattern,
-        source::{Look, Source},
+        source::{FleetReading, FleetSource},
     },
     render::fleet::{self, Status},
 };
@@ -20,15 +20,15 @@ use super::{
     prometheus::{IntervalArgs, PrometheusArgs},
 };
 
-/// Show how far a patch is over all hosts: hosts by state, which are stalled and
-/// why, and how long patching took.
+/// Show the progress of a patch over all hosts: the hosts by state, which hosts are
+/// stalled and why, and how long patching took.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The patch (the name of its module); `*` stands for any characters, where
-    /// each kernel has a patch of its own name. Default: every patch.
+    /// The patch (the name of its module); `*` matches any characters, for patches
+    /// named after their kernels. Default: every patch.
     patch: Option<PatchPattern>,
 
-    /// Show it again and again, until interrupted.
+    /// Show the state again at each --interval, until interrupted.
     #[arg(short, long)]
     watch: bool,
 
@@ -40,10 +40,10 @@ pub struct Args {
 }
 
 pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
-    let output = Output::new(globals);
+    let output = Printer::new(globals);
     let mut source = args
         .prometheus
-        .source(args.patch.as_ref(), Fact::VARIANTS)?;
+        .source(args.patch.as_ref(), FleetQuery::VARIANTS)?;
     let look = source.look().await?;
     let mut exit = show(&output, &source, args, look)?;
     if !args.watch {
@@ -64,17 +64,22 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     }
 }
 
-fn show(output: &Output, source: &Source, args: &Args, look: Look) -> anyhow::Result<Exit> {
+fn show(
+    output: &Printer,
+    source: &FleetSource,
+    args: &Args,
+    look: FleetReading,
+) -> anyhow::Result<Exit> {
     let asked = args.patch.as_ref().map(PatchPattern::as_str);
     let (rollouts, exit) = rollouts(&look, asked);
-    let Look {
+    let FleetReading {
         at,
         facts,
         warnings,
         mut notes,
     } = look;
     if let Some(patch) = asked.filter(|_| facts.patches().is_empty()) {
-        notes.push(format!("No host has heard of a patch named {patch} yet."));
+        notes.push(format!("No host has reported a patch named {patch} yet."));
     }
     let all = hosts(&facts, |_| true);
     let status = Status {
@@ -91,20 +96,20 @@ fn show(output: &Output, source: &Source, args: &Args, look: Look) -> anyhow::Re
     if output.is_json() {
         output.json(&status)?;
     } else {
-        Output::text(&fleet::status(&status, &output.style))?;
+        Printer::text(&fleet::status(&status, &output.style))?;
     }
     Ok(exit)
 }
 
-/// Each patch, or all that was asked for as one; and how that stands.
-fn rollouts(look: &Look, asked: Option<&str>) -> (Vec<Rollout>, Exit) {
+/// The rollout of each patch, or of all that match `asked` as one; and the exit code.
+fn rollouts(look: &FleetReading, asked: Option<&str>) -> (Vec<Rollout>, Exit) {
     let facts = &look.facts;
     if let Some(patch) = asked {
         let rollout = Rollout::of(patch, &hosts(facts, |_| true));
         let exit = exit_of(rollout.by_state, true);
         return (vec![rollout], exit);
     }
-    let of_patch = |patch: &str| -> Vec<Host> { hosts(facts, |name| name == patch) };
+    let of_patch = |patch: &str| -> Vec<FleetHost> { hosts(facts, |name| name == patch) };
     let rollouts = facts
         .patches()
         .into_iter()

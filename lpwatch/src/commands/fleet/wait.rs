@@ -1,4 +1,4 @@
-//! `lpwatch fleet wait`: until enough hosts are on new code.
+//! `lpwatch fleet wait`: waits until enough hosts are on new code.
 
 use std::{io::IsTerminal as _, time::Duration};
 
@@ -8,43 +8,42 @@ use serde::Serialize;
 use crate::{
     commands::{
         args::{Globals, duration},
-        output::Output,
+        output::Printer,
     },
     exit::Exit,
     fleet::{
-        hosts::{Host, hosts},
-        queries::Fact,
+        hosts::{FleetHost, hosts},
+        queries::FleetQuery,
         rollout::Rollout,
         selector::PatchPattern,
-        source::Source,
-        wait::{End, Percent, Wait},
+        source::FleetSource,
+        wait::{Percent, RolloutWait, WaitOutcome},
     },
     render::fleet::{self, WaitEnd},
 };
 
 use super::prometheus::{IntervalArgs, PrometheusArgs};
 
-/// Wait until enough hosts are on new code, and say how it went.
+/// Wait until enough hosts are on new code, and report the result.
 ///
-/// Exits with 0 once --percent of the hosts known are on new code. Exits with 12
-/// once so many hosts have failed that this cannot be reached, with 11 once so
-/// many are stalled or have failed, and with 124 once --timeout has passed. With
-/// --stall-after it also exits with 11 once no host has changed for that long;
-/// leave it longer than the pauses between waves. Hosts that do not report count
-/// like any other, and may come back.
+/// Exits with 0 when --percent of the known hosts are on new code. Exits with 12 if so
+/// many hosts have failed that this cannot be reached, with 11 if so many are stalled
+/// or have failed, and with 124 after --timeout. With --stall-after it also exits
+/// with 11 if no host has changed for that long; choose a longer time than the pauses
+/// between waves. Hosts that do not report count like any other, and may come back.
 ///
-/// A Prometheus that is restarted does not end the wait; one that gives no first
-/// answer does, with 1, and one that refuses us with 3.
+/// A restart of Prometheus does not end the wait. It exits with 1 if Prometheus does
+/// not answer the first query, and with 3 if Prometheus refuses access.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The patch (the name of its module); `*` stands for any characters.
+    /// The patch (the name of its module); `*` matches any characters.
     patch: PatchPattern,
 
     /// Wait for this share of the hosts.
     #[arg(long, value_name = "PERCENT", default_value = "100")]
     percent: Percent,
 
-    /// Give up after this long.
+    /// Stop waiting after this time.
     #[arg(short, long, value_name = "TIME", value_parser = duration)]
     timeout: Option<Duration>,
 
@@ -56,10 +55,12 @@ pub struct Args {
 }
 
 pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
-    let output = Output::new(globals);
-    let source = args.prometheus.source(Some(&args.patch), &Fact::STATES)?;
-    let mut waiting = Waiting {
-        wait: Wait::new(args.percent, globals.thresholds.stall_after()),
+    let output = Printer::new(globals);
+    let source = args
+        .prometheus
+        .source(Some(&args.patch), &FleetQuery::STATES)?;
+    let mut waiting = FleetWait {
+        wait: RolloutWait::new(args.percent, globals.thresholds.stall_after()),
         source: source.remembering(),
         args,
         latest: None,
@@ -71,9 +72,9 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     };
     let watched = waiting.until_over();
     let (result, exit) = match args.timeout {
-        None => told(watched.await?),
+        None => result_of(watched.await?),
         Some(timeout) => match tokio::time::timeout(timeout, watched).await {
-            Ok(end) => told(end?),
+            Ok(end) => result_of(end?),
             Err(_) => ("timed_out", Exit::TimedOut),
         },
     };
@@ -82,45 +83,45 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     Ok(exit)
 }
 
-fn told(end: End) -> (&'static str, Exit) {
+fn result_of(end: WaitOutcome) -> (&'static str, Exit) {
     match end {
-        End::Reached => ("reached", Exit::Well),
-        End::Failed => ("failed", Exit::Failed),
-        End::Stalled => ("stalled", Exit::Stalled),
-        End::NoChange => ("no_change", Exit::Stalled),
+        WaitOutcome::Reached => ("reached", Exit::Success),
+        WaitOutcome::Failed => ("failed", Exit::Failed),
+        WaitOutcome::Stalled => ("stalled", Exit::Stalled),
+        WaitOutcome::NoChange => ("no_change", Exit::Stalled),
     }
 }
 
-struct Waiting<'a> {
-    wait: Wait,
-    source: Source,
+struct FleetWait<'a> {
+    wait: RolloutWait,
+    source: FleetSource,
     args: &'a Args,
-    /// The hosts when they were last seen.
-    latest: Option<Vec<Host>>,
+    /// The hosts in the last response.
+    latest: Option<Vec<FleetHost>>,
     progress: ProgressBar,
 }
 
 /// The document of `-o json`.
 #[derive(Serialize)]
-struct Report<'a> {
+struct FleetWaitReport<'a> {
     schema_version: u32,
     result: &'static str,
     exit_code: u8,
     percent: f64,
     waited_seconds: f64,
-    /// Why Prometheus gave no answer at the end.
+    /// Why Prometheus did not answer at the end.
     trouble: Option<&'a str>,
     /// `null` where Prometheus never answered.
     rollout: Option<&'a Rollout>,
 }
 
-impl Waiting<'_> {
-    async fn until_over(&mut self) -> Result<End, crate::Error> {
-        // Until it has answered once, nothing says that the URL is right.
+impl FleetWait<'_> {
+    async fn until_over(&mut self) -> Result<WaitOutcome, crate::Error> {
+        // The first query must succeed: it shows that the URL is right.
         let mut look = Some(self.source.look().await?);
         loop {
             match look {
-                None => self.wait.was_blind(),
+                None => self.wait.forget_progress(),
                 Some(look) => {
                     let hosts = hosts(&look.facts, |_| true);
                     self.show(&hosts);
@@ -136,7 +137,7 @@ impl Waiting<'_> {
         }
     }
 
-    fn show(&self, hosts: &[Host]) {
+    fn show(&self, hosts: &[FleetHost]) {
         let rollout = crate::fleet::rollout::ByState::of(hosts);
         let as_u64 = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         self.progress.set_length(as_u64(hosts.len()));
@@ -148,14 +149,14 @@ impl Waiting<'_> {
         self.progress.set_message(format!("on new code{stalled}"));
     }
 
-    fn report(&self, output: &Output, result: &'static str, exit: Exit) -> anyhow::Result<()> {
+    fn report(&self, output: &Printer, result: &'static str, exit: Exit) -> anyhow::Result<()> {
         let rollout = self
             .latest
             .as_ref()
             .map(|hosts| Rollout::of(self.args.patch.as_str(), hosts));
         let waited = self.source.now();
         if output.is_json() {
-            return output.json(&Report {
+            return output.json(&FleetWaitReport {
                 schema_version: fleet::SCHEMA_VERSION,
                 result,
                 exit_code: exit as u8,
@@ -173,7 +174,7 @@ impl Waiting<'_> {
             trouble: self.source.trouble(),
             rollout: rollout.as_ref(),
         };
-        Output::text(&fleet::waited(&end, &output.style))
+        Printer::text(&fleet::waited(&end, &output.style))
     }
 }
 

@@ -5,14 +5,14 @@ use crate::model::{
     snapshot::{Calls, Function},
 };
 
-use super::{Metrics, Outcome, flag};
+use super::{Metrics, MetricsResult, flag};
 
 impl Metrics {
-    pub(super) fn functions(&self, snapshot: &Snapshot) -> Outcome {
+    pub(super) fn functions(&self, snapshot: &Snapshot) -> MetricsResult {
         let help = "Calls of a patched function, by the code they ran.";
         let labels = ["patch", "object", "function", "code"];
         let calls = self.counter("lpwatch_function_calls_total", help, &labels)?;
-        let help = "Whether the new code was found to run: 1 or 0; absent where not known.";
+        let help = "Whether the new code was found to run: 1 or 0; absent where unknown.";
         let labels = ["patch", "object", "function"];
         let effective = self.gauge("lpwatch_function_effective", help, &labels)?;
         let count = |patch: &str, object: &str, function: &str, counted: &Calls| {
@@ -38,7 +38,7 @@ impl Metrics {
                 }
             }
         }
-        // Watched ahead of a patch: no patch to name.
+        // Watched before a patch is loaded: there is no patch to name.
         for watched in &snapshot.watched {
             if let Some(counted) = &watched.calls {
                 count("", &watched.object, &watched.name, counted);
@@ -48,7 +48,7 @@ impl Metrics {
     }
 }
 
-/// `function`, with its place where there are several of that name.
+/// `function`, with its position where several have that name.
 fn label(function: &Function) -> String {
     match function.sympos {
         0 | 1 => function.name.clone(),

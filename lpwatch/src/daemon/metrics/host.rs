@@ -5,10 +5,10 @@ use crate::model::{
     snapshot::{Function, Probe},
 };
 
-use super::{Metrics, Outcome, flag};
+use super::{Metrics, MetricsResult, flag};
 
 impl Metrics {
-    pub(super) fn host(&self, snapshot: &Snapshot) -> Outcome {
+    pub(super) fn host(&self, snapshot: &Snapshot) -> MetricsResult {
         let help = "The version of lpwatch; always 1.";
         let info = self.gauge("lpwatch_build_info", help, &["version"])?;
         info.with_label_values(&[env!("CARGO_PKG_VERSION")])
@@ -17,16 +17,17 @@ impl Metrics {
         let host = self.gauge("lpwatch_host_info", help, &["kernel", "source"])?;
         host.with_label_values(&[snapshot.kernel.as_str(), snapshot.source.into()])
             .set(1.0);
-        let help = "When the snapshot shown was made, in seconds since the epoch.";
+        let help = "When the snapshot was taken, in seconds since the epoch.";
         let taken = self.gauge("lpwatch_snapshot_timestamp_seconds", help, &[])?;
         taken
             .with_label_values::<&str>(&[])
             .set(snapshot.taken_at.as_duration().as_secs_f64());
-        let help = "Kernel events that found no room; the state was read again instead.";
+        let help =
+            "Kernel events lost because a buffer was full; the state was read again instead.";
         let lost = self.counter("lpwatch_events_lost_total", help, &[])?;
         lost.with_label_values::<&str>(&[])
             .inc_by(snapshot.events_lost);
-        let help = "Whether the hook for a fact is in place: 1 or 0.";
+        let help = "Whether the hook for a fact is attached: 1 or 0.";
         let attached = self.gauge("lpwatch_probe_attached", help, &["probe", "kind"])?;
         for probe in &snapshot.probes {
             attached
@@ -36,7 +37,7 @@ impl Metrics {
         Ok(())
     }
 
-    pub(super) fn collectors(&self, snapshot: &Snapshot) -> Outcome {
+    pub(super) fn collectors(&self, snapshot: &Snapshot) -> MetricsResult {
         let help = "Whether a source of facts works on this host: 1 or 0.";
         let success = self.gauge("lpwatch_collector_success", help, &["collector"])?;
         let probes = &snapshot.probes;
@@ -61,8 +62,8 @@ fn works(probes: &[Probe], fact: ObservedFact) -> bool {
         .any(|probe| probe.fact == fact && probe.attached)
 }
 
-/// Whether calls can be counted: not one of the functions has been given up, or
-/// not all of them. Some never can be (inlined, not traceable).
+/// Whether calls can be counted: true unless all functions were given up. Some
+/// never can be counted (inlined, not traceable).
 fn counts(snapshot: &Snapshot) -> bool {
     let objects = snapshot.patches.iter().flat_map(|patch| &patch.objects);
     let functions: Vec<&Function> = objects.flat_map(|object| &object.functions).collect();

@@ -2,13 +2,13 @@
 
 use crate::model::snapshot::{Object, Patch};
 
-use super::{Metrics, Outcome, flag};
+use super::{Metrics, MetricsResult, flag};
 
 impl Metrics {
-    pub(super) fn patches(&self, patches: &[Patch]) -> Outcome {
-        let help = "A loaded patch, its engine, whether it replaces all others; always 1.";
+    pub(super) fn patches(&self, patches: &[Patch]) -> MetricsResult {
+        let help = "A loaded patch, its engine, and whether it replaces all others; always 1.";
         let info = self.gauge("lpwatch_patch_info", help, &["patch", "engine", "replace"])?;
-        let help = "Whether the patch is enabled: 1 or 0; absent where that is not known.";
+        let help = "Whether the patch is enabled: 1 or 0; absent where unknown.";
         let enabled = self.gauge("lpwatch_patch_enabled", help, &["patch"])?;
         let help = "Whether calls in the object are redirected: 1 or 0.";
         let object_patched =

@@ -1,4 +1,4 @@
-//! For how long the machine was stopped, as a histogram.
+//! How long the machine was stopped, as a histogram.
 
 use prometheus::proto::{Metric, MetricFamily, MetricType};
 
@@ -14,8 +14,8 @@ pub(super) fn family(snapshot: &Snapshot) -> Option<MetricFamily> {
     let stops = snapshot.stops.as_ref()?;
     Some(families::family(
         "lpwatch_machine_stopped_seconds",
-        "How long all CPUs stood still for stop_machine since the daemon began, by the patching \
-         system that stopped them, or none.",
+        "How long stop_machine held all CPUs since the daemon started, by the patching system that \
+         stopped them, or none.",
         MetricType::HISTOGRAM,
         stops.engines.iter().map(series).collect(),
     ))

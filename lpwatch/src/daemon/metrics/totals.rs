@@ -1,4 +1,5 @@
-//! The transitions that ended since the daemon began, as counters and a histogram.
+//! The transitions that ended since the daemon started, as counters and a
+//! histogram.
 
 use prometheus::proto::{Metric, MetricFamily, MetricType};
 
@@ -12,23 +13,23 @@ use super::families::{counter, family, histogram};
 pub(super) fn families(totals: &Totals) -> impl Iterator<Item = MetricFamily> {
     let numbers = family(
         "lpwatch_transitions_total",
-        "Transitions that ended since the daemon began, by how.",
+        "Transitions that ended since the daemon started, by outcome.",
         MetricType::COUNTER,
         totals.endings().map(ended).collect(),
     );
     let timed = totals.endings().filter(|(_, tally)| tally.timed > 0);
     let durations = family(
         "lpwatch_transition_duration_seconds",
-        "How long transitions took that ended since the daemon began, in seconds.",
+        "How long the transitions took that ended since the daemon started, in seconds.",
         MetricType::HISTOGRAM,
         timed.map(duration).collect(),
     );
-    // The encoder takes no family without a series.
+    // The encoder rejects a family without a series.
     let families = [numbers, durations].into_iter();
     families.filter(|family| !family.get_metric().is_empty())
 }
 
-/// As in labels.
+/// The value of the label `direction`.
 pub(super) fn direction_name(direction: Option<Direction>) -> &'static str {
     direction.map_or("unknown", Direction::name)
 }

@@ -7,10 +7,10 @@ use crate::model::{
     snapshot::{PastTransition, Patch, Transition},
 };
 
-use super::{Metrics, Outcome, flag, totals::direction_name};
+use super::{Metrics, MetricsResult, flag, totals::direction_name};
 
 impl Metrics {
-    pub(super) fn transitions(&self, patches: &[Patch]) -> Outcome {
+    pub(super) fn transitions(&self, patches: &[Patch]) -> MetricsResult {
         let under_way = || {
             patches.iter().filter_map(
                 |Patch {
@@ -23,11 +23,14 @@ impl Metrics {
         self.times(under_way())
     }
 
-    fn progress<'a>(&self, under_way: impl Iterator<Item = (&'a str, &'a Transition)>) -> Outcome {
+    fn progress<'a>(
+        &self,
+        under_way: impl Iterator<Item = (&'a str, &'a Transition)>,
+    ) -> MetricsResult {
         let help = "A transition is under way in this direction; absent otherwise.";
         let labels = ["patch", "direction"];
         let progress = self.gauge("lpwatch_transition_in_progress", help, &labels)?;
-        let help = "Whether no task has switched for as long as counts as stalled: 1 or 0.";
+        let help = "Whether no task has switched for the time that counts as stalled: 1 or 0.";
         let stalled = self.gauge("lpwatch_transition_stalled", help, &["patch"])?;
         for (name, transition) in under_way {
             progress
@@ -41,10 +44,13 @@ impl Metrics {
         Ok(())
     }
 
-    fn tasks<'a>(&self, under_way: impl Iterator<Item = (&'a str, &'a Transition)>) -> Outcome {
-        let help = "Tasks on each code in the transition.";
+    fn tasks<'a>(
+        &self,
+        under_way: impl Iterator<Item = (&'a str, &'a Transition)>,
+    ) -> MetricsResult {
+        let help = "Tasks in the transition, by the code they run.";
         let tasks = self.gauge("lpwatch_transition_tasks", help, &["patch", "code"])?;
-        let help = "Tasks that have not switched, by the reason.";
+        let help = "Tasks that have not switched, by reason.";
         let labels = ["patch", "reason"];
         let blocked = self.gauge("lpwatch_transition_blocked_tasks", help, &labels)?;
         for (name, transition) in under_way {
@@ -61,7 +67,10 @@ impl Metrics {
         Ok(())
     }
 
-    fn times<'a>(&self, under_way: impl Iterator<Item = (&'a str, &'a Transition)>) -> Outcome {
+    fn times<'a>(
+        &self,
+        under_way: impl Iterator<Item = (&'a str, &'a Transition)>,
+    ) -> MetricsResult {
         let help = "When the transition began, in seconds since the epoch.";
         let name = "lpwatch_transition_start_timestamp_seconds";
         let began = self.gauge(name, help, &["patch"])?;
@@ -86,7 +95,7 @@ impl Metrics {
     }
 
     /// The latest transition of each patch; `past` is newest first.
-    pub(super) fn past(&self, past: &[PastTransition]) -> Outcome {
+    pub(super) fn past(&self, past: &[PastTransition]) -> MetricsResult {
         let labels = ["patch", "direction", "outcome"];
         let help = "How long the last transition of the patch took, in seconds.";
         let name = "lpwatch_last_transition_duration_seconds";
@@ -96,7 +105,8 @@ impl Metrics {
         let ended = self.gauge(name, help, &labels)?;
         let mut seen = BTreeSet::new();
         for past in past {
-            // Where only the kernel log tells of it, it may not name the patch.
+            // A transition known only from the kernel log may lack the patch's
+            // name.
             let Some(patch) = past.patch.as_deref().filter(|patch| seen.insert(*patch)) else {
                 continue;
             };

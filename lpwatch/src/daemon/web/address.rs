@@ -17,7 +17,7 @@ pub enum ListenAddress {
 }
 
 impl ListenAddress {
-    /// Prometheus on this host, and nobody from outside.
+    /// For clients on this host only.
     pub const DEFAULT: Self = Self::Tcp(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9417));
 }
 
@@ -27,7 +27,7 @@ impl FromStr for ListenAddress {
     fn from_str(text: &str) -> Result<Self, String> {
         if let Some(path) = text.strip_prefix("unix:") {
             return if path.is_empty() {
-                Err("the path is missing: unix:/run/lpwatch/web.sock".to_owned())
+                Err("the path is missing: write it like unix:/run/lpwatch/web.sock".to_owned())
             } else {
                 Ok(Self::Unix(path.into()))
             };
@@ -49,7 +49,8 @@ impl FromStr for ListenAddress {
             (_, Some(bare)) => bare.parse().ok().filter(IpAddr::is_ipv6),
             (_, None) => host.parse().ok().filter(IpAddr::is_ipv4),
         };
-        // No names: looking them up needs libraries that a static program lacks.
+        // No host names: resolving them needs libraries that a static program
+        // lacks.
         ip.map(|ip| Self::Tcp(SocketAddr::new(ip, port)))
             .ok_or_else(|| {
                 format!(

@@ -1,9 +1,8 @@
-//! `--web.config.file`: the file that Prometheus's exporters share, read again
-//! when it or a file it names changes.
+//! `--web.config.file`: the file that Prometheus's exporters share. It is read
+//! again when it or a file it names changes.
 //!
-//! Nothing wakes the daemon for that: files are looked at (their times, not
-//! their contents) when a connection or a request comes, and only a change has
-//! them read.
+//! No timer runs for that: the times of the files are compared at each
+//! connection and request, and only a changed file is read.
 
 mod file;
 #[cfg(test)]
@@ -25,15 +24,15 @@ use crate::error::Error;
 
 use file::load;
 
-pub(super) use users::{Doorkeeper, Users};
+pub(super) use users::{Authenticator, Users};
 
-/// What the file says, ready for use.
+/// The contents of the file, ready for use.
 #[derive(Debug, Default)]
-pub(in crate::daemon) struct Loaded {
+pub(in crate::daemon) struct WebConfig {
     /// `None`: without TLS.
     pub tls: Option<Arc<rustls::ServerConfig>>,
     pub users: Users,
-    /// Headers for every answer.
+    /// Headers of every response.
     pub headers: HeaderMap,
 }
 
@@ -41,28 +40,28 @@ pub(in crate::daemon) struct Loaded {
 #[derive(Debug, Default)]
 pub(in crate::daemon) struct LiveConfig {
     path: Option<PathBuf>,
-    held: Mutex<Held>,
+    held: Mutex<CurrentConfig>,
 }
 
 #[derive(Debug, Default)]
-struct Held {
-    loaded: Arc<Loaded>,
-    /// As they were when they were last read, with or without success.
+struct CurrentConfig {
+    loaded: Arc<WebConfig>,
+    /// As of the last reading, successful or not.
     files: Files,
 }
 
-/// Files, and how each was.
+/// Files, each with its stamp.
 type Files = Vec<(PathBuf, Option<Stamp>)>;
 
-/// What changes with a file: device, inode, size, times of change in
+/// Differs once a file has changed: device, inode, size, times of change in
 /// nanoseconds.
 type Stamp = (u64, u64, u64, i128, i128);
 
 impl LiveConfig {
-    /// Reads it; without a path there is nothing to configure.
+    /// Reads the configuration; without a path there is none.
     ///
     /// # Errors
-    /// [`Error::WebConfig`] if it is not as it should be.
+    /// [`Error::WebConfig`] if it is bad.
     pub fn open(path: Option<&Path>) -> Result<Self, Error> {
         let Some(path) = path else {
             return Ok(Self::default());
@@ -74,16 +73,16 @@ impl LiveConfig {
         })?;
         Ok(Self {
             path: Some(path.to_owned()),
-            held: Mutex::new(Held {
+            held: Mutex::new(CurrentConfig {
                 loaded: Arc::new(loaded),
                 files,
             }),
         })
     }
 
-    /// What holds now. A file that has become bad changes nothing, and is said
-    /// once for each change.
-    pub fn current(&self) -> Arc<Loaded> {
+    /// The configuration in force. A file that has become bad changes nothing,
+    /// and is reported once for each change.
+    pub fn current(&self) -> Arc<WebConfig> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let changed = held.files.iter().any(|(path, seen)| stamp(path) != *seen);
         if let Some(path) = self.path.as_deref().filter(|_| changed) {
@@ -96,7 +95,7 @@ impl LiveConfig {
                 }
                 Err(reason) => tracing::error!(
                     path = %path.display(),
-                    "the web configuration has changed and is bad, so the old one stays: {reason}"
+                    "the web configuration has changed and is bad; the old one stays in force: {reason}"
                 ),
             }
         }
@@ -104,8 +103,9 @@ impl LiveConfig {
     }
 }
 
-/// Reads it, and how its files were before: what changes meanwhile is noticed.
-fn stamped(path: &Path) -> (Files, Result<Loaded, String>) {
+/// Reads the configuration, and the stamps from before the reading: a change
+/// during it is noticed.
+fn stamped(path: &Path) -> (Files, Result<WebConfig, String>) {
     let before = stamp(path);
     let mut files = vec![(path.to_owned(), before)];
     let loaded = load(path, |named| {

@@ -27,29 +27,28 @@ use super::{
 /// Connections served at a time, for each socket.
 const CONNECTIONS: usize = 64;
 
-/// For the whole head of a request to come, and for the next request to begin
-/// on a connection that is kept.
+/// The time for the whole head of a request to arrive, and for the next request
+/// to begin on a kept connection.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
 
 /// The request line and all headers together.
 const HEAD_BYTES: usize = 16 << 10;
 
-/// Without a byte of the answer taken.
+/// The time in which a client must take some of the response.
 const TAKEN_WITHIN: Duration = Duration::from_secs(30);
 
-/// What is said where too many are served already.
+/// The response where too many connections are open.
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\n\
     Content-Length: 45\r\nConnection: close\r\n\r\nToo many connections are open; try again soon\n";
 
-/// What is known of who asks.
+/// What is known of the client.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Peer {
     /// Over TCP, without TLS, to an address of the loopback interface.
     pub plain_loopback: bool,
 }
 
-/// Serves each connection in a task of its own, for as long as the socket is
-/// listened on.
+/// Serves each connection in its own task, as long as the socket listens.
 pub(in crate::daemon) async fn serve(listener: &Listener, router: Router, config: &LiveConfig) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
@@ -63,7 +62,8 @@ pub(in crate::daemon) async fn serve(listener: &Listener, router: Router, config
         let stream = match accepted {
             Ok(stream) => stream,
             Err(error) => {
-                // For want of file descriptors, say: others may close theirs.
+                // Such as for lack of file descriptors: other connections may
+                // close theirs.
                 tracing::warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
@@ -89,7 +89,7 @@ enum Accepted {
 
 impl Accepted {
     fn refuse(self) {
-        // It may not hear it: then the connection just closes.
+        // The client may not read it; then the connection just closes.
         let said = match &self {
             Self::Tcp(stream) => stream.try_write(FULL),
             Self::Unix(stream) => stream.try_write(FULL),
@@ -100,7 +100,8 @@ impl Accepted {
     async fn serve(self, router: Router, tls: Option<Arc<ServerConfig>>) {
         let served = match self {
             Self::Tcp(stream) => {
-                // Answers are written whole: nothing is to wait for more.
+                // Responses are written whole: the kernel need not wait for
+                // more.
                 let _ = stream.set_nodelay(true);
                 let plain_loopback = tls.is_none() && is_loopback(&stream);
                 any(stream, router, tls, Peer { plain_loopback }).await
@@ -113,7 +114,7 @@ impl Accepted {
             }
         };
         if let Err(error) = served {
-            tracing::debug!(%error, "a connection broke off");
+            tracing::debug!(%error, "a connection was lost");
         }
     }
 }

@@ -1,4 +1,5 @@
-//! What every request passes: who may ask, and what every answer carries.
+//! What holds for every request: who may ask, and the headers of every
+//! response.
 
 use std::sync::Arc;
 
@@ -18,23 +19,23 @@ use axum::{
 };
 
 use super::{
-    config::{Doorkeeper, LiveConfig},
+    config::{Authenticator, LiveConfig},
     connection::Peer,
     words::words,
 };
 
-/// Nothing but this daemon's own files is loaded, run or asked.
+/// The page may load, run and request only this daemon's own files.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; \
     frame-ancestors 'none'";
 
-/// What a request must fulfil.
+/// The conditions for a request.
 #[derive(Default)]
 pub(in crate::daemon) struct Guard {
     /// The host's node name.
     pub node: String,
-    /// Who may ask; `None`: whoever can open the socket.
-    pub access: Option<(Arc<LiveConfig>, Doorkeeper)>,
+    /// Who may ask; `None`: everyone who can open the socket.
+    pub access: Option<(Arc<LiveConfig>, Authenticator)>,
 }
 
 pub(super) async fn guard(
@@ -67,9 +68,9 @@ impl Guard {
         if has_unwanted_body(request) {
             let mut refusal = words(
                 StatusCode::BAD_REQUEST,
-                "A request that only reads has no body.",
+                "A GET or HEAD request must not have a body.",
             );
-            // Whatever comes on is not looked at.
+            // The rest of the body is never read.
             let close = HeaderValue::from_static("close");
             refusal.headers_mut().insert(CONNECTION, close);
             return Some(refusal);
@@ -78,20 +79,20 @@ impl Guard {
         if peer.is_some_and(|peer| peer.plain_loopback) && !self.is_ours(request) {
             return Some(words(
                 StatusCode::MISDIRECTED_REQUEST,
-                "This name is not one of this host's. On the loopback interface lpwatch answers \
-                 to addresses, to localhost and to the host's own name only, so that no web site \
-                 can read it through your browser.",
+                "The Host header does not name this host. On the loopback interface lpwatch accepts \
+                 only addresses, localhost and the host's own name, so that no web site can read it \
+                 through your browser.",
             ));
         }
         None
     }
 
-    /// Whether the name a client used for this host is one of its own. A web
-    /// site can have its own name resolved to 127.0.0.1 (DNS rebinding); a
-    /// browser would let its scripts read what then comes from here.
+    /// Whether the client used one of this host's own names. A web site can let
+    /// its own name resolve to 127.0.0.1 (DNS rebinding), and a browser would
+    /// let its scripts read the response.
     fn is_ours(&self, request: &Request) -> bool {
         let named = request.headers().get(HOST).map(HeaderValue::as_bytes);
-        // HTTP/1.0 needs none; browsers always send it.
+        // HTTP/1.0 requires no Host header; browsers always send it.
         let Some(named) = named else { return true };
         let Ok(authority) = Authority::try_from(named) else {
             return false;
@@ -107,7 +108,7 @@ impl Guard {
 fn unknown_user() -> Response {
     let mut refusal = words(
         StatusCode::UNAUTHORIZED,
-        "A user and a password are needed.",
+        "A user name and a password are required.",
     );
     let how = HeaderValue::from_static("Basic realm=\"lpwatch\"");
     refusal.headers_mut().insert(WWW_AUTHENTICATE, how);
@@ -121,7 +122,7 @@ fn has_unwanted_body(request: &Request) -> bool {
     has_body && request.method() != Method::POST
 }
 
-/// What every answer carries, unless it says itself what is to hold for it.
+/// Adds the headers of every response, except those that it already has.
 fn add_headers(headers: &mut HeaderMap) {
     const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
     for (name, value) in [

@@ -1,4 +1,4 @@
-//! Sockets to listen on: made here, or handed over by systemd.
+//! Sockets to listen on: opened here, or passed by systemd.
 
 use std::{
     fs::{self, Permissions},
@@ -22,7 +22,7 @@ use super::ListenAddress;
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 128;
 
-/// A socket that is listened on, and what it is called.
+/// A listening socket and its name.
 pub(in crate::daemon) struct Listener {
     pub socket: Socket,
     pub name: String,
@@ -34,13 +34,13 @@ pub(in crate::daemon) enum Socket {
     Unix(UnixListener),
 }
 
-/// Goes when it is dropped.
+/// Removes the file when dropped.
 struct SocketFile(PathBuf);
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_file(&self.0) {
-            tracing::warn!(%error, path = %self.0.display(), "the socket stays behind");
+            tracing::warn!(%error, path = %self.0.display(), "the socket cannot be removed");
         }
     }
 }
@@ -71,7 +71,7 @@ impl Listener {
         }
     }
 
-    /// A socket whose file, if any, is somebody else's to remove.
+    /// A socket whose file, if any, is removed by another process.
     pub fn unix(listener: UnixListener, name: String) -> Self {
         Self {
             socket: Socket::Unix(listener),
@@ -80,20 +80,20 @@ impl Listener {
         }
     }
 
-    /// The sockets that systemd listens on for us (`LISTEN_FDS`).
+    /// The sockets that systemd opened for lpwatch (`LISTEN_FDS`).
     pub fn from_systemd() -> Result<Vec<Self>, Error> {
         let mut handed = ListenFd::from_env();
         if handed.len() == 0 {
             return Err(Error::SystemdSocket(
-                "none was handed over (LISTEN_FDS is not set): start lpwatch by a systemd \
-                 .socket unit, or listen on an address with --web.listen-address"
+                "systemd passed no socket (LISTEN_FDS is not set): start lpwatch by a systemd \
+                 .socket unit, or give an address with --web.listen-address"
                     .to_owned(),
             ));
         }
         (0..handed.len())
             .map(|nth| {
                 take(&mut handed, nth).map_err(|error| {
-                    Error::SystemdSocket(format!("the one at place {nth} is of no use: {error}"))
+                    Error::SystemdSocket(format!("systemd socket {nth} is unusable: {error}"))
                 })
             })
             .collect()
@@ -101,7 +101,7 @@ impl Listener {
 }
 
 fn take(handed: &mut ListenFd, nth: usize) -> io::Result<Listener> {
-    let gone = || io::Error::other("it is gone");
+    let gone = || io::Error::other("it is already closed");
     if let Ok(tcp) = handed.take_tcp_listener(nth) {
         let tcp = tcp.ok_or_else(gone)?;
         tcp.set_nonblocking(true)?;
@@ -118,7 +118,7 @@ fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
     };
-    // A daemon that starts again does not wait for old connections.
+    // A restarted daemon does not wait for old connections to time out.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
@@ -135,19 +135,19 @@ fn everywhere(port: u16) -> io::Result<TcpListener> {
     };
     match both() {
         Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
-            tracing::debug!(%error, "listening on IPv4 alone");
+            tracing::debug!(%error, "listening on IPv4 only");
             listen_on((Ipv4Addr::UNSPECIFIED, port).into())
         }
         result => result,
     }
 }
 
-/// Listens at a path; a socket left behind there, on which nobody listens, is
-/// cleared away, nothing else.
+/// Listens at a path. A socket left behind there, on which nothing listens, is
+/// removed; any other file stays.
 fn at_path(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
     match fs::symlink_metadata(path) {
         Ok(found) if !found.file_type().is_socket() => {
-            return Err(io::Error::other("it is there and is no socket"));
+            return Err(io::Error::other("the file exists and is not a socket"));
         }
         Ok(_) => match StdUnixStream::connect(path) {
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {

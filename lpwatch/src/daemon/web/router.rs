@@ -12,10 +12,10 @@ use axum::{
 
 use crate::{
     daemon::{
-        api::{self, Api, Door},
+        api::{self, Api, Origin},
         page,
     },
-    observe::follow::Followed,
+    observe::follow::FollowHandle,
 };
 
 use super::{
@@ -23,7 +23,7 @@ use super::{
     words::words,
 };
 
-/// Paths that cannot be that of the metrics, besides those of the page.
+/// Paths that the metrics cannot have, besides those of the page.
 const TAKEN: [&str; 8] = [
     "/-/healthy",
     "/-/ready",
@@ -38,28 +38,28 @@ const TAKEN: [&str; 8] = [
 /// Checks a path for the metrics.
 ///
 /// # Errors
-/// What is wrong with it.
+/// Why the path cannot be used.
 pub fn telemetry_path(path: &str) -> Result<String, String> {
     let fits = |letter: char| letter.is_ascii_alphanumeric() || "/-_.~".contains(letter);
     if !path.starts_with('/') || !path.chars().all(fits) {
         return Err("write it like /metrics: letters, digits and -_.~ after a /".to_owned());
     }
     if TAKEN.contains(&path) || page::is_at(path) {
-        return Err(format!("{path} is something else already"));
+        return Err(format!("{path} is already in use by lpwatch"));
     }
     Ok(path.to_owned())
 }
 
-/// All routes; `metrics` is a path that [`telemetry_path`] has let pass.
+/// All routes; `metrics` has passed [`telemetry_path`].
 pub(in crate::daemon) fn router(
-    followed: Followed,
-    door: Door,
+    followed: FollowHandle,
+    door: Origin,
     metrics: &str,
     guard: Arc<Guard>,
 ) -> Router {
     let check = match door {
-        Door::Own => post(api::note_check),
-        Door::Web => post(own_socket_only),
+        Origin::Own => post(api::note_check),
+        Origin::Web => post(own_socket_only),
     };
     page::router(metrics)
         .route(metrics, get(api::metrics))
@@ -79,7 +79,7 @@ pub(in crate::daemon) fn router(
 
 async fn nothing_here(uri: Uri) -> Response {
     let text = format!(
-        "There is nothing at {}. The page at / has links to what there is.",
+        "Nothing is served at {}. The page at / has links to what there is.",
         uri.path()
     );
     words(StatusCode::NOT_FOUND, &text)
@@ -96,7 +96,7 @@ async fn read_only() -> Response {
 async fn own_socket_only() -> Response {
     words(
         StatusCode::FORBIDDEN,
-        "Checks are handed over on the daemon's Unix socket only.",
+        "Reports of checks are accepted on the daemon's Unix socket only.",
     )
 }
 

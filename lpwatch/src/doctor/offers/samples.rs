@@ -7,7 +7,7 @@ use strum::VariantArray as _;
 use crate::kernel::{
     config::KernelConfig,
     host::Host,
-    offers::{Capability, Memlock, Offers, Reading, Rights, Settings, Symbols},
+    offers::{Capability, Memlock, OfferedSymbols, Offers, Reading, Rights, Settings},
 };
 
 fn found(text: &str) -> Reading {
@@ -25,11 +25,11 @@ pub(in crate::doctor) fn whole() -> Offers {
         config: None,
         livepatch: true,
         btf: Reading::Found(5 << 20),
-        symbols: Reading::Found(Symbols {
+        symbols: Reading::Found(OfferedSymbols {
             found: markers
                 .filter(|name| name != super::marker::CHARGES_MAPS)
                 .collect(),
-            ..Symbols::default()
+            ..OfferedSymbols::default()
         }),
         settings: Settings {
             ftrace_enabled: found("1"),

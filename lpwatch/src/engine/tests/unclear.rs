@@ -12,14 +12,19 @@ fn a_system_that_cannot_be_read_does_not_hide_the_others() {
     assert_eq!(systems.unread, [EngineKind::Livepatch]);
     assert_eq!(systems.notes.len(), 1, "{:?}", systems.notes);
     assert_eq!(systems.patches.len(), 1);
-    let alone = Host::new(&[("sys/kernel/livepatch", "")]);
+    let alone = FakeHost::new(&[("sys/kernel/livepatch", "")]);
     assert!(read_all(&alone.roots).is_err());
-    assert!(read_all(&Host::new(&[]).roots).unwrap().present.is_empty());
+    assert!(
+        read_all(&FakeHost::new(&[]).roots)
+            .unwrap()
+            .present
+            .is_empty()
+    );
 }
 
 #[test]
 fn a_livepatch_of_before_transitions_is_applied_and_in_none() {
-    let host = Host::new(&[
+    let host = FakeHost::new(&[
         ("sys/kernel/livepatch/lp/enabled", "1\n"),
         ("sys/kernel/livepatch/lp/vmlinux/f/", ""),
         ("sys/kernel/livepatch/lp/ext4/g,1/", ""),
@@ -38,7 +43,7 @@ fn a_livepatch_of_before_transitions_is_applied_and_in_none() {
 
 #[test]
 fn what_cannot_be_told_is_neither_on_nor_off() {
-    let host = Host::new(&[
+    let host = FakeHost::new(&[
         ("sys/kernel/kpatch/a/enabled", "perhaps\n"),
         (
             "sys/kernel/kgraft/b/state",

@@ -1,10 +1,10 @@
 //! Tests of every rule about a host's state.
 
 use super::*;
-use crate::fleet::{prometheus::Sample, queries::Fact};
+use crate::fleet::{prometheus::Sample, queries::FleetQuery};
 
 /// A fact, the labels of a sample of it, and its value.
-type Given<'a> = (Fact, &'a str, f64);
+type Given<'a> = (FleetQuery, &'a str, f64);
 
 /// A sample: `host key=value …`.
 fn sample(labels: &str, value: f64) -> Sample {
@@ -18,8 +18,8 @@ fn sample(labels: &str, value: f64) -> Sample {
     }
 }
 
-fn facts(samples: &[Given<'_>]) -> Facts {
-    let mut facts = Facts::default();
+fn facts(samples: &[Given<'_>]) -> FleetFacts {
+    let mut facts = FleetFacts::default();
     for (fact, labels, value) in samples {
         facts.take(*fact, &[sample(labels, *value)], "instance");
     }
@@ -27,17 +27,20 @@ fn facts(samples: &[Given<'_>]) -> Facts {
 }
 
 /// A host `a` that reports, with these facts.
-fn of_a(samples: &[Given<'_>]) -> Host {
-    let reports = [(Fact::Up, "a", 1.0), (Fact::Kernel, "a kernel=6.1", 1.0)];
+fn of_a(samples: &[Given<'_>]) -> FleetHost {
+    let reports = [
+        (FleetQuery::Up, "a", 1.0),
+        (FleetQuery::Kernel, "a kernel=6.1", 1.0),
+    ];
     let all: Vec<_> = reports.into_iter().chain(samples.iter().copied()).collect();
     let mut hosts = hosts(&facts(&all), |_| true);
     assert_eq!(hosts.len(), 1);
     hosts.remove(0)
 }
 
-const ENABLED: Given<'_> = (Fact::Enabled, "a patch=p", 1.0);
-const MOVING: Given<'_> = (Fact::InProgress, "a patch=p direction=patching", 1.0);
-const STALLED: Given<'_> = (Fact::Stalled, "a patch=p", 1.0);
+const ENABLED: Given<'_> = (FleetQuery::Enabled, "a patch=p", 1.0);
+const MOVING: Given<'_> = (FleetQuery::InProgress, "a patch=p direction=patching", 1.0);
+const STALLED: Given<'_> = (FleetQuery::Stalled, "a patch=p", 1.0);
 
 #[test]
 fn each_state_has_its_signs() {
@@ -45,10 +48,14 @@ fn each_state_has_its_signs() {
     assert_eq!(of_a(&[ENABLED]).state, HostState::OnNewCode);
     assert_eq!(of_a(&[ENABLED, MOVING]).state, HostState::InTransition);
     assert_eq!(of_a(&[ENABLED, MOVING, STALLED]).state, HostState::Stalled);
-    let disabled = (Fact::Enabled, "a patch=p", 0.0);
+    let disabled = (FleetQuery::Enabled, "a patch=p", 0.0);
     assert_eq!(of_a(&[disabled]).state, HostState::NotPatched);
     // On its way out it is not enabled, but in transition.
-    let out = (Fact::InProgress, "a patch=p direction=unpatching", 1.0);
+    let out = (
+        FleetQuery::InProgress,
+        "a patch=p direction=unpatching",
+        1.0,
+    );
     let host = of_a(&[disabled, out]);
     assert_eq!(host.state, HostState::InTransition);
     assert_eq!(host.direction, Some(Direction::Unpatching));
@@ -66,7 +73,7 @@ fn a_failure_counts_while_the_patch_is_not_enabled() {
         ("novel", HostState::NotPatched),
     ] {
         let labels = format!("a patch=p direction=patching outcome={outcome}");
-        let last = (Fact::LastEnd, labels.as_str(), 100.0);
+        let last = (FleetQuery::LastEnd, labels.as_str(), 100.0);
         assert_eq!(of_a(&[last]).state, state, "{outcome}");
         // A reversal of unpatching leaves it enabled.
         assert_eq!(of_a(&[ENABLED, last]).state, HostState::OnNewCode);
@@ -79,24 +86,27 @@ fn a_failure_counts_while_the_patch_is_not_enabled() {
 
 #[test]
 fn silence_is_never_fine() {
-    let kernel = (Fact::Kernel, "a kernel=6.1", 1.0);
-    let up = (Fact::Up, "a", 1.0);
-    let nan = (Fact::Enabled, "a patch=q", f64::NAN);
+    let kernel = (FleetQuery::Kernel, "a kernel=6.1", 1.0);
+    let up = (FleetQuery::Up, "a", 1.0);
+    let nan = (FleetQuery::Enabled, "a patch=q", f64::NAN);
     let cases: [(&[Given<'_>], Option<Silence>); 9] = [
         (&[up, kernel], None),
         // Federated: no `up`, but its metrics are there.
         (&[kernel], None),
-        (&[(Fact::Up, "a", 0.0), kernel], Some(Silence::Down)),
-        (&[(Fact::Gone, "a", 1.0), kernel], Some(Silence::Gone)),
+        (&[(FleetQuery::Up, "a", 0.0), kernel], Some(Silence::Down)),
+        (&[(FleetQuery::Gone, "a", 1.0), kernel], Some(Silence::Gone)),
         (&[up], Some(Silence::NoMetrics)),
-        (&[up, kernel, (Fact::Blind, "a", 0.0)], Some(Silence::Blind)),
+        (
+            &[up, kernel, (FleetQuery::Blind, "a", 0.0)],
+            Some(Silence::Blind),
+        ),
         (&[up, kernel, nan], Some(Silence::Broken)),
         (
-            &[up, kernel, (Fact::Tasks, "a patch=p code=old", -1.0)],
+            &[up, kernel, (FleetQuery::Tasks, "a patch=p code=old", -1.0)],
             Some(Silence::Broken),
         ),
         (
-            &[up, kernel, (Fact::Age, "a patch=p", f64::INFINITY)],
+            &[up, kernel, (FleetQuery::Age, "a patch=p", f64::INFINITY)],
             Some(Silence::Broken),
         ),
     ];
@@ -119,34 +129,34 @@ fn clocks_of_hosts_are_not_compared() {
         let last = |outcome| format!("a patch=p direction=patching outcome={outcome}");
         let (failed, done) = (last("reversed"), last("completed"));
         assert_eq!(
-            of_a(&[(Fact::LastEnd, &failed, end)]).state,
+            of_a(&[(FleetQuery::LastEnd, &failed, end)]).state,
             HostState::Failed
         );
-        let host = of_a(&[ENABLED, (Fact::LastEnd, &done, end)]);
+        let host = of_a(&[ENABLED, (FleetQuery::LastEnd, &done, end)]);
         assert_eq!(host.state, HostState::OnNewCode);
     }
 }
 
 #[test]
 fn of_several_patches_the_latest_counts() {
-    let other = (Fact::Enabled, "a patch=q", 1.0);
+    let other = (FleetQuery::Enabled, "a patch=q", 1.0);
     let last = |patch: &str, outcome: &str| format!("a patch={patch} outcome={outcome}");
     let (failed, done) = (last("p", "refused"), last("q", "completed"));
     let of = |failed_at, done_at| {
         let host = of_a(&[
             other,
-            (Fact::LastEnd, &failed, failed_at),
-            (Fact::LastEnd, &done, done_at),
+            (FleetQuery::LastEnd, &failed, failed_at),
+            (FleetQuery::LastEnd, &done, done_at),
         ]);
         (host.state, host.patch.unwrap())
     };
     assert_eq!(of(1.0, 2.0), (HostState::OnNewCode, "q".to_owned()));
     assert_eq!(of(2.0, 1.0), (HostState::Failed, "p".to_owned()));
     // When q came to rest is not known.
-    let host = of_a(&[other, (Fact::LastEnd, &failed, 1.0)]);
+    let host = of_a(&[other, (FleetQuery::LastEnd, &failed, 1.0)]);
     assert_eq!(host.state, HostState::Failed);
     // A transition counts before all of them.
-    let host = of_a(&[other, MOVING, (Fact::LastEnd, &done, 9.0)]);
+    let host = of_a(&[other, MOVING, (FleetQuery::LastEnd, &done, 9.0)]);
     assert_eq!(host.state, HostState::InTransition);
 }
 
@@ -155,12 +165,16 @@ fn details_are_of_the_transition_under_way() {
     let host = of_a(&[
         ENABLED,
         MOVING,
-        (Fact::Tasks, "a patch=p code=old", 3.0),
-        (Fact::Tasks, "a patch=p code=new", 95.0),
-        (Fact::Blocked, "a patch=p reason=idle", 1.0),
-        (Fact::Blocked, "a patch=p reason=sleeping_on_function", 2.0),
-        (Fact::Blocked, "a patch=p reason=running", 0.0),
-        (Fact::Idle, "a patch=p", 70.5),
+        (FleetQuery::Tasks, "a patch=p code=old", 3.0),
+        (FleetQuery::Tasks, "a patch=p code=new", 95.0),
+        (FleetQuery::Blocked, "a patch=p reason=idle", 1.0),
+        (
+            FleetQuery::Blocked,
+            "a patch=p reason=sleeping_on_function",
+            2.0,
+        ),
+        (FleetQuery::Blocked, "a patch=p reason=running", 0.0),
+        (FleetQuery::Idle, "a patch=p", 70.5),
     ]);
     assert_eq!(
         (host.tasks_remaining, host.tasks_total),
@@ -170,16 +184,16 @@ fn details_are_of_the_transition_under_way() {
     let reasons: Vec<_> = host.reasons.iter().map(|of| of.reason.as_str()).collect();
     assert_eq!(reasons, ["sleeping_on_function", "idle"]);
     // Left over from it, they say nothing.
-    let host = of_a(&[ENABLED, (Fact::Tasks, "a patch=p code=old", 3.0)]);
+    let host = of_a(&[ENABLED, (FleetQuery::Tasks, "a patch=p code=old", 3.0)]);
     assert_eq!(host.tasks_remaining, None);
 }
 
 #[test]
-fn what_names_no_host_is_told() {
+fn what_names_no_host_is_reported() {
     let facts = facts(&[
-        (Fact::Up, "job=lpwatch", 1.0),
-        (Fact::Twice, "a", 2.0),
-        (Fact::Enabled, "b patch=p", f64::NAN),
+        (FleetQuery::Up, "job=lpwatch", 1.0),
+        (FleetQuery::Twice, "a", 2.0),
+        (FleetQuery::Enabled, "b patch=p", f64::NAN),
     ]);
     assert_eq!(hosts(&facts, |_| true).len(), 1);
     let notes = facts.notes().join(" ");

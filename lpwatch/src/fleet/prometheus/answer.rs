@@ -1,14 +1,14 @@
-//! What Prometheus answers, from its JSON.
+//! Decodes Prometheus's JSON responses.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-/// The samples of an instant query, and what Prometheus has to say of them.
+/// The samples of an instant query, and Prometheus's warnings.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Answer {
+pub struct QueryResult {
     pub samples: Vec<Sample>,
-    /// That the answer is partial, say.
+    /// Such as that the result is partial.
     pub warnings: Vec<String>,
 }
 
@@ -20,7 +20,7 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// A label; one that is empty is as good as none.
+    /// A label; an empty one counts as absent.
     #[must_use]
     pub fn label(&self, name: &str) -> Option<&str> {
         let value = self.labels.get(name)?;
@@ -51,12 +51,12 @@ struct RawSample {
     value: (f64, String),
 }
 
-/// Only the kind of the result, so that a wrong one can be named.
+/// Only the type of the result, so that an error can name a wrong one.
 #[derive(Deserialize)]
 struct Ignored {}
 
-/// The answer to an instant query.
-pub(super) fn vector(body: &[u8]) -> Result<Answer, String> {
+/// Decodes the response to an instant query.
+pub(super) fn vector(body: &[u8]) -> Result<QueryResult, String> {
     let (result, warnings): (Vec<RawSample>, _) = unwrapped(body, "vector")?;
     let samples = result.into_iter().map(|RawSample { metric, value }| {
         Ok(Sample {
@@ -64,24 +64,24 @@ pub(super) fn vector(body: &[u8]) -> Result<Answer, String> {
             labels: metric,
         })
     });
-    Ok(Answer {
+    Ok(QueryResult {
         samples: samples.collect::<Result<_, String>>()?,
         warnings,
     })
 }
 
-/// The answer to a query of one number.
+/// Decodes the response to a query of one number.
 pub(super) fn scalar(body: &[u8]) -> Result<f64, String> {
     let (result, _): ((f64, String), _) = unwrapped(body, "scalar")?;
     let value = number(&result.1)?;
     if value.is_finite() {
         Ok(value)
     } else {
-        Err(format!("it gives {value} for the time"))
+        Err(format!("it reports {value} as the time"))
     }
 }
 
-/// Prometheus's own words in an answer that is an error.
+/// Prometheus's own words in an error response.
 pub(super) fn reason(body: &[u8]) -> Option<String> {
     let envelope: Envelope<Ignored> = serde_json::from_slice(body).ok()?;
     envelope.error.map(|error| brief(&error))
@@ -93,7 +93,7 @@ fn unwrapped<R: for<'de> Deserialize<'de>>(
 ) -> Result<(R, Vec<String>), String> {
     let envelope: Envelope<R> = match serde_json::from_slice(body) {
         Ok(envelope) => envelope,
-        Err(error) => return Err(why_not(body, wanted, &error)),
+        Err(error) => return Err(describe_failure(body, wanted, &error)),
     };
     let Envelope {
         status,
@@ -114,38 +114,38 @@ fn unwrapped<R: for<'de> Deserialize<'de>>(
     }
 }
 
-/// Why a body is not what was wanted, as plainly as can be told.
-fn why_not(body: &[u8], wanted: &str, error: &serde_json::Error) -> String {
+/// Why a body is not what was expected.
+fn describe_failure(body: &[u8], wanted: &str, error: &serde_json::Error) -> String {
     let start = body.trim_ascii_start();
     if start.starts_with(b"<") {
         return "it sent a web page (HTML), as a login page or a proxy does".to_owned();
     }
     if start.is_empty() {
-        return "its answer is empty".to_owned();
+        return "its response is empty".to_owned();
     }
     if error.is_eof() {
-        return format!("its answer of {} bytes ends too early", body.len());
+        return format!("its response of {} bytes ends too early", body.len());
     }
     let kind = serde_json::from_slice::<Envelope<serde_json::Value>>(body)
         .ok()
         .and_then(|envelope| envelope.data);
     match kind {
         Some(data) if data.result_type != wanted => wrong_kind(&data.result_type, wanted),
-        _ => format!("its answer cannot be read: {}", brief(&error.to_string())),
+        _ => format!("its response cannot be read: {}", brief(&error.to_string())),
     }
 }
 
 fn wrong_kind(kind: &str, wanted: &str) -> String {
-    format!("its answer is a {}, not a {wanted}", brief(kind))
+    format!("its response is a {}, not a {wanted}", brief(kind))
 }
 
 /// As Prometheus writes numbers: `1`, `1.5e+06`, `NaN`, `+Inf`.
 fn number(text: &str) -> Result<f64, String> {
     text.parse()
-        .map_err(|_| format!("`{}` is no number", brief(text)))
+        .map_err(|_| format!("`{}` is not a number", brief(text)))
 }
 
-/// Words from elsewhere, fit for one line of an error.
+/// Text from the server, cut to fit one line of an error.
 fn brief(text: &str) -> String {
     const LONGEST: usize = 300;
     let text = crate::text::printable(text);
@@ -182,15 +182,15 @@ mod tests {
         let body = success("scalar", r#"[1435781451.781,"1435781451.781"]"#);
         assert!((scalar(&body).unwrap() - 1_435_781_451.781).abs() < 1e-3);
         let body = success("scalar", r#"[1,"NaN"]"#);
-        assert_eq!(scalar(&body).unwrap_err(), "it gives NaN for the time");
+        assert_eq!(scalar(&body).unwrap_err(), "it reports NaN as the time");
     }
 
     #[test]
-    fn wrong_answers_are_told_apart() {
+    fn wrong_answers_are_distinguished() {
         let whole = success("vector", r#"[{"metric":{},"value":[1,"1"]}]"#);
         let cases: [(&[u8], &str); 9] = [
             (b"<!doctype html><html>", "it sent a web page (HTML)"),
-            (b"", "its answer is empty"),
+            (b"", "its response is empty"),
             (&whole[..whole.len() - 9], "ends too early"),
             (
                 &success("matrix", r#"[{"metric":{},"values":[[1,"1"]]}]"#),
@@ -199,7 +199,7 @@ mod tests {
             (&success("scalar", r#"[1,"1"]"#), "a scalar, not a vector"),
             (
                 &success("vector", r#"[{"metric":{},"value":[1,"much"]}]"#),
-                "`much` is no number",
+                "`much` is not a number",
             ),
             (
                 &success("vector", r#"[{"metric":{}}]"#),
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn the_reason_of_an_error_is_told() {
+    fn the_reason_of_an_error_is_reported() {
         let body = br#"{"status":"error","errorType":"bad_data","error":"parse error"}"#;
         assert_eq!(reason(body).as_deref(), Some("parse error"));
         assert_eq!(reason(b"<html>"), None);

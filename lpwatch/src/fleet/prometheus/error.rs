@@ -1,37 +1,37 @@
-//! Why Prometheus gave no answer.
+//! Why a query of Prometheus failed.
 
 use std::{io, path::PathBuf};
 
-/// Why Prometheus gave no answer. None of these holds a secret.
+/// Why a query of Prometheus failed. No error contains a secret.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum PrometheusError {
     #[error("the URL of Prometheus (--prometheus, LPWATCH_PROMETHEUS) is wrong: {0}")]
     Url(String),
     #[error("cannot reach Prometheus at {url}: {reason}")]
     Unreachable { url: String, reason: String },
     #[error(
-        "Prometheus at {url} gave no answer within {seconds} s (--prometheus.timeout allows more)"
+        "Prometheus at {url} did not respond within {seconds} s (--prometheus.timeout allows more)"
     )]
     TooSlow { url: String, seconds: f64 },
-    #[error("Prometheus at {url} refused us (HTTP {status}): {}", login_hint(*.had_login, *.status))]
+    #[error("Prometheus at {url} denied access (HTTP {status}): {}", login_hint(*.had_login, *.status))]
     Refused {
         url: String,
         status: u16,
         had_login: bool,
     },
     #[error(
-        "{url} sends us elsewhere{}; lpwatch does not follow, as credentials would go along: \
-         give the URL of Prometheus itself with --prometheus",
-        led_to(.to.as_deref())
+        "{url} redirects{}. lpwatch does not follow redirects, because the credentials would go \
+         along: give the URL of Prometheus itself with --prometheus",
+        redirect_target(.to.as_deref())
     )]
     Redirected { url: String, to: Option<String> },
     #[error("{0}")]
-    Status(Box<Refusal>),
+    Status(Box<HttpRefusal>),
     #[error(
-        "the answer of Prometheus at {url} is larger than {mib} MiB (--prometheus.max-answer allows more, --selector asks for fewer hosts)"
+        "the response of Prometheus at {url} is larger than {mib} MiB (--prometheus.max-answer allows more, --selector asks for fewer hosts)"
     )]
     TooLarge { url: String, mib: usize },
-    #[error("{url} does not answer like Prometheus: {reason}")]
+    #[error("{url} does not respond like Prometheus: {reason}")]
     WrongAnswer { url: String, reason: String },
     #[error("cannot read {what} {}: {source}", .path.display())]
     File {
@@ -46,10 +46,10 @@ pub enum Error {
         reason: String,
     },
     #[error(
-        "this system's certificates cannot be read ({0}); name those to trust with --prometheus.ca-file"
+        "this system's certificates cannot be read ({0}); give those to trust with --prometheus.ca-file"
     )]
     NoRoots(String),
-    #[error("{what} {} holds {reason}", .path.display())]
+    #[error("{what} {} contains {reason}", .path.display())]
     Secret {
         what: &'static str,
         path: PathBuf,
@@ -57,17 +57,17 @@ pub enum Error {
     },
 }
 
-/// An answer with another status than 200.
+/// A response with another status than 200.
 #[derive(Debug)]
-pub struct Refusal {
+pub struct HttpRefusal {
     pub url: String,
     pub status: u16,
     pub query: String,
-    /// Prometheus's own words, where it is one.
+    /// Prometheus's own words, if the server is one.
     pub reason: Option<String>,
 }
 
-impl std::fmt::Display for Refusal {
+impl std::fmt::Display for HttpRefusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self {
             url,
@@ -76,25 +76,27 @@ impl std::fmt::Display for Refusal {
             reason,
         } = self;
         match (status, reason) {
-            (_, Some(reason)) => write!(f, "Prometheus at {url} says (HTTP {status}): {reason}")?,
+            (_, Some(reason)) => {
+                write!(f, "Prometheus at {url} reports (HTTP {status}): {reason}")?;
+            }
             (404, None) => write!(
                 f,
                 "{url} has no api/v1/query (HTTP 404): is this the URL of Prometheus, with its prefix?"
             )?,
-            (_, None) => write!(f, "Prometheus at {url} answered with HTTP {status}")?,
+            (_, None) => write!(f, "Prometheus at {url} responded with HTTP {status}")?,
         }
         if matches!(status, 400 | 422) {
-            write!(f, "; it was asked for {query}")?;
+            write!(f, "; the query was {query}")?;
         }
         Ok(())
     }
 }
 
-impl Error {
-    /// Whether it may pass by itself, as when Prometheus or a proxy before it is
-    /// started anew.
+impl PrometheusError {
+    /// Whether the error may pass by itself, such as while Prometheus or a
+    /// proxy before it restarts.
     #[must_use]
-    pub fn may_pass(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::TooSlow { .. } | Self::WrongAnswer { .. } => true,
             Self::Status(refusal) => matches!(refusal.status, 408 | 429 | 500..),
@@ -116,12 +118,12 @@ fn login_hint(had_login: bool, status: u16) -> &'static str {
             "give --prometheus.user and --prometheus.password-file, or \
              --prometheus.bearer-token-file"
         }
-        (true, 403) => "what it was given does not permit queries",
-        (true, _) => "it does not know the user, password or token it was given",
+        (true, 403) => "the credentials do not permit queries",
+        (true, _) => "it does not accept the user, password or token",
     }
 }
 
-fn led_to(place: Option<&str>) -> String {
+fn redirect_target(place: Option<&str>) -> String {
     place
         .map(|place| format!(" (to {place})"))
         .unwrap_or_default()

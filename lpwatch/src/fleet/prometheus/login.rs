@@ -1,4 +1,4 @@
-//! Who we say we are. Secrets come from files and are never shown.
+//! Credentials for Prometheus. Secrets come from files and are never shown.
 
 use std::{
     fmt, fs,
@@ -8,12 +8,12 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hyper::header::HeaderValue;
 
-use super::Error;
+use super::PrometheusError;
 
-/// The most of a file of a secret that is read: tokens are some kilobytes.
+/// The most that is read of a file with a secret: tokens have some kilobytes.
 const LARGEST: u64 = 1 << 16;
 
-/// Who we say we are.
+/// Credentials for Prometheus.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Login {
     #[default]
@@ -26,7 +26,7 @@ pub enum Login {
 
 impl Login {
     /// The value of `Authorization`, marked so that nothing prints it.
-    pub(super) fn header(&self) -> Result<Option<HeaderValue>, Error> {
+    pub(super) fn header(&self) -> Result<Option<HeaderValue>, PrometheusError> {
         let (text, what, path) = match self {
             Self::Nobody => return Ok(None),
             Self::User { name, password } => {
@@ -41,7 +41,7 @@ impl Login {
                 (format!("Bearer {secret}"), what, path)
             }
         };
-        let mut value = HeaderValue::from_str(&text).map_err(|_| Error::Secret {
+        let mut value = HeaderValue::from_str(&text).map_err(|_| PrometheusError::Secret {
             what,
             path: path.clone(),
             reason: "characters that HTTP cannot carry",
@@ -51,7 +51,7 @@ impl Login {
     }
 }
 
-/// What must not be printed, not even by mistake.
+/// A text that must never be printed, not even by mistake.
 struct Secret(String);
 
 impl fmt::Debug for Secret {
@@ -60,14 +60,14 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The secret in a file, without the newline that editors put behind it.
-fn read(what: &'static str, path: &Path) -> Result<Secret, Error> {
-    let cannot = |source| Error::File {
+/// The secret in a file, without the newline that editors append.
+fn read(what: &'static str, path: &Path) -> Result<Secret, PrometheusError> {
+    let cannot = |source| PrometheusError::File {
         what,
         path: path.to_owned(),
         source,
     };
-    let wrong = |reason| Error::Secret {
+    let wrong = |reason| PrometheusError::Secret {
         what,
         path: path.to_owned(),
         reason,
@@ -77,7 +77,7 @@ fn read(what: &'static str, path: &Path) -> Result<Secret, Error> {
     std::io::Read::read_to_end(&mut std::io::Read::take(file, LARGEST + 1), &mut bytes)
         .map_err(cannot)?;
     if u64::try_from(bytes.len()).is_ok_and(|length| length > LARGEST) {
-        return Err(wrong("more than 64 KiB: that is no secret"));
+        return Err(wrong("more than 64 KiB, which is too long for a secret"));
     }
     let text = String::from_utf8(bytes).map_err(|_| wrong("bytes that are not UTF-8"))?;
     let secret = text.trim_end_matches(['\n', '\r']);
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_secret_is_refused_and_not_told() {
+    fn a_bad_secret_is_refused_and_not_reported() {
         for content in ["", "\n", "two\nlines", &"x".repeat(70_000)] {
             let secret = file(content);
             let error = Login::Token(secret.path().to_owned()).header().unwrap_err();

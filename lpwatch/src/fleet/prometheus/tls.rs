@@ -1,8 +1,8 @@
-//! Whom to trust, and the certificate to show.
+//! The certificates to trust, and the one to present.
 //!
 //! Without a CA file the system's certificates count (`SSL_CERT_FILE` and
 //! `SSL_CERT_DIR` are honoured): a Prometheus inside a company mostly has a
-//! certificate that only that company's hosts know.
+//! certificate that only that company's hosts trust.
 
 use std::{
     path::{Path, PathBuf},
@@ -14,20 +14,20 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
 
-use super::{BaseUrl, Error};
+use super::{BaseUrl, PrometheusError};
 
-/// The files of certificates that were given.
+/// The files of the given certificates.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tls {
     /// Only these are trusted, in place of the system's.
     pub ca: Option<PathBuf>,
-    /// What we show: the certificate with its chain, and its key.
+    /// The certificate to present with its chain, and its key.
     pub own: Option<(PathBuf, PathBuf)>,
 }
 
-/// The client's side of TLS. The system's certificates are only read where TLS
-/// is spoken.
-pub(super) fn config(tls: &Tls, url: &BaseUrl) -> Result<ClientConfig, Error> {
+/// The TLS configuration of the client. The system's certificates are read only
+/// for an https URL.
+pub(super) fn config(tls: &Tls, url: &BaseUrl) -> Result<ClientConfig, PrometheusError> {
     let Tls { ca, own } = tls;
     let roots = match ca {
         Some(path) => of_file(path)?,
@@ -37,7 +37,7 @@ pub(super) fn config(tls: &Tls, url: &BaseUrl) -> Result<ClientConfig, Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| Error::NoRoots(error.to_string()))?
+        .map_err(|error| PrometheusError::NoRoots(error.to_string()))?
         .with_root_certificates(roots);
     let Some((certificate, key)) = own else {
         return Ok(builder.with_no_client_auth());
@@ -50,7 +50,7 @@ pub(super) fn config(tls: &Tls, url: &BaseUrl) -> Result<ClientConfig, Error> {
         .map_err(|error| bad(what, key, &error))
 }
 
-fn of_file(path: &Path) -> Result<RootCertStore, Error> {
+fn of_file(path: &Path) -> Result<RootCertStore, PrometheusError> {
     let what = "the CA file";
     let mut roots = RootCertStore::empty();
     for certificate in certificates(what, path)? {
@@ -61,32 +61,35 @@ fn of_file(path: &Path) -> Result<RootCertStore, Error> {
     Ok(roots)
 }
 
-fn certificates(what: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
+fn certificates(
+    what: &'static str,
+    path: &Path,
+) -> Result<Vec<CertificateDer<'static>>, PrometheusError> {
     let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
     match found {
-        Ok(found) if found.is_empty() => Err(bad(what, path, &"no certificate in PEM form in it")),
+        Ok(found) if found.is_empty() => Err(bad(what, path, &"it contains no PEM certificate")),
         Ok(found) => Ok(found),
         Err(error) => Err(bad(what, path, &error)),
     }
 }
 
-fn of_system() -> Result<RootCertStore, Error> {
+fn of_system() -> Result<RootCertStore, PrometheusError> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
-    // One that is broken does not spoil the others.
+    // One broken certificate does not make the others unusable.
     let (added, ignored) = roots.add_parsable_certificates(found.certs);
     tracing::debug!(added, ignored, errors = ?found.errors, "the system's certificates");
     if added == 0 {
         let reason = found.errors.first().map(ToString::to_string);
-        return Err(Error::NoRoots(
+        return Err(PrometheusError::NoRoots(
             reason.unwrap_or_else(|| "there are none".to_owned()),
         ));
     }
     Ok(roots)
 }
 
-fn bad(what: &'static str, path: &Path, reason: &dyn std::fmt::Display) -> Error {
-    Error::Certificate {
+fn bad(what: &'static str, path: &Path, reason: &dyn std::fmt::Display) -> PrometheusError {
+    PrometheusError::Certificate {
         what,
         path: path.to_owned(),
         reason: reason.to_string(),

@@ -1,10 +1,10 @@
-//! Where Prometheus is.
+//! The URL of Prometheus.
 
 use std::{fmt, str::FromStr, time::Duration};
 
 use hyper::Uri;
 
-/// The URL that `/api/v1/query` is below, without a secret in it.
+/// The URL above `/api/v1/query`, without a secret in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BaseUrl {
     https: bool,
@@ -19,7 +19,7 @@ impl BaseUrl {
         self.https
     }
 
-    /// Whether it is this host by its name.
+    /// Whether the URL names this host itself.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         let host = self.authority.rsplit_once(':').map_or_else(
@@ -48,7 +48,7 @@ impl BaseUrl {
         if let Some(at) = at {
             form.append_pair("time", &format!("{at:.3}"));
         }
-        // Whoever no longer waits must not keep Prometheus busy.
+        // After our timeout the query must not keep Prometheus busy.
         form.append_pair("timeout", &format!("{}ms", timeout.as_millis()));
         form.finish()
     }
@@ -77,7 +77,7 @@ impl FromStr for BaseUrl {
         let authority = uri.authority().ok_or("names no host")?;
         if authority.as_str().contains('@') {
             return Err(
-                "a user or password in the URL would be seen by every user of this host: \
+                "a user or password in the URL is visible to every user of this host: \
                  use --prometheus.user and --prometheus.password-file"
                     .to_owned(),
             );
@@ -93,7 +93,7 @@ impl FromStr for BaseUrl {
     }
 }
 
-/// Where a redirect leads, without what may be secret: user, query, fragment.
+/// The target of a redirect without possible secrets: user, query, fragment.
 pub(super) fn shown(location: &str) -> Option<String> {
     let uri: Uri = location.parse().ok()?;
     let host = match (uri.scheme_str(), uri.host()) {

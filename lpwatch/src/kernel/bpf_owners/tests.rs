@@ -22,15 +22,15 @@ fn process(procfs: &Path, pid: u32, descriptors: &[(&str, &str)]) {
     }
 }
 
-fn found_in(procfs: &Path) -> Found<Holder> {
+fn found_in(procfs: &Path) -> OwnerSearch<Holder> {
     holders(procfs, LIMITS).unwrap()
 }
 
 #[test]
 fn fdinfo_tells_programs_and_links() {
-    let held = |link| Some(Held { program: 42, link });
-    assert_eq!(Held::from_fdinfo(LINK_INFO), held(true));
-    assert_eq!(Held::from_fdinfo(PROGRAM_INFO), held(false));
+    let held = |link| Some(ProgramReference { program: 42, link });
+    assert_eq!(ProgramReference::from_fdinfo(LINK_INFO), held(true));
+    assert_eq!(ProgramReference::from_fdinfo(PROGRAM_INFO), held(false));
     for other in [
         "",
         "pos:\t0\nmap_type:\t2\nowner_prog_type:\t26\n",
@@ -38,7 +38,7 @@ fn fdinfo_tells_programs_and_links() {
         "prog_id:\t99999999999\n",
         "link_type:\tperf\n",
     ] {
-        assert_eq!(Held::from_fdinfo(other), None, "{other:?}");
+        assert_eq!(ProgramReference::from_fdinfo(other), None, "{other:?}");
     }
 }
 
@@ -106,7 +106,7 @@ fn no_procfs_is_an_error() {
     };
     assert!(read_holders(&roots).is_err());
     let pins = read_pins(&roots, |_| Ok(None)).unwrap();
-    assert_eq!(pins, Found::new());
+    assert_eq!(pins, OwnerSearch::new());
 }
 
 fn pin_tree() -> TempDir {
@@ -120,13 +120,13 @@ fn pin_tree() -> TempDir {
     folder
 }
 
-fn ask(path: &Path) -> io::Result<Option<Held>> {
+fn ask(path: &Path) -> io::Result<Option<ProgramReference>> {
     match path.file_name().unwrap().to_str().unwrap() {
-        "link" | "zz" => Ok(Some(Held {
+        "link" | "zz" => Ok(Some(ProgramReference {
             program: 42,
             link: true,
         })),
-        "prog" => Ok(Some(Held {
+        "prog" => Ok(Some(ProgramReference {
             program: 42,
             link: false,
         })),

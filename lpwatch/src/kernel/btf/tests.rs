@@ -211,7 +211,7 @@ fn every_kind_is_passed_over() {
 }
 
 #[test]
-fn the_order_of_bytes_is_told_by_the_file() {
+fn the_order_of_bytes_is_recognized_by_the_file() {
     let mut swapped = example();
     let names = swapped.len() - names_length(&swapped);
     swapped[..2].reverse();
@@ -267,7 +267,7 @@ fn no_file_is_no_btf_and_garbage_is_an_error() {
     assert!(KernelBtf::open(&roots).unwrap().is_none());
     for garbage in [&b""[..], b"hello", &[0xff; 64]] {
         let error = kernel(garbage).unwrap_err();
-        assert!(error.to_string().contains("is no BTF"), "{error}");
+        assert!(error.to_string().contains("is not BTF"), "{error}");
     }
 }
 

@@ -6,12 +6,12 @@
 
 use std::ops::Range;
 
-/// Why bytes are no BTF.
+/// Why bytes are not BTF.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FormatError {
     #[error("it has no BTF header of version 1")]
     Header,
-    #[error("it is shorter than its header says")]
+    #[error("it is shorter than its header states")]
     Cut,
     #[error("its strings do not end")]
     Strings,
@@ -21,7 +21,7 @@ pub enum FormatError {
     Type { id: u32 },
 }
 
-/// The kinds of types that are told apart here.
+/// The kinds of types that this reader distinguishes.
 pub(super) mod kind {
     pub const STRUCT: u32 = 4;
     pub const UNION: u32 = 5;
@@ -35,7 +35,7 @@ pub(super) mod kind {
 
 const MAGIC: u16 = 0xeb9f;
 const VERSION: u8 = 1;
-/// Kernels may add to the header, and say its length in it.
+/// Kernels may extend the header; it states its own length.
 const HEADER_LENGTH: usize = 24;
 /// Name, info, and a size or the id of another type.
 const TYPE_LENGTH: usize = 12;
@@ -47,9 +47,9 @@ pub(super) struct Types {
     bytes: Vec<u8>,
     order: ByteOrder,
     strings: Range<usize>,
-    /// Where the types themselves are.
+    /// The section of the types.
     section: Range<usize>,
-    /// Where in the section each begins, that of id 1 first: 0 is void.
+    /// The offsets of all types in the section, beginning with id 1: 0 is void.
     starts: Vec<u32>,
 }
 
@@ -58,7 +58,7 @@ pub(super) struct Types {
 pub(super) struct Type<'a> {
     name: u32,
     pub kind: u32,
-    /// Of a modifier: the id of the type that it modifies.
+    /// For a modifier: the id of the type that it modifies.
     pub target: u32,
     has_bitfields: bool,
     members: &'a [u8],
@@ -91,7 +91,7 @@ impl ByteOrder {
 }
 
 impl Types {
-    /// Takes the bytes of a BTF file, and finds where its types begin.
+    /// Takes the bytes of a BTF file, and locates its types.
     pub fn parse(bytes: Vec<u8>) -> Result<Self, FormatError> {
         let magic = bytes.first_chunk().copied().map(u16::from_ne_bytes);
         let order = match magic.ok_or(FormatError::Header)? {
@@ -122,7 +122,7 @@ impl Types {
         })
     }
 
-    /// The file as it was read.
+    /// The bytes of the file.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -188,7 +188,7 @@ impl<'a> Type<'a> {
         })
     }
 
-    /// The members; none but of a struct or union.
+    /// The members; none unless it is a struct or union.
     pub fn members(self) -> impl Iterator<Item = Member> {
         let members = self.members.chunks_exact(MEMBER_LENGTH);
         members.filter_map(move |member| {
@@ -210,7 +210,7 @@ impl<'a> Type<'a> {
     }
 }
 
-/// Where a section lies that begins `offset` bytes after the header.
+/// The range of a section that begins `offset` bytes after the header.
 fn section(
     file: usize,
     header: usize,
@@ -254,8 +254,8 @@ fn kind_of(info: u32) -> u32 {
     info >> 24 & 0x1f
 }
 
-/// The bytes that a type takes, from its kind and the count of what belongs to
-/// it; `None` for an unknown kind.
+/// The length of a type in bytes, from its kind and the number of its parts;
+/// `None` for an unknown kind.
 fn length(info: u32) -> Option<usize> {
     let count = usize::try_from(info & 0xffff).ok()?;
     let rest = match kind_of(info) {

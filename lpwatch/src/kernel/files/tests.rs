@@ -5,12 +5,12 @@ use super::*;
 
 /// A host with these files below its root; a path that ends in `/` is an empty
 /// directory.
-pub(crate) struct Host {
+pub(crate) struct FakeHost {
     folder: tempfile::TempDir,
     pub(crate) roots: Roots,
 }
 
-impl Host {
+impl FakeHost {
     pub(crate) fn new(files: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let roots = Roots {
@@ -42,8 +42,8 @@ impl Host {
     }
 }
 
-fn reader(notes: &mut Vec<String>) -> Reader<'_> {
-    Reader {
+fn reader(notes: &mut Vec<String>) -> FileReader<'_> {
+    FileReader {
         remedy: "run as root",
         notes,
     }
@@ -51,7 +51,7 @@ fn reader(notes: &mut Vec<String>) -> Reader<'_> {
 
 #[test]
 fn what_cannot_be_read_is_noted_once_and_what_is_not_there_is_not() {
-    let host = Host::new(&[("a", "1\n"), ("b", "maybe\n"), ("d/", "")]);
+    let host = FakeHost::new(&[("a", "1\n"), ("b", "maybe\n"), ("d/", "")]);
     let mut notes = Vec::new();
     let mut reader = reader(&mut notes);
     assert_eq!(reader.flag(&host.path("a")), Some(true));
@@ -75,7 +75,7 @@ fn a_closed_file_says_what_is_needed() {
 
 #[test]
 fn long_and_odd_contents_are_shortened() {
-    let host = Host::new(&[("a", &"x".repeat(5000))]);
+    let host = FakeHost::new(&[("a", &"x".repeat(5000))]);
     host.write("b", b"\xff\x00");
     let mut notes = Vec::new();
     let mut reader = reader(&mut notes);

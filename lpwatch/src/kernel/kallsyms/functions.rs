@@ -1,18 +1,18 @@
-//! Where functions begin, and which begin at an address, in the kernel and in
-//! its modules.
+//! The addresses of functions, and the functions at addresses, in the kernel
+//! and its modules.
 
 use std::{collections::HashMap, ops::ControlFlow};
 
-use super::{Symbol, lines::read, wanted::Wanted};
+use super::{Symbol, lines::read, wanted::WantedSymbols};
 use crate::kernel::{ReadError, Roots};
 
-/// What was asked for, as far as it was found.
+/// The result of a search.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Functions {
-    /// For each name asked for its addresses, in the order of the file; a name
-    /// can be there more than once.
+    /// For each requested name its addresses, in the order of the file; a name
+    /// can occur more than once.
     pub addresses: HashMap<Symbol, Vec<u64>>,
-    /// For each address asked for the first function that begins there.
+    /// For each requested address the first function that begins there.
     pub symbols: HashMap<u64, Symbol>,
     /// The kernel hides its addresses.
     pub hidden: bool,
@@ -27,7 +27,7 @@ pub fn find_functions(
     names: &[Symbol],
     addresses: &[u64],
 ) -> Result<Functions, ReadError> {
-    let mut wanted: Wanted<'_, Vec<u64>> = Wanted::of(names);
+    let mut wanted: WantedSymbols<'_, Vec<u64>> = WantedSymbols::of(names);
     let mut at: HashMap<u64, Option<Symbol>> =
         addresses.iter().map(|address| (*address, None)).collect();
     let hidden = read(roots, |line| {
@@ -44,7 +44,7 @@ pub fn find_functions(
         ControlFlow::Continue(())
     })?;
     let found = wanted.into_found().map(|(symbol, mut addresses)| {
-        // Aliases of one function are one.
+        // Aliases of one function count once.
         addresses.dedup();
         (symbol, addresses)
     });
@@ -94,7 +94,7 @@ ffffffffc0001000 t twice\t[lp_value]
     }
 
     #[test]
-    fn names_are_told_apart_by_their_object() {
+    fn names_are_distinguished_by_their_object() {
         let (_folder, roots) = roots(KALLSYMS);
         let names = [
             symbol(VMLINUX, "twice"),
@@ -129,7 +129,7 @@ ffffffffc0001000 t twice\t[lp_value]
     }
 
     #[test]
-    fn hidden_addresses_are_told() {
+    fn hidden_addresses_are_reported() {
         let (_folder, roots) = roots("0000000000000000 T _stext\n");
         let found = find_functions(&roots, &[symbol(VMLINUX, "_stext")], &[]).unwrap();
         assert!(found.hidden);

@@ -9,15 +9,16 @@ use std::{
 use super::{Symbol, VMLINUX};
 use crate::kernel::{ReadError, Roots};
 
-const REMEDY: &str = "the file is open to all users unless a sandbox hides it; run outside of it";
+const REMEDY: &str =
+    "all users can read the file unless a sandbox hides it; run outside of the sandbox";
 
-/// Bytes read at a time. The kernel hands out about a page at once, whatever
-/// the room.
+/// Bytes read at a time. The kernel returns about a page, whatever the size of
+/// the buffer.
 pub(super) const CHUNK: usize = 64 << 10;
 
 /// A symbol.
-pub(super) struct Line<'a> {
-    /// 0 where addresses are hidden.
+pub(super) struct SymbolLine<'a> {
+    /// 0 if addresses are hidden.
     pub address: u64,
     /// A function, not data.
     pub is_code: bool,
@@ -26,7 +27,7 @@ pub(super) struct Line<'a> {
     pub module: Option<&'a [u8]>,
 }
 
-impl<'a> Line<'a> {
+impl<'a> SymbolLine<'a> {
     fn parse(line: &'a [u8]) -> Option<Self> {
         let space = line.iter().position(|byte| *byte == b' ')?;
         let (digits, rest) = line.split_at(space);
@@ -63,7 +64,7 @@ impl<'a> Line<'a> {
     }
 }
 
-/// By hand, as `from_str_radix` would take a good part of the pass.
+/// By hand, because `from_str_radix` would take a good part of the pass.
 fn parse_address(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() || digits.len() > 16 {
         return None;
@@ -74,14 +75,14 @@ fn parse_address(digits: &[u8]) -> Option<u64> {
     })
 }
 
-/// Shows the symbols to `take` in the order of the file, until it breaks off.
-/// Other lines are passed over.
+/// Passes the symbols to `take` in the order of the file, until it breaks.
+/// Other lines are skipped.
 ///
-/// Gives whether the kernel hides the addresses (`kptr_restrict`, no
+/// Returns whether the kernel hides the addresses (`kptr_restrict`, no
 /// `CAP_SYSLOG`): it then shows each as 0.
 pub(super) fn read(
     roots: &Roots,
-    mut take: impl FnMut(&Line<'_>) -> ControlFlow<()>,
+    mut take: impl FnMut(&SymbolLine<'_>) -> ControlFlow<()>,
 ) -> Result<bool, ReadError> {
     let path = roots.procfs.join("kallsyms");
     let mut any_line = false;
@@ -89,7 +90,7 @@ pub(super) fn read(
     let file = File::open(&path);
     let read = file.and_then(|file| {
         split(file, |line| {
-            let Some(line) = Line::parse(line) else {
+            let Some(line) = SymbolLine::parse(line) else {
                 return ControlFlow::Continue(());
             };
             any_line = true;
@@ -103,7 +104,7 @@ pub(super) fn read(
     }
 }
 
-/// Shows each line to `take`, without copying it.
+/// Passes each line to `take`, without copying it.
 fn split(mut file: impl Read, mut take: impl FnMut(&[u8]) -> ControlFlow<()>) -> io::Result<()> {
     let mut buffer = vec![0; CHUNK];
     let mut kept = 0;
@@ -180,13 +181,13 @@ mod tests {
 
     #[test]
     fn a_line_has_a_module_or_none() {
-        let line = Line::parse(b"ffffffffc0000000 t f.part.0\t[ext4]").unwrap();
+        let line = SymbolLine::parse(b"ffffffffc0000000 t f.part.0\t[ext4]").unwrap();
         assert_eq!((line.name, line.object()), (&b"f.part.0"[..], &b"ext4"[..]));
-        let line = Line::parse(b"ffffffff81000000 D jiffies").unwrap();
+        let line = SymbolLine::parse(b"ffffffff81000000 D jiffies").unwrap();
         assert_eq!(line.symbol().object, VMLINUX);
         assert!(!line.is_code && line.module.is_none());
         for bad in ["", "12", "12 t", "12 t ", "x t f", "12 t f]", "12 tt f"] {
-            assert!(Line::parse(bad.as_bytes()).is_none(), "{bad}");
+            assert!(SymbolLine::parse(bad.as_bytes()).is_none(), "{bad}");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The symbols of a name as livepatch looks for them: which of a kind there are
-//! in an object, how far they reach, and what the compiler made of them besides.
+//! The symbols of a name as livepatch looks for them: which of each kind an
+//! object has, where they end, and which parts the compiler split off.
 //!
 //! Source: `klp_find_object_symbol` (kernel/livepatch/core.c) and
 //! `kallsyms_lookup_size_offset` (kernel/kallsyms.c), 5.10 to 7.3. Livepatch
@@ -10,22 +10,22 @@ use std::{collections::HashMap, ops::ControlFlow};
 
 use super::{
     Symbol,
-    lines::{Line, read},
+    lines::{SymbolLine, read},
     suffixes::is_part,
-    wanted::Wanted,
+    wanted::WantedSymbols,
 };
 use crate::kernel::{ReadError, Roots};
 
 /// Kernels have some 200,000 symbols.
 const SYMBOLS_MAX: usize = 4 << 20;
 
-/// No function is this long: of the last one of an object the end is not told.
+/// No function is this long. The end of an object's last function is unknown.
 const LENGTH_MAX: u64 = 1 << 20;
 
-/// What there is of the names asked for.
+/// The symbols of the requested names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ObjectSymbols {
-    /// Of the names that were found at all, or of which there are parts.
+    /// Only names that were found, or that have parts.
     pub found: HashMap<Symbol, Matches>,
     /// The kernel hides its addresses.
     pub hidden: bool,
@@ -35,17 +35,17 @@ pub struct ObjectSymbols {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Matches {
     /// In the order in which livepatch counts them, which is that of the file.
-    pub places: Vec<Place>,
+    pub places: Vec<SymbolPlace>,
     /// `name.part.0`, `name.cold` and the like, each once.
     pub parts: Vec<String>,
 }
 
-/// Where a symbol lies.
+/// The location of a symbol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// 0 where addresses are hidden.
+pub struct SymbolPlace {
+    /// 0 if addresses are hidden.
     pub begin: u64,
-    /// One past its last byte; the same as `begin` where addresses are hidden.
+    /// One past its last byte; equal to `begin` if addresses are hidden.
     pub end: u64,
     /// A function, not data.
     pub is_code: bool,
@@ -54,9 +54,9 @@ pub struct Place {
 /// Finds the symbols of these names in one pass.
 ///
 /// # Errors
-/// The file cannot be read, or is none that a kernel writes.
+/// The file cannot be read, or was not written by a kernel.
 pub fn find_matches(roots: &Roots, names: &[Symbol]) -> Result<ObjectSymbols, ReadError> {
-    let mut wanted: Wanted<'_, Matches> = Wanted::of(names);
+    let mut wanted: WantedSymbols<'_, Matches> = WantedSymbols::of(names);
     // Where symbols begin.
     let mut starts = Vec::new();
     let hidden = read(roots, |line| {
@@ -90,9 +90,9 @@ pub fn find_matches(roots: &Roots, names: &[Symbol]) -> Result<ObjectSymbols, Re
     Ok(ObjectSymbols { found, hidden })
 }
 
-fn take(wanted: &mut Wanted<'_, Matches>, line: &Line<'_>) {
+fn take(wanted: &mut WantedSymbols<'_, Matches>, line: &SymbolLine<'_>) {
     if let Some(matches) = wanted.get_mut(line.object(), line.name) {
-        matches.places.push(Place {
+        matches.places.push(SymbolPlace {
             begin: line.address,
             end: line.address,
             is_code: line.is_code,

@@ -1,22 +1,22 @@
-//! What vmlinux has of some names. Which functions a build kept, split
-//! (`.part.0`) or inlined shows only here.
+//! The symbols of vmlinux for some names. Only here it shows which functions a
+//! build kept, split (`.part.0`) or inlined.
 
 use std::{collections::HashMap, ops::ControlFlow};
 
 use super::{
     VMLINUX,
-    lines::{Line, read},
+    lines::{SymbolLine, read},
     suffixes::is_copy,
-    wanted::Wanted,
+    wanted::WantedSymbols,
 };
 use crate::kernel::{ReadError, Roots};
 
-/// What vmlinux has of the wanted names.
+/// The symbols of vmlinux for the wanted names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names {
     /// For each wanted name that vmlinux has, its addresses in the order of the
-    /// file. A name can be there more than once; where [`Self::hidden`] is set,
-    /// each is 0.
+    /// file. A name can occur more than once; if [`Self::hidden`] is set, each
+    /// address is 0.
     pub addresses: HashMap<String, Vec<u64>>,
     /// For each wanted name the names of the copies that the compiler made of
     /// the function, if there are any: `f.part.0`, `f.isra.0`,
@@ -34,7 +34,7 @@ pub struct Names {
 /// The file cannot be read.
 pub fn find_names(roots: &Roots, names: &[&str]) -> Result<Names, ReadError> {
     let names = names.iter().map(|name| (VMLINUX, *name));
-    let mut wanted: Wanted<'_, NameFound> = Wanted::new(names);
+    let mut wanted: WantedSymbols<'_, NameFound> = WantedSymbols::new(names);
     let hidden = read(roots, |line| {
         if line.module.is_some() {
             return ControlFlow::Break(());
@@ -65,7 +65,7 @@ struct NameFound {
     copies: Vec<String>,
 }
 
-fn take(wanted: &mut Wanted<'_, NameFound>, line: &Line<'_>) {
+fn take(wanted: &mut WantedSymbols<'_, NameFound>, line: &SymbolLine<'_>) {
     if let Some(found) = wanted.get_mut(line.object(), line.name) {
         found.addresses.push(line.address);
     }

@@ -1,4 +1,4 @@
-//! From the addresses on a stack to functions.
+//! Resolves the addresses on a stack to functions.
 //!
 //! The file covers vmlinux, modules, ftrace trampolines and BPF programs and
 //! trampolines (`[bpf]`), but gives no sizes: an address belongs to the last
@@ -6,10 +6,10 @@
 
 use std::{collections::HashMap, ops::ControlFlow};
 
-use super::lines::{Line, read};
+use super::lines::{SymbolLine, read};
 use crate::kernel::{ReadError, Roots};
 
-/// A function and a place in it.
+/// A function and an offset in it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Location {
     pub symbol: String,
@@ -26,11 +26,12 @@ pub struct Symbolizer {
     hidden: bool,
 }
 
-/// Answers kept at most; beyond it all are forgotten.
+/// The most results kept; when there are more, all are forgotten.
 const MOST_KNOWN: usize = 65_536;
 
 impl Symbolizer {
-    /// Forgets all answers: modules and BPF programs may have come or gone.
+    /// Forgets all results: modules and BPF programs may have been loaded or
+    /// unloaded.
     pub fn forget(&mut self) {
         self.known.clear();
     }
@@ -76,7 +77,7 @@ impl Symbolizer {
         Ok(())
     }
 
-    /// Where `address` is, as far as was learnt.
+    /// The location of `address`, as far as it was looked up.
     #[must_use]
     pub fn locate(&self, address: u64) -> Option<&Location> {
         self.known.get(&address)?.as_ref()
@@ -92,7 +93,7 @@ struct Start {
 }
 
 impl Start {
-    /// `None` where the address is further away than any code of the function.
+    /// `None` if the address is further away than any code of the function.
     fn location(&self, address: u64) -> Option<Location> {
         let offset = address.checked_sub(self.address)?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -104,7 +105,7 @@ impl Start {
     }
 }
 
-/// No function is this long: what is further away is not code of it.
+/// No function is this long: an address further away is not in it.
 const FAR: u64 = 1 << 20;
 
 /// Trampolines put in place of a return address
@@ -115,9 +116,9 @@ const RETURNED_TO: [&[u8]; 3] = [
     b"arch_rethook_trampoline",
 ];
 
-/// Keeps the function if it is the nearest yet before one of the sorted
-/// `wanted`; those behind that one get theirs from it by [`locate_all`].
-fn take(wanted: &[u64], nearest: &mut [Option<Start>], line: &Line<'_>) {
+/// Keeps the function if it is the nearest so far before one of the sorted
+/// `wanted`; later addresses get theirs from it by [`locate_all`].
+fn take(wanted: &[u64], nearest: &mut [Option<Start>], line: &SymbolLine<'_>) {
     // A return address is behind the call: it may even be behind the end of a
     // function that does not return. So only what starts before it, but for
     // code that is returned to without ever having called.
@@ -132,7 +133,7 @@ fn take(wanted: &[u64], nearest: &mut [Option<Start>], line: &Line<'_>) {
     };
     match nearest {
         Some(start) if start.address >= line.address => {}
-        // Nearly every line of the file comes here: the room is used again.
+        // Nearly every line of the file comes here: the buffer is reused.
         Some(start) if line.module.is_none() && start.module.is_none() => {
             start.address = line.address;
             start.name.clear();

@@ -1,21 +1,20 @@
 //! What compilers append to the name of a function.
 
-/// The kinds of parts that compilers split off a function or copy from it: of
-/// GCC all but the last, which is of clang's LTO.
+/// The kinds of parts that compilers split off a function or copy from it. The
+/// last is of clang's LTO, the others are of GCC.
 const KINDS: [&[u8]; 5] = [COLD, b"part", b"isra", b"constprop", b"llvm"];
 
 /// Code that is hardly ever run, split off and never entered by a call.
 const COLD: &[u8] = b"cold";
 
-/// Whether `suffix`, from its dot on, may be that of a part: it begins with one
-/// of the kinds.
+/// Whether `suffix`, from its dot on, begins with one of the kinds.
 pub(super) fn is_part(suffix: &[u8]) -> bool {
     let kind = suffix.split(|byte| *byte == b'.').nth(1);
     kind.is_some_and(|kind| KINDS.contains(&kind))
 }
 
-/// Whether `suffix`, from its dot on, is that of a copy, which keeps (a part of)
-/// the function's code: a chain of `.kind.number`, none of it cold.
+/// Whether `suffix`, from its dot on, is that of a copy, which keeps the
+/// function's code or a part of it: a chain of `.kind.number`, none of it cold.
 pub(super) fn is_copy(suffix: &[u8]) -> bool {
     let mut words = suffix.split(|byte| *byte == b'.').skip(1).peekable();
     if words.peek().is_none() {

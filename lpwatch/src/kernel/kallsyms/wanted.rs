@@ -1,19 +1,18 @@
-//! The symbols that a question is about.
+//! The symbols that a search is for.
 
 use std::collections::HashMap;
 
 use super::Symbol;
 
-/// The symbols wanted, each with what was found of it.
-pub(super) struct Wanted<'a, T> {
-    /// By name; of each the objects in which it is wanted.
+/// The wanted symbols, each with its result.
+pub(super) struct WantedSymbols<'a, T> {
+    /// By name, with the objects in which each is wanted.
     names: HashMap<&'a [u8], Vec<(&'a str, T)>>,
-    /// Bytes that the names begin with: most lines are told unwanted by this
-    /// alone, without hashing.
+    /// The first bytes of the names: they exclude most lines without hashing.
     first_bytes: [bool; 256],
 }
 
-impl<'a, T: Default> Wanted<'a, T> {
+impl<'a, T: Default> WantedSymbols<'a, T> {
     /// Of pairs of object and name.
     pub fn new(symbols: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let mut wanted = Self {
@@ -37,7 +36,7 @@ impl<'a, T: Default> Wanted<'a, T> {
         Self::new(symbols.map(|symbol| (symbol.object.as_str(), symbol.name.as_str())))
     }
 
-    /// Whether something is wanted that begins like `name`.
+    /// Whether a wanted name begins like `name`.
     pub fn begins_like(&self, name: &[u8]) -> bool {
         let first = name.first();
         first.is_some_and(|first| self.first_bytes[usize::from(*first)])
@@ -49,7 +48,7 @@ impl<'a, T: Default> Wanted<'a, T> {
         Some(found)
     }
 
-    /// What was found of each.
+    /// The result for each symbol.
     pub fn into_found(self) -> impl Iterator<Item = (Symbol, T)> {
         self.names.into_iter().flat_map(|(name, objects)| {
             let name = String::from_utf8_lossy(name);

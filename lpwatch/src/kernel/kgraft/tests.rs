@@ -1,10 +1,10 @@
 //! Trees as kernels with kGraft show them, and such that come apart.
 
 use super::*;
-use crate::kernel::files::tests::Host;
+use crate::kernel::files::tests::FakeHost;
 
 fn functions(table: &str) -> (Option<Vec<GraftFunction>>, Vec<String>) {
-    let host = Host::new(&[("sys/kernel/kgraft/p/state", table)]);
+    let host = FakeHost::new(&[("sys/kernel/kgraft/p/state", table)]);
     let graft = read(&host.roots).unwrap().unwrap();
     (graft.patches[0].functions.clone(), graft.notes)
 }
@@ -20,7 +20,7 @@ fn function(name: &str, object: Option<&str>, sympos: Option<u32>, state: u32) -
 
 #[test]
 fn all_files_of_a_patch_are_read() {
-    let host = Host::new(&[
+    let host = FakeHost::new(&[
         ("sys/kernel/kgraft/in_progress", "1\n"),
         ("sys/kernel/kgraft/force_load_module", "0\n"),
         (
@@ -81,7 +81,7 @@ fn every_form_of_the_table_is_read() {
 }
 
 #[test]
-fn a_table_cut_in_mid_line_is_told() {
+fn a_table_cut_in_mid_line_is_reported() {
     let mut table = "Function  Object  Sympos  State\n".to_owned();
     let line = format!("{}  vmlinux  1  2\n", "f".repeat(50));
     while table.len() + line.len() <= PAGE {
@@ -117,7 +117,7 @@ fn what_makes_no_sense_hides_nothing_else() {
 }
 
 #[test]
-fn where_a_patch_goes_is_told_by_its_functions() {
+fn where_a_patch_goes_is_recognized_by_its_functions() {
     let enabled = |states: &[u32]| {
         let patch = GraftPatch {
             name: String::new(),
@@ -146,8 +146,8 @@ fn where_a_patch_goes_is_told_by_its_functions() {
 }
 
 #[test]
-fn without_kgraft_there_is_nothing_and_a_wrong_root_is_told() {
-    let mut host = Host::new(&[]);
+fn without_kgraft_there_is_nothing_and_a_wrong_root_is_reported() {
+    let mut host = FakeHost::new(&[]);
     assert_eq!(read(&host.roots).unwrap(), None);
     host.roots.sysfs.push("mistyped");
     assert!(read(&host.roots).is_err());

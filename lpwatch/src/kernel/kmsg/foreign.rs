@@ -1,10 +1,11 @@
-//! What the patching systems before and beside livepatch say in the kernel log.
+//! The lines of the patching systems before and beside livepatch in the kernel
+//! log.
 //!
 //! Sources: dynup/kpatch `kmod/core/core.c` (v0.1 to v0.9, prefix `kpatch: `);
 //! `kernel/kgraft.c` of Jiri Slaby's kgraft branches and of SLE 12 (prefix
 //! `kgr`); Ksplice 0.9.9 `kmodsrc/ksplice.c` (prefix `ksplice: `).
 
-/// A system whose lines are told apart here.
+/// A system whose lines are recognized here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ForeignSystem {
     Kpatch,
@@ -19,27 +20,27 @@ pub struct ForeignLine {
     pub kind: ForeignKind,
 }
 
-/// What a line says.
+/// The content of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ForeignKind {
-    /// It begins to apply or to revert a patch (kGraft).
+    /// The system begins to apply or to revert a patch (kGraft).
     Begun { patch: String, patching: bool },
     /// A patch is applied (kpatch, Ksplice).
     Applied { patch: String },
-    /// A patch is taken back.
+    /// A patch is disabled or reversed.
     Reversed { patch: String },
-    /// A transition is through; the line does not say which, nor which way
-    /// (kGraft).
+    /// A transition is complete; the line names neither the patch nor the
+    /// direction (kGraft).
     Succeeded,
-    /// Tasks are left, and are looked at again every so many seconds (kGraft;
-    /// printed at each try before 2015, later once).
+    /// Tasks are left, and are checked again at this interval (kGraft; printed
+    /// at each try before 2015, later once).
     StillInProgress { every_seconds: Option<u32> },
     /// An administrator forced it (kGraft).
     Forced,
     /// A function to be patched was on a task's stack, so the patch was not
     /// applied; the task follows (kpatch).
-    FunctionBusy { function: Function },
-    /// The task of the line before: what held the patch up (kpatch).
+    FunctionBusy { function: LoggedFunction },
+    /// The task of the line before, which held the patch up (kpatch).
     Holder { pid: u32, comm: String },
     /// A patch was given up, with the kernel's reason (Ksplice).
     Aborted {
@@ -52,13 +53,13 @@ pub enum ForeignKind {
 
 /// A function by its name, or in kpatch before v0.2 by an address in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Function {
+pub enum LoggedFunction {
     Name(String),
     Address(u64),
 }
 
-/// Parses a log message (without time and level); `None` where none of these
-/// systems said it, or it says nothing of this.
+/// Parses a log message (without time and level); `None` if it is not such a
+/// line of one of these systems.
 #[must_use]
 pub fn parse_foreign(text: &str) -> Option<ForeignLine> {
     let text = text.trim_end();
@@ -83,10 +84,10 @@ fn kpatch(text: &str) -> Option<ForeignKind> {
     }
     if let Some(rest) = text.strip_prefix("PID: ") {
         let (pid, comm) = rest.split_once(" Comm: ")?;
-        let told = comm.strip_suffix(" is sleeping on the patched function.");
+        let sleeper = comm.strip_suffix(" is sleeping on the patched function.");
         return Some(ForeignKind::Holder {
             pid: pid.trim().parse().ok()?,
-            comm: told.unwrap_or(comm).to_owned(),
+            comm: sleeper.unwrap_or(comm).to_owned(),
         });
     }
     if let Some(patch) = quoted(text, "loaded patch module ") {
@@ -110,7 +111,7 @@ fn kpatch(text: &str) -> Option<ForeignKind> {
 }
 
 /// `f`, `'f()'`, `function at address 0x…` or `function at address '…()'`.
-fn busy(what: &str) -> Option<Function> {
+fn busy(what: &str) -> Option<LoggedFunction> {
     let bare = |text: &str| {
         let text = text.trim_matches('\'');
         text.strip_suffix("()").unwrap_or(text).to_owned()
@@ -118,10 +119,12 @@ fn busy(what: &str) -> Option<Function> {
     if let Some(address) = what.strip_prefix("function at address ") {
         let address = bare(address);
         let digits = address.strip_prefix("0x").unwrap_or(&address);
-        return u64::from_str_radix(digits, 16).ok().map(Function::Address);
+        return u64::from_str_radix(digits, 16)
+            .ok()
+            .map(LoggedFunction::Address);
     }
     let name = bare(what);
-    (!name.is_empty()).then_some(Function::Name(name))
+    (!name.is_empty()).then_some(LoggedFunction::Name(name))
 }
 
 fn kgraft(text: &str) -> Option<ForeignKind> {
@@ -207,7 +210,7 @@ fn complaint(text: &str, beginnings: &[&str]) -> Option<ForeignKind> {
     })
 }
 
-/// The name in quotes behind these words.
+/// The name in quotes after these words.
 fn quoted(text: &str, before: &str) -> Option<String> {
     let name = text
         .strip_prefix(before)?

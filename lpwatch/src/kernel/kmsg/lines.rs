@@ -1,8 +1,8 @@
-//! What livepatch says in the kernel log.
+//! The lines of livepatch in the kernel log.
 //!
 //! Source: the `pr_notice`, `pr_warn` and `pr_err` of `kernel/livepatch/*.c`,
-//! 4.12 to 7.3, prefixed `livepatch: `. Debug lines (dynamic debug, which must
-//! never be switched on by lpwatch) are not told apart here.
+//! 4.12 to 7.3, prefixed `livepatch: `. Debug lines (dynamic debug, which
+//! lpwatch must never switch on) are not recognized here.
 
 /// One line of livepatch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,16 +20,16 @@ pub enum LivepatchLine {
     /// An administrator forced the transition; the line says "patched" in both
     /// directions.
     Forcing,
-    /// A module that has patches comes.
+    /// A module that has patches is being loaded.
     Applying { patch: String, object: String },
-    /// A module that has patches goes.
+    /// A module that has patches is being unloaded.
     Reverting { patch: String, object: String },
-    /// A refusal or another warning; `patch` where the line names it.
+    /// A refusal or another warning; `patch` if the line names it.
     Complaint { patch: Option<String>, text: String },
 }
 
-/// Parses a log message (without time and level); `None` where it is not from
-/// livepatch or says nothing of these.
+/// Parses a log message (without time and level); `None` if it is not such a
+/// line of livepatch.
 #[must_use]
 pub fn parse_livepatch(text: &str) -> Option<LivepatchLine> {
     let text = text.strip_prefix("livepatch: ")?.trim_end();
@@ -76,7 +76,7 @@ fn parse_transition(text: &str) -> Option<LivepatchLine> {
     }
 }
 
-/// Beginnings of warnings and errors, with what ends the patch's name where it
+/// The beginnings of warnings and errors, and what ends the patch's name if it
 /// follows.
 const COMPLAINTS: [(&str, Option<&str>); 15] = [
     ("failed to enable patch '", Some("'")),

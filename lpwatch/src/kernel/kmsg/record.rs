@@ -10,7 +10,7 @@
 pub struct LogRecord {
     /// 0 (emergency) to 7 (debug); 4 is a warning, 5 a notice.
     pub level: u8,
-    /// Its number, from 0 at boot; never given twice.
+    /// Its number, from 0 at boot; never used twice.
     pub seq: u64,
     /// Microseconds of the log's clock (`local_clock()`, about
     /// `CLOCK_MONOTONIC`).
@@ -19,7 +19,7 @@ pub struct LogRecord {
     pub text: String,
 }
 
-/// Parses what one read of `/dev/kmsg` gave; `None` where it has another form.
+/// Parses what one read of `/dev/kmsg` returned; `None` if it has another form.
 #[must_use]
 pub fn parse_record(record: &[u8]) -> Option<LogRecord> {
     let semicolon = record.iter().position(|byte| *byte == b';')?;
@@ -39,8 +39,8 @@ pub fn parse_record(record: &[u8]) -> Option<LogRecord> {
     })
 }
 
-/// Undoes the kernel's `\xNN` (for bytes below 32, from 127 and the backslash
-/// itself); anything else that begins with a backslash is kept.
+/// Decodes the kernel's `\xNN` (for bytes below 32, from 127 and the backslash
+/// itself); any other text that begins with a backslash is kept.
 fn unescape(mut escaped: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(escaped.len());
     while let Some((first, rest)) = escaped.split_first() {

@@ -91,7 +91,7 @@ fn a_probe_that_is_not_of_tracefs_has_no_name() {
 }
 
 #[test]
-fn without_debugfs_the_enabled_ones_of_tracefs_are_told() {
+fn without_debugfs_the_enabled_ones_of_tracefs_are_reported() {
     let (_folder, roots) = tree();
     assert!(read(&roots).is_err());
     add_events(&roots, "kernel/tracing");

@@ -1,4 +1,4 @@
-//! Why Ksplice gave an update up.
+//! Why Ksplice aborted an update.
 
 use strum::{Display, EnumString};
 
@@ -20,13 +20,13 @@ pub enum AbortCause {
     CallFailed,
     ColdUpdateLoaded,
     Unexpected,
-    /// `unknown`, and every word that is not known here.
+    /// `unknown`, and every word that lpwatch does not know.
     #[strum(default)]
     Other(String),
 }
 
 impl AbortCause {
-    /// `None` where nothing was aborted.
+    /// `None` if nothing was aborted.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
         match word {
@@ -35,7 +35,7 @@ impl AbortCause {
         }
     }
 
-    /// What it means, as a clause: "the update was refused: …".
+    /// Its meaning, as a clause: "the update was refused: …".
     #[must_use]
     pub fn meaning(&self) -> String {
         match self {
@@ -58,7 +58,7 @@ impl AbortCause {
             Self::CallFailed => "a function that the update itself runs before refused".into(),
             Self::ColdUpdateLoaded => "the same update is already there as a cold one".into(),
             Self::Unexpected => "of an error Ksplice did not expect".into(),
-            Self::Other(word) => format!("of a cause lpwatch does not know ({word})"),
+            Self::Other(word) => format!("of a cause that lpwatch does not know ({word})"),
         }
     }
 }

@@ -1,15 +1,15 @@
 //! The tasks that hold an update up, as Ksplice lists them:
 //! `<comm> <pid> <symbol>…`, a line each.
 //!
-//! `<comm>` may hold spaces and digits, and is not escaped; `<pid>` is a
-//! thread's. Since a symbol never begins with a digit, the last word that is a
-//! number is the pid. The file is one page: 0.9.9 leaves whole lines out that do
-//! not fit, earlier versions cut in mid-line.
+//! `<comm>` may contain spaces and digits, and is not escaped; `<pid>` is a
+//! thread's. A symbol never begins with a digit, so the last word that is a
+//! number is the pid. The file is one page: 0.9.9 leaves out whole lines that
+//! do not fit, earlier versions cut off in mid-line.
 
-/// sysfs gives no more of an attribute.
+/// The size limit of an attribute in sysfs.
 const PAGE: usize = 4096;
 
-/// The tasks in the way at the last attempt.
+/// The tasks that held up the last attempt.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Conflicts {
     /// In the file's order.
@@ -39,7 +39,7 @@ impl Conflicts {
         for line in text.split_inclusive('\n') {
             longest = longest.max(line.len());
             let Some(line) = line.strip_suffix('\n') else {
-                // A number or a name that may lack its end.
+                // A number or a name that may be cut off.
                 conflicts.maybe_cut = true;
                 continue;
             };

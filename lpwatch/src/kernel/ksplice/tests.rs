@@ -1,11 +1,11 @@
 //! Updates at both places, and such that come apart.
 
 use super::*;
-use crate::kernel::files::tests::Host;
+use crate::kernel::files::tests::FakeHost;
 
 #[test]
 fn an_update_tells_everything() {
-    let host = Host::new(&[
+    let host = FakeHost::new(&[
         ("sys/kernel/ksplice/dfvn0zq8/stage", "preparing\n"),
         ("sys/kernel/ksplice/dfvn0zq8/abort_cause", "code_busy\n"),
         ("sys/kernel/ksplice/dfvn0zq8/conflicts", "bash 12 do_wait\n"),
@@ -22,7 +22,7 @@ fn an_update_tells_everything() {
         found.updates,
         [Update {
             id: "dfvn0zq8".to_owned(),
-            stage: Some(Stage::Preparing),
+            stage: Some(UpdateStage::Preparing),
             abort_cause: Some(AbortCause::CodeBusy),
             conflicts: Conflicts::parse(b"bash 12 do_wait\n"),
             debug: Some(0),
@@ -34,7 +34,7 @@ fn an_update_tells_everything() {
 
 #[test]
 fn both_places_are_read_and_parts_are_one_update() {
-    let host = Host::new(&[
+    let host = FakeHost::new(&[
         ("sys/kernel/ksplice/aaa/stage", "applied\n"),
         ("sys/module/ksplice_bbb/ksplice/stage", "reversed\n"),
         ("sys/module/ksplice_aaa/ksplice/stage", "preparing\n"),
@@ -52,16 +52,16 @@ fn both_places_are_read_and_parts_are_one_update() {
         .map(|update| (update.id.as_str(), update.stage))
         .collect();
     let expected = [
-        ("aaa", Some(Stage::Applied)),
-        ("bbb", Some(Stage::Reversed)),
-        ("ccc", Some(Stage::Applied)),
+        ("aaa", Some(UpdateStage::Applied)),
+        ("bbb", Some(UpdateStage::Reversed)),
+        ("ccc", Some(UpdateStage::Applied)),
     ];
     assert_eq!(updates, expected);
 }
 
 #[test]
 fn without_updates_it_depends_on_whether_ksplice_is_there() {
-    let mut host = Host::new(&[("sys/module/ext4/initstate", "live\n")]);
+    let mut host = FakeHost::new(&[("sys/module/ext4/initstate", "live\n")]);
     assert_eq!(read(&host.roots).unwrap(), None);
     host.write("sys/kernel/ksplice/", "");
     assert_eq!(read(&host.roots).unwrap(), Some(Updates::default()));
@@ -71,7 +71,7 @@ fn without_updates_it_depends_on_whether_ksplice_is_there() {
 
 #[test]
 fn what_is_odd_hides_nothing_else() {
-    let host = Host::new(&[
+    let host = FakeHost::new(&[
         ("sys/kernel/ksplice/a/stage", "hovering\n"),
         ("sys/kernel/ksplice/a/abort_cause", "bad_luck\n"),
         (
@@ -91,6 +91,6 @@ fn what_is_odd_hides_nothing_else() {
         Some(AbortCause::Other("bad_luck".to_owned()))
     );
     assert_eq!(a.conflicts.tasks.len(), 1);
-    assert_eq!(b.stage, Some(Stage::Applied));
+    assert_eq!(b.stage, Some(UpdateStage::Applied));
     assert_eq!(found.notes.len(), 4, "{:?}", found.notes);
 }

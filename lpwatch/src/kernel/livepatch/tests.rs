@@ -217,15 +217,15 @@ fn a_name_that_is_not_utf8_is_shown_as_far_as_it_goes() {
 #[test]
 fn a_patch_that_is_gone_is_vanished_not_an_error() {
     let gone = Path::new("/nonexistent/lp");
-    assert!(matches!(read_patch(gone, "lp"), Err(Failure::Vanished)));
-    let says = |errno: Errno| Failure::of(gone, io::Error::from(errno), REMEDY);
-    assert!(matches!(says(Errno::NODEV), Failure::Vanished));
-    assert!(matches!(says(Errno::NOENT), Failure::Vanished));
+    assert!(matches!(read_patch(gone, "lp"), Err(FileFailure::Vanished)));
+    let says = |errno: Errno| FileFailure::of(gone, io::Error::from(errno), REMEDY);
+    assert!(matches!(says(Errno::NODEV), FileFailure::Vanished));
+    assert!(matches!(says(Errno::NOENT), FileFailure::Vanished));
     assert!(matches!(
         says(Errno::IO),
-        Failure::Read(ReadError::Io { .. })
+        FileFailure::Read(ReadError::Io { .. })
     ));
-    let Failure::Read(error) = says(Errno::ACCESS) else {
+    let FileFailure::Read(error) = says(Errno::ACCESS) else {
         panic!("no permission is an error");
     };
     assert!(error.is_permission());

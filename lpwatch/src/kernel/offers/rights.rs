@@ -50,8 +50,7 @@ pub enum Memlock {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rights {
     pub root: bool,
-    /// Those of [`Capability`] that are in effect; `None` where the kernel
-    /// does not tell.
+    /// The effective ones of [`Capability`]; `None` if unknown.
     pub capabilities: Option<Vec<Capability>>,
     /// `RLIMIT_MEMLOCK`.
     pub memlock: Memlock,
@@ -74,14 +73,14 @@ impl Rights {
         }
     }
 
-    /// Whether this capability is in effect; `None` where that is not known.
+    /// Whether this capability is effective; `None` if unknown.
     #[must_use]
     pub fn has(&self, capability: Capability) -> Option<bool> {
         Some(self.capabilities.as_ref()?.contains(&capability))
     }
 
     /// Whether BPF tracing programs may be loaded: `CAP_BPF` and `CAP_PERFMON`
-    /// (5.8), or `CAP_SYS_ADMIN`, which counts for both.
+    /// (5.8), or `CAP_SYS_ADMIN`, which includes both.
     #[must_use]
     pub fn may_trace(&self) -> Option<bool> {
         let both = self.has(Capability::Bpf)? && self.has(Capability::Perfmon)?;

@@ -105,7 +105,7 @@ fn an_empty_tree_gives_absences_and_no_error() {
 }
 
 #[test]
-fn files_that_hold_something_else_are_told() {
+fn files_that_hold_something_else_are_reported() {
     let tree = Tree::new(&[
         ("sys/kernel/security/lockdown", "maybe\n"),
         ("sys/devices/system/cpu/possible", "4-1\n"),

@@ -1,37 +1,37 @@
-//! Arrays that end with a blank element, of structures whose size is not known
-//! for certain: it depends on the kernel's version and configuration.
+//! Arrays that end with a blank element, of structures whose size is uncertain:
+//! it depends on the kernel's version and configuration.
 //!
-//! The size is taken from the module itself: from the size of the array's symbol
-//! and from the distance of its pointers. A size is only believed where the
+//! The size is taken from the module itself: from the size of the array's
+//! symbol and from the distance of its pointers. A size is accepted only if the
 //! whole array can be walked with it, element by element, to a blank one.
 
-use super::image::{Image, Place};
+use super::image::{DataPlace, Image};
 
-/// What is known of a structure.
+/// The known properties of a structure.
 pub(super) struct Shape {
-    /// Where it may hold pointers before the kernel has seen it.
+    /// The offsets that may contain pointers before the kernel has seen it.
     pub pointers: &'static [u64],
     /// How many bytes at its beginning a patch writes; the rest is blank.
     pub written: u64,
-    /// Its size in the kernels that were looked at.
+    /// Its size in the kernels that were inspected.
     pub usual: u64,
 }
 
 /// An array whose length and size of elements is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Array {
-    start: Place,
+    start: DataPlace,
     stride: u64,
     pub count: u64,
-    /// A blank element follows, as the kernel needs it.
+    /// A blank element follows, as the kernel requires.
     pub terminated: bool,
 }
 
-/// The largest structure that is believed.
+/// The largest size of a structure that is accepted.
 const STRIDE_MAX: u64 = 4096;
 
-/// How many elements may be looked at in all arrays of a module: overlapping
-/// arrays could be any number.
+/// The most elements that are visited in all arrays of a module: overlapping
+/// arrays could have any number.
 pub(super) struct Steps(u32);
 
 impl Steps {
@@ -56,21 +56,21 @@ impl Steps {
 }
 
 impl Array {
-    /// The array that begins at `start`; `None` where no size of its elements
-    /// explains it.
+    /// The array that begins at `start`; `None` if no size of its elements
+    /// fits.
     pub fn find(
         image: &Image<'_, '_>,
         steps: &mut Steps,
-        start: Place,
+        start: DataPlace,
         shape: &Shape,
-        is_element: impl Fn(Place) -> bool,
+        is_element: impl Fn(DataPlace) -> bool,
     ) -> Option<Self> {
         let size = image.object_size(start);
         let limit = match size {
             Some(size) => start.offset.saturating_add(size),
             None => image.next_start(start),
         };
-        let mut walk = Walk {
+        let mut walk = ArrayWalk {
             image,
             steps,
             shape,
@@ -81,7 +81,7 @@ impl Array {
         for stride in candidates(image, start, shape, size, limit) {
             match walk.with(start, stride) {
                 Some(array) if array.terminated => return Some(array),
-                // Only a symbol's size says for certain that nothing follows.
+                // Only the size of a symbol proves that nothing follows.
                 Some(array) if size == Some(array.count * stride) => {
                     open = open.or(Some(array));
                 }
@@ -92,7 +92,7 @@ impl Array {
     }
 
     /// Where each element begins.
-    pub fn elements(&self) -> impl Iterator<Item = Place> + use<> {
+    pub fn elements(&self) -> impl Iterator<Item = DataPlace> + use<> {
         let Self {
             start,
             stride,
@@ -106,7 +106,7 @@ impl Array {
 /// The sizes worth trying, the likeliest first.
 fn candidates(
     image: &Image<'_, '_>,
-    start: Place,
+    start: DataPlace,
     shape: &Shape,
     size: Option<u64>,
     limit: u64,
@@ -140,18 +140,18 @@ fn candidates(
     derived
 }
 
-struct Walk<'walk, 'elf, 'data> {
+struct ArrayWalk<'walk, 'elf, 'data> {
     image: &'walk Image<'elf, 'data>,
     steps: &'walk mut Steps,
     shape: &'walk Shape,
     limit: u64,
-    is_element: &'walk dyn Fn(Place) -> bool,
+    is_element: &'walk dyn Fn(DataPlace) -> bool,
 }
 
-impl Walk<'_, '_, '_> {
+impl ArrayWalk<'_, '_, '_> {
     /// Walks to the blank element or the array's bound; `None` where something
     /// on the way is neither blank nor an element.
-    fn with(&mut self, start: Place, stride: u64) -> Option<Array> {
+    fn with(&mut self, start: DataPlace, stride: u64) -> Option<Array> {
         let mut count = 0;
         let mut at = start;
         let mut terminated = false;
@@ -175,7 +175,7 @@ impl Walk<'_, '_, '_> {
     }
 
     /// Whether nothing is where the structure has nothing.
-    fn fits(&self, at: Place, stride: u64) -> bool {
+    fn fits(&self, at: DataPlace, stride: u64) -> bool {
         let end = at.offset.saturating_add(stride);
         let Shape {
             pointers,

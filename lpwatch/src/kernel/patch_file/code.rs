@@ -1,4 +1,4 @@
-//! Whether a patch replaces others, where only its module's code says so.
+//! Whether a patch replaces others, if only its module's code shows it.
 //!
 //! kpatch-build and klp-build make their `klp_patch` when the module is loaded:
 //! `patch->mod = THIS_MODULE` and `patch->replace = true` (or `false`), on memory
@@ -15,17 +15,18 @@ use super::elf::Elf;
 use super::image::{Image, Target};
 use super::machine::Machine;
 
-/// Where `replace` lies in `klp_patch` (5.5 on).
+/// The offset of `replace` in `klp_patch` (5.5 on).
 const REPLACE: u8 = 24;
 
 /// How far from each other the two stores may be, in bytes.
 const NEAR: usize = 128;
 
-/// The most relocations of code, and stores of `THIS_MODULE`, that are looked at.
+/// The most relocations of code, and stores of `THIS_MODULE`, that are
+/// inspected.
 const RELOCATIONS_MAX: usize = 1 << 20;
 const STORES_MAX: usize = 64;
 
-/// `None` where the code does not say it in the way that is known.
+/// `None` if the code does not contain the known pattern.
 pub(super) fn replaces(image: &Image<'_, '_>) -> Option<bool> {
     if image.elf.machine != Machine::X86_64 {
         return None;
@@ -151,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_register_of_a_store_is_told() {
+    fn the_register_of_a_store_is_reported() {
         let base = |low, high| Some(Base { low, high });
         let told = |bytes: &[u8]| stored_to(bytes).map(|Base { low, high }| (low, high));
         for (bytes, expected) in [

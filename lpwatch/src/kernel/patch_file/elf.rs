@@ -1,8 +1,8 @@
 //! A module file as ELF: its header checked, its sections and symbols found.
 //!
-//! All that the kernel's `elf_validity_check` (kernel/module/main.c) asks of
-//! offsets is asked here, too, so that what is read afterwards lies within the
-//! file. Names are looked at up to a bound: string tables may have no end.
+//! Offsets are checked as in the kernel's `elf_validity_check`
+//! (kernel/module/main.c), so that everything read afterwards is within the
+//! file. Names are read up to a limit: string tables may have no end.
 
 use object::Endianness;
 use object::elf;
@@ -13,15 +13,16 @@ use super::error::Problem;
 use super::header::{Header, damaged, machine, read_header, section_headers, within};
 use super::machine::Machine;
 
-/// The most a section's or symbol's name may have. The kernel's own limit of
-/// symbols is 512 (`KSYM_NAME_LEN`); `.klp.sym.` names hold two of them.
+/// The longest name of a section or symbol. The kernel's own limit for symbols
+/// is 512 (`KSYM_NAME_LEN`); `.klp.sym.` names contain two of them.
 const NAME_MAX: usize = 2048;
 
 /// Marks `.klp.rela.` sections, which the kernel applies when their object is
 /// loaded (`SHF_RELA_LIVEPATCH`, include/uapi/linux/elf.h).
 const SHF_RELA_LIVEPATCH: u64 = 0x0010_0000;
 
-/// The section of symbols that the kernel is to find (include/uapi/linux/elf.h).
+/// The section of symbols that the kernel has to find
+/// (include/uapi/linux/elf.h).
 const SHN_LIVEPATCH: u16 = 0xff20;
 
 /// An ELF module, borrowed from the file's bytes.
@@ -37,9 +38,9 @@ pub(super) struct Elf<'data> {
 
 /// One section; its place in [`Elf::sections`] is its index in the file.
 pub(super) struct Section<'data> {
-    /// Empty where the name cannot be read.
+    /// Empty if the name cannot be read.
     pub name: &'data [u8],
-    /// `None` for a section that takes no room in the file: all zero.
+    /// `None` for a section that has no bytes in the file: all zero.
     pub bytes: Option<&'data [u8]>,
     pub size: u64,
     pub kind: u32,
@@ -52,8 +53,7 @@ impl Section<'_> {
         self.flags & u64::from(elf::SHF_ALLOC) != 0
     }
 
-    /// Holds code. `.opd` holds what a function's address is on big-endian
-    /// ppc64.
+    /// Contains code. On big-endian ppc64 a function's address is in `.opd`.
     pub fn is_code(&self) -> bool {
         self.flags & u64::from(elf::SHF_EXECINSTR) != 0 || self.name == b".opd"
     }
@@ -68,7 +68,7 @@ impl Section<'_> {
     }
 }
 
-/// A symbol's name, whose end is not yet looked for: there may be millions.
+/// A symbol's name, whose end is not located yet: there may be millions.
 #[derive(Clone, Copy)]
 pub(super) struct Name<'data>(&'data [u8]);
 
@@ -77,7 +77,7 @@ impl<'data> Name<'data> {
         Self(rest_at(strings, offset))
     }
 
-    /// Empty where the name has no end within the bound.
+    /// Empty if the name has no end within the limit.
     pub fn bytes(self) -> &'data [u8] {
         until_zero(self.0)
     }
@@ -99,7 +99,7 @@ impl<'data> Name<'data> {
 
 /// One symbol.
 #[derive(Clone, Copy)]
-pub(super) struct Symbol<'data> {
+pub(super) struct ElfSymbol<'data> {
     pub name: Name<'data>,
     pub value: u64,
     pub size: u64,
@@ -107,7 +107,7 @@ pub(super) struct Symbol<'data> {
     /// Index of the section it lies in.
     pub section: Option<usize>,
     pub undefined: bool,
-    /// The kernel is to find it by name (`SHN_LIVEPATCH`).
+    /// The kernel has to find it by name (`SHN_LIVEPATCH`).
     pub livepatch: bool,
 }
 
@@ -161,11 +161,11 @@ impl<'data> Elf<'data> {
 
     /// The symbol of this index; `None` for the null symbol and beyond the
     /// table.
-    pub fn symbol(&self, index: usize) -> Option<Symbol<'data>> {
+    pub fn symbol(&self, index: usize) -> Option<ElfSymbol<'data>> {
         let index = SymbolIndex(index);
         let symbol = self.symbols.symbol(index).ok()?;
         let section = self.symbols.symbol_section(self.endian, symbol, index);
-        Some(Symbol {
+        Some(ElfSymbol {
             name: Name::at(self.symbol_names, symbol.st_name(self.endian)),
             value: symbol.st_value(self.endian),
             size: symbol.st_size(self.endian),
@@ -177,7 +177,7 @@ impl<'data> Elf<'data> {
     }
 
     /// Every symbol's name, kind and place.
-    pub fn symbols(&self) -> impl Iterator<Item = Symbol<'data>> {
+    pub fn symbols(&self) -> impl Iterator<Item = ElfSymbol<'data>> {
         (1..self.symbol_count()).filter_map(|index| self.symbol(index))
     }
 }
@@ -221,7 +221,7 @@ fn read_section<'data>(
     })
 }
 
-/// The string at `offset`, or nothing where it is too long or has no end.
+/// The string at `offset`, or nothing if it is too long or has no end.
 fn string_at(strings: &[u8], offset: u32) -> &[u8] {
     until_zero(rest_at(strings, offset))
 }

@@ -4,21 +4,21 @@ use std::io;
 
 use strum::Display;
 
-/// A module file that lpwatch could not read; why is the error's source, so
-/// print the whole chain (`{:#}` of `anyhow`).
+/// A module file that lpwatch could not read. The reason is the error's source,
+/// so print the whole chain (`{:#}` of `anyhow`).
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read the module {file}")]
 pub struct PatchFileError {
-    /// The file, as it was named.
+    /// The file, as it was given.
     pub file: String,
     #[source]
     pub problem: Problem,
 }
 
-/// What was wrong with a module file.
+/// Why a module file cannot be read.
 ///
-/// What could not be read *within* a module that is otherwise sound is told in
-/// `PatchFile::unread`, not here.
+/// `PatchFile::unread`, not this type, lists what could not be read *within* an
+/// otherwise sound module.
 #[derive(Debug, thiserror::Error)]
 pub enum Problem {
     #[error(transparent)]
@@ -34,15 +34,15 @@ pub enum Problem {
     TooLarge { limit: u64 },
 
     #[error(
-        "it unpacks ({packing}) to more than {limit} bytes, the most lpwatch reads: this is no kernel module or a damaged one"
+        "it unpacks ({packing}) to more than {limit} bytes, the most lpwatch reads: it is not a kernel module, or a damaged one"
     )]
     UnpacksTooLarge { packing: Packing, limit: u64 },
 
-    #[error("its {packing} data is damaged or cut short")]
+    #[error("its {packing} data is damaged or cut off")]
     Unpack { packing: Packing, source: io::Error },
 
     #[error(
-        "it is no ELF file, so no kernel module (a .ko, or one packed by gzip, xz or zstd, is expected)"
+        "it is not an ELF file, so not a kernel module (a .ko, or one packed by gzip, xz or zstd, is expected)"
     )]
     NotElf,
 
@@ -59,7 +59,7 @@ pub enum Problem {
     )]
     UnknownMachine { machine: u16, order: &'static str },
 
-    #[error("the file is cut short: {what} would end at byte {needed}, and the file has {size}")]
+    #[error("the file is cut off: {what} would end at byte {needed}, and the file has {size}")]
     Truncated {
         what: &'static str,
         needed: u64,
@@ -73,7 +73,7 @@ pub enum Problem {
     Damaged { what: String },
 }
 
-/// How a module file is packed, told by its first bytes.
+/// How a module file is packed, recognized by its first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Display)]
 #[strum(serialize_all = "lowercase")]
 pub enum Packing {

@@ -1,4 +1,4 @@
-//! A module file's bytes, bounded, and never waited for.
+//! A module file's bytes, limited in size, read without waiting.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _};
@@ -10,10 +10,10 @@ use rustix::fs::OFlags;
 use super::SIZE_MAX;
 use super::error::Problem;
 
-/// The bytes of the regular file at `path`; links are followed, and the system
-/// ends a loop of them.
+/// The bytes of the regular file at `path`. Links are followed; the system ends
+/// a loop of them.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, Problem> {
-    // Looked at before it is opened: opening alone makes some devices act.
+    // Checked before it is opened: opening alone triggers some devices.
     refuse(fs::metadata(path).map_err(Problem::Io)?.file_type())?;
     let file = open(path).map_err(Problem::Io)?;
     let metadata = file.metadata().map_err(Problem::Io)?;
@@ -32,7 +32,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, Problem> {
     Ok(bytes)
 }
 
-/// Without waiting for the other end, should it be a pipe by now.
+/// Opens without waiting for the other end, should it be a pipe by now.
 fn open(path: &Path) -> io::Result<File> {
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     let flags = i32::try_from(flags.bits()).unwrap_or_default();

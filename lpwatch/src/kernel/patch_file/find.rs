@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The most files that are given, and folders that are looked into.
+/// The most files that are returned, and folders that are read.
 const FILES_MAX: usize = 1024;
 const FOLDERS_MAX: usize = 256;
 
@@ -22,7 +22,8 @@ pub struct Found {
 /// opened; links are followed.
 ///
 /// # Errors
-/// The folder cannot be listed. One level down that is told in `unread`.
+/// The folder cannot be listed. A folder one level down is reported in
+/// `unread`.
 pub fn find_in(folder: &Path) -> io::Result<Found> {
     let mut found = Found::default();
     let mut folders = Vec::new();
@@ -35,7 +36,7 @@ pub fn find_in(folder: &Path) -> io::Result<Found> {
     }
     if folders.len() > FOLDERS_MAX {
         found.unread.push(format!(
-            "only {FOLDERS_MAX} of the {} folders in {} were looked into",
+            "only {FOLDERS_MAX} of the {} folders in {} were read",
             folders.len(),
             folder.display()
         ));
@@ -53,7 +54,7 @@ pub fn find_in(folder: &Path) -> io::Result<Found> {
     found.files.sort_unstable();
     if found.files.len() > FILES_MAX {
         found.unread.push(format!(
-            "only {FILES_MAX} of the {} modules in {} are taken",
+            "only {FILES_MAX} of the {} modules in {} were read",
             found.files.len(),
             folder.display()
         ));
@@ -70,7 +71,7 @@ impl Found {
     }
 }
 
-/// Sorted, so that what a bound leaves out is always the same.
+/// Sorted, so that a limit always leaves out the same.
 fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder)? {

@@ -1,5 +1,5 @@
-//! The beginning of a module file: whether it is one, and where its section
-//! headers lie.
+//! The header of a module file: whether it is a module, and where its section
+//! headers are.
 
 use object::Endianness;
 use object::elf::{self, FileHeader64, Ident};
@@ -95,7 +95,7 @@ fn truncated(what: &'static str, needed: usize, data: &[u8]) -> Problem {
     }
 }
 
-/// What the ELF crate says of a structure that is wrong in itself.
+/// What the ELF crate reports of a structure that is wrong in itself.
 pub(super) fn damaged(error: object::read::Error) -> Problem {
     let what = error.to_string();
     Problem::Damaged { what }

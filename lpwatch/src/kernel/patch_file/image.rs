@@ -5,21 +5,21 @@ use std::ops::Range;
 
 use object::{Endian as _, elf};
 
-use super::elf::{Elf, Name, Section, Symbol};
+use super::elf::{Elf, ElfSymbol, Name, Section};
 use super::index::{Index, Named, Pointer};
 use super::unread::Unread;
 
-/// The most names of one place that are looked at.
+/// The most names of one place that are inspected.
 const ALIASES_MAX: usize = 16;
 
 /// A place in a section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct DataPlace {
     pub section: usize,
     pub offset: u64,
 }
 
-impl Place {
+impl DataPlace {
     /// `bytes` further on; offsets are bounded by the file, so a sum that does
     /// not fit is only ever outside.
     pub fn plus(self, bytes: u64) -> Self {
@@ -30,10 +30,10 @@ impl Place {
     }
 }
 
-/// Where a pointer leads.
+/// The target of a pointer.
 #[derive(Clone, Copy)]
 pub(super) enum Target<'data> {
-    Inside(Place),
+    Inside(DataPlace),
     /// A symbol of the kernel or of another module.
     External(Name<'data>),
     /// To no place of the module.
@@ -54,9 +54,9 @@ impl<'elf, 'data> Image<'elf, 'data> {
         }
     }
 
-    /// Where the pointer stored at exactly `place` leads; `None` where no
+    /// The target of the pointer stored at exactly `place`; `None` if no
     /// relocation makes it one.
-    pub fn pointer(&self, place: Place) -> Option<Target<'data>> {
+    pub fn pointer(&self, place: DataPlace) -> Option<Target<'data>> {
         let pointer = self.pointer_at(place)?;
         let Some(symbol) = self.elf.symbol(pointer.symbol) else {
             return Some(Target::Nowhere);
@@ -64,7 +64,7 @@ impl<'elf, 'data> Image<'elf, 'data> {
         Some(self.resolve(&symbol, pointer.addend))
     }
 
-    pub fn resolve(&self, symbol: &Symbol<'data>, addend: i64) -> Target<'data> {
+    pub fn resolve(&self, symbol: &ElfSymbol<'data>, addend: i64) -> Target<'data> {
         let Some(section) = symbol.section else {
             return if symbol.name.is_empty() {
                 Target::Nowhere
@@ -75,7 +75,7 @@ impl<'elf, 'data> Image<'elf, 'data> {
         let offset = symbol.value.checked_add_signed(addend);
         match (offset, self.elf.sections.get(section)) {
             (Some(offset), Some(found)) if offset <= found.size => {
-                Target::Inside(Place { section, offset })
+                Target::Inside(DataPlace { section, offset })
             }
             _ => Target::Nowhere,
         }
@@ -106,7 +106,7 @@ impl<'elf, 'data> Image<'elf, 'data> {
         all.map_or(&[][..], Vec::as_slice)
     }
 
-    pub fn pointer_at(&self, place: Place) -> Option<&Pointer> {
+    pub fn pointer_at(&self, place: DataPlace) -> Option<&Pointer> {
         let all = self.pointers(place.section);
         let at = all
             .binary_search_by_key(&place.offset, |pointer| pointer.offset)
@@ -116,7 +116,7 @@ impl<'elf, 'data> Image<'elf, 'data> {
 
     /// The bytes of a range, which must lie in its section; `None` for those of
     /// a section without bytes in the file, which are all zero.
-    pub fn bytes(&self, place: Place, length: u64) -> Result<Option<&'data [u8]>, ()> {
+    pub fn bytes(&self, place: DataPlace, length: u64) -> Result<Option<&'data [u8]>, ()> {
         let section = self.elf.sections.get(place.section).ok_or(())?;
         let end = place.offset.checked_add(length).ok_or(())?;
         if end > section.size {
@@ -131,7 +131,7 @@ impl<'elf, 'data> Image<'elf, 'data> {
     }
 
     /// The number stored at `place` as `N` bytes in the module's byte order.
-    fn number<const N: usize>(&self, place: Place) -> Option<[u8; N]> {
+    fn number<const N: usize>(&self, place: DataPlace) -> Option<[u8; N]> {
         match self.bytes(place, u64::try_from(N).ok()?) {
             Ok(None) => Some([0; N]),
             Ok(Some(bytes)) => bytes.try_into().ok(),
@@ -139,23 +139,23 @@ impl<'elf, 'data> Image<'elf, 'data> {
         }
     }
 
-    pub fn u64(&self, place: Place) -> Option<u64> {
+    pub fn u64(&self, place: DataPlace) -> Option<u64> {
         let bytes = self.number(place)?;
         Some(self.elf.endian.read_u64(bytes))
     }
 
-    pub fn u32(&self, place: Place) -> Option<u32> {
+    pub fn u32(&self, place: DataPlace) -> Option<u32> {
         let bytes = self.number(place)?;
         Some(self.elf.endian.read_u32(bytes))
     }
 
-    pub fn u8(&self, place: Place) -> Option<u8> {
+    pub fn u8(&self, place: DataPlace) -> Option<u8> {
         self.number::<1>(place).map(|[byte]| byte)
     }
 
     /// Whether these bytes are all zero and stay so: no pointer is among them.
     /// False where they do not lie in the section.
-    pub fn is_blank(&self, place: Place, length: u64) -> bool {
+    pub fn is_blank(&self, place: DataPlace, length: u64) -> bool {
         let end = place.offset.saturating_add(length);
         let zero = match self.bytes(place, length) {
             Ok(None) => true,
@@ -169,7 +169,7 @@ impl<'elf, 'data> Image<'elf, 'data> {
     }
 
     /// Whether the pointer at `place` is `THIS_MODULE`.
-    pub fn leads_to_this_module(&self, place: Place) -> bool {
+    pub fn leads_to_this_module(&self, place: DataPlace) -> bool {
         match self.pointer(place) {
             Some(Target::Inside(found)) => self.is_this_module(found),
             Some(Target::External(name)) => name.is(b"__this_module"),
@@ -179,14 +179,14 @@ impl<'elf, 'data> Image<'elf, 'data> {
 
     /// Whether `place` is the module's own `struct module`, which modpost puts
     /// into a section of its own.
-    pub fn is_this_module(&self, place: Place) -> bool {
+    pub fn is_this_module(&self, place: DataPlace) -> bool {
         let section = self.elf.sections.get(place.section);
         place.offset == 0
             && section.is_some_and(|section| section.name == b".gnu.linkonce.this_module")
     }
 
-    /// Where in the module's data the pointer at `place` leads.
-    pub fn data_at(&self, place: Place) -> Option<Place> {
+    /// The place in the module's data that the pointer at `place` leads to.
+    pub fn data_at(&self, place: DataPlace) -> Option<DataPlace> {
         match self.pointer(place)? {
             Target::Inside(found) => self
                 .elf
@@ -199,7 +199,7 @@ impl<'elf, 'data> Image<'elf, 'data> {
     }
 
     /// Whether the pointer at `place` leads to code, of the module or outside.
-    pub fn leads_to_code(&self, place: Place) -> bool {
+    pub fn leads_to_code(&self, place: DataPlace) -> bool {
         match self.pointer(place) {
             Some(Target::Inside(found)) => {
                 let section = self.elf.sections.get(found.section);
@@ -211,14 +211,14 @@ impl<'elf, 'data> Image<'elf, 'data> {
     }
 
     /// The size of the object that begins at `place`, where a symbol says.
-    pub fn object_size(&self, place: Place) -> Option<u64> {
+    pub fn object_size(&self, place: DataPlace) -> Option<u64> {
         self.named_at(place)
             .find(|symbol| symbol.kind == elf::STT_OBJECT && symbol.size > 0)
             .map(|symbol| symbol.size)
     }
 
     /// Where the next symbol after `place` begins, or its section ends.
-    pub fn next_start(&self, place: Place) -> u64 {
+    pub fn next_start(&self, place: DataPlace) -> u64 {
         let all = self.named(place.section);
         let next = all.partition_point(|named| named.value <= place.offset);
         let size = self.elf.sections.get(place.section);
@@ -226,7 +226,7 @@ impl<'elf, 'data> Image<'elf, 'data> {
         all.get(next).map_or(size, |named| named.value.min(size))
     }
 
-    pub fn named_at(&self, place: Place) -> impl Iterator<Item = Symbol<'data>> {
+    pub fn named_at(&self, place: DataPlace) -> impl Iterator<Item = ElfSymbol<'data>> {
         let all = self.named(place.section);
         let from = all.partition_point(|named| named.value < place.offset);
         all[from..]

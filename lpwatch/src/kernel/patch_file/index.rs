@@ -9,7 +9,7 @@ use object::read::elf::{Rela as _, SectionHeader as _};
 use super::elf::Elf;
 use super::unread::Unread;
 
-/// The most relocations of data, and symbols, that are looked at; a livepatch
+/// The most relocations of data, and symbols, that are inspected; a livepatch
 /// has some hundred.
 const RELOCATIONS_MAX: usize = 1 << 20;
 const SYMBOLS_MAX: usize = 1 << 20;
@@ -56,7 +56,7 @@ fn pointers(elf: &Elf<'_>, unread: &mut Unread) -> BTreeMap<usize, Vec<Pointer>>
         };
         let Ok(Some((entries, _))) = header.rela(elf.endian, elf.data) else {
             unread.add(format!(
-                "the relocations of section {index} are not of the kind the kernel takes (RELA)"
+                "the relocations of section {index} are not of the kind that the kernel accepts (RELA)"
             ));
             continue;
         };
@@ -77,7 +77,7 @@ fn pointers(elf: &Elf<'_>, unread: &mut Unread) -> BTreeMap<usize, Vec<Pointer>>
     }
     if more {
         unread.add(format!(
-            "of the relocations of the module's data only {RELOCATIONS_MAX} were read"
+            "only {RELOCATIONS_MAX} of the relocations of the module's data were read"
         ));
     }
     for found in all.values_mut() {
@@ -107,7 +107,7 @@ fn named(elf: &Elf<'_>, unread: &mut Unread) -> BTreeMap<usize, Vec<Named>> {
     let count = elf.symbol_count();
     if count > SYMBOLS_MAX {
         unread.add(format!(
-            "of the module's {count} symbols only {SYMBOLS_MAX} were read"
+            "only {SYMBOLS_MAX} of the module's {count} symbols were read"
         ));
     }
     for index in 1..count.min(SYMBOLS_MAX) {

@@ -7,10 +7,10 @@
 //! old_sympos}`, `klp_state {id, version, data}`.
 
 use super::PatchState;
-use super::image::{Image, Place, Target};
+use super::image::{DataPlace, Image, Target};
 use super::klp_lists::is_object;
 use super::modinfo::Release;
-use super::reader::{Patch, Reader};
+use super::reader::{PatchReader, RawPatch};
 use super::unread::Unread;
 
 /// Of `klp_patch`, from its beginning, which is `mod`.
@@ -28,13 +28,13 @@ const STATES_MAX: u64 = 1024;
 /// The most patches of one module that are read; there should be one.
 const PATCHES_MAX: usize = 16;
 
-/// Reads the module's patch; `None` where its data holds none.
+/// Reads the module's patch; `None` if its data contains none.
 pub(super) fn read(
     image: &Image<'_, '_>,
     release: Option<Release>,
     unread: &mut Unread,
-) -> Option<Patch> {
-    let mut reader = Reader::new(image, unread);
+) -> Option<RawPatch> {
+    let mut reader = PatchReader::new(image, unread);
     let mut places = reader.patches();
     if places.len() > 1 {
         let most = if places.len() > PATCHES_MAX {
@@ -44,11 +44,11 @@ pub(super) fn read(
         };
         places.truncate(PATCHES_MAX);
         reader.unread.add(format!(
-            "the module holds {most}{} patches; which of them it enables is not known, so all are shown",
+            "the module contains {most}{} patches; it is unknown which of them it enables, so all are shown",
             places.len()
         ));
     }
-    let mut all: Option<Patch> = None;
+    let mut all: Option<RawPatch> = None;
     for place in places {
         let patch = reader.patch(place, release);
         all = Some(match all {
@@ -64,21 +64,21 @@ pub(super) fn read(
     all
 }
 
-fn merge(mut first: Patch, second: Patch) -> Patch {
+fn merge(mut first: RawPatch, second: RawPatch) -> RawPatch {
     first.objects.extend(second.objects);
     first.states.extend(second.states);
     first.replace = first.replace.filter(|_| first.replace == second.replace);
     first
 }
 
-impl Reader<'_, '_, '_> {
+impl PatchReader<'_, '_, '_> {
     /// Where a `klp_patch` lies: a pointer to the module itself, then one to
     /// what looks like its objects.
-    fn patches(&mut self) -> Vec<Place> {
+    fn patches(&mut self) -> Vec<DataPlace> {
         let mut places = Vec::new();
         for section in self.image.sections_with_pointers() {
             for offset in self.image.pointers_in(section, 0..u64::MAX) {
-                let place = Place { section, offset };
+                let place = DataPlace { section, offset };
                 if !self.image.leads_to_this_module(place) {
                     continue;
                 }
@@ -94,8 +94,8 @@ impl Reader<'_, '_, '_> {
         places
     }
 
-    fn patch(&mut self, place: Place, release: Option<Release>) -> Patch {
-        let mut patch = Patch::default();
+    fn patch(&mut self, place: DataPlace, release: Option<Release>) -> RawPatch {
+        let mut patch = RawPatch::default();
         if let Some(objects) = self.image.data_at(place.plus(OBJECTS)) {
             patch.objects = self.objects(objects);
         }
@@ -107,8 +107,9 @@ impl Reader<'_, '_, '_> {
                 _ => None,
             };
             if patch.replace.is_none() {
-                self.unread
-                    .add("whether the patch replaces others is not stored as yes or no");
+                self.unread.add(
+                    "whether the patch replaces others: the stored value is neither yes nor no",
+                );
             }
         } else {
             self.unread.add(format!(
@@ -119,7 +120,7 @@ impl Reader<'_, '_, '_> {
         patch
     }
 
-    fn states(&mut self, pointer: Place) -> Vec<PatchState> {
+    fn states(&mut self, pointer: DataPlace) -> Vec<PatchState> {
         let mut states = Vec::new();
         let start = match self.image.pointer(pointer) {
             None => return states,

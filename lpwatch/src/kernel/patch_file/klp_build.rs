@@ -6,8 +6,8 @@
 //! and scripts/livepatch/init.c.
 
 use super::code;
-use super::image::{Image, Place};
-use super::reader::{Fields, Patch, Reader, callbacks};
+use super::image::{DataPlace, Image};
+use super::reader::{FunctionFields, PatchReader, RawPatch, callbacks};
 use super::unread::Unread;
 use super::{OBJECTS_MAX, PatchObject, PatchedFunction};
 
@@ -24,36 +24,36 @@ const COUNT: u64 = 56;
 /// `klp_func_ext {old_name, new_func, sympos}`.
 const FUNCTION_SIZE: u64 = 24;
 
-/// Reads the module's patch; `None` where klp-build did not make it.
-pub(super) fn read(image: &Image<'_, '_>, unread: &mut Unread) -> Option<Patch> {
+/// Reads the module's patch; `None` if klp-build did not make it.
+pub(super) fn read(image: &Image<'_, '_>, unread: &mut Unread) -> Option<RawPatch> {
     let mut names = SECTIONS.iter();
     let section = names.find_map(|name| image.elf.section_named(name))?;
-    let mut reader = Reader::new(image, unread);
+    let mut reader = PatchReader::new(image, unread);
     let size = image.elf.sections.get(section)?.size;
     if size == 0 || !size.is_multiple_of(OBJECT_SIZE) {
         reader.unread.add(format!(
             "what it patches: klp-build left {size} bytes of objects, which is not a number of them"
         ));
-        return Some(Patch::default());
+        return Some(RawPatch::default());
     }
     let count = size / OBJECT_SIZE;
     reader.bound_objects(count);
-    let places = (0..count).map(|index| Place {
+    let places = (0..count).map(|index| DataPlace {
         section,
         offset: index * OBJECT_SIZE,
     });
     let objects = places.take(OBJECTS_MAX);
-    Some(Patch {
+    Some(RawPatch {
         objects: objects
             .filter_map(|place| reader.object_ext(place))
             .collect(),
         replace: code::replaces(image),
-        ..Patch::default()
+        ..RawPatch::default()
     })
 }
 
-impl Reader<'_, '_, '_> {
-    fn object_ext(&mut self, place: Place) -> Option<PatchObject> {
+impl PatchReader<'_, '_, '_> {
+    fn object_ext(&mut self, place: DataPlace) -> Option<PatchObject> {
         let name = self.object_name(place)?;
         let count = self.image.u32(place.plus(COUNT)).unwrap_or_default();
         Some(PatchObject {
@@ -63,7 +63,7 @@ impl Reader<'_, '_, '_> {
         })
     }
 
-    fn functions_ext(&mut self, at: Place, count: u64, object: &str) -> Vec<PatchedFunction> {
+    fn functions_ext(&mut self, at: DataPlace, count: u64, object: &str) -> Vec<PatchedFunction> {
         let start = self.image.data_at(at);
         let Some(start) = start.filter(|start| self.holds(*start, count * FUNCTION_SIZE)) else {
             if count > 0 {
@@ -76,12 +76,12 @@ impl Reader<'_, '_, '_> {
         let places = (0..count).map(|index| start.plus(index * FUNCTION_SIZE));
         let places = places.take(self.room(count));
         places
-            .filter_map(|place| self.function(&Fields::of_klp_func(place), object))
+            .filter_map(|place| self.function(&FunctionFields::of_klp_func(place), object))
             .collect()
     }
 
-    /// Whether so many bytes lie in the section of `start`.
-    fn holds(&self, start: Place, bytes: u64) -> bool {
+    /// Whether this many bytes are in the section of `start`.
+    fn holds(&self, start: DataPlace, bytes: u64) -> bool {
         let section = self.image.elf.sections.get(start.section);
         section.is_some_and(|section| start.plus(bytes).offset <= section.size)
     }

@@ -2,8 +2,8 @@
 //! `klp_func`s.
 
 use super::array::{Array, Shape};
-use super::image::{Image, Place};
-use super::reader::{Fields, Reader, callbacks};
+use super::image::{DataPlace, Image};
+use super::reader::{FunctionFields, PatchReader, callbacks};
 use super::{OBJECTS_MAX, PatchObject, PatchedFunction};
 
 /// Of `klp_func`: `old_name`, `new_func`, `old_sympos`.
@@ -23,15 +23,15 @@ const OBJECT: Shape = Shape {
 const FUNCTIONS: u64 = 8;
 const CALLBACKS: u64 = 16;
 
-impl Reader<'_, '_, '_> {
-    pub(super) fn objects(&mut self, start: Place) -> Vec<PatchObject> {
+impl PatchReader<'_, '_, '_> {
+    pub(super) fn objects(&mut self, start: DataPlace) -> Vec<PatchObject> {
         let image = self.image;
         let array = Array::find(image, &mut self.steps, start, &OBJECT, |place| {
             is_object(image, place)
         });
         let Some(array) = array else {
             self.unread
-                .add("the list of patched objects does not have a form that lpwatch knows");
+                .add("the list of patched objects has a form that lpwatch does not know");
             return Vec::new();
         };
         if !array.terminated {
@@ -43,7 +43,7 @@ impl Reader<'_, '_, '_> {
         places.filter_map(|place| self.object(place)).collect()
     }
 
-    fn object(&mut self, place: Place) -> Option<PatchObject> {
+    fn object(&mut self, place: DataPlace) -> Option<PatchObject> {
         let name = self.object_name(place)?;
         let functions = if let Some(start) = self.image.data_at(place.plus(FUNCTIONS)) {
             self.functions(start, &name)
@@ -61,7 +61,7 @@ impl Reader<'_, '_, '_> {
         })
     }
 
-    fn functions(&mut self, start: Place, object: &str) -> Vec<PatchedFunction> {
+    fn functions(&mut self, start: DataPlace, object: &str) -> Vec<PatchedFunction> {
         if self.is_full() {
             return Vec::new();
         }
@@ -71,7 +71,7 @@ impl Reader<'_, '_, '_> {
         });
         let Some(array) = array else {
             self.unread.add(format!(
-                "the functions of {object}: their list does not have a form that lpwatch knows"
+                "the functions of {object}: their list has a form that lpwatch does not know"
             ));
             return Vec::new();
         };
@@ -82,14 +82,14 @@ impl Reader<'_, '_, '_> {
         }
         let places = array.elements().take(self.room(array.count));
         places
-            .filter_map(|place| self.function(&Fields::of_klp_func(place), object))
+            .filter_map(|place| self.function(&FunctionFields::of_klp_func(place), object))
             .collect()
     }
 }
 
 /// Whether this may be a `klp_object`: a name or none, and functions or an empty
 /// list of them.
-pub(super) fn is_object(image: &Image<'_, '_>, place: Place) -> bool {
+pub(super) fn is_object(image: &Image<'_, '_>, place: DataPlace) -> bool {
     let Some(functions) = image.data_at(place.plus(FUNCTIONS)) else {
         return false;
     };
@@ -98,7 +98,7 @@ pub(super) fn is_object(image: &Image<'_, '_>, place: Place) -> bool {
 }
 
 /// Whether this may be a `klp_func`: a name, and code or none.
-fn is_function(image: &Image<'_, '_>, place: Place) -> bool {
+fn is_function(image: &Image<'_, '_>, place: DataPlace) -> bool {
     let code = place.plus(NEW_FUNCTION);
     image.leads_to_text(place) && (image.leads_to_code(code) || image.is_blank(code, 8))
 }

@@ -1,6 +1,6 @@
-//! Symbols that a patch's code uses and that are not exported: the kernel finds
-//! them by name when it applies the patch's own relocations, and refuses the
-//! patch where it does not (kpatch-build, klp-build).
+//! Symbols that a patch's code uses and that are not exported. The kernel finds
+//! them by name when it applies the patch's own relocations, and otherwise
+//! refuses the patch (kpatch-build, klp-build).
 //!
 //! Source: `klp_resolve_symbols` (kernel/livepatch/core.c, 5.10 to 7.3),
 //! Documentation/livepatch/module-elf-format.rst.
@@ -12,7 +12,8 @@ use object::read::elf::SectionHeader as _;
 use super::elf::{Elf, Section};
 use super::unread::Unread;
 
-/// The most relocations that are looked at, and the most symbols that are told.
+/// The most relocations that are inspected, and the most symbols that are
+/// reported.
 const RELOCATIONS_MAX: usize = 1 << 20;
 const SYMBOLS_MAX: usize = 16_384;
 
@@ -25,13 +26,13 @@ const SYMBOLS: &str = ".klp.sym.";
 /// A symbol of the kernel or a module that is found by its name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct UsedSymbol {
-    /// The patched object with which it is looked for.
+    /// The patched object whose relocations use it.
     pub with: String,
-    /// Where it is looked for: `vmlinux` or a module.
+    /// The object that contains it: `vmlinux` or a module.
     pub object: String,
     pub name: String,
-    /// 0 says that the name is unique in its object, else which of those of this
-    /// name it is, from 1.
+    /// 0 means that the name is unique in its object, otherwise which symbol of
+    /// this name it is, from 1.
     pub sympos: u32,
 }
 
@@ -51,7 +52,7 @@ pub(super) fn read(elf: &Elf<'_>, unread: &mut Unread) -> Vec<UsedSymbol> {
         };
         if entries.len() > room {
             unread.add(format!(
-                "of the livepatch relocations only {RELOCATIONS_MAX} were read"
+                "only {RELOCATIONS_MAX} of the livepatch relocations were read"
             ));
         }
         let entries = &entries[..entries.len().min(room)];
@@ -61,7 +62,7 @@ pub(super) fn read(elf: &Elf<'_>, unread: &mut Unread) -> Vec<UsedSymbol> {
     }
     if indexes.len() > SYMBOLS_MAX {
         unread.add(format!(
-            "of the symbols that the kernel is to find only {SYMBOLS_MAX} were read"
+            "only {SYMBOLS_MAX} of the symbols that the kernel has to find were read"
         ));
     }
     let indexes = indexes.into_iter().take(SYMBOLS_MAX);
@@ -91,7 +92,7 @@ fn symbol(elf: &Elf<'_>, with: &str, index: usize, unread: &mut Unread) -> Optio
     let Some((object, name, sympos)) = parsed else {
         let name = String::from_utf8_lossy(name);
         unread.add(format!(
-            "a symbol that is found with {with}: `{name}` is none that the kernel would take"
+            "a symbol that is found with {with}: the kernel would not accept `{name}`"
         ));
         return None;
     };

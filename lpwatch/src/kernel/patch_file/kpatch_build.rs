@@ -5,8 +5,8 @@
 //! kpatch.lds.S, 0.9. Its first two versions had no `sympos`.
 
 use super::code;
-use super::image::{Image, Place};
-use super::reader::{Fields, Patch, Reader};
+use super::image::{DataPlace, Image};
+use super::reader::{FunctionFields, PatchReader, RawPatch};
 use super::unread::Unread;
 use super::{Callback, OBJECTS_MAX, PatchObject};
 
@@ -28,12 +28,12 @@ const CALLBACKS: [(&[u8], Callback); 4] = [
     (b".kpatch.callbacks.post_unpatch", Callback::PostUnpatch),
 ];
 
-/// Reads the module's patch; `None` where kpatch-build did not make it.
-pub(super) fn read(image: &Image<'_, '_>, unread: &mut Unread) -> Option<Patch> {
+/// Reads the module's patch; `None` if kpatch-build did not make it.
+pub(super) fn read(image: &Image<'_, '_>, unread: &mut Unread) -> Option<RawPatch> {
     let section = image.elf.section_named(b".kpatch.funcs")?;
     let size = image.elf.sections.get(section)?.size;
-    let mut reader = Reader::new(image, unread);
-    let mut patch = Patch::default();
+    let mut reader = PatchReader::new(image, unread);
+    let mut patch = RawPatch::default();
     if !size.is_multiple_of(FUNCTION_SIZE) {
         reader.unread.add(format!(
             "what it patches: kpatch-build left {size} bytes of functions, which is not a number of those lpwatch knows (it may be older than 0.3)"
@@ -44,7 +44,7 @@ pub(super) fn read(image: &Image<'_, '_>, unread: &mut Unread) -> Option<Patch> 
     let room = reader.room(count);
     for index in (0..count).take(room) {
         let offset = index * FUNCTION_SIZE;
-        reader.patch_func(Place { section, offset }, &mut patch.objects);
+        reader.patch_func(DataPlace { section, offset }, &mut patch.objects);
     }
     for (name, callback) in CALLBACKS {
         if let Some(section) = image.elf.section_named(name) {
@@ -60,12 +60,12 @@ pub(super) fn read(image: &Image<'_, '_>, unread: &mut Unread) -> Option<Patch> 
     Some(patch)
 }
 
-impl Reader<'_, '_, '_> {
-    fn patch_func(&mut self, place: Place, objects: &mut Vec<PatchObject>) {
+impl PatchReader<'_, '_, '_> {
+    fn patch_func(&mut self, place: DataPlace, objects: &mut Vec<PatchObject>) {
         let Some(object) = self.named_object(place.plus(OBJECT_NAME), objects) else {
             return;
         };
-        let fields = Fields {
+        let fields = FunctionFields {
             name: place.plus(NAME),
             code: place.plus(NEW_FUNCTION),
             sympos: place.plus(SYMPOS),
@@ -86,7 +86,7 @@ impl Reader<'_, '_, '_> {
         // The linker script adds eight blank bytes, so that the section stays.
         for index in (0..count).take(OBJECTS_MAX) {
             let offset = index * CALLBACK_SIZE;
-            let place = Place { section, offset };
+            let place = DataPlace { section, offset };
             if self.image.pointer(place).is_none() {
                 continue;
             }
@@ -97,10 +97,10 @@ impl Reader<'_, '_, '_> {
         }
     }
 
-    /// The object that the pointer at `place` names, added where it is new.
+    /// The object that the pointer at `place` names, added if it is new.
     fn named_object<'objects>(
         &mut self,
-        place: Place,
+        place: DataPlace,
         objects: &'objects mut Vec<PatchObject>,
     ) -> Option<&'objects mut PatchObject> {
         // kpatch-build names vmlinux as any other.

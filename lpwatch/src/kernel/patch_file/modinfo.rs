@@ -1,5 +1,5 @@
-//! What a module says of itself: the `key=value` strings of its `.modinfo`
-//! section, the note with its build id, and the signature behind its end.
+//! What a module states about itself: the `key=value` strings of its `.modinfo`
+//! section, the note with its build id, and the signature after its end.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ const BUILD_ID_MAX: usize = 64;
 /// Ends a signed module (`include/linux/module_signature.h`).
 const SIGNATURE_MARK: &[u8] = b"~Module signature appended~\n";
 
-/// The `.modinfo` of a module; a field is absent where the module has no such
+/// The `.modinfo` of a module; a field is absent if the module has no such
 /// line. Of several lines the first counts, as for the kernel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Modinfo {
@@ -49,7 +49,7 @@ impl Modinfo {
         let mut modinfo = Self::default();
         let section = elf.section_named(b".modinfo");
         let Some(bytes) = section.and_then(|section| elf.sections.get(section)?.bytes) else {
-            unread.add("what the module says of itself: it has no .modinfo");
+            unread.add("the module's information: it has no .modinfo");
             return modinfo;
         };
         let mut depends = None;
@@ -147,7 +147,7 @@ fn hexadecimal(bytes: &[u8]) -> String {
     digits.collect()
 }
 
-/// Whether the module carries a signature; not whether it is a good one.
+/// Whether the module has a signature; whether it is valid is unknown.
 pub(super) fn is_signed(bytes: &[u8]) -> bool {
     bytes.ends_with(SIGNATURE_MARK)
 }

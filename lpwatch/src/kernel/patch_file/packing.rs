@@ -1,5 +1,5 @@
-//! Packed modules: `.ko.gz`, `.ko.xz`, `.ko.zst`, told by their first bytes as
-//! the kernel and kmod do.
+//! Packed modules: `.ko.gz`, `.ko.xz`, `.ko.zst`, recognized by their first
+//! bytes as in the kernel and kmod.
 //!
 //! The decoders are written in Rust, as lpwatch is linked statically. All are
 //! read as streams up to a limit, and those that ask for memory up front are
@@ -19,8 +19,8 @@ use super::error::{Packing, Problem};
 /// 128 MiB of window for zstd, and 64 MiB is the dictionary of `xz -9`.
 const WINDOW_MAX: u64 = 128 << 20;
 
-/// How many more bytes than it gives a packed file may take. Millions of empty
-/// streams, one behind the other, would keep a decoder busy for minutes.
+/// How many more bytes than its output a packed file may have. Millions of
+/// empty streams, one after the other, would keep a decoder busy for minutes.
 const OVERHEAD_MAX: u64 = 1 << 20;
 
 const CHUNK: usize = 64 << 10;
@@ -31,12 +31,12 @@ pub(super) fn unpack(bytes: &[u8], limit: u64) -> Result<Cow<'_, [u8]>, Problem>
         return Ok(Cow::Borrowed(bytes));
     };
     let given = Cell::new(0);
-    let input = Input {
+    let input = PackedInput {
         rest: bytes,
         taken: 0,
         given: &given,
     };
-    let mut output = Output {
+    let mut output = UnpackedOutput {
         bytes: Vec::new(),
         chunk: vec![0; CHUNK],
         room: limit.saturating_add(1),
@@ -57,16 +57,16 @@ pub(super) fn unpack(bytes: &[u8], limit: u64) -> Result<Cow<'_, [u8]>, Problem>
     Ok(Cow::Owned(output.bytes))
 }
 
-/// What is unpacked, up to a limit.
-struct Output<'given> {
+/// The unpacked bytes, up to a limit.
+struct UnpackedOutput<'given> {
     bytes: Vec<u8>,
     chunk: Vec<u8>,
     room: u64,
-    /// How many bytes that is; the input is held against it.
+    /// The number of these bytes; the input is compared with it.
     given: &'given Cell<u64>,
 }
 
-impl Output<'_> {
+impl UnpackedOutput<'_> {
     /// Reads to the end, or until the room is full.
     fn drain(&mut self, mut reader: impl Read) -> io::Result<()> {
         while self.given.get() < self.room {
@@ -84,7 +84,7 @@ impl Output<'_> {
     }
 
     /// A zstd file may have several frames, each a stream of its own.
-    fn drain_zstd(&mut self, mut input: Input<'_, '_>) -> io::Result<()> {
+    fn drain_zstd(&mut self, mut input: PackedInput<'_, '_>) -> io::Result<()> {
         while !input.rest.is_empty() && self.given.get() < self.room {
             let reader = StreamingDecoder::new_with_max_window_size(&mut input, WINDOW_MAX)
                 .map_err(io::Error::other)?;
@@ -94,19 +94,19 @@ impl Output<'_> {
     }
 }
 
-/// The packed bytes, which end in an error once they are many more than what was
-/// given for them.
-struct Input<'bytes, 'output> {
+/// The packed bytes. They end in an error once they are many more than their
+/// output.
+struct PackedInput<'bytes, 'output> {
     rest: &'bytes [u8],
     taken: u64,
     given: &'output Cell<u64>,
 }
 
-impl Read for Input<'_, '_> {
+impl Read for PackedInput<'_, '_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let given = self.given.get();
         if self.taken > (given + given / 8).saturating_add(OVERHEAD_MAX) {
-            return Err(io::Error::other("it takes far more bytes than it holds"));
+            return Err(io::Error::other("it has far more bytes than it unpacks to"));
         }
         let count = self.rest.read(buffer)?;
         self.taken = self

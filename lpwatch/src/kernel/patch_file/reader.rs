@@ -1,23 +1,23 @@
-//! What all kinds of patches share: functions and objects, read with bounds that
-//! hold for the whole module.
+//! What all kinds of patches share: functions and objects, read with limits for
+//! the whole module.
 
 use lpwatch_common::patch::VMLINUX;
 use strum::VariantArray as _;
 
 use super::array::Steps;
-use super::image::{Image, Place};
+use super::image::{DataPlace, Image};
 use super::unread::Unread;
 use super::{Callback, FUNCTIONS_MAX, OBJECTS_MAX, PatchObject, PatchState, PatchedFunction};
 
-/// What was found of a patch.
+/// The parts of a patch that were found.
 #[derive(Default)]
-pub(super) struct Patch {
+pub(super) struct RawPatch {
     pub objects: Vec<PatchObject>,
     pub replace: Option<bool>,
     pub states: Vec<PatchState>,
 }
 
-pub(super) struct Reader<'reader, 'elf, 'data> {
+pub(super) struct PatchReader<'reader, 'elf, 'data> {
     pub image: &'reader Image<'elf, 'data>,
     pub unread: &'reader mut Unread,
     pub steps: Steps,
@@ -25,16 +25,16 @@ pub(super) struct Reader<'reader, 'elf, 'data> {
     functions: usize,
 }
 
-/// Where the parts of a structure for a function lie.
-pub(super) struct Fields {
-    pub name: Place,
-    pub code: Place,
-    pub sympos: Place,
+/// The places of a function structure's fields.
+pub(super) struct FunctionFields {
+    pub name: DataPlace,
+    pub code: DataPlace,
+    pub sympos: DataPlace,
 }
 
-impl Fields {
-    /// Of `klp_func`, and of `klp_func_ext` that klp-build uses.
-    pub fn of_klp_func(place: Place) -> Self {
+impl FunctionFields {
+    /// The fields of `klp_func`, and of `klp_func_ext` that klp-build uses.
+    pub fn of_klp_func(place: DataPlace) -> Self {
         Self {
             name: place,
             code: place.plus(8),
@@ -43,7 +43,7 @@ impl Fields {
     }
 }
 
-impl<'reader, 'elf, 'data> Reader<'reader, 'elf, 'data> {
+impl<'reader, 'elf, 'data> PatchReader<'reader, 'elf, 'data> {
     pub fn new(image: &'reader Image<'elf, 'data>, unread: &'reader mut Unread) -> Self {
         Self {
             image,
@@ -66,22 +66,22 @@ impl<'reader, 'elf, 'data> Reader<'reader, 'elf, 'data> {
         count.min(room)
     }
 
-    /// Whether no further function may be read; then that is told.
+    /// Whether no further function may be read; if so, that is noted.
     pub fn is_full(&mut self) -> bool {
         self.functions >= FUNCTIONS_MAX && self.room(1) == 0
     }
 
-    /// Tells where of `count` objects not all will be read.
+    /// Notes if not all of `count` objects will be read.
     pub fn bound_objects(&mut self, count: u64) {
         if usize::try_from(count).map_or(true, |count| count > OBJECTS_MAX) {
             self.unread.add(format!(
-                "of {count} patched objects only {OBJECTS_MAX} were read"
+                "only {OBJECTS_MAX} of {count} patched objects were read"
             ));
         }
     }
 
     /// The object that the pointer at `place` names; none names vmlinux.
-    pub fn object_name(&mut self, place: Place) -> Option<String> {
+    pub fn object_name(&mut self, place: DataPlace) -> Option<String> {
         if self.image.pointer(place).is_none() {
             return Some(VMLINUX.to_owned());
         }
@@ -94,7 +94,7 @@ impl<'reader, 'elf, 'data> Reader<'reader, 'elf, 'data> {
         }
     }
 
-    pub fn function(&mut self, fields: &Fields, object: &str) -> Option<PatchedFunction> {
+    pub fn function(&mut self, fields: &FunctionFields, object: &str) -> Option<PatchedFunction> {
         let name = match self.image.text_behind(fields.name) {
             Ok(name) => name.to_owned(),
             Err(why) => {
@@ -111,7 +111,7 @@ impl<'reader, 'elf, 'data> Reader<'reader, 'elf, 'data> {
         let sympos = self.image.u64(fields.sympos);
         let Some(sympos) = sympos.and_then(|sympos| u32::try_from(sympos).ok()) else {
             self.unread.add(format!(
-                "{name} of {object}: its symbol position is no number lpwatch takes"
+                "{name} of {object}: its symbol position is not a number that lpwatch accepts"
             ));
             return None;
         };
@@ -125,7 +125,7 @@ impl<'reader, 'elf, 'data> Reader<'reader, 'elf, 'data> {
 
 /// The callbacks an object sets, of four pointers in the order of
 /// `klp_callbacks`.
-pub(super) fn callbacks(image: &Image<'_, '_>, place: Place) -> Vec<Callback> {
+pub(super) fn callbacks(image: &Image<'_, '_>, place: DataPlace) -> Vec<Callback> {
     let places = (0..).map(|index| place.plus(index * 8));
     let set = Callback::VARIANTS
         .iter()

@@ -2,15 +2,15 @@
 
 use object::elf;
 
-use super::image::{Image, Place, Target};
+use super::image::{DataPlace, Image, Target};
 
 /// `KSYM_NAME_LEN`, with the final zero.
 pub(super) const NAME_MAX: u64 = 512;
 
-/// Why a string of the module cannot be read; reads on after what it is.
+/// Why a string of the module cannot be read; continues a sentence about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum BadString {
-    #[error("does not lie in the module's data")]
+    #[error("is not in the module's data")]
     Outside,
     #[error("has no end within {NAME_MAX} bytes, the kernel's limit")]
     Endless,
@@ -22,7 +22,7 @@ pub(super) enum BadString {
 
 impl<'data> Image<'_, 'data> {
     /// The text at `place`, up to a zero and within the kernel's limit.
-    fn text(&self, place: Place) -> Result<&'data str, BadString> {
+    fn text(&self, place: DataPlace) -> Result<&'data str, BadString> {
         let section = self.elf.sections.get(place.section);
         let left = section.and_then(|section| section.size.checked_sub(place.offset));
         let room = left.ok_or(BadString::Outside)?.min(NAME_MAX);
@@ -38,19 +38,20 @@ impl<'data> Image<'_, 'data> {
     }
 
     /// Whether the pointer at `place` leads to what may be text.
-    pub fn leads_to_text(&self, place: Place) -> bool {
+    pub fn leads_to_text(&self, place: DataPlace) -> bool {
         self.data_at(place)
             .and_then(|text| self.u8(text))
             .is_some_and(|first| first != 0)
     }
 
     /// The text that the pointer at `place` leads to.
-    pub fn text_behind(&self, place: Place) -> Result<&'data str, BadString> {
+    pub fn text_behind(&self, place: DataPlace) -> Result<&'data str, BadString> {
         self.text(self.data_at(place).ok_or(BadString::Outside)?)
     }
 
-    /// The name of the function a pointer leads to; `None` where no symbol says.
-    pub fn function_name(&self, place: Place) -> Option<String> {
+    /// The name of the function that a pointer leads to; `None` if no symbol
+    /// has it.
+    pub fn function_name(&self, place: DataPlace) -> Option<String> {
         // The pointer's own symbol first: several may lie at one address.
         let own = self.pointer_at(place).and_then(|pointer| {
             let symbol = self.elf.symbol(pointer.symbol)?;

@@ -1,4 +1,4 @@
-//! The few fields of `/proc/<pid>/task/<tid>/stat` that say who a thread is.
+//! The few fields of `/proc/<pid>/task/<tid>/stat` that identify a thread.
 //!
 //! Source: `proc_pid_stat(5)`; `do_task_stat` in `fs/proc/array.c`, 5.10 to 7.3.
 

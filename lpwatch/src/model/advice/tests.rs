@@ -64,7 +64,7 @@ fn assert_advice(blocker: &Blocker, situation: &Situation<'_>, words: &str) {
 }
 
 #[test]
-fn a_task_not_looked_into_gets_none() {
+fn a_task_not_inspected_gets_none() {
     let blocker = Blocker {
         reason: None,
         ..user(Reason::Pending)
@@ -78,8 +78,8 @@ fn a_user_task_waits_for_the_signal_until_it_has_failed() {
     assert_advice(
         &task,
         &PATCHING,
-        "Wait: the kernel signals it 15 s after the start, and it switches on its way back to \
-         user space.",
+        "Wait: the kernel signals it 15 s after the start. It switches on its way back to user \
+         space.",
     );
     for (signals, age) in [(Some(1), None), (None, Some(20))] {
         let situation = Situation {
@@ -101,7 +101,7 @@ fn a_user_task_waits_for_the_signal_until_it_has_failed() {
         &task,
         &in_vain,
         "The kernel's signal has not moved it so far. Restart its service, or pause it for a \
-         moment: kill -STOP 812; sleep 1; kill -CONT 812",
+         moment:\nkill -STOP 812 && sleep 1 && kill -CONT 812",
     );
 }
 
@@ -129,7 +129,7 @@ fn a_stopped_task_has_to_be_continued() {
     assert_advice(
         &stopped,
         &PATCHING,
-        "It is stopped: it switches once it may run on (kill -CONT 812).",
+        "It is stopped. It switches once it continues:\nkill -CONT 812",
     );
 }
 
@@ -143,7 +143,7 @@ fn a_kernel_thread_in_its_main_function_is_not_waited_for() {
     assert_advice(
         &task,
         &PATCHING,
-        "It does not leave this function, its own main loop. To end this, take the patch back: \
+        "It does not leave this function, its own main loop. To end the transition, reverse it:\n\
          echo 0 > /sys/kernel/livepatch/lp_stall/enabled",
     );
     let unpatching = Situation {
@@ -151,12 +151,12 @@ fn a_kernel_thread_in_its_main_function_is_not_waited_for() {
         ..PATCHING
     };
     let text = advice(&task, &unpatching).unwrap();
-    assert!(text.contains("keep the patch: echo 1 > /sys"), "{text}");
+    assert!(text.contains("reverse it:\necho 1 > /sys"), "{text}");
     task.blocking_frame = Some(0);
     assert_advice(
         &task,
         &PATCHING,
-        "Wait: the kernel wakes it every 15 s, and it switches once it has left the function.",
+        "Wait: the kernel wakes it every 15 s. It switches once it has left the function.",
     );
 }
 
@@ -171,7 +171,7 @@ fn no_wake_up_is_promised_to_an_idle_kernel_thread() {
 }
 
 #[test]
-fn a_foreign_program_is_named_with_its_holder() {
+fn a_foreign_program_is_named_with_its_owner() {
     assert_advice(
         &traced(Some(culprit())),
         &PATCHING,
@@ -205,15 +205,17 @@ fn a_pin_is_removed_by_a_command_the_shell_takes() {
         ..culprit()
     };
     let text = advice(&traced(Some(pinned("/sys/fs/bpf/count"))), &PATCHING).unwrap();
-    assert!(text.contains(": rm /sys/fs/bpf/count."), "{text}");
+    assert!(text.ends_with("\nrm /sys/fs/bpf/count"), "{text}");
     let text = advice(&traced(Some(pinned("/sys/fs/bpf/a b; 'x"))), &PATCHING).unwrap();
-    assert!(text.contains(r": rm '/sys/fs/bpf/a b; '\''x'."), "{text}");
+    assert!(text.ends_with("\nrm '/sys/fs/bpf/a b; '\\''x'"), "{text}");
+    let text = advice(&traced(Some(pinned("/sys/fs/bpf/a\nreboot"))), &PATCHING).unwrap();
+    assert!(text.ends_with("\nrm $'/sys/fs/bpf/a\\nreboot'"), "{text}");
 }
 
 #[test]
 fn an_unknown_program_is_looked_for() {
     let text = advice(&traced(None), &PATCHING).unwrap();
-    assert!(text.contains("bpftool link list"), "{text}");
+    assert!(text.ends_with("\nbpftool link list"), "{text}");
     let nameless = Culprit {
         name: None,
         kind: None,
@@ -223,9 +225,10 @@ fn an_unknown_program_is_looked_for() {
     };
     let text = advice(&traced(Some(nameless)), &PATCHING).unwrap();
     assert!(
-        text.contains("stop what holds BPF program (id 42) (bpftool prog show id 42)"),
+        text.contains("find and stop what holds BPF program (id 42)."),
         "{text}"
     );
+    assert!(text.ends_with("\nbpftool prog show id 42"), "{text}");
 }
 
 #[test]
@@ -248,8 +251,39 @@ fn an_idle_cpu_can_be_woken() {
     assert_advice(
         &idle,
         &PATCHING,
-        "An idle CPU switches when it next wakes (taskset -c 3 true wakes it).",
+        "An idle CPU switches when it next wakes. To wake it:\ntaskset -c 3 true",
     );
+}
+
+/// A newline in a name must not look like the start of a command.
+#[test]
+fn a_name_adds_no_line() {
+    let hostile = Culprit {
+        name: Some("a\nreboot".to_owned()),
+        kind: Some("b\nreboot".to_owned()),
+        attached_to: Some("c\nreboot".to_owned()),
+        owner_comm: Some("d\nreboot".to_owned()),
+        ..culprit()
+    };
+    for program in [
+        hostile.clone(),
+        Culprit {
+            name: None,
+            id: None,
+            owner_comm: None,
+            owner_pid: None,
+            ..hostile
+        },
+    ] {
+        for cause in [Cause::BpfTrampoline, Cause::Kretprobe] {
+            let task = Blocker {
+                cause: Some(cause),
+                ..traced(Some(program.clone()))
+            };
+            let text = advice(&task, &PATCHING).unwrap();
+            assert!(!text.contains("\nreboot"), "{text}");
+        }
+    }
 }
 
 /// Two sentences at most, and nothing that could do harm.

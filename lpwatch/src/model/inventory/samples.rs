@@ -1,9 +1,9 @@
 //! Inventories for tests.
 
-use super::{InventoryFunction, InventoryObject, InventoryPatch, Standing};
+use super::{InventoryFunction, InventoryObject, InventoryPatch, PatchStatus};
 use crate::model::EngineKind;
 
-/// A function of which it is not known whose code runs.
+/// A function for which it is unknown which code runs.
 pub fn function(name: &str) -> InventoryFunction {
     InventoryFunction {
         name: name.to_owned(),
@@ -32,9 +32,9 @@ pub fn patch(name: &str, engine: EngineKind, functions: Vec<InventoryFunction>) 
         engine,
         module: None,
         vendor: None,
-        standing: Standing::Enabled,
+        standing: PatchStatus::Enabled,
         direction: None,
-        own_word: None,
+        engine_state: None,
         since: None,
         description: None,
         refusal: None,

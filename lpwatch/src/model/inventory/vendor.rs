@@ -1,11 +1,11 @@
-//! Whose patch it is, told by what vendors document of their names.
+//! The vendor of a patch, from the names that vendors document.
 
 use serde::Serialize;
 use strum::IntoStaticStr;
 
 use crate::model::EngineKind;
 
-/// Who makes and ships patches.
+/// A vendor of patches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
 pub enum Vendor {
@@ -28,8 +28,8 @@ impl Vendor {
         self.into()
     }
 
-    /// The vendor of a patch module for the kernel `release`; `None` where the
-    /// names do not tell.
+    /// The vendor of a patch module for the kernel `release`; `None` if the names do
+    /// not show it.
     ///
     /// - Canonical: `lkp_Ubuntu_<kernel>_<flavour>_<number>`
     ///   (`module_name_regex` of its security notices);

@@ -1,21 +1,21 @@
-//! Which patch has a function that several patch.
+//! Which patch's code runs if several patches change a function.
 //!
-//! The newest one wins, in every system: livepatch and openEuler number their
-//! patches, kGraft counts how many lie above one (`refs`), and kpatch's last one
-//! to register comes first in its hash; where the numbers are missing, the kernel
-//! log may still tell when each was applied. Between systems nothing tells: what
-//! two have is not known to be either's.
+//! In every system the newest patch wins. livepatch and openEuler number their
+//! patches, kGraft counts the patches above each (`refs`), and kpatch puts the last
+//! registered one first in its hash. If the numbers are missing, the kernel log may
+//! contain when each was applied. Between two systems nothing shows the order: the
+//! result is unknown.
 
 use std::collections::HashMap;
 
-use super::{InventoryFunction, InventoryPatch, Standing};
+use super::{InventoryFunction, InventoryPatch, PatchStatus};
 use crate::model::EngineKind;
 
-/// A function of the kernel's: its object, name and position.
+/// A function: its object, name and sympos.
 type Key = (String, String, u32);
 
-/// Where a patch stands among those of its system: the higher, the newer.
-fn place(patch: &InventoryPatch) -> Option<i64> {
+/// The position of a patch among those of its system: the higher, the newer.
+fn position(patch: &InventoryPatch) -> Option<i64> {
     match patch.engine {
         EngineKind::Livepatch | EngineKind::Openeuler => patch.stack_order.map(i64::from),
         EngineKind::Kgraft => patch.refs.map(|refs| -i64::from(refs)),
@@ -23,12 +23,12 @@ fn place(patch: &InventoryPatch) -> Option<i64> {
     }
 }
 
-/// The same, by when it was applied.
+/// When a patch was applied: the higher, the newer.
 fn applied(patch: &InventoryPatch) -> Option<i64> {
     patch.since.map(jiff::Timestamp::as_millisecond)
 }
 
-/// Says of each function which patch has it, or why that is not known.
+/// Sets for each function which patch wins, or why that is unknown.
 pub fn decide(patches: &mut [InventoryPatch]) {
     let mut by: HashMap<Key, Vec<usize>> = HashMap::new();
     let may_run = |patch: &InventoryPatch| patch.in_force() || may_be_in_force(patch);
@@ -64,10 +64,10 @@ pub fn decide(patches: &mut [InventoryPatch]) {
 }
 
 fn may_be_in_force(patch: &InventoryPatch) -> bool {
-    patch.standing == Standing::NotKnown
+    patch.standing == PatchStatus::NotKnown
 }
 
-/// The newest, or why that is not known.
+/// The newest patch, or why it is unknown.
 fn winner(patches: &[InventoryPatch], owners: &[usize]) -> Result<usize, String> {
     let owners: Vec<(usize, &InventoryPatch)> = owners
         .iter()
@@ -75,18 +75,18 @@ fn winner(patches: &[InventoryPatch], owners: &[usize]) -> Result<usize, String>
         .collect();
     let mut unclear = owners.iter().filter(|(_, patch)| may_be_in_force(patch));
     if let Some((_, patch)) = unclear.next() {
-        return Err(format!("whether {} is in force is not known", patch.name));
+        return Err(format!("it is unknown whether {} is in force", patch.name));
     }
     if let [(only, _)] = owners[..] {
         return Ok(only);
     }
-    newest(&owners, place)
+    newest(&owners, position)
         .or_else(|| newest(&owners, applied))
         .ok_or_else(|| why_not(&owners))
 }
 
-/// `None` where they are of several systems, or one has no such number of its
-/// own.
+/// The newest patch by `age`; `None` if the patches are of several systems, or one
+/// has no age of its own.
 fn newest(
     owners: &[(usize, &InventoryPatch)],
     age: impl Fn(&InventoryPatch) -> Option<i64>,
@@ -112,16 +112,16 @@ fn why_not(owners: &[(usize, &InventoryPatch)]) -> String {
         return match engine {
             EngineKind::Livepatch => {
                 "this kernel does not number its patches (stack_order, from 6.14), and its log no \
-                 longer tells when each was applied"
+                 longer contains when each was applied"
             }
             EngineKind::Kpatch => {
-                "only the kernel log tells the order of kpatch's patches, and it does not have it"
+                "only the kernel log shows the order of kpatch's patches, and it no longer contains it"
             }
-            EngineKind::Kgraft => "kGraft's files (refs) do not tell the order of its patches",
+            EngineKind::Kgraft => "kGraft's files (refs) do not show the order of its patches",
             EngineKind::Ksplice | EngineKind::Kernelcare => {
-                "this system does not tell the order of its patches"
+                "this system does not show the order of its patches"
             }
-            EngineKind::Openeuler => "openEuler's table does not tell the order of its patches",
+            EngineKind::Openeuler => "openEuler's table does not show the order of its patches",
         }
         .to_owned();
     }
@@ -133,9 +133,9 @@ fn why_not(owners: &[(usize, &InventoryPatch)]) -> String {
         )
     };
     let how = if engines.iter().all(redirects) {
-        "redirect it by ftrace, and no file tells in which order"
+        "redirect it by ftrace, and no file shows the order"
     } else {
-        "patch it, each in its own way, and no file tells whose code comes first"
+        "patch it, each in its own way, and no file shows whose code runs"
     };
     format!("{} {how}", names.join(" and "))
 }

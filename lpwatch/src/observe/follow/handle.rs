@@ -1,4 +1,4 @@
-//! A running loop, as others see it.
+//! The handle of a running loop.
 
 use std::sync::Arc;
 
@@ -6,34 +6,34 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::model::{Snapshot, check::CheckReport, totals::Totals};
 
-/// A running loop, as others see it.
+/// The handle of a running loop: its snapshots, and requests to it.
 #[derive(Clone, Debug)]
-pub struct Followed {
+pub struct FollowHandle {
     /// The latest snapshot.
     pub snapshots: watch::Receiver<Arc<Snapshot>>,
     /// What ended since the loop began.
     pub totals: watch::Receiver<Totals>,
-    pub(super) asks: mpsc::Sender<Ask>,
+    pub(super) asks: mpsc::Sender<Request>,
 }
 
-/// What others want of the loop.
+/// A request to the loop.
 #[derive(Debug)]
-pub(super) enum Ask {
+pub(super) enum Request {
     /// A snapshot made now.
     Snapshot(oneshot::Sender<Arc<Snapshot>>),
-    /// To keep what came of checking a patch.
+    /// To keep the result of a check of a patch.
     Check(Box<CheckReport>),
 }
 
-impl Followed {
-    /// A handle on states that are made by hand, without a kernel: for tests
-    /// and simulations. The latest one is also the answer to [`Self::ask`].
+impl FollowHandle {
+    /// A handle with states made by hand, without a kernel, for tests and
+    /// simulations. [`Self::request`] returns the latest one.
     #[must_use]
     pub fn by_hand(
         snapshots: watch::Receiver<Arc<Snapshot>>,
         totals: watch::Receiver<Totals>,
     ) -> Self {
-        // Nobody takes what is asked.
+        // No loop takes the requests.
         let (asks, _) = mpsc::channel(1);
         Self {
             snapshots,
@@ -42,10 +42,10 @@ impl Followed {
         }
     }
 
-    /// A snapshot made now; the latest one if the loop has ended.
-    pub async fn ask(&self) -> Arc<Snapshot> {
+    /// Requests a new snapshot; returns the latest one if the loop has ended.
+    pub async fn request(&self) -> Arc<Snapshot> {
         let (answer, answered) = oneshot::channel();
-        if self.asks.send(Ask::Snapshot(answer)).await.is_ok()
+        if self.asks.send(Request::Snapshot(answer)).await.is_ok()
             && let Ok(snapshot) = answered.await
         {
             return snapshot;
@@ -53,9 +53,9 @@ impl Followed {
         self.snapshots.borrow().clone()
     }
 
-    /// Hands over what came of checking a patch, to be shown beside it.
+    /// Passes on the result of a check of a patch, to be shown beside it.
     pub async fn note_check(&self, report: CheckReport) {
         // A loop that has ended shows nothing any more.
-        let _ = self.asks.send(Ask::Check(Box::new(report))).await;
+        let _ = self.asks.send(Request::Check(Box::new(report))).await;
     }
 }

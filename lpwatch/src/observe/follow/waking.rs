@@ -1,4 +1,4 @@
-//! Waiting for what wakes the loop.
+//! Waits for what wakes the loop.
 
 use std::{io, os::fd::AsFd};
 
@@ -6,13 +6,13 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::{error::Error, probe::Readable};
 
-/// Something of the kernel's that wakes the loop.
-pub(super) struct Waking<T> {
+/// A file of the kernel that wakes the loop.
+pub(super) struct WakeSource<T> {
     pub file: T,
     readable: Readable,
 }
 
-impl<T: AsFd> Waking<T> {
+impl<T: AsFd> WakeSource<T> {
     pub fn new(file: T) -> Result<Self, Error> {
         let readable = Readable::new(&file).map_err(cannot_wait)?;
         Ok(Self { file, readable })
@@ -26,7 +26,7 @@ fn cannot_wait(source: io::Error) -> Error {
     }
 }
 
-/// Waits for a moment; for ever without one.
+/// Waits until `moment`; without one it never returns.
 pub(super) async fn until(moment: Option<Instant>) {
     match moment {
         Some(moment) => sleep_until(moment).await,
@@ -34,8 +34,8 @@ pub(super) async fn until(moment: Option<Instant>) {
     }
 }
 
-/// Waits until `source` has something to read; for ever without one.
-pub(super) async fn ready<T>(source: Option<&Waking<T>>) -> Result<(), Error> {
+/// Waits until `source` is readable; without one it never returns.
+pub(super) async fn ready<T>(source: Option<&WakeSource<T>>) -> Result<(), Error> {
     match source {
         Some(waking) => waking.readable.ready().await.map_err(cannot_wait),
         None => std::future::pending().await,

@@ -1,4 +1,4 @@
-//! Gets an observer ready: what is loaded and attached for a single look, for
+//! Prepares an observer: what is loaded and attached for a single look, for
 //! looks at all tasks, and for following.
 
 use std::time::{Duration, Instant};
@@ -30,31 +30,31 @@ const VERDICTS_WITHIN: Duration = Duration::from_millis(2100);
 pub struct EventSources {
     pub ring: EventRing,
     pub log: Option<BpfLog>,
-    /// Who stops the machine; `None` where that is not hooked.
+    /// Reports stops of the machine; `None` where they are not hooked.
     pub stops: Option<StopRing>,
-    /// Whether beginnings and ends of transitions are told.
+    /// Whether the hooks report beginnings and ends of transitions.
     pub follows: bool,
 }
 
-/// What the kernel's functions are hooked for.
+/// What is hooked in the kernel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Hooking {
-    /// Nothing: the kernel log and sysfs tell of transitions. For a command that
-    /// is to end at once, as taking hooks off takes the kernel up to a second.
+    /// Nothing: the kernel log and sysfs report transitions. For a command that
+    /// is to end at once, because detaching takes the kernel up to a second.
     #[default]
     Nothing,
     /// Transitions, and calls.
     Calls,
 }
 
-/// How to look.
+/// How a host is observed.
 #[derive(Clone, Debug, Default)]
 pub struct ObserverOptions {
     pub roots: Roots,
     /// Read sysfs and /proc only.
     pub no_bpf: bool,
     pub load: LoadOptions,
-    /// Whether a daemon asks.
+    /// Whether a daemon observes.
     pub daemon: bool,
     pub hooks: Hooking,
     /// Functions to count besides those of the patches.
@@ -62,11 +62,11 @@ pub struct ObserverOptions {
 }
 
 impl Observer {
-    /// Gets ready for a single look: no hooks, what happened before from the
-    /// kernel log.
+    /// Prepares a single look: no hooks; earlier events come from the kernel
+    /// log.
     ///
     /// # Errors
-    /// [`Error::NoLivepatch`] where there is nothing to look at.
+    /// [`Error::NoLivepatch`] where there is no patching system.
     pub fn single_look(options: &ObserverOptions) -> Result<Self, Error> {
         let mut view = first_reading(&options.roots)?;
         loop {
@@ -75,19 +75,19 @@ impl Observer {
             let changed = observer.read_history();
             if changed.is_some_and(|at| at > view.read_at) {
                 view = observer.read_patches()?;
-                // One that began meanwhile needs what was left out.
+                // A transition that began meanwhile needs what was left out.
                 if !in_transition && view.in_transition().is_some() {
                     continue;
                 }
             }
-            observer.mend(view, true);
+            observer.reconcile(view, true);
             observer.await_verdicts()?;
             return Ok(observer);
         }
     }
 
-    /// Tasks are read in a transition only: to load programs and to search the
-    /// kernel's symbols for them takes longer than all the rest of a look.
+    /// Tasks are read only in a transition: loading programs and searching the
+    /// kernel's symbols for them takes longer than the rest of a look.
     fn for_one_look(options: &ObserverOptions, in_transition: bool) -> Self {
         let loaded = if in_transition {
             bpf_or_why_not(options, || load_task_iterator(&options.roots, true))
@@ -102,8 +102,8 @@ impl Observer {
         Self::new(options, iterator, probes, note, None, reliable)
     }
 
-    /// Gets ready for looks at all tasks, in no transition: no hooks, no log; and
-    /// counters, none of which is attached.
+    /// Prepares looks at all tasks outside a transition: no hooks and no log,
+    /// and counters of which none is attached.
     #[must_use]
     pub fn for_looks(options: &ObserverOptions) -> (Self, Option<CallCounters>) {
         let load = || load_iterator_and_counters(&options.roots);
@@ -116,8 +116,8 @@ impl Observer {
         (observer, counters)
     }
 
-    /// Gives the kernel, which looks at all tasks about once a second, the time
-    /// to answer once about each task that is left.
+    /// Waits until the kernel has checked each task that is left: it checks all
+    /// of them about once a second.
     fn await_verdicts(&mut self) -> Result<(), Error> {
         if !self.tasks.has_verdicts() {
             return Ok(());
@@ -130,10 +130,10 @@ impl Observer {
         Ok(())
     }
 
-    /// Gets ready to follow: with hooks where this host allows them.
+    /// Prepares to follow, with hooks where this host allows them.
     ///
     /// # Errors
-    /// [`Error::NoLivepatch`] where there is nothing to follow.
+    /// [`Error::NoLivepatch`] where there is no patching system.
     pub fn following(options: &ObserverOptions) -> Result<(Self, Option<EventSources>), Error> {
         let in_transition = first_reading(&options.roots)?.in_transition().is_some();
         let loaded = bpf_or_why_not(options, || {
@@ -157,8 +157,8 @@ impl Observer {
         let reliable = unwinds_bpf(&options.roots, iterator.as_ref());
         let mut observer = Self::new(options, iterator, probes, note, since, reliable);
         observer.read_history();
-        let told = hooks.map(|hooks| observer.take_counters(hooks));
-        Ok((observer, told))
+        let sources = hooks.map(|hooks| observer.take_counters(hooks));
+        Ok((observer, sources))
     }
 
     fn new(
@@ -205,7 +205,7 @@ impl Observer {
         }
     }
 
-    /// Keeps the counters; gives what tells of events.
+    /// Keeps the counters; returns the event sources.
     fn take_counters(&mut self, hooks: Hooks) -> EventSources {
         let followed = hooks.follow_transitions();
         let Hooks {
@@ -216,7 +216,7 @@ impl Observer {
             stops,
             ..
         } = hooks;
-        // Without the turns of livepatch it cannot be told what a call ran.
+        // Without the epochs of livepatch it is unknown which code a call ran.
         if followed {
             self.calls = Some(CallSource::new(counters, shares_functions));
             self.rewatch();
@@ -232,8 +232,8 @@ impl Observer {
         }
     }
 
-    /// Takes in what the kernel log still says of the time before; gives what
-    /// [`Self::read_log`] does.
+    /// Applies what the kernel log still has of the time before. Returns the same
+    /// as [`Self::read_log`].
     fn read_history(&mut self) -> Option<Duration> {
         let mut log = self.log.take()?;
         match self.read_log(&mut log) {
@@ -260,7 +260,8 @@ fn unwinds_bpf(roots: &Roots, iterator: Option<&TaskIterator>) -> bool {
     iterator.map_or_else(by_symbol, TaskIterator::unwinds_bpf)
 }
 
-/// Runs `load` unless BPF is ruled out; what to say if there is no BPF.
+/// Runs `load` unless BPF is ruled out; otherwise returns the note to show, if
+/// any.
 fn bpf_or_why_not<T>(
     options: &ObserverOptions,
     load: impl FnOnce() -> Result<T, ProbeError>,

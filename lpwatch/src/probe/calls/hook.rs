@@ -1,4 +1,4 @@
-//! The hook at one function that is counted.
+//! The hook on one counted function.
 
 use aya::{
     Btf,
@@ -11,9 +11,9 @@ use crate::probe::{ProbeError, TaskIterator, missed::runs_missed, object::progra
 /// Which function to count, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CountAt {
-    /// Where it begins.
+    /// The first byte of the function.
     pub address: u64,
-    /// Its symbol, for a module's with the module before it: `module:symbol`.
+    /// Its symbol; for a function of a module `module:symbol`.
     pub symbol: String,
     pub kind: CountKind,
 }
@@ -33,25 +33,25 @@ impl CountKind {
     }
 }
 
-/// A program of its own at a function.
+/// A program of its own on a function.
 #[derive(Debug)]
-pub(super) struct Hook {
-    #[expect(dead_code, reason = "held, so that dropping it takes the hook off")]
+pub(super) struct CounterHook {
+    #[expect(dead_code, reason = "held, because dropping it detaches the hook")]
     link: Link,
     program: ProgramFd,
 }
 
-/// What holds a counter in place, until it is dropped.
+/// Keeps a counter attached until dropped.
 #[derive(Debug)]
-#[expect(dead_code, reason = "held, so that dropping it takes the hook off")]
+#[expect(dead_code, reason = "held, because dropping it detaches the hook")]
 enum Link {
     Fentry(FEntryLink),
     Kprobe(KProbeLink),
 }
 
-impl Hook {
-    /// Loads the program anew for each function: so the kernel tells of each
-    /// what it missed.
+impl CounterHook {
+    /// Loads the program anew for each function, so that the kernel counts the
+    /// missed calls of each.
     pub fn fentry(
         iterator: &mut TaskIterator,
         function: &str,
@@ -83,7 +83,7 @@ impl Hook {
         hook.map_err(|error| ProbeError::kprobe("attach a kprobe", &error))
     }
 
-    /// Calls that it missed; none where the kernel does not tell.
+    /// Calls that it missed; 0 where the kernel does not report them.
     pub fn missed(&self) -> u64 {
         runs_missed(&self.program).unwrap_or_default()
     }

@@ -1,18 +1,18 @@
-//! Tells by its symbol a frame that is not the kernel's own.
+//! Recognizes foreign frames by their symbols.
 
 /// A frame that is not the kernel's own, by its symbol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Frame<'a> {
-    /// `bpf_trampoline_<key>`, in older kernels with `_<n>` behind it: the n-th
-    /// that was made of this function.
+pub(super) enum FrameSymbol<'a> {
+    /// `bpf_trampoline_<key>`; older kernels append `_<n>` for the n-th
+    /// trampoline of this function.
     Trampoline { key: u64 },
     /// `bpf_prog_<tag>_<name>`.
     Program { tag: &'a str, name: &'a str },
-    /// Where a function with a return probe returns to.
+    /// The return address of a function with a kretprobe.
     Kretprobe,
 }
 
-impl<'a> Frame<'a> {
+impl<'a> FrameSymbol<'a> {
     pub fn of(symbol: &'a str) -> Option<Self> {
         const KRETPROBE: [&str; 3] = [
             "kretprobe_trampoline",
@@ -50,40 +50,52 @@ mod tests {
     #[test]
     fn trampolines_have_their_key_in_every_kernel() {
         let key = (1 << 32) | 0x8000_0000 | 0xd3d7;
-        let trampoline = Some(Frame::Trampoline { key });
-        assert_eq!(Frame::of(&format!("bpf_trampoline_{key}")), trampoline);
-        assert_eq!(Frame::of(&format!("bpf_trampoline_{key}_1")), trampoline);
+        let trampoline = Some(FrameSymbol::Trampoline { key });
+        assert_eq!(
+            FrameSymbol::of(&format!("bpf_trampoline_{key}")),
+            trampoline
+        );
+        assert_eq!(
+            FrameSymbol::of(&format!("bpf_trampoline_{key}_1")),
+            trampoline
+        );
         for other in [
             "bpf_trampoline_",
             "bpf_trampoline_update",
             "bpf_trampoline_12_multi",
             "bpf_trampoline_99999999999999999999",
         ] {
-            assert_eq!(Frame::of(other), None, "{other}");
+            assert_eq!(FrameSymbol::of(other), None, "{other}");
         }
     }
 
     #[test]
     fn programs_have_tag_and_name() {
         let program = |name| {
-            Some(Frame::Program {
+            Some(FrameSymbol::Program {
                 tag: "a04f5eef06a7f555",
                 name,
             })
         };
-        let frame = Frame::of("bpf_prog_a04f5eef06a7f555_on_exit_2");
+        let frame = FrameSymbol::of("bpf_prog_a04f5eef06a7f555_on_exit_2");
         assert_eq!(frame, program("on_exit_2"));
-        assert_eq!(Frame::of("bpf_prog_a04f5eef06a7f555"), program(""));
+        assert_eq!(FrameSymbol::of("bpf_prog_a04f5eef06a7f555"), program(""));
         for other in ["bpf_prog_load", "bpf_prog_a04f5eef06a7f55_x", "bpf_prog_"] {
-            assert_eq!(Frame::of(other), None, "{other}");
+            assert_eq!(FrameSymbol::of(other), None, "{other}");
         }
     }
 
     #[test]
     fn return_probes_have_one_name_per_kernel() {
-        assert_eq!(Frame::of("kretprobe_trampoline"), Some(Frame::Kretprobe));
-        assert_eq!(Frame::of("arch_rethook_trampoline"), Some(Frame::Kretprobe));
-        assert_eq!(Frame::of("hrtimer_nanosleep"), None);
+        assert_eq!(
+            FrameSymbol::of("kretprobe_trampoline"),
+            Some(FrameSymbol::Kretprobe)
+        );
+        assert_eq!(
+            FrameSymbol::of("arch_rethook_trampoline"),
+            Some(FrameSymbol::Kretprobe)
+        );
+        assert_eq!(FrameSymbol::of("hrtimer_nanosleep"), None);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Who holds a BPF program, and where it is pinned.
+//! The process that holds a BPF program, and where the program is pinned.
 
 use std::{
     io,
@@ -11,7 +11,7 @@ use aya::maps::MapData;
 use crate::{
     kernel::{
         ReadError, Roots,
-        bpf_owners::{self, Found, Held, Holder},
+        bpf_owners::{self, Holder, OwnerSearch, ProgramReference},
     },
     probe::ProbeError,
 };
@@ -20,12 +20,12 @@ use super::chain;
 
 /// The searches, each made when first needed, and then kept.
 #[derive(Debug, Default)]
-pub(super) struct Owners {
-    holders: Option<Result<Found<Holder>, ReadError>>,
-    pins: Option<Result<Found<PathBuf>, ReadError>>,
+pub(super) struct OwnerIndex {
+    holders: Option<Result<OwnerSearch<Holder>, ReadError>>,
+    pins: Option<Result<OwnerSearch<PathBuf>, ReadError>>,
 }
 
-/// Who keeps one program loaded.
+/// What keeps one program loaded.
 #[derive(Debug, Default)]
 pub(super) struct Owner {
     pub pid: Option<u32>,
@@ -35,10 +35,10 @@ pub(super) struct Owner {
     pub unknown: Option<String>,
 }
 
-impl Owners {
+impl OwnerIndex {
     /// A pinned link keeps the program attached whoever holds it, so it is
-    /// always told; a pinned program keeps it loaded only, so it is told where
-    /// no process holds it.
+    /// always reported. A pinned program only keeps it loaded, so it is
+    /// reported where no process holds it.
     pub fn of(&mut self, roots: &Roots, program: u32) -> Owner {
         let holders = self
             .holders
@@ -61,8 +61,8 @@ impl Owners {
 }
 
 fn why_unknown(
-    holders: &Result<Found<Holder>, ReadError>,
-    pins: &Result<Found<PathBuf>, ReadError>,
+    holders: &Result<OwnerSearch<Holder>, ReadError>,
+    pins: &Result<OwnerSearch<PathBuf>, ReadError>,
 ) -> String {
     let why = [missed(holders, "processes"), missed(pins, "pinned objects")];
     let why: Vec<String> = why.into_iter().flatten().collect();
@@ -72,27 +72,27 @@ fn why_unknown(
     why.join("; ")
 }
 
-/// Why a search may have missed what it was for; `None` for a complete one.
-fn missed<T>(found: &Result<Found<T>, ReadError>, what: &str) -> Option<String> {
+/// Why a search may be incomplete; `None` for a complete one.
+fn missed<T>(found: &Result<OwnerSearch<T>, ReadError>, what: &str) -> Option<String> {
     match found {
         Err(error) => Some(chain(error)),
         Ok(found) if found.closed > 0 => Some(format!(
-            "no permission to look into {} {what} (run as root)",
+            "no permission to inspect {} {what} (run as root)",
             found.closed
         )),
         Ok(found) => found
             .cut
-            .then(|| format!("there are too many {what} to look into them all")),
+            .then(|| format!("there are too many {what} to inspect them all")),
     }
 }
 
-/// What is pinned at `path`, told by the `fdinfo` of a descriptor of it.
+/// What is pinned at `path`, read from the `fdinfo` of a descriptor of it.
 ///
-/// aya gives a descriptor of a pin without knowing its kind only to maps; it
-/// takes any object, and asks nothing of it but its type and id. (As a program,
-/// it would ask for the BTF too, which takes `CAP_SYS_ADMIN`; as a link, it
-/// would not give the descriptor.)
-fn ask(path: &Path) -> io::Result<Option<Held>> {
+/// aya opens a pin of unknown kind only as a map; it accepts any object, and
+/// reads nothing of it but its type and id. (As a program it would read the BTF
+/// too, which takes `CAP_SYS_ADMIN`; as a link it would not give the
+/// descriptor.)
+fn ask(path: &Path) -> io::Result<Option<ProgramReference>> {
     let object = MapData::from_pin(path).map_err(|error| {
         let error = ProbeError::new("open a pinned BPF object", &error);
         let kind = if error.is_permission() {
@@ -104,5 +104,5 @@ fn ask(path: &Path) -> io::Result<Option<Held>> {
     })?;
     let descriptor = object.fd().as_fd().as_raw_fd();
     let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{descriptor}"))?;
-    Ok(Held::from_fdinfo(&info))
+    Ok(ProgramReference::from_fdinfo(&info))
 }

@@ -108,7 +108,7 @@ fn who_holds_it_is_left_out_with_a_reason() {
     assert_eq!(
         finder.notes(),
         [
-            "Who holds BPF program 42 is not known: no process here holds it, and it is not \
+            "The holder of BPF program 42 is unknown: no process here holds it, and it is not \
           pinned below /sys/fs/bpf."
         ]
     );
@@ -126,7 +126,7 @@ fn lpwatch_is_no_culprit() {
 }
 
 #[test]
-fn programs_that_are_the_same_are_not_told_apart() {
+fn programs_that_are_the_same_are_not_distinguished() {
     let (_folder, roots) = tree();
     let two = programs(vec![record(42), record(43)], &[]);
     let mut finder = CulpritFinder::new(&roots, Ok(two));
@@ -138,7 +138,7 @@ fn programs_that_are_the_same_are_not_told_apart() {
     };
     let frame = "bpf_prog_a04f5eef06a7f555_on_exit";
     assert_eq!(finder.of_frame(frame, &[]), [expected]);
-    assert!(finder.notes()[0].ends_with("is not known: several loaded programs are the same."));
+    assert!(finder.notes()[0].ends_with("is unknown: several loaded programs are identical."));
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn a_trampoline_whose_program_is_gone_keeps_what_is_known() {
     assert_eq!(
         finder.notes(),
         [
-            "Which BPF program holds the trampoline of a function that is not known is not known: \
+            "The BPF program that holds the trampoline of an unknown function is unknown: \
           BPF is switched off."
         ]
     );
@@ -172,7 +172,7 @@ fn a_return_probe_is_named_if_its_function_is_on_the_stack() {
     let (_folder, roots) = tree();
     let mut finder = CulpritFinder::new(&roots, Ok(Programs::default()));
     assert_eq!(finder.of_frame("kretprobe_trampoline", &["a"]), []);
-    assert!(finder.notes()[0].starts_with("Which return probe it is, is not known: cannot read"));
+    assert!(finder.notes()[0].starts_with("The kretprobe is unknown: cannot read"));
 
     let list = roots.sysfs.join("kernel/debug/kprobes");
     fs::create_dir_all(&list).unwrap();

@@ -1,4 +1,4 @@
-//! Who hooks a function, whether or not a task is in it.
+//! The BPF programs that hook a function, whether or not a task is in it.
 
 use crate::{
     kernel::kallsyms::VMLINUX,
@@ -8,23 +8,23 @@ use crate::{
 
 use super::CulpritFinder;
 
-/// A BPF program at a function.
+/// A BPF program on a function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tracer {
     pub hook: TraceHook,
     /// `None` where this kernel does not show whether it is attached.
     pub attached: Option<bool>,
-    /// This very process placed it.
+    /// This process attached it.
     pub is_own: bool,
     pub program: Culprit,
 }
 
 impl CulpritFinder {
-    /// The BPF programs that hook this function. Of a function of a module,
-    /// those of one of the same name in another module are among them.
+    /// The BPF programs that hook this function. For a function of a module
+    /// they include those on a function of the same name in another module.
     ///
     /// # Errors
-    /// Why the programs are not known.
+    /// Why the programs are unknown.
     pub fn tracers(&mut self, object: &str, function: &str) -> Result<Vec<Tracer>, String> {
         let programs = self.programs.as_ref().map_err(String::clone)?;
         let found = programs.tracing(function, object == VMLINUX);
@@ -47,9 +47,8 @@ impl CulpritFinder {
         Ok(tracers.collect())
     }
 
-    /// The kprobe programs of the host, but for those of this very process: any
-    /// of them may be behind a probe without a name. Empty where they are not
-    /// known.
+    /// The kprobe programs of the host, except those of this process: any of
+    /// them may be behind a probe without a name. Empty where they are unknown.
     pub fn kprobe_programs(&mut self) -> Vec<Culprit> {
         let programs = self.programs.as_ref().ok();
         let found = programs.into_iter().flat_map(Programs::at_kprobes);

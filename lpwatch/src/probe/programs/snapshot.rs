@@ -1,4 +1,5 @@
-//! The BPF programs of the host at one moment, asked whose a trampoline is.
+//! The BPF programs of the host at one moment, for finding the owner of a
+//! trampoline.
 
 use std::{collections::BTreeSet, fmt::Write as _};
 
@@ -20,15 +21,15 @@ const ATTACH_FENTRY: u32 = 24;
 /// `BPF_TRACE_ITER`.
 const ATTACH_ITER: u32 = 28;
 
-/// How much the kernel keeps of a program's name.
+/// The length to which the kernel cuts a program's name.
 const NAME_MAX: usize = PROGRAM_NAME_LEN - 1;
 
-/// What a trampoline's symbol says of what it traces
+/// What a trampoline traces, as its symbol encodes it
 /// (`bpf_trampoline_compute_key`, `include/linux/bpf_verifier.h`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::probe) enum Traced {
     /// A function of the kernel or of a module, by its id in the BTF with the
-    /// id `btf`; `None` before 5.11, where that is the kernel's own.
+    /// id `btf`; `None` before 5.11, where only the kernel's own BTF exists.
     Function { btf: Option<u32>, function: u32 },
     /// A BPF program, by its id.
     Program { id: u32 },
@@ -59,12 +60,12 @@ impl Traced {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForeignProgram {
     pub id: u32,
-    /// Its name; one that the kernel cut off after 15 bytes is taken from its
-    /// symbol, which has it in full where the program has BTF.
+    /// Its name. If the kernel cut it off after 15 bytes, the name comes from
+    /// the program's symbol, which has it in full where the program has BTF.
     pub name: Option<String>,
     /// The kernel's digest of its code, 16 hexadecimal digits.
     pub tag: String,
-    /// `fexit`, `kprobe`, ...; `None` for a type this build has no word for.
+    /// `fexit`, `kprobe`, ...; `None` for a type that this build does not know.
     pub kind: Option<&'static str>,
     /// The function it traces.
     pub traces: Option<String>,
@@ -79,7 +80,7 @@ impl ForeignProgram {
             name = full;
         }
         let traces = text(&record.function_name);
-        // One that fills its room may have been cut off.
+        // A name of the full length may be cut off.
         let whole = (1..FUNCTION_NAME_LEN - 1).contains(&traces.len());
         Self {
             id: record.id,
@@ -117,8 +118,8 @@ pub struct Programs {
 }
 
 impl Programs {
-    /// The id of the kernel's own BTF: that of the functions which lpwatch's
-    /// own iterators stand for. `None` before 5.11, which numbers none.
+    /// The id of the kernel's own BTF, which lpwatch's own iterators refer to.
+    /// `None` before 5.11, which has no such ids.
     pub(in crate::probe) fn kernel_btf(&self) -> Option<u32> {
         let own = self.all.iter().filter(|one| self.own.contains(&one.id));
         own.map(|one| one.record.btf).find(|btf| *btf != 0)
@@ -138,9 +139,9 @@ impl Programs {
         self.all.iter().find(|one| one.id == id)?.name.as_deref()
     }
 
-    /// The programs that keep the trampoline with this key on the stack, by
-    /// id: attached now, and not lpwatch's own. `function` is the name of the
-    /// traced function, if known.
+    /// The programs that keep the trampoline with this key on the stack, by id:
+    /// those attached now that are not lpwatch's own. `function` is the name of
+    /// the traced function, if known.
     pub(in crate::probe) fn at_trampoline(
         &self,
         key: u64,
@@ -152,7 +153,7 @@ impl Programs {
                 .iter()
                 .any(|link| (link.program, link.key) == (one.id, key)),
             (None, Traced::Function { btf, function: id }) => {
-                // Before 5.11 the id may be one of a traced program's own BTF.
+                // Before 5.11 the id may refer to a traced program's own BTF.
                 one.record.attached == ATTACHED_YES
                     && one.traces_function(btf, id)
                     && function.is_some_and(|function| one.traces.as_deref() == Some(function))
@@ -162,8 +163,8 @@ impl Programs {
         at_fault.filter(|one| attached(one)).collect()
     }
 
-    /// The programs with this tag. Where one of them has this name, which is
-    /// that of its function and may be longer, only those.
+    /// The programs with this tag. If one of them has this name (that of its
+    /// function, which may be longer), only those.
     pub(in crate::probe) fn with_symbol(&self, tag: &str, name: &str) -> Vec<&ForeignProgram> {
         let mut found: Vec<_> = self.all.iter().filter(|one| one.tag == tag).collect();
         let named = |one: &&ForeignProgram| {
@@ -182,7 +183,7 @@ impl Programs {
         self.own.contains(&program.id)
     }
 
-    /// Whether it can be told which programs are attached.
+    /// Whether the kernel shows which programs are attached.
     pub(in crate::probe) fn shows_attached(&self) -> bool {
         self.links.is_some()
             || self
@@ -200,7 +201,7 @@ impl Programs {
         links: Option<Vec<LinkRecord>>,
         own: BTreeSet<u32>,
     ) -> Self {
-        // A program whose id could not be read is none that could be named.
+        // A program whose id could not be read cannot be named.
         let known = records.into_iter().filter(|record| record.id != 0);
         let mut all: Vec<_> = known.map(ForeignProgram::new).collect();
         all.sort_by_key(|one| one.id);

@@ -87,8 +87,8 @@ fn phases_stand_side_by_side() {
 lp_calls  enabled
   FUNCTION  BEFORE/S  DURING/S  NOW/S      OLD     NEW  NEW %  NEW CODE
   gcd          1,200      20.0  1,200  120,040  36,000    100  runs
-  hidden                                                       not known
-    hidden: not known whether its new code runs: it is notrace.
+  hidden                                                       unknown
+    hidden: it is unknown whether the new code runs: it is notrace.
 
 Watched, not patched
   FUNCTION
@@ -99,7 +99,7 @@ Watched, not patched
 }
 
 #[test]
-fn what_does_not_run_is_loud() {
+fn new_code_that_does_not_run_is_a_danger() {
     let report = CallsReport::of(&snapshot(vec![("gcd", Some(ineffective()))]), None);
     assert!(report.is_danger());
     let text = verify(&report, &Style::default());
@@ -114,7 +114,7 @@ lp_calls  enabled
 }
 
 #[test]
-fn nothing_is_said_to_be_nothing() {
+fn nothing_loaded_and_nothing_watched_is_one_line() {
     let text = calls(
         &CallsReport::of(&samples::snapshot(Vec::new()), None),
         &Style::default(),

@@ -52,7 +52,8 @@ DANGER  fix: do not load it here now.
 danger: other is in transition: the kernel would refuse this patch (EBUSY).
   [EBUSY (16)] (busy)
     /sys/kernel/livepatch/other/transition is 1
-  -> Wait for its end: lpwatch wait other
+  -> Wait for its end:
+       lpwatch wait other
 
 Expect: 60 of 60 tasks would switch at once.
 

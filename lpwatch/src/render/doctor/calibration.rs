@@ -1,8 +1,8 @@
-//! What the counters did when they were tried.
+//! The result of the calibration: what the counters did when they were tried.
 
 use crate::model::doctor::{Calibration, CounterOutcome, CounterTrial};
 use crate::render::page::{Page, Paint, painted, plain};
-use crate::text::GLUE;
+use crate::text::NBSP;
 
 pub(super) fn section(page: &mut Page<'_>, calibration: &Calibration) {
     let Calibration {
@@ -30,13 +30,13 @@ pub(super) fn section(page: &mut Page<'_>, calibration: &Calibration) {
         return;
     }
     for trial in trials {
-        one(page, trial);
+        trial_line(page, trial);
     }
     let (words, paint) = match left_behind {
         Some(0) => ("No program is left in the kernel.".to_owned(), Paint::Plain),
         Some(left) => (format!("Programs left in the kernel: {left}."), Paint::Red),
         None => (
-            "Whether a program is left in the kernel cannot be told without CAP_SYS_ADMIN."
+            "Without CAP_SYS_ADMIN it is unknown whether a program is left in the kernel."
                 .to_owned(),
             Paint::Plain,
         ),
@@ -44,7 +44,7 @@ pub(super) fn section(page: &mut Page<'_>, calibration: &Calibration) {
     page.paragraph(2, &[painted(paint, words)]);
 }
 
-fn one(page: &mut Page<'_>, trial: &CounterTrial) {
+fn trial_line(page: &mut Page<'_>, trial: &CounterTrial) {
     let CounterTrial {
         kind,
         outcome,
@@ -54,7 +54,7 @@ fn one(page: &mut Page<'_>, trial: &CounterTrial) {
         ..
     } = trial;
     let counted = counted.unwrap_or_default();
-    let why = why.as_deref().unwrap_or("no reason is known");
+    let why = why.as_deref().unwrap_or("the reason is unknown");
     let (words, paint) = match outcome {
         CounterOutcome::Exactly => (
             format!("counts exactly: {counted} of {calls} calls"),
@@ -91,6 +91,6 @@ fn cost(trial: &CounterTrial) -> Option<String> {
     }
     let ratio = counted / plain;
     Some(format!(
-        "; a call takes {ratio:.1}{GLUE}times as long ({counted:.0}{GLUE}ns instead of {plain:.0})"
+        "; a call takes {ratio:.1}{NBSP}times as long ({counted:.0}{NBSP}ns instead of {plain:.0})"
     ))
 }

@@ -1,4 +1,4 @@
-//! What `lpwatch doctor` says, word for word, and what holds for every width.
+//! What `lpwatch doctor` prints, word for word, and what holds for every width.
 
 use super::samples::{fact, offer, report, trial};
 use super::*;
@@ -37,7 +37,7 @@ What this host offers
   ?    lockdown       no permission
        → Boot a kernel built with CONFIG_DEBUG_INFO_BTF=y.
 
-What was chosen for each fact, attached and taken off again (1.2 s)
+The hook chosen for each fact, attached and detached again (1.2 s)
   fentry: the kernel's BTF has the function
     begun           a transition begins: of which patch, in which direction
                     (klp_init_transition)
@@ -51,7 +51,7 @@ What was chosen for each fact, attached and taken off again (1.2 s)
                     (klp_check_and_switch_task)
                     instead: why a task stays is told from its stack
     effect          a transition begins: of which patch, in which direction
-                    instead: nothing, it is not known
+                    instead: nothing, the fact is unknown
 
 Calibration on __do_sys_getppid, by calls of getppid(2)
   kprobe  counts exactly: 1000 of 1000 calls; a call takes 1.5 times as long
@@ -64,7 +64,7 @@ Note: A daemon was not asked.",
 }
 
 #[test]
-fn a_host_without_live_patches_is_told_of_no_hooks() {
+fn a_host_without_live_patches_shows_no_hooks() {
     let mut report = report();
     report.standing = Readiness::NoLivepatch;
     report.summary = "This kernel cannot be live-patched.".to_owned();
@@ -94,7 +94,7 @@ fn a_counter_that_misses_calls_is_loud() {
         "{text}"
     );
     assert!(
-        text.contains("cannot be told without CAP_SYS_ADMIN"),
+        text.contains("Without CAP_SYS_ADMIN it is unknown"),
         "{text}"
     );
 }

@@ -1,4 +1,4 @@
-//! What is said of one task, word for word.
+//! What `lpwatch explain` prints, word for word.
 
 use super::{explain, not_left};
 use crate::model::samples::task;
@@ -29,11 +29,12 @@ fn a_kernel_thread_in_its_main_function() {
         "
 lpwatch_target (kernel thread 139)
 
-Patch    lp_stall, patching for 2 min 10 s; this task in its way for 2 min 10 s
+Patch    lp_stall, patching for 2 min 10 s; this task has blocked it for
+         2 min 10 s
 State    S: asleep, interruptible
 Why      It sleeps in target_main, which lp_stall replaces. It switches once it
          has left that function.
-Kernel   Says that it sleeps on target_main (130 tries, first 2 min 10 s ago,
+Kernel   Reports that it sleeps on target_main (130 tries, first 2 min 10 s ago,
          last 400 ms ago).
 
 Stack (innermost first)
@@ -45,8 +46,9 @@ Stack (innermost first)
     ret_from_fork+0x34
 
 What to do
-  → It does not leave this function, its own main loop. To end this, take the
-    patch back: echo 0 > /sys/kernel/livepatch/lp_stall/enabled",
+  → It does not leave this function, its own main loop. To end the transition,
+    reverse it:
+      echo 0 > /sys/kernel/livepatch/lp_stall/enabled",
     );
 }
 
@@ -60,11 +62,11 @@ fn a_foreign_program_is_named_in_full() {
         "
 worker (tid 8123 of 8100, 17 of 9 in its container)
 
-Patch    lp_stall, patching for 2 min 10 s; this task in its way for 41 s
+Patch    lp_stall, patching for 2 min 10 s; this task has blocked it for 41 s
 State    S: asleep, interruptible
 Why      The kernel cannot see past a BPF program on its stack, so it does not
-         know what else is there.
-Kernel   Says that it has an unreliable stack (41 tries, first 41 s ago, last
+         know the rest of the stack.
+Kernel   Reports that it has an unreliable stack (41 tries, first 41 s ago, last
          400 ms ago).
 Culprit  fexit program count_sleep (id 42) on hrtimer_nanosleep, held by loader
          (pid 311), tag 5f6a0c3b9d1e2f47
@@ -96,10 +98,10 @@ fn what_is_not_known_is_not_claimed() {
 a  b (pid 7)
 
 Patch    lp_stall, patching for 2 min 10 s
-Why      It has not been looked into.
-Kernel   Its own answer is not known.
+Why      It has not been inspected.
+Kernel   Its own answer is unknown.
 
-Its stack is not known.",
+Its stack is unknown.",
     );
 }
 
@@ -108,11 +110,11 @@ fn the_code_of_a_patch_that_goes() {
     let mut report = report(vec![kthread()]);
     report.direction = Direction::Unpatching;
     let text = explain(&report.blockers[0], &report, &UNICODE);
-    for told in [
-        "It sleeps in target_main as lp_stall has it, which goes with the patch.",
-        "← code of lp_stall for target_main, which goes with it",
+    for words in [
+        "It sleeps in the target_main of lp_stall, which is removed with the",
+        "← code of lp_stall for target_main, which is removed with it",
     ] {
-        assert!(text.contains(told), "{text}");
+        assert!(text.contains(words), "{text}");
     }
 }
 
@@ -121,7 +123,7 @@ fn a_reason_without_the_kernels_answer_says_so() {
     let mut report = report(vec![kthread()]);
     report.blockers[0].verdict = None;
     let text = explain(&report.blockers[0], &report, &UNICODE);
-    assert!(text.contains("Its own answer is not known"), "{text}");
+    assert!(text.contains("Its own answer is unknown"), "{text}");
 }
 
 #[test]
@@ -165,26 +167,26 @@ fn a_task_that_is_not_left_is_not_said_to_have_switched() {
     let report = mixed();
     assert_eq!(
         not_left(123, Some(&report), &UNICODE),
-        "task 123 is not among the tasks lp_stall has left (8)"
+        "task 123 is not among the tasks that lp_stall has left (8)"
     );
     assert_eq!(
         not_left(17, Some(&report), &UNICODE),
-        "task 17 is not among the tasks lp_stall has left (8); it is the id of task 8123 in a \
-         container"
+        "task 17 is not among the tasks that lp_stall has left (8); in a container it is the id of \
+         task 8123"
     );
     assert_eq!(
         not_left(8100, Some(&report), &UNICODE),
-        "task 8100 is not among the tasks lp_stall has left (8); threads of it are: 8123"
+        "task 8100 is not among the tasks that lp_stall has left (8); its threads there are: 8123"
     );
     assert_eq!(
         not_left(123, None, &UNICODE),
-        "nothing is in transition, so task 123 is in no patch's way"
+        "nothing is in transition, so task 123 blocks no patch"
     );
     let mut partly = report;
     partly.tasks_remaining = Some(300);
     assert_eq!(
         not_left(123, Some(&partly), &UNICODE),
-        "task 123 is not among the 8 known of the 300 tasks lp_stall has left"
+        "task 123 is not among the 8 known tasks of the 300 that lp_stall has left"
     );
 }
 
@@ -200,6 +202,6 @@ fn the_kernels_words_for_each_answer() {
             verdict.answer = answer;
         }
         let text = explain(&report.blockers[0], &report, &UNICODE);
-        assert!(text.contains(&format!("Says that {words}")), "{text}");
+        assert!(text.contains(&format!("Reports that {words}")), "{text}");
     }
 }

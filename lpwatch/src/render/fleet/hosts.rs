@@ -1,13 +1,13 @@
 //! The list of hosts.
 
-use crate::fleet::hosts::{Host, HostState};
+use crate::fleet::hosts::{FleetHost, HostState};
 use crate::render::columns::{Side, columns};
 use crate::render::page::{Page, Span, painted, plain};
 use crate::render::words;
 
 use super::{dim, reasons, silence, state, troubled};
 
-pub(super) fn listing(page: &mut Page<'_>, hosts: &[Host], with_patch: bool) {
+pub(super) fn listing(page: &mut Page<'_>, hosts: &[FleetHost], with_patch: bool) {
     let titles = [
         ("HOST", Side::Left),
         ("STATE", Side::Left),
@@ -18,7 +18,7 @@ pub(super) fn listing(page: &mut Page<'_>, hosts: &[Host], with_patch: bool) {
         ("WHY", Side::Left),
     ];
     let style = page.style;
-    let row = |host: &Host| -> Vec<Span> {
+    let row = |host: &FleetHost| -> Vec<Span> {
         let (word, paint) = state(host.state);
         let patch = host.patch.as_deref().filter(|_| with_patch);
         vec![
@@ -35,7 +35,7 @@ pub(super) fn listing(page: &mut Page<'_>, hosts: &[Host], with_patch: bool) {
     columns(page, 0, &titles, &rows);
 }
 
-fn why(host: &Host, page: &Page<'_>) -> String {
+fn why(host: &FleetHost, page: &Page<'_>) -> String {
     match host.state {
         HostState::NotReporting => host.silence.map(silence).unwrap_or_default().to_owned(),
         HostState::Failed => host

@@ -1,4 +1,4 @@
-//! One rollout: how far it is, and how long it takes.
+//! One rollout: its progress, and how long it takes.
 
 use strum::VariantArray as _;
 
@@ -6,10 +6,11 @@ use crate::fleet::{durations::Quantiles, hosts::HostState, rollout::Rollout};
 use crate::render::columns::{Side, columns};
 use crate::render::page::{Page, Paint, Span, painted, plain};
 use crate::render::words;
+use crate::text::{NBSP, printable};
 
-use super::{as_u64, dim, hosts_of, percent, state, troubled};
+use super::{as_u64, dim, host_count, percent, state, troubled};
 
-/// So many kernels are shown.
+/// How many kernels are shown.
 const KERNELS_SHOWN: usize = 8;
 
 pub(super) fn rollout(page: &mut Page<'_>, rollout: &Rollout) {
@@ -44,12 +45,12 @@ fn headline(page: &mut Page<'_>, rollout: &Rollout) {
     let words = format!(
         "on new code on {} of {} ({share})",
         words::count(as_u64(by.on_new_code)),
-        hosts_of(rollout.hosts),
+        host_count(rollout.hosts),
     );
     page.headline(&prefix, &[plain(words)]);
 }
 
-/// The bar, and the hosts by state, those with nobody in it left out.
+/// The bar, and the hosts by state; a state without hosts is left out.
 fn states(page: &mut Page<'_>, rollout: &Rollout) {
     let mut prefix = vec![plain("  ")];
     prefix.extend(bar(page, rollout));
@@ -65,7 +66,7 @@ fn states(page: &mut Page<'_>, rollout: &Rollout) {
         }
         let (word, paint) = state(host_state);
         let words = format!("{} {word}", words::count(as_u64(count)));
-        spans.push(painted(paint, words::glued(&words)));
+        spans.push(painted(paint, words::no_break(&words)));
     }
     if rollout.unpatching > 0 {
         let words = format!(" ({} of them unpatching)", rollout.unpatching);
@@ -74,7 +75,7 @@ fn states(page: &mut Page<'_>, rollout: &Rollout) {
     page.line(&prefix, &spans);
 }
 
-/// What is on new code, filled; full only when that is all.
+/// The hosts on new code, filled; full only when all are.
 fn bar(page: &Page<'_>, rollout: &Rollout) -> Vec<Span> {
     let style = page.style;
     let width = (style.width / 4).clamp(10, 30);
@@ -99,13 +100,13 @@ fn not_effective(page: &mut Page<'_>, rollout: &Rollout) {
         return;
     };
     let words = format!(
-        "the new code of some function was found not to run on {}, such as {}; \
-         `lpwatch verify` there tells which.",
-        hosts_of(hosts.len()),
-        page.style.text(first),
+        "the new code of a function does not run on {}, for example {}. To see which, run \
+         there:\nlpwatch verify",
+        host_count(hosts.len()).replace(NBSP, " "),
+        printable(first),
     );
     page.blank();
-    page.line(&[painted(Paint::Alarm, "  Danger: ")], &[plain(words)]);
+    page.step(&[painted(Paint::Alarm, "  Danger: ")], &words);
 }
 
 fn durations(page: &mut Page<'_>, rollout: &Rollout) {
@@ -136,7 +137,7 @@ fn durations(page: &mut Page<'_>, rollout: &Rollout) {
         rows.push(row(plain("all kernels"), all));
     }
     for of_kernel in kernels.iter().take(KERNELS_SHOWN) {
-        let name = of_kernel.kernel.as_deref().unwrap_or("kernel not known");
+        let name = of_kernel.kernel.as_deref().unwrap_or("kernel unknown");
         rows.push(row(plain(page.style.text(name)), &of_kernel.quantiles));
     }
     page.blank();

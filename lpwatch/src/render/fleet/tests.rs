@@ -74,7 +74,7 @@ fn what_needs_somebody_comes_first() {
     );
     assert!(table.contains("host-1985"), "{table}");
     assert!(
-        table.contains("and 2 more: lpwatch fleet hosts lp_x --state stalled"),
+        table.contains("and 2 more:\n      lpwatch fleet hosts lp_x --state stalled\n"),
         "{table}"
     );
     assert!(
@@ -125,7 +125,7 @@ fn a_share_is_only_whole_when_it_is() {
     assert_eq!(percent(0, 0), "");
     let mut nearly = fleet(&[(HostState::OnNewCode, 1999), (HostState::NotPatched, 1)]);
     let table =
-        |hosts: &[Host]| status(&document(vec![Rollout::of("p", hosts)]), &Style::default());
+        |hosts: &[FleetHost]| status(&document(vec![Rollout::of("p", hosts)]), &Style::default());
     assert!(table(&nearly).contains("#.]"), "{}", table(&nearly));
     nearly.pop();
     assert!(table(&nearly).contains("##]"), "{}", table(&nearly));
@@ -183,10 +183,10 @@ fn a_wait_ends_in_one_sentence() {
     );
     end.result = "timed_out";
     end.trouble = Some("cannot reach it");
-    let told = waited(&end, &style);
+    let text = waited(&end, &style);
     assert!(
-        told.contains("99.9% not reached after 1 min 15 s"),
-        "{told}"
+        text.contains("99.9% not reached after 1 min 15 s"),
+        "{text}"
     );
-    assert!(told.contains("since then: cannot reach it"), "{told}");
+    assert!(text.contains("Since then: cannot reach it"), "{text}");
 }

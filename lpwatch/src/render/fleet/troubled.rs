@@ -1,16 +1,17 @@
-//! The hosts of a rollout that need somebody.
+//! The hosts of a rollout that need attention.
 
 use crate::fleet::{
-    hosts::{Host, HostState},
+    hosts::{FleetHost, HostState},
     rollout::Rollout,
 };
 use crate::render::columns::{Side, columns};
 use crate::render::page::{Page, Paint, Span, painted, plain};
 use crate::render::words;
+use crate::text::printable;
 
-use super::{as_u64, dim, hosts_of, reasons, silence};
+use super::{as_u64, host_count, reasons, silence};
 
-/// So many hosts of a kind are shown.
+/// How many hosts of each kind are shown.
 const SHOWN: usize = 10;
 
 pub(super) fn stalled(page: &mut Page<'_>, rollout: &Rollout) {
@@ -23,7 +24,7 @@ pub(super) fn stalled(page: &mut Page<'_>, rollout: &Rollout) {
         .iter()
         .map(|of| {
             let reason = page.style.text(&of.reason.replace('_', " "));
-            format!("{reason} on {}", hosts_of(of.hosts))
+            format!("{reason} on {}", host_count(of.hosts))
         })
         .collect();
     let summary = [
@@ -57,7 +58,7 @@ pub(super) fn stalled(page: &mut Page<'_>, rollout: &Rollout) {
 }
 
 /// `1 of 312`: tasks left.
-pub(super) fn left(host: &Host) -> String {
+pub(super) fn left(host: &FleetHost) -> String {
     match (host.tasks_remaining, host.tasks_total) {
         (Some(left), Some(total)) => format!("{left} of {total}"),
         (Some(left), None) => left.to_string(),
@@ -65,8 +66,8 @@ pub(super) fn left(host: &Host) -> String {
     }
 }
 
-/// For how long no task has switched, by the host's own clock.
-pub(super) fn idle(host: &Host) -> String {
+/// The time without a task switching, by the host's own clock.
+pub(super) fn idle(host: &FleetHost) -> String {
     let idle = host.seconds_without_progress.or(host.age_seconds);
     idle.and_then(words::age).unwrap_or_default()
 }
@@ -91,10 +92,10 @@ pub(super) fn silent(page: &mut Page<'_>, rollout: &Rollout) {
 /// `Failed: host-1, host-2 (reversed), host-3 (refused by the kernel)`
 fn listed(
     page: &mut Page<'_>,
-    hosts: &[Host],
+    hosts: &[FleetHost],
     paint: Paint,
     title: &'static str,
-    why: impl Fn(&Host) -> &'static str,
+    why: impl Fn(&FleetHost) -> &'static str,
 ) {
     let shown = &hosts[..hosts.len().min(SHOWN)];
     if shown.is_empty() {
@@ -120,21 +121,21 @@ fn listed(
     page.item(2, &spans);
 }
 
-/// How many are not shown, and what shows them.
+/// How many hosts are not shown, and the command that shows them.
 fn more(page: &mut Page<'_>, rollout: &Rollout, host_state: HostState) {
     let rest = rollout.by_state.get(host_state).saturating_sub(SHOWN);
     if rest > 0 {
         let words = format!(
-            "and {} more: lpwatch fleet hosts {} --state {}",
+            "and {} more:\nlpwatch fleet hosts {} --state {}",
             words::count(as_u64(rest)),
-            page.style.text(&quoted(&rollout.patch)),
+            printable(&quoted(&rollout.patch)),
             host_state.name(),
         );
-        page.paragraph(4, &[dim(words)]);
+        page.step(&[plain("    ")], &words);
     }
 }
 
-/// A pattern in the quotes that keep the shell from it.
+/// A pattern, quoted so that the shell does not expand it.
 fn quoted(patch: &str) -> String {
     if patch.contains('*') {
         format!("'{patch}'")

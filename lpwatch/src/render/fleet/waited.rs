@@ -1,4 +1,4 @@
-//! The last word of `lpwatch fleet wait`.
+//! The last line of `lpwatch fleet wait`.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::render::page::{Page, Paint, painted, plain};
 use crate::render::style::Style;
 use crate::render::words;
 
-use super::{as_u64, hosts_of, percent, state};
+use super::{as_u64, host_count, percent, state};
 
 /// How a wait ended.
 #[derive(Clone, Copy, Debug)]
@@ -19,12 +19,12 @@ pub struct WaitEnd<'a> {
     pub result: &'a str,
     pub percent: Percent,
     pub waited: Duration,
-    /// Why Prometheus gave no answer at the end.
+    /// Why Prometheus did not answer at the end.
     pub trouble: Option<&'a str>,
     pub rollout: Option<&'a Rollout>,
 }
 
-/// One sentence of how it ended, and the hosts by state.
+/// How it ended in one sentence, with the hosts by state.
 #[must_use]
 pub fn waited(end: &WaitEnd<'_>, style: &Style) -> String {
     let WaitEnd {
@@ -36,7 +36,7 @@ pub fn waited(end: &WaitEnd<'_>, style: &Style) -> String {
         rollout,
     } = *end;
     let after = words::duration(waited.as_secs_f64()).unwrap_or_default();
-    let (story, paint) = match result {
+    let (summary, paint) = match result {
         "reached" => (
             format!("{wanted} are on new code after {after}"),
             Paint::Green,
@@ -57,7 +57,7 @@ pub fn waited(end: &WaitEnd<'_>, style: &Style) -> String {
     };
     let mut page = Page::new(style);
     let name = painted(Paint::Bold, style.text(patch));
-    let mut spans = vec![name, plain(": "), painted(paint, story)];
+    let mut spans = vec![name, plain(": "), painted(paint, summary)];
     if let Some(rollout) = rollout {
         spans.push(plain(format!("; {}", counts(rollout))));
     }
@@ -65,7 +65,7 @@ pub fn waited(end: &WaitEnd<'_>, style: &Style) -> String {
     page.item(0, &spans);
     if let Some(trouble) = trouble {
         let words = format!(
-            "That is how it last stood; since then: {}",
+            "This is the last known state. Since then: {}",
             style.text(trouble)
         );
         page.paragraph(0, &[plain(words)]);
@@ -79,14 +79,14 @@ fn counts(rollout: &Rollout) -> String {
     let mut parts = vec![format!(
         "{} of {} ({}) on new code",
         words::count(as_u64(by.on_new_code)),
-        hosts_of(rollout.hosts),
+        host_count(rollout.hosts),
         percent(by.on_new_code, rollout.hosts),
     )];
     for host_state in HostState::VARIANTS.iter().copied() {
         let count = by.get(host_state);
         if host_state != HostState::OnNewCode && count > 0 {
             let words = format!("{} {}", words::count(as_u64(count)), state(host_state).0);
-            parts.push(words::glued(&words));
+            parts.push(words::no_break(&words));
         }
     }
     parts.join(", ")

@@ -1,11 +1,11 @@
-//! The functions of a patch, and who has those that several patch.
+//! The functions of a patch, and which patch wins where several change one.
 
 use super::engine;
 use crate::model::inventory::{InventoryFunction, InventoryPatch};
 use crate::render::page::{Page, Paint, Span, painted, plain};
 use crate::render::style::Style;
 
-/// Functions shown of one object; `-o json` has all.
+/// How many functions of an object are shown; `-o json` contains all.
 const FUNCTIONS: usize = 20;
 
 pub(super) fn functions(page: &mut Page<'_>, patch: &InventoryPatch) {
@@ -43,7 +43,7 @@ pub(super) fn functions(page: &mut Page<'_>, patch: &InventoryPatch) {
     }
 }
 
-/// Why it is not known whose code runs, each reason once.
+/// Why it is unknown which code runs, each reason once.
 fn not_decided(page: &mut Page<'_>, patch: &InventoryPatch) {
     let functions = patch.objects.iter().flat_map(|object| &object.functions);
     let mut reasons: Vec<&str> = functions
@@ -52,7 +52,7 @@ fn not_decided(page: &mut Page<'_>, patch: &InventoryPatch) {
     reasons.sort_unstable();
     reasons.dedup();
     for why in reasons {
-        let words = format!("Whose code runs is not known: {}.", page.style.text(why));
+        let words = format!("It is unknown which code runs: {}.", page.style.text(why));
         page.item(2, &[painted(Paint::Dim, words)]);
     }
 }
@@ -69,7 +69,7 @@ fn function(function: &InventoryFunction, in_force: bool, style: &Style) -> Vec<
         }
         (None, None) if in_force => spans.push(painted(
             Paint::Yellow,
-            " (others patch it too; whose code runs is not known)",
+            " (other patches change it too; unknown which code runs)",
         )),
         (None, _) => {}
     }

@@ -56,13 +56,13 @@ fn several_systems_are_one_list() {
         )
     };
     let graft = InventoryPatch {
-        standing: Standing::InTransition,
+        standing: PatchStatus::InTransition,
         direction: Some(Direction::Unpatching),
         module: Some("kgraft_patch_2".to_owned()),
         ..patch("kgr_2", EngineKind::Kgraft, vec![function("h")])
     };
     let splice = InventoryPatch {
-        standing: Standing::Refused,
+        standing: PatchStatus::Refused,
         description: Some("CVE-2014-3688: Denial of service in SCTP.".to_owned()),
         refusal: Some(PatchRefusal {
             cause: "code_busy".to_owned(),
@@ -73,7 +73,7 @@ fn several_systems_are_one_list() {
     let mut inventory = inventory(vec![livepatch, graft, splice]);
     inventory.effective_kernel = Some(EffectiveKernel {
         version: "5.14.0-9.el9".to_owned(),
-        told_by: "/usr/sbin/uptrack-uname -r".to_owned(),
+        source: "/usr/sbin/uptrack-uname -r".to_owned(),
     });
     inventory
         .notes
@@ -81,9 +81,9 @@ fn several_systems_are_one_list() {
     let expected = "\
 kpatch_1  enabled, livepatch, Red Hat, since 03:12:45 UTC
   vmlinux: f, g
-  Loaded, not installed: after a reboot it is not there.
+  Loaded, but not installed: after a reboot it is gone.
 
-kgr_2  being taken back, kGraft, module kgraft_patch_2
+kgr_2  being removed, kGraft, module kgraft_patch_2
   vmlinux: h
 
 dfvn0zq8  refused, Ksplice
@@ -116,18 +116,18 @@ fn who_has_a_function_is_said_where_several_have_it() {
     let old = patch("old", EngineKind::Livepatch, vec![overridden, unknown]);
     let text = patches(&inventory(vec![old]), &Style::default());
     assert!(
-        text.contains("vmlinux: f (overridden by new), g (2) (others patch it too;"),
+        text.contains("vmlinux: f (overridden by new), g (2) (other patches change"),
         "{text}"
     );
     assert!(
-        text.contains("Whose code runs is not known: the log has forgotten."),
+        text.contains("It is unknown which code runs: the log has forgotten."),
         "{text}"
     );
 }
 
 #[test]
 fn what_is_on_disk_and_not_loaded_is_listed() {
-    let file = |name: &str, state| NotLoaded {
+    let file = |name: &str, state| UnloadedPatch {
         name: name.to_owned(),
         file: format!("/var/lib/kpatch/{name}.ko"),
         kernel: "5.14.0-2.el9".to_owned(),
@@ -147,8 +147,8 @@ No live patch is loaded.
 
 On disk, not loaded
   a  installed, not loaded
-  b  installed for this kernel, built for another: it cannot be loaded (not
-     told)
+  b  installed for this kernel, built for another: it cannot be loaded (unknown
+     kernel)
   c  installed for another kernel, 5.14.0-2.el9
 ";
     assert!(text.starts_with(expected), "{text}");
@@ -175,7 +175,7 @@ fn cves_are_listed_with_what_fixes_them() {
     inventory.cves = Some(Vec::new());
     let text = patches(&inventory, &Style::default());
     assert!(
-        text.contains("No system says which CVEs are fixed."),
+        text.contains("No patching system reports which CVEs are fixed."),
         "{text}"
     );
 }
@@ -191,16 +191,19 @@ fn hostile_names_do_no_harm() {
 }
 
 #[test]
-fn how_kernelcare_stands_is_said_where_its_tool_told() {
+fn the_state_of_kernelcare_is_shown_if_its_tool_reports_it() {
     let mut inventory = inventory(vec![patch("kcare", EngineKind::Kernelcare, Vec::new())]);
     let facts = |standing| KernelCareFacts {
         standing,
         patch_method: None,
         auto_update: None,
     };
-    inventory.kernelcare = Some(facts(Some(KernelCareStanding::NewerWait)));
+    inventory.kernelcare = Some(facts(Some(KernelCareState::NewerWait)));
     let text = patches(&inventory, &Style::default());
-    assert!(text.contains("KernelCare: newer patches wait."), "{text}");
+    assert!(
+        text.contains("KernelCare: newer patches are available."),
+        "{text}"
+    );
     inventory.kernelcare = Some(facts(None));
     let text = patches(&inventory, &Style::default());
     assert!(!text.contains("KernelCare: "), "{text}");

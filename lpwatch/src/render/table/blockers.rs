@@ -1,4 +1,4 @@
-//! The tasks left, in columns; on a narrow terminal a sentence each.
+//! The tasks left: in columns, or on a narrow terminal in a sentence each.
 
 use super::padded;
 use crate::model::Blocker;
@@ -11,7 +11,7 @@ use crate::text;
 
 /// How many tasks are shown.
 const SHOWN: usize = 10;
-/// From this width on there are columns.
+/// The least width for columns.
 const COLUMNS_FROM: usize = 60;
 
 pub(super) fn table(page: &mut Page<'_>, transition: &Transition) {
@@ -22,12 +22,12 @@ pub(super) fn table(page: &mut Page<'_>, transition: &Transition) {
         .unwrap_or(0);
     if blockers.is_empty() {
         if left > 0 {
-            page.paragraph(2, &[plain("Which tasks these are is not known.")]);
+            page.paragraph(2, &[plain("It is unknown which tasks these are.")]);
         }
         return;
     }
     let sorted = worst_first(blockers);
-    // Of a single task its row says it all.
+    // For a single task its row is enough.
     if let Some(sums) = sums::by_reason(&sorted, page.style).filter(|_| blockers.len() > 1) {
         page.paragraph(2, &[plain(format!("Left: {sums}."))]);
     }
@@ -44,12 +44,12 @@ pub(super) fn table(page: &mut Page<'_>, transition: &Transition) {
     }
     let more = blockers.len().max(left) - shown.len();
     if more > 0 {
-        let words = format!("{} and {more} more (lpwatch tasks)", page.style.ellipsis());
-        page.paragraph(4, &[painted(Paint::Dim, words)]);
+        let words = format!("{} and {more} more:\nlpwatch tasks", page.style.ellipsis());
+        page.step(&[plain("    ")], &words);
     }
 }
 
-/// A task left, in words.
+/// The texts of a task left.
 struct Row {
     tid: String,
     name: String,
@@ -124,7 +124,7 @@ fn columns(page: &mut Page<'_>, rows: &[Row]) {
 struct Column {
     title: &'static str,
     width: usize,
-    /// Whether any row has something to say.
+    /// Whether any row has a text in it.
     used: bool,
 }
 

@@ -1,4 +1,4 @@
-//! A patch in the table: one line when all is well, a block while it moves.
+//! A patch in the table: one line, or a block while it is in transition.
 
 use lpwatch_common::patch::VMLINUX;
 
@@ -10,7 +10,7 @@ use crate::render::{calls, words};
 use crate::text;
 
 /// Patches that are not in transition, one line each, in columns.
-pub(super) fn calm(page: &mut Page<'_>, patches: &[&Patch]) {
+pub(super) fn settled(page: &mut Page<'_>, patches: &[&Patch]) {
     let style = page.style;
     let names: Vec<String> = patches
         .iter()
@@ -23,7 +23,7 @@ pub(super) fn calm(page: &mut Page<'_>, patches: &[&Patch]) {
         .unwrap_or(0);
     for (patch, name) in patches.iter().zip(&names) {
         let name = painted(Paint::Bold, format!("{}  ", padded(name, width)));
-        page.line(&[mark(page, patch), name], &calm_words(page, patch));
+        page.line(&[mark(page, patch), name], &settled_text(page, patch));
         if is_on(patch) {
             not_patched(page, patch);
         }
@@ -31,18 +31,18 @@ pub(super) fn calm(page: &mut Page<'_>, patches: &[&Patch]) {
     }
 }
 
-fn calm_words(page: &Page<'_>, patch: &Patch) -> Vec<Span> {
+fn settled_text(page: &Page<'_>, patch: &Patch) -> Vec<Span> {
     let mut spans = vec![match patch.enabled {
         Some(true) => painted(Paint::Green, "enabled"),
         Some(false) => painted(Paint::Dim, "disabled"),
-        None => painted(Paint::Yellow, words::NOT_KNOWN_WHETHER_ON),
+        None => painted(Paint::Yellow, words::STATE_UNKNOWN),
     }];
     let mut details = Vec::new();
     if is_on(patch) {
         details.extend(extent(page, patch));
     }
     if is_on(patch) && patch.replace == Some(true) {
-        details.push(words::glued("atomic replace"));
+        details.push(words::no_break("atomic replace"));
     }
     details.extend(words::engine(patch.engine).map(str::to_owned));
     for detail in details {
@@ -79,9 +79,8 @@ fn extent(page: &Page<'_>, patch: &Patch) -> Option<String> {
     ))
 }
 
-/// A patch in transition: its headline, how far it is, who is left, what to
-/// do.
-pub(super) fn moving(page: &mut Page<'_>, patch: &Patch) {
+/// A patch in transition: its headline, its progress, the tasks left, what to do.
+pub(super) fn in_transition(page: &mut Page<'_>, patch: &Patch) {
     let Some(transition) = &patch.transition else {
         return;
     };
@@ -97,12 +96,12 @@ pub(super) fn moving(page: &mut Page<'_>, patch: &Patch) {
         not_patched(page, patch);
     }
     dangers(page, patch);
-    foretold(page, patch);
+    forecast(page, patch);
     transition::left(page, transition);
 }
 
-/// What a check of the patch expected, beside what happens.
-fn foretold(page: &mut Page<'_>, patch: &Patch) {
+/// What the check of the patch expected.
+fn forecast(page: &mut Page<'_>, patch: &Patch) {
     let Some(check) = &patch.check else {
         return;
     };
@@ -114,7 +113,7 @@ fn foretold(page: &mut Page<'_>, patch: &Patch) {
     page.paragraph(2, &[painted(Paint::Dim, words)]);
 }
 
-/// What its calls show that somebody has to see; `lpwatch calls` shows the rest.
+/// The dangers found by counting calls; `lpwatch calls` shows the other findings.
 fn dangers(page: &mut Page<'_>, patch: &Patch) {
     let functions = patch.objects.iter().flat_map(|object| &object.functions);
     let findings = functions.filter_map(|function| function.calls.as_ref());
@@ -128,7 +127,7 @@ fn is_on(patch: &Patch) -> bool {
     patch.enabled == Some(true)
 }
 
-/// A shape at the start of the line, for the eye that runs down the page.
+/// The mark at the start of the line.
 fn mark(page: &Page<'_>, patch: &Patch) -> Span {
     let (unicode, ascii, paint) = match &patch.transition {
         Some(transition) => {
@@ -153,7 +152,7 @@ fn mark(page: &Page<'_>, patch: &Patch) -> Span {
     )
 }
 
-/// The objects in which nothing is redirected although the patch is on.
+/// The objects whose functions are not redirected although the patch is enabled.
 fn not_patched(page: &mut Page<'_>, patch: &Patch) {
     for object in patch
         .objects
@@ -164,18 +163,18 @@ fn not_patched(page: &mut Page<'_>, patch: &Patch) {
         let spans = if object.name == VMLINUX {
             vec![painted(
                 Paint::Yellow,
-                "vmlinux is not patched although the patch is on.",
+                "vmlinux is not patched although the patch is enabled.",
             )]
         } else {
             let what = match object.functions.len() {
-                0 => "it is patched".to_owned(),
-                1 => "its 1 function is patched".to_owned(),
-                many => format!("its {many} functions are patched"),
+                0 => "It is patched".to_owned(),
+                1 => "Its 1 function is patched".to_owned(),
+                many => format!("Its {many} functions are patched"),
             };
             vec![
                 plain(format!("Module {name} is ")),
                 painted(Paint::Yellow, "not loaded"),
-                plain(format!("; {what} once it is.")),
+                plain(format!(". {what} when the module is loaded.")),
             ]
         };
         page.paragraph(2, &spans);

@@ -1,4 +1,4 @@
-//! What the table says of reasons and advice.
+//! What `lpwatch status` prints about reasons and advice.
 
 use super::status;
 use super::tests::{UNICODE, assert_table};
@@ -45,8 +45,8 @@ fn many_tasks_are_summed_up_and_the_worst_come_first() {
   → The kernel's signal does not move a kernel thread that stays in a patched
     function.
   → lpwatch_target (kernel thread 139): It does not leave this function, its own
-    main loop. To end this, take the patch back: echo 0 >
-    /sys/kernel/livepatch/lp_stall/enabled
+    main loop. To end the transition, reverse it:
+      echo 0 > /sys/kernel/livepatch/lp_stall/enabled
   → qemu (pid 812) and 1 more: To free it, stop loader (pid 311), which holds
     fexit program count_sleep (id 42). It switches when it next returns from
     hrtimer_nanosleep.

@@ -76,13 +76,18 @@ fn styles() -> Vec<Style> {
     styles
 }
 
+/// A command stays whole, on a line of its own.
+fn is_command(line: &str) -> bool {
+    line.trim_start().starts_with("echo ")
+}
+
 #[test]
-fn no_line_is_wider_than_the_terminal() {
+fn no_line_but_a_command_is_wider_than_the_terminal() {
     for style in styles() {
         for snapshot in samples() {
             for line in status(&snapshot, &style).lines() {
                 assert!(
-                    cells(line) <= style.width,
+                    cells(line) <= style.width || is_command(line),
                     "{} > {}: {line}",
                     cells(line),
                     style.width
@@ -153,14 +158,15 @@ fn foreign_names_do_not_reach_the_terminal() {
     );
 }
 
-/// Nothing of a command is lost, however narrow the terminal.
+/// A command can be copied from one line, however narrow the terminal.
 #[test]
-fn commands_are_wrapped_not_cut_short() {
+fn commands_are_neither_wrapped_nor_cut_short() {
     let name = odd().patches[1].name.clone();
+    let command = format!("echo 0 > /sys/kernel/livepatch/{name}/enabled");
     for style in styles() {
-        let table: String = status(&odd(), &style).split_whitespace().collect();
+        let table = status(&odd(), &style);
         assert!(
-            table.contains(&format!("echo0>/sys/kernel/livepatch/{name}/enabled")),
+            table.lines().any(|line| line.trim_start() == command),
             "{table}"
         );
     }

@@ -1,4 +1,4 @@
-//! What the table says, word for word.
+//! What `lpwatch status` prints, word for word.
 
 use super::{status, status_of};
 use crate::model::samples::{self, object, patch, progressing, snapshot, stalled, task};
@@ -40,13 +40,13 @@ fn nothing_loaded_is_one_line() {
 }
 
 #[test]
-fn one_patch_gone_does_not_speak_for_the_others() {
+fn a_missing_patch_says_nothing_about_the_others() {
     let table = status_of("lp\u{7}x", &snapshot(Vec::new()), &UNICODE);
     assert_eq!(table, "No live patch named lp\\x07x is loaded.\n");
 }
 
 #[test]
-fn one_calm_patch_is_calm() {
+fn one_enabled_patch_is_one_line() {
     assert_table(
         &snapshot(vec![patch("lp_easy")]),
         "● lp_easy  enabled, 1 function in vmlinux",
@@ -54,7 +54,7 @@ fn one_calm_patch_is_calm() {
 }
 
 #[test]
-fn calm_patches_stand_in_columns() {
+fn patches_not_in_transition_are_in_columns() {
     let mut off = patch("lp_old_one");
     off.enabled = Some(false);
     let mut replaces = patch("lp_two");
@@ -87,7 +87,8 @@ fn a_transition_in_progress() {
     1207  nginx  process  4 s
     1208  nginx  process  4 s
     1209  nginx  process  4 s
-    … and 47 more (lpwatch tasks)",
+    … and 47 more:
+      lpwatch tasks",
     );
 }
 
@@ -104,7 +105,8 @@ const STALLED: &str = "
   What to do
   → The kernel's signal does not move a kernel thread that stays in a patched
     function.
-  → Take the patch back: echo 0 > /sys/kernel/livepatch/lp_stall/enabled
+  → Reverse the transition, which disables the patch:
+      echo 0 > /sys/kernel/livepatch/lp_stall/enabled
 
 ● lp_easy  enabled, 1 function in vmlinux
 
@@ -122,6 +124,7 @@ fn ascii_says_the_same() {
         .replace("███████████████████░", "[###################.]")
         .replace("  → The kernel's signal does not move a kernel thread that stays in a patched\n    function.",
                  "  -> The kernel's signal does not move a kernel thread that stays in a patched\n     function.")
+        .replace("    echo", "     echo")
         .replace('→', "->")
         .replace('●', "*");
     let table = status(&stalled(), &ASCII);
@@ -150,7 +153,7 @@ fn three_hundred_tasks_are_ten_and_a_number() {
     );
     assert!(
         table.contains(
-            "\n    70009  java  process          4 s\n    … and 290 more (lpwatch tasks)\n"
+            "\n    70009  java  process          4 s\n    … and 290 more:\n      lpwatch tasks\n"
         ),
         "{table}"
     );
@@ -163,7 +166,7 @@ fn tasks_that_cannot_be_listed_are_not_hidden() {
     transition.blockers.clear();
     let table = status(&snapshot, &UNICODE);
     assert!(
-        table.contains("  Which tasks these are is not known.\n"),
+        table.contains("  It is unknown which tasks these are.\n"),
         "{table}"
     );
 }
@@ -192,7 +195,7 @@ fn what_is_not_known_is_left_out() {
 }
 
 #[test]
-fn a_module_that_is_not_loaded_is_said() {
+fn a_module_that_is_not_loaded_is_shown() {
     let mut patch = patch("lp_two");
     patch
         .objects
@@ -201,24 +204,25 @@ fn a_module_that_is_not_loaded_is_said() {
         &snapshot(vec![patch]),
         "
 ● lp_two  enabled, 1 function in vmlinux
-  Module lpwatch_other is not loaded; its 2 functions are patched once it is.",
+  Module lpwatch_other is not loaded. Its 2 functions are patched when the
+  module is loaded.",
     );
 }
 
 #[test]
-fn a_kernel_left_unpatched_is_said() {
+fn an_unpatched_kernel_is_shown() {
     let mut patch = patch("lp_off");
     patch.objects[0].patched = Some(false);
     assert_table(
         &snapshot(vec![patch]),
         "
 ● lp_off  enabled
-  vmlinux is not patched although the patch is on.",
+  vmlinux is not patched although the patch is enabled.",
     );
 }
 
 #[test]
-fn a_disabled_patch_says_nothing_of_its_objects() {
+fn a_disabled_patch_does_not_show_its_objects() {
     let mut patch = patch("lp_off");
     patch.enabled = Some(false);
     patch.objects[0].patched = Some(false);
@@ -226,14 +230,14 @@ fn a_disabled_patch_says_nothing_of_its_objects() {
 }
 
 #[test]
-fn a_patch_that_may_be_off_is_not_said_to_be_on_or_off() {
+fn an_unknown_state_is_neither_enabled_nor_disabled() {
     let mut patch = patch("kcare");
     patch.engine = EngineKind::Kernelcare;
     patch.enabled = None;
     patch.objects.clear();
     assert_table(
         &snapshot(vec![patch]),
-        "? kcare  loaded; whether it is in force is not known, KernelCare",
+        "? kcare  loaded; unknown whether it is in force, KernelCare",
     );
 }
 
@@ -264,7 +268,7 @@ fn only_the_last_five_ends_are_shown() {
 }
 
 #[test]
-fn what_is_missing_is_said() {
+fn what_is_missing_is_shown() {
     let mut snapshot = snapshot(Vec::new());
     snapshot.notes = vec!["BPF is not used: no permission (CAP_BPF).".to_owned()];
     snapshot.events_lost = 12;
@@ -273,13 +277,13 @@ fn what_is_missing_is_said() {
         "
 No live patch is loaded.
 
-Note: 12 kernel events were lost; the state was read again instead.
+Note: 12 kernel events were lost. lpwatch has read the state again instead.
 Note: BPF is not used: no permission (CAP_BPF).",
     );
 }
 
 #[test]
-fn a_reversal_is_said() {
+fn a_reversal_is_shown() {
     let mut snapshot = stalled();
     let transition = snapshot.patches[1].transition.as_mut().unwrap();
     transition.direction = crate::model::Direction::Unpatching;

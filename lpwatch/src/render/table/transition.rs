@@ -1,4 +1,4 @@
-//! A transition in the table: how it goes, how far it is, what to do.
+//! A transition in the table: its phase, its progress, what to do.
 
 use lpwatch_common::patch::VMLINUX;
 
@@ -7,17 +7,17 @@ use crate::model::snapshot::{Patch, Transition, TrendPoint};
 use crate::model::task_report::worst_first;
 use crate::model::{Blocker, Direction, Phase};
 use crate::render::page::{Page, Paint, Span, painted, plain};
-use crate::render::{why, words};
+use crate::render::{command, why, words};
 
-/// How many numbers tell the trend, and how many functions are named.
+/// How many numbers of the trend, and how many functions, are shown.
 const TREND_SHOWN: usize = 4;
 const FUNCTIONS_SHOWN: usize = 3;
-/// How many different pieces of advice of the tasks left are shown.
+/// How many different pieces of advice for the tasks left are shown.
 const ADVICE_SHOWN: usize = 3;
 
 /// `stalled, in transition (patching) for 2 min 10 s`
 pub(super) fn headline(transition: &Transition, engine: Option<&'static str>) -> Vec<Span> {
-    let way = match (transition.direction, transition.reversed) {
+    let direction = match (transition.direction, transition.reversed) {
         (direction, false) => direction.name(),
         (Direction::Patching, true) => "unpatching reversed, now patching",
         (Direction::Unpatching, true) => "patching reversed, now unpatching",
@@ -28,7 +28,7 @@ pub(super) fn headline(transition: &Transition, engine: Option<&'static str>) ->
         spans.push(painted(paint, word));
         spans.push(plain(", "));
     }
-    spans.push(plain(format!("in transition ({way})")));
+    spans.push(plain(format!("in transition ({direction})")));
     if let Some(age) = transition.age_seconds.and_then(words::age) {
         spans.push(plain(format!(" for {age}")));
     }
@@ -41,7 +41,7 @@ pub(super) fn headline(transition: &Transition, engine: Option<&'static str>) ->
     spans
 }
 
-/// How far it is, and what is known of why it is no further.
+/// The progress, and unless all is well, what the kernel has tried.
 pub(super) fn details(page: &mut Page<'_>, patch: &Patch, transition: &Transition) {
     progress(page, transition);
     if transition.phase == Some(Phase::Progressing) {
@@ -74,7 +74,7 @@ pub(super) fn details(page: &mut Page<'_>, patch: &Patch, transition: &Transitio
     }
 }
 
-/// The bar, the number of tasks left, and how it fell.
+/// The bar, the number of tasks left, and how it decreased.
 fn progress(page: &mut Page<'_>, transition: &Transition) {
     let Some(left) = transition.tasks_remaining else {
         return;
@@ -91,14 +91,14 @@ fn progress(page: &mut Page<'_>, transition: &Transition) {
         }
         None => format!("{} left", words::counted(left, "task")),
     };
-    let mut spans = vec![painted(Paint::Bold, words::glued(&count))];
+    let mut spans = vec![painted(Paint::Bold, words::no_break(&count))];
     if let Some(trend) = trend(page, &transition.trend) {
         spans.push(plain(format!(" {trend}")));
     }
     page.line(&prefix, &spans);
 }
 
-/// What has switched, filled. It is full only when no task is left.
+/// The tasks that have switched, filled. It is full only when no task is left.
 fn bar(page: &Page<'_>, left: u32, total: u32, paint: Paint) -> Vec<Span> {
     let style = page.style;
     let width = (style.width / 4).clamp(10, 30);
@@ -119,8 +119,8 @@ fn bar(page: &Page<'_>, left: u32, total: u32, paint: Paint) -> Vec<Span> {
     }
 }
 
-/// `(57 → 12 → 1 in 10 s)`: the first number, some between, the last, and
-/// how long it took to get there.
+/// `(57 → 12 → 1 in 10 s)`: the first number, some between, the last, and the
+/// time between the first and the last.
 fn trend(page: &Page<'_>, points: &[TrendPoint]) -> Option<String> {
     let mut changes: Vec<&TrendPoint> = points.iter().collect();
     changes.dedup_by_key(|point| point.remaining);
@@ -135,13 +135,13 @@ fn trend(page: &Page<'_>, points: &[TrendPoint]) -> Option<String> {
         .map(|point| point.remaining.to_string())
         .collect();
     let arrow = format!(" {} ", page.style.arrow());
-    Some(words::glued(&format!(
+    Some(words::no_break(&format!(
         "({} in {took})",
         numbers.join(&arrow)
     )))
 }
 
-/// `Changes vmlinux: do_exit, do_fork and 4 more.`
+/// `It changes do_exit, do_fork, nfs_read (nfs) and 4 more.`
 fn functions(page: &Page<'_>, patch: &Patch) -> Option<String> {
     let all: Vec<String> = patch
         .objects
@@ -175,37 +175,37 @@ fn functions(page: &Page<'_>, patch: &Patch) -> Option<String> {
     }
 }
 
-/// The tasks left and what can be done.
+/// The tasks left and what to do.
 pub(super) fn left(page: &mut Page<'_>, transition: &Transition) {
     blockers::table(page, transition);
-    let mut steps: Vec<String> = transition
+    let next = transition
         .next
         .iter()
-        .map(|step| page.style.text(step))
-        .collect();
-    steps.extend(advice(page, transition));
+        .map(|step| (String::new(), step.as_str()));
+    let steps: Vec<(String, &str)> = next.chain(advice(page, transition)).collect();
     if steps.is_empty() {
         return;
     }
     page.blank();
     page.paragraph(2, &[painted(Paint::Bold, "What to do")]);
-    for step in steps {
+    for (task, step) in steps {
         let bullet = plain(format!("  {} ", page.style.arrow()));
-        page.line(&[bullet], &[plain(step)]);
+        page.step_for(&[bullet], &task, step);
     }
 }
 
-/// What is advised for the tasks left, the worst first, each with whom it is
-/// for. A command that `next` gives already is not given again.
-fn advice(page: &Page<'_>, transition: &Transition) -> Vec<String> {
+/// The advice for the tasks left, the worst first, each with the task it is for.
+/// A command that `next` contains is not repeated.
+fn advice<'a>(page: &Page<'_>, transition: &'a Transition) -> Vec<(String, &'a str)> {
     let mut seen: Vec<&str> = Vec::new();
-    let mut told = Vec::new();
+    let mut steps = Vec::new();
     for blocker in worst_first(&transition.blockers) {
         let Some(text) = blocker.advice.as_deref() else {
             continue;
         };
         let is_next = transition.next.iter().any(|step| {
-            step == text || (command(text).is_some() && command(step) == command(text))
+            let commands = command::split(text).1;
+            step == text || (!commands.is_empty() && command::split(step).1 == commands)
         });
         if is_next || seen.contains(&text) {
             continue;
@@ -221,14 +221,9 @@ fn advice(page: &Page<'_>, transition: &Transition) -> Vec<String> {
             0 => String::new(),
             others => format!(" and {others} more"),
         };
-        told.push(format!("{name} {ids}{and}: {}", page.style.text(text)));
+        steps.push((format!("{name} {ids}{and}: "), text));
     }
-    told
-}
-
-/// The command an advice ends in.
-fn command(advice: &str) -> Option<&str> {
-    advice.rsplit_once(": ").map(|(_, command)| command)
+    steps
 }
 
 /// `text` with a capital and a full stop.

@@ -1,11 +1,11 @@
-//! Which tasks are told on one line, and which get one piece of advice.
+//! Which tasks share a line, and which share a piece of advice.
 
 use std::collections::HashMap;
 
 use super::TasksOptions;
 use crate::model::Blocker;
 
-/// What is advised for some tasks alike.
+/// The tasks with the same advice.
 pub(super) struct Advised<'a> {
     pub advice: Option<&'a str>,
     /// The threads of one process together.
@@ -13,7 +13,7 @@ pub(super) struct Advised<'a> {
 }
 
 /// The tasks by advice and process, each in the order of its first task.
-/// There can be very many tasks: none is held against all others.
+/// There can be very many tasks: none is compared with all others.
 pub(super) fn by_advice(section: &[Blocker], options: TasksOptions) -> Vec<Advised<'_>> {
     let mut all: Vec<Advised<'_>> = Vec::new();
     let mut of_advice: HashMap<Option<&str>, usize> = HashMap::new();
@@ -45,8 +45,8 @@ pub(super) fn by_advice(section: &[Blocker], options: TasksOptions) -> Vec<Advis
     all
 }
 
-/// Whether the same is to be said of two threads of one process. Kernel threads
-/// are processes of their own; idle tasks only look like one.
+/// Whether two threads of one process share a line. Kernel threads are processes of
+/// their own; idle tasks share an id, but are not threads of one process.
 fn are_alike(one: &Blocker, other: &Blocker, options: TasksOptions) -> bool {
     !one.kthread
         && !other.kthread

@@ -1,4 +1,4 @@
-//! Tasks left, made by hand for the tests of what is drawn from them.
+//! Tasks left, made by hand for the tests of the tables.
 
 use crate::model::samples::{stalled, task};
 use crate::model::snapshot::{Snapshot, SwitchedBy};
@@ -39,15 +39,15 @@ pub(crate) fn kthread() -> Blocker {
         ]),
         blocking_frame: Some(2),
         advice: Some(
-            "It does not leave this function, its own main loop. To end this, take the patch \
-             back: echo 0 > /sys/kernel/livepatch/lp_stall/enabled"
+            "It does not leave this function, its own main loop. To end the transition, reverse \
+             it:\necho 0 > /sys/kernel/livepatch/lp_stall/enabled"
                 .to_owned(),
         ),
         ..task(139, "lpwatch_target", true)
     }
 }
 
-/// A thread of a foreign program's victim.
+/// A thread with a foreign program on its stack.
 pub(crate) fn traced(tid: u32, tgid: u32, comm: &str) -> Blocker {
     Blocker {
         tgid,
@@ -94,7 +94,7 @@ pub(crate) fn waiting(tid: u32) -> Blocker {
     }
 }
 
-/// A transition that these tasks are in the way of.
+/// A transition that these tasks block.
 pub(crate) fn snapshot(blockers: Vec<Blocker>) -> Snapshot {
     let mut snapshot = stalled();
     if let Some(transition) = &mut snapshot.patches[1].transition {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     kernel::{
         ReadError, Roots,
-        kallsyms::{self, Matches, ObjectSymbols, Place, Symbol},
+        kallsyms::{self, Matches, ObjectSymbols, Symbol, SymbolPlace},
         patch_file::UsedSymbol,
         traceable::{self, Traceable},
     },
@@ -86,7 +86,7 @@ fn why(what: &str, error: ReadError) -> String {
 struct Meant<'a> {
     all: Option<&'a Matches>,
     /// More than one only if the patch is ambiguous.
-    places: Vec<&'a Place>,
+    places: Vec<&'a SymbolPlace>,
     hidden: bool,
 }
 
@@ -168,7 +168,7 @@ impl Redirectable {
         Some(read)
     }
 
-    fn has(&self, id: &FunctionId, place: &Place, meant: &Meant<'_>) -> Option<bool> {
+    fn has(&self, id: &FunctionId, place: &SymbolPlace, meant: &Meant<'_>) -> Option<bool> {
         if !meant.hidden
             && let Some(within) = self.traceable.within(place.begin, place.end)
         {
@@ -192,11 +192,11 @@ impl Redirectable {
 }
 
 /// The functions among these places whose addresses are known.
-fn extents<'a>(places: impl IntoIterator<Item = &'a Place>) -> Vec<Extent> {
+fn extents<'a>(places: impl IntoIterator<Item = &'a SymbolPlace>) -> Vec<Extent> {
     let places = places.into_iter();
     places
         .filter(|place| place.is_code && place.end > place.begin)
-        .map(|Place { begin, end, .. }| Extent {
+        .map(|SymbolPlace { begin, end, .. }| Extent {
             begin: *begin,
             end: *end,
         })

@@ -1,6 +1,7 @@
 // The tasks left, by reason, worst first; as `lpwatch tasks` shows them.
 
-import { h, list, prose, setText, show } from './dom.js';
+import { prose } from './command.js';
+import { h, list, setText, show } from './dom.js';
 import { age, count, counted, printable } from './words.js';
 
 /** Lines of tasks for a reason; there can be thousands of tasks. */
@@ -9,15 +10,15 @@ const STACKS = 3;
 
 const HEADINGS = {
 	sleeping_kthread: 'Kernel threads asleep in a function of the patch',
-	unreliable_stack: 'Stack unreliable: the kernel cannot tell what is on it',
+	unreliable_stack: 'Stack unreliable: the kernel cannot prove what is on it',
 	uninterruptible: 'Uninterruptible (D state): no signal reaches them',
 	kvm_vcpu: 'Virtual CPUs inside their guests',
-	running: 'Running each time the kernel looked',
+	running: 'Running each time the kernel checked',
 	sleeping_on_function: 'Asleep in a function of the patch',
 	waiting_for_signal: "Waiting for the kernel's signal",
 	idle: 'Idle tasks',
-	pending: 'Nothing found in their way so far',
-	unknown: 'Not looked into',
+	pending: 'No reason found so far',
+	unknown: 'Not inspected',
 };
 const WORST_FIRST = Object.keys(HEADINGS);
 
@@ -30,7 +31,7 @@ export function blockers() {
 	const update = ({ blockers: tasks, tasks_remaining: left }) => {
 		const reasons = byReason(tasks);
 		show(none, reasons.length === 0);
-		setText(none, left === 0 ? 'No task is left.' : 'Which tasks these are is not known.');
+		setText(none, left === 0 ? 'No task is left.' : 'It is unknown which tasks these are.');
 		list(groups, reasons, ([reason]) => reason, reasonGroup);
 	};
 	return { node, update };

@@ -1,7 +1,8 @@
 // Calls of old and new code: a small chart for each function, its totals, and
 // what was found, dangers first.
 
-import { attr, h, lines, list, prose, s, setText, show } from './dom.js';
+import { prose } from './command.js';
+import { attr, h, lines, list, s, setText, show } from './dom.js';
 import { clock, count, rate, UNKNOWN } from './words.js';
 
 /** Functions that get a chart. */

@@ -96,15 +96,3 @@ export function lines(parent, texts, make) {
 	const items = texts.map((text, at) => [text, make ? text : at]);
 	list(parent, items, ([, key]) => key, make ? ([text]) => ({ node: make(text) }) : plain);
 }
-
-/** A text in which commands and `quoted` words are set as code. */
-export function prose(text, tag = 'span') {
-	const node = h(tag);
-	const command = /^(.*?: )((?:echo|kill|sysctl|cat|rmmod|modprobe|insmod|bpftool|for|lpwatch|systemctl) .+)$/s.exec(text);
-	const [, head, code] = command ?? [null, text, null];
-	head.split('`').forEach((part, nth) => {
-		if (part) node.append(nth % 2 ? h('code', {}, part) : document.createTextNode(printable(part)));
-	});
-	if (code) node.append(h('code', {}, code));
-	return node;
-}

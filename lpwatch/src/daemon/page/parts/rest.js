@@ -35,7 +35,7 @@ export function pastRow(now) {
 
 function remarks({ outcome, errno: error, message, check }) {
 	const parts = [];
-	if (outcome === 'forced') parts.push('the tasks left were switched unchecked');
+	if (outcome === 'forced') parts.push('the tasks left were switched without a check');
 	if (error !== null) parts.push(errno(error));
 	if (message) parts.push(message);
 	if (check) parts.push(`the check expected ${COURSES[check.course]}`);
@@ -47,7 +47,7 @@ export function sight({ notes, probes, words }, snapshot) {
 	const { source, events_lost: lost, probes: all } = snapshot;
 	const missing = all.filter((probe) => !probe.attached);
 	const said = snapshot.notes.slice();
-	if (lost > 0) said.push(`${counted(lost, 'kernel event')} ${lost === 1 ? 'was' : 'were'} lost; the state was read again instead.`);
+	if (lost > 0) said.push(`${counted(lost, 'kernel event')} ${lost === 1 ? 'was' : 'were'} lost. lpwatch has read the state again instead.`);
 	lines(notes, said, (note) => h('li', {}, h('strong', {}, 'Note: '), note));
 	show(notes, said.length > 0);
 	const from = `Tasks are read ${source === 'bpf' ? 'by BPF' : 'from /proc'}`;

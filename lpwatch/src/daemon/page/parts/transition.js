@@ -2,7 +2,8 @@
 
 import { blockers } from './blockers.js';
 import { changes, draw } from './burndown.js';
-import { attr, h, lines, list, prose, s, setText, show } from './dom.js';
+import { prose } from './command.js';
+import { attr, h, lines, list, s, setText, show } from './dom.js';
 import { age, clock, count, COURSES, duration, left, UNKNOWN, way } from './words.js';
 
 const WAYS = {

@@ -27,20 +27,20 @@ export function age(seconds) {
 	const whole = Math.floor(seconds);
 	const [minutes, hours, days] = [60, 3600, 86400].map((unit) => Math.floor(whole / unit));
 	const two = (number) => String(number).padStart(2, '0');
-	if (days > 0) return glued(`${days} d ${hours % 24} h`);
-	if (hours > 0) return glued(`${hours} h ${two(minutes % 60)} min`);
-	if (minutes > 0) return glued(`${minutes} min ${two(whole % 60)} s`);
-	return glued(`${whole} s`);
+	if (days > 0) return noBreak(`${days} d ${hours % 24} h`);
+	if (hours > 0) return noBreak(`${hours} h ${two(minutes % 60)} min`);
+	if (minutes > 0) return noBreak(`${minutes} min ${two(whole % 60)} s`);
+	return noBreak(`${whole} s`);
 }
 
 /** The same, but exact below ten seconds. */
 export function duration(seconds) {
 	if (!isNumber(seconds) || seconds < 0 || seconds >= 10) return age(seconds);
 	const millis = Math.floor(seconds * 1000);
-	return seconds < 1 ? glued(`${millis} ms`) : glued(`${Math.floor(millis / 100) / 10} s`);
+	return seconds < 1 ? noBreak(`${millis} ms`) : noBreak(`${Math.floor(millis / 100) / 10} s`);
 }
 
-export function glued(text) {
+export function noBreak(text) {
 	return text.replaceAll(' ', GLUE);
 }
 
@@ -70,7 +70,7 @@ export function rate(perSecond) {
 /** The time of day in UTC, with its date unless that is the day of `now`. */
 export function clock(time, now) {
 	const [day, rest] = time.split('T');
-	return day === now?.split('T')[0] ? rest.slice(0, 8) : glued(`${day} ${rest.slice(0, 8)}`);
+	return day === now?.split('T')[0] ? rest.slice(0, 8) : noBreak(`${day} ${rest.slice(0, 8)}`);
 }
 
 /** `1 of 98 tasks`. */
@@ -88,14 +88,14 @@ export function way({ direction, reversed }) {
 
 export const OUTCOMES = {
 	completed: 'completed', reversed: 'reversed', forced: 'forced',
-	cancelled: 'cancelled by the kernel', refused: 'refused by the kernel', unknown: 'ended unseen',
+	cancelled: 'cancelled by the kernel', refused: 'refused by the kernel', unknown: 'ended with an unknown outcome',
 };
 
 export const COURSES = {
 	refused: 'a refusal', completes: 'completion within seconds',
 	after_signal: "completion after the kernel's signal", open: 'a slow transition',
-	stalls: 'a stall', loaded: 'nothing, it was loaded already',
-	not_known: 'nothing, the tasks were not looked at',
+	stalls: 'a stall', loaded: 'nothing: it was already loaded',
+	not_known: 'nothing: the tasks were not inspected',
 };
 
 const ERRORS = {
@@ -105,5 +105,5 @@ const ERRORS = {
 
 /** `EINVAL (22)`, or `error 4000` where the number has no name here. */
 export function errno(number) {
-	return glued(ERRORS[number] ? `${ERRORS[number]} (${number})` : `error ${number}`);
+	return noBreak(ERRORS[number] ? `${ERRORS[number]} (${number})` : `error ${number}`);
 }

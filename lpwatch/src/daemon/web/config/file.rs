@@ -1,6 +1,7 @@
-//! The web configuration file: YAML, as exporter-toolkit of Prometheus takes it
-//! (docs/web-configuration.md there), as far as lpwatch can follow it. What it
-//! does not know is an error: a misspelt key must not leave a door open.
+//! The web configuration file: YAML in the format of Prometheus's
+//! exporter-toolkit (docs/web-configuration.md there), as far as lpwatch
+//! supports it. An unknown key is an error: a misspelt key must not leave the
+//! daemon open.
 
 use std::{
     collections::BTreeMap,
@@ -13,11 +14,11 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 
 use super::{
-    Loaded, Users,
+    Users, WebConfig,
     tls::{self, TlsSection},
 };
 
-/// No configuration, certificate or key is longer.
+/// The limit for a configuration, a certificate and a key.
 const LARGEST: u64 = 1 << 20;
 
 /// The headers that may be set: those of exporter-toolkit.
@@ -40,15 +41,15 @@ struct Contents {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct HttpSection {
-    /// Taken and without effect: lpwatch speaks HTTP/1.1.
+    /// Accepted without effect: lpwatch speaks HTTP/1.1.
     #[serde(default, rename = "http2")]
     _http2: Option<bool>,
     #[serde(default)]
     headers: Option<BTreeMap<String, String>>,
 }
 
-/// Reads a configuration; `reads` is told of each other file before it is read.
-pub(super) fn load(path: &Path, mut reads: impl FnMut(&Path)) -> Result<Loaded, String> {
+/// Reads a configuration; calls `reads` with each other file before it is read.
+pub(super) fn load(path: &Path, mut reads: impl FnMut(&Path)) -> Result<WebConfig, String> {
     let text = String::from_utf8(read(path)?)
         .map_err(|_| format!("{} is not text in UTF-8", path.display()))?;
     let contents: Option<Contents> =
@@ -58,7 +59,7 @@ pub(super) fn load(path: &Path, mut reads: impl FnMut(&Path)) -> Result<Loaded, 
         http_server_config,
         basic_auth_users,
     } = contents.unwrap_or_default();
-    // Names in the file are relative to its own folder.
+    // Paths in the file are relative to its own folder.
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut read_beside = |name: &Path| {
         let beside = folder.join(name);
@@ -69,7 +70,7 @@ pub(super) fn load(path: &Path, mut reads: impl FnMut(&Path)) -> Result<Loaded, 
         .map(|section| tls::server_config(&section, &mut read_beside))
         .transpose()?;
     let headers = http_server_config.unwrap_or_default().headers;
-    Ok(Loaded {
+    Ok(WebConfig {
         tls,
         users: Users::new(basic_auth_users.unwrap_or_default())?,
         headers: header_map(headers.unwrap_or_default())?,
@@ -78,9 +79,9 @@ pub(super) fn load(path: &Path, mut reads: impl FnMut(&Path)) -> Result<Loaded, 
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {
     let fail = |error: std::io::Error| format!("cannot read {}: {error}", path.display());
-    // A pipe would be waited for.
+    // Opening a pipe would block.
     if !fs::metadata(path).map_err(fail)?.is_file() {
-        return Err(format!("{} is no file", path.display()));
+        return Err(format!("{} is not a regular file", path.display()));
     }
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(fail)?;
@@ -104,7 +105,7 @@ fn header_map(headers: BTreeMap<String, String>) -> Result<HeaderMap, String> {
             )
         })?;
         let value = HeaderValue::try_from(&value)
-            .map_err(|_| format!("`{value}` is not a value of the header `{name}`"))?;
+            .map_err(|_| format!("`{value}` is not a valid value of the header `{name}`"))?;
         Ok((key, value))
     };
     headers.into_iter().map(header).collect()

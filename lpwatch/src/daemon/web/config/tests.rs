@@ -69,7 +69,7 @@ fn what_is_bad_says_what() {
         (with("  client_ca_file: cert.pem\n"), "asks no client"),
         (
             with("  client_auth_type: RequireAnyClientCert\n"),
-            "verifies none",
+            "without verifying",
         ),
         (with("  client_auth_type: Always\n"), "not known"),
         (
@@ -149,7 +149,7 @@ fn basic(user: &str, password: &str) -> HeaderMap {
 async fn the_right_password_is_needed_and_paid_for_once() {
     let hash = bcrypt::hash("a:b", 9).unwrap();
     let users = Users::new(BTreeMap::from([("u".to_owned(), hash)])).unwrap();
-    let keeper = Doorkeeper::new().unwrap();
+    let keeper = Authenticator::new().unwrap();
     for (headers, right) in [
         (HeaderMap::new(), false),
         (basic("u", "wrong"), false),

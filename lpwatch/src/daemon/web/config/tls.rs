@@ -1,4 +1,4 @@
-//! From the section `tls_server_config` to what rustls takes.
+//! Converts the section `tls_server_config` for rustls.
 
 use std::{
     path::{Path, PathBuf},
@@ -14,7 +14,7 @@ use tokio_rustls::rustls::{
     version::{TLS12, TLS13},
 };
 
-/// The section, as it is written.
+/// The section as written.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TlsSection {
@@ -65,7 +65,7 @@ pub(super) fn server_config(
     };
     let mut config = builder.with_single_cert(chain, key).map_err(|error| {
         format!(
-            "{} and {} do not serve together: {error}",
+            "{} and {} do not belong together: {error}",
             cert_file.display(),
             key_file.display()
         )
@@ -80,12 +80,12 @@ fn certificates(path: &Path, read: Read<'_>) -> Result<Vec<CertificateDer<'stati
         .collect::<Result<_, _>>()
         .map_err(|error| format!("{}: {error}", path.display()))?;
     if chain.is_empty() {
-        return Err(format!("there is no certificate in {}", path.display()));
+        return Err(format!("{} contains no certificate", path.display()));
     }
     Ok(chain)
 }
 
-/// `None`: no client needs a certificate.
+/// `None` where no client needs a certificate.
 fn client_verifier(
     kind: Option<&str>,
     ca_file: Option<&Path>,
@@ -107,13 +107,13 @@ fn client_verifier(
         "VerifyClientCertIfGiven" => false,
         kind @ ("RequestClientCert" | "RequireAnyClientCert") => {
             return Err(format!(
-                "client_auth_type {kind} asks for certificates and verifies none, which lpwatch \
-                 does not do: write RequireAndVerifyClientCert"
+                "client_auth_type {kind} would accept certificates without verifying them, which \
+                 lpwatch does not support: write RequireAndVerifyClientCert"
             ));
         }
         other => {
             return Err(format!(
-                "client_auth_type `{other}` is not known: NoClientCert, VerifyClientCertIfGiven \
+                "client_auth_type `{other}` is unknown: write NoClientCert, VerifyClientCertIfGiven \
                  or RequireAndVerifyClientCert"
             ));
         }
@@ -141,7 +141,7 @@ fn versions(
     let known = [("TLS12", &TLS12), ("TLS13", &TLS13)];
     let place = |name: &str| {
         let place = known.iter().position(|(known, _)| *known == name);
-        place.ok_or_else(|| format!("`{name}` is no version that is spoken here: TLS12 or TLS13"))
+        place.ok_or_else(|| format!("TLS version `{name}` is not supported: write TLS12 or TLS13"))
     };
     let from = min.map_or(Ok(0), place)?;
     let to = max.map_or(Ok(known.len() - 1), place)?;

@@ -1,8 +1,8 @@
 //! Users and passwords: HTTP basic authentication against bcrypt hashes.
 //!
-//! A hash takes a tenth of a second on purpose. So it is computed on a thread
-//! of its own, one at a time, and a password that was right is remembered (as a
-//! keyed digest, in memory only): a scrape pays once.
+//! A hash takes a tenth of a second on purpose. It is therefore computed on a
+//! thread of its own, one at a time. A correct password is remembered (as a
+//! keyed digest, in memory only), so that only the first scrape takes the time.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -18,10 +18,10 @@ use tokio::sync::Semaphore;
 
 use crate::error::Error;
 
-/// Takes some seconds; each step above doubles it.
+/// A hash of this cost takes some seconds; each step above doubles the time.
 const HIGHEST_COST: u32 = 15;
 
-/// Names and bcrypt hashes. Without any, everyone may ask.
+/// Names and bcrypt hashes. Without any, everyone has access.
 #[derive(Debug, Default)]
 pub(in crate::daemon) struct Users {
     hashes: BTreeMap<String, String>,
@@ -31,7 +31,7 @@ pub(in crate::daemon) struct Users {
 
 impl Users {
     /// # Errors
-    /// Whose hash is none.
+    /// Which user's hash cannot be used, and why.
     pub fn new(hashes: BTreeMap<String, String>) -> Result<Self, String> {
         let mut highest = 0;
         for (name, hash) in &hashes {
@@ -45,8 +45,8 @@ impl Users {
             let cost = parts.get_cost();
             if cost > HIGHEST_COST {
                 return Err(format!(
-                    "the hash of `{name}` has a cost of {cost}: more than {HIGHEST_COST} takes too \
-                     long"
+                    "the hash of `{name}` has a cost of {cost}: the limit is {HIGHEST_COST}, as a check \
+                     would take too long"
                 ));
             }
             highest = highest.max(cost);
@@ -57,9 +57,9 @@ impl Users {
         })
     }
 
-    /// Whose password has this hash; for a user that is not there a hash that
-    /// takes as long and fits no password, so that names cannot be found out by
-    /// the time an answer takes.
+    /// The hash of this user's password. An unknown user has a hash that takes
+    /// as long and fits no password, so that the time of a response does not
+    /// reveal names.
     fn hash_of(&self, user: &str) -> (String, bool) {
         match self.hashes.get(user) {
             Some(hash) => (hash.clone(), true),
@@ -69,21 +69,21 @@ impl Users {
 }
 
 /// Checks passwords.
-pub(in crate::daemon) struct Doorkeeper {
+pub(in crate::daemon) struct Authenticator {
     key: hmac::Key,
     /// For each user the digest of the hash and the password that fits it.
     known: Mutex<HashMap<String, hmac::Tag>>,
     turn: Semaphore,
 }
 
-impl Doorkeeper {
+impl Authenticator {
     /// # Errors
-    /// The kernel gives no random bytes.
+    /// The kernel provides no random bytes.
     pub fn new() -> Result<Self, Error> {
         let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new());
         let key = key.map_err(|_| Error::Io {
             action: "make a random key",
-            source: std::io::Error::other("the kernel gives no random bytes"),
+            source: std::io::Error::other("the kernel provides no random bytes"),
         })?;
         Ok(Self {
             key,

@@ -12,13 +12,13 @@ fn kind(text: &str, system: ForeignSystem) -> ForeignKind {
 fn kpatch_refuses_a_function_for_a_task() {
     let kind = |text: &str| kind(text, ForeignSystem::Kpatch);
     let named = ForeignKind::FunctionBusy {
-        function: Function::Name("f".to_owned()),
+        function: LoggedFunction::Name("f".to_owned()),
     };
     let check = "kpatch: activeness safety check failed for";
     assert_eq!(kind(&format!("{check} f\n")), named);
     assert_eq!(kind(&format!("{check} 'f()'")), named);
     let at = ForeignKind::FunctionBusy {
-        function: Function::Address(0xffff_ffff_8100_0000),
+        function: LoggedFunction::Address(0xffff_ffff_8100_0000),
     };
     assert_eq!(
         kind(&format!("{check} function at address 0xffffffff81000000")),

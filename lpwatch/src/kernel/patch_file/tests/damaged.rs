@@ -5,14 +5,17 @@ use std::time::{Duration, Instant};
 use object::{Architecture, Endianness, SectionKind};
 
 use super::build::Module;
-use super::patch::{Object, Source};
+use super::patch::{ObjectSource, PatchSource};
 use super::{functions, read};
 use crate::kernel::patch_file::{FUNCTIONS_MAX, OBJECTS_MAX, PatchFile, Problem};
 
 fn module() -> Vec<u8> {
     let list = [("one", 0), ("two", 1)];
-    let objects = vec![Object::of(None, &list), Object::of(Some("m"), &list)];
-    Source::of(objects).module()
+    let objects = vec![
+        ObjectSource::of(None, &list),
+        ObjectSource::of(Some("m"), &list),
+    ];
+    PatchSource::of(objects).module()
 }
 
 fn problem(bytes: &[u8]) -> Problem {
@@ -34,7 +37,7 @@ fn a_module_cut_anywhere_is_refused() {
 }
 
 #[test]
-fn what_is_no_module_is_told_apart() {
+fn what_is_no_module_is_distinguished() {
     assert!(matches!(problem(b"#!/bin/sh\n"), Problem::NotElf));
     assert!(matches!(problem(b"x"), Problem::NotElf));
     let changed = |at: usize, value: u8| {
@@ -95,12 +98,13 @@ fn a_module_without_symbols_is_refused() {
 #[test]
 fn names_up_to_the_kernels_limit_are_read() {
     let name = "n".repeat(511);
-    let file = read(&Source::of(vec![Object::of(None, &[(&name, 0)])]).module());
+    let file = read(&PatchSource::of(vec![ObjectSource::of(None, &[(&name, 0)])]).module());
     assert_eq!(file.objects[0].functions[0].name, name);
     assert_eq!(file.unread, [""; 0]);
 
     let longer = format!("{name}n");
-    let file = read(&Source::of(vec![Object::of(None, &[(&longer, 0), ("f", 0)])]).module());
+    let file =
+        read(&PatchSource::of(vec![ObjectSource::of(None, &[(&longer, 0), ("f", 0)])]).module());
     assert_eq!(functions(&file.objects[0]), ["f,0 -> new_f"]);
     assert!(
         file.unread[0].contains("no end within 512"),
@@ -110,12 +114,12 @@ fn names_up_to_the_kernels_limit_are_read() {
 }
 
 #[test]
-fn names_that_are_no_text_are_told() {
-    let mut object = Object::of(None, &[("f", 0)]);
+fn names_that_are_no_text_are_reported() {
+    let mut object = ObjectSource::of(None, &[("f", 0)]);
     object.functions.push((b"\xff\xfe".to_vec(), 0));
-    let mut other = Object::of(None, &[("g", 0)]);
+    let mut other = ObjectSource::of(None, &[("g", 0)]);
     other.name = Some(b"\xc3(".to_vec());
-    let file = read(&Source::of(vec![object, other]).module());
+    let file = read(&PatchSource::of(vec![object, other]).module());
     assert_eq!(file.objects.len(), 1);
     assert_eq!(functions(&file.objects[0]), ["f,0 -> new_f"]);
     let told = file.unread.iter().filter(|told| told.contains("UTF-8"));
@@ -123,9 +127,9 @@ fn names_that_are_no_text_are_told() {
 }
 
 #[test]
-fn a_string_without_end_is_told() {
+fn a_string_without_end_is_reported() {
     let mut module = Module::livepatch();
-    let source = Source::of(vec![Object::of(None, &[("f", 0)])]);
+    let source = PatchSource::of(vec![ObjectSource::of(None, &[("f", 0)])]);
     source.add_to(&mut module);
     // The last string of the section loses its zero.
     let strings = module.append(".rodata.str1.1", SectionKind::ReadOnlyData, &[], 1);
@@ -137,15 +141,15 @@ fn a_string_without_end_is_told() {
 }
 
 #[test]
-fn a_symbol_position_beyond_32_bits_is_told() {
-    let source = Source::of(vec![Object::of(None, &[("f", 1 << 40), ("g", 1)])]);
+fn a_symbol_position_beyond_32_bits_is_reported() {
+    let source = PatchSource::of(vec![ObjectSource::of(None, &[("f", 1 << 40), ("g", 1)])]);
     let file = read(&source.module());
     assert_eq!(functions(&file.objects[0]), ["g,1 -> new_g"]);
     assert!(file.unread[0].contains("f of vmlinux"), "{:?}", file.unread);
 }
 
 #[test]
-fn many_functions_are_bounded_and_told() {
+fn many_functions_are_bounded_and_reported() {
     let names: Vec<String> = (0..20_000).map(|index| format!("f{index}")).collect();
     let list = |count: usize| -> Vec<(&str, u64)> {
         names[..count]
@@ -153,15 +157,15 @@ fn many_functions_are_bounded_and_told() {
             .map(|name| (name.as_str(), 0))
             .collect()
     };
-    let file = read(&Source::of(vec![Object::of(None, &list(10_000))]).module());
+    let file = read(&PatchSource::of(vec![ObjectSource::of(None, &list(10_000))]).module());
     assert_eq!(file.objects[0].functions.len(), 10_000);
     assert_eq!(file.unread, [""; 0]);
 
     let both = vec![
-        Object::of(None, &list(10_000)),
-        Object::of(Some("m"), &list(20_000)),
+        ObjectSource::of(None, &list(10_000)),
+        ObjectSource::of(Some("m"), &list(20_000)),
     ];
-    let file = read(&Source::of(both).module());
+    let file = read(&PatchSource::of(both).module());
     let read: usize = file
         .objects
         .iter()
@@ -172,9 +176,9 @@ fn many_functions_are_bounded_and_told() {
 }
 
 #[test]
-fn many_objects_are_bounded_and_told() {
-    let objects = (0..2000).map(|index| Object::of(Some(&format!("m{index}")), &[("f", 0)]));
-    let file = read(&Source::of(objects.collect()).module());
+fn many_objects_are_bounded_and_reported() {
+    let objects = (0..2000).map(|index| ObjectSource::of(Some(&format!("m{index}")), &[("f", 0)]));
+    let file = read(&PatchSource::of(objects.collect()).module());
     assert_eq!(file.objects.len(), OBJECTS_MAX);
     assert!(file.unread[0].contains("2000"), "{:?}", file.unread);
 }
@@ -186,7 +190,7 @@ fn lists_that_are_shared_are_bounded() {
     let mut module = Module::livepatch();
     let names: Vec<String> = (0..16_000).map(|index| format!("f{index}")).collect();
     let list: Vec<_> = names.iter().map(|name| (name.as_str(), 0)).collect();
-    let first = Source::of(vec![Object::of(None, &list)]);
+    let first = PatchSource::of(vec![ObjectSource::of(None, &list)]);
     first.add_to(&mut module);
     let functions = module.start_of(".data");
     let objects = module.data(".data", Some("more"), &vec![0; 1025 * 168]);
@@ -237,7 +241,7 @@ fn pointers_to_anywhere_give_no_patch() {
 fn a_patch_of_a_module_that_is_not_marked_is_read() {
     let mut module = Module::bare(Architecture::X86_64, Endianness::Little);
     module.modinfo(&["vermagic=6.1.0-56-amd64 SMP "]);
-    Source::of(vec![Object::of(None, &[("f", 0)])]).add_to(&mut module);
+    PatchSource::of(vec![ObjectSource::of(None, &[("f", 0)])]).add_to(&mut module);
     let file = read(&module.finish());
     assert!(!file.modinfo.livepatch);
     assert_eq!(file.objects.len(), 1);

@@ -10,12 +10,12 @@ use flate2::write::GzEncoder;
 use lzma_rust2::{XzOptions, XzWriter};
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 
-use super::patch::{Object, Source};
+use super::patch::{ObjectSource, PatchSource};
 use crate::kernel::patch_file::packing::unpack;
 use crate::kernel::patch_file::{Packing, PatchFile, Problem, SIZE_MAX, find_in};
 
 fn module() -> Vec<u8> {
-    Source::of(vec![Object::of(None, &[("f", 0)])]).module()
+    PatchSource::of(vec![ObjectSource::of(None, &[("f", 0)])]).module()
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -184,7 +184,7 @@ fn errors_name_the_file_and_say_why() {
     let error = anyhow::Error::from(PatchFile::read(&path).unwrap_err());
     let text = format!("{error:#}");
     assert!(text.starts_with("cannot read the module "), "{text}");
-    assert!(text.contains("text.ko: it is no ELF file"), "{text}");
+    assert!(text.contains("text.ko: it is not an ELF file"), "{text}");
 }
 
 #[test]
@@ -237,7 +237,7 @@ fn modules_are_found_in_a_folder_and_one_level_down() {
 }
 
 #[test]
-fn many_modules_are_bounded_and_told() {
+fn many_modules_are_bounded_and_reported() {
     let folder = tempfile::tempdir().unwrap();
     for index in 0..1030 {
         fs::write(folder.path().join(format!("{index:04}.ko")), "").unwrap();

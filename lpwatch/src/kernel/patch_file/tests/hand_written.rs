@@ -3,14 +3,14 @@
 use object::{Architecture, Endianness};
 
 use super::build::{Module, VERMAGIC};
-use super::patch::{Object, Source};
+use super::patch::{ObjectSource, PatchSource};
 use super::{functions, read};
 use crate::kernel::patch_file::{Callback, Machine, MadeBy, PatchFile, PatchState};
 
-fn two_objects() -> Source {
-    Source::of(vec![
-        Object::of(None, &[("cmdline_proc_show", 0), ("meminfo_proc_show", 2)]),
-        Object::of(Some("ext4"), &[("ext4_statfs", 1)]),
+fn two_objects() -> PatchSource {
+    PatchSource::of(vec![
+        ObjectSource::of(None, &[("cmdline_proc_show", 0), ("meminfo_proc_show", 2)]),
+        ObjectSource::of(Some("ext4"), &[("ext4_statfs", 1)]),
     ])
 }
 
@@ -124,7 +124,7 @@ fn structures_of_other_sizes_are_read_by_the_size_of_their_symbols() {
 #[test]
 fn a_single_function_of_a_single_object_is_read() {
     for object in [None, Some("xfs")] {
-        let source = Source::of(vec![Object::of(object, &[("one", 3)])]);
+        let source = PatchSource::of(vec![ObjectSource::of(object, &[("one", 3)])]);
         let file = read(&source.module());
         assert_eq!(file.objects.len(), 1);
         assert_eq!(file.objects[0].name, object.unwrap_or("vmlinux"));
@@ -136,9 +136,9 @@ fn a_single_function_of_a_single_object_is_read() {
 /// As in samples/livepatch/livepatch-callbacks-demo.c.
 #[test]
 fn an_object_with_callbacks_only_is_read() {
-    let mut object = Object::of(Some("busy"), &[]);
+    let mut object = ObjectSource::of(Some("busy"), &[]);
     object.callbacks = [true; 4];
-    let source = Source::of(vec![object, Object::of(None, &[("f", 0)])]);
+    let source = PatchSource::of(vec![object, ObjectSource::of(None, &[("f", 0)])]);
     let file = read(&source.module());
     assert_eq!(file.objects[0].name, "busy");
     assert_eq!(functions(&file.objects[0]), [""; 0]);
@@ -148,7 +148,7 @@ fn an_object_with_callbacks_only_is_read() {
 }
 
 #[test]
-fn a_list_without_end_mark_is_told() {
+fn a_list_without_end_mark_is_reported() {
     let mut source = two_objects();
     source.end_marks = false;
     let file = read(&source.module());
@@ -170,10 +170,10 @@ fn a_stripped_list_without_end_mark_is_not_guessed() {
 }
 
 #[test]
-fn several_patches_are_told() {
+fn several_patches_are_reported() {
     let mut module = Module::livepatch();
-    Source::of(vec![Object::of(None, &[("first", 0)])]).add_to(&mut module);
-    let mut second = Source::of(vec![Object::of(None, &[("second", 0)])]);
+    PatchSource::of(vec![ObjectSource::of(None, &[("first", 0)])]).add_to(&mut module);
+    let mut second = PatchSource::of(vec![ObjectSource::of(None, &[("second", 0)])]);
     second.replace = true;
     second.add_to(&mut module);
     let file = read(&module.finish());
@@ -183,7 +183,7 @@ fn several_patches_are_told() {
 }
 
 #[test]
-fn a_livepatch_without_a_patch_is_told() {
+fn a_livepatch_without_a_patch_is_reported() {
     let file = read(&Module::livepatch().finish());
     assert_eq!((file.made_by, file.replace), (None, None));
     assert!(file.unread[0].contains("no klp_patch"), "{:?}", file.unread);

@@ -4,7 +4,7 @@ use object::read::elf::{ElfFile64, FileHeader as _, Sym as _};
 use object::{Endianness, SectionFlags, SectionKind, elf};
 
 use super::build::Module;
-use super::patch::{Object, Source};
+use super::patch::{ObjectSource, PatchSource};
 use super::{read, tools};
 use crate::kernel::patch_file::{PatchFile, UsedSymbol};
 
@@ -17,7 +17,7 @@ type Relocations<'a> = (&'static str, &'a [&'a str]);
 
 fn patch_of_one_function() -> Module {
     let mut module = Module::livepatch();
-    Source::of(vec![Object::of(None, &[("f", 0)])]).add_to(&mut module);
+    PatchSource::of(vec![ObjectSource::of(None, &[("f", 0)])]).add_to(&mut module);
     module
 }
 
@@ -120,7 +120,7 @@ fn symbols_are_read_with_the_object_they_are_found_with() {
 }
 
 #[test]
-fn symbols_that_the_kernel_would_not_take_are_told() {
+fn symbols_that_the_kernel_would_not_take_are_reported() {
     for name in [
         "init_task",
         ".klp.sym.init_task,0",

@@ -9,8 +9,8 @@ const PATCH_SIZE: usize = 232;
 
 /// What the C source of a patch says.
 #[derive(Clone, Debug)]
-pub struct Source {
-    pub objects: Vec<Object>,
+pub struct PatchSource {
+    pub objects: Vec<ObjectSource>,
     pub replace: bool,
     /// Id and version of each state.
     pub states: Vec<(u64, u32)>,
@@ -21,7 +21,7 @@ pub struct Source {
 }
 
 #[derive(Clone, Debug, Default)]
-pub struct Object {
+pub struct ObjectSource {
     /// `None` for vmlinux.
     pub name: Option<Vec<u8>>,
     /// Name, symbol position.
@@ -30,7 +30,7 @@ pub struct Object {
     pub callbacks: [bool; 4],
 }
 
-impl Object {
+impl ObjectSource {
     pub fn of(name: Option<&str>, functions: &[(&str, u64)]) -> Self {
         let bytes = |text: &str| text.as_bytes().to_vec();
         let functions = functions.iter();
@@ -42,8 +42,8 @@ impl Object {
     }
 }
 
-impl Source {
-    pub fn of(objects: Vec<Object>) -> Self {
+impl PatchSource {
+    pub fn of(objects: Vec<ObjectSource>) -> Self {
         Self {
             objects,
             replace: false,
@@ -84,7 +84,7 @@ impl Source {
         self.patch(module, objects)
     }
 
-    fn functions(&self, module: &mut Module, object: &Object) -> At {
+    fn functions(&self, module: &mut Module, object: &ObjectSource) -> At {
         let mut bytes = self.blank(object.functions.len(), self.function_size);
         if bytes.iter().all(|byte| *byte == 0) && object.functions.is_empty() {
             return module.zeros("no_funcs", self.function_size);

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use strum::VariantArray as _;
 
 use super::build::Module;
-use super::patch::{FUNCTION_SIZE, OBJECT_SIZE, Object, Source};
+use super::patch::{FUNCTION_SIZE, OBJECT_SIZE, ObjectSource, PatchSource};
 use super::{klp_symbols, read, tools};
 use crate::kernel::patch_file::{
     Callback, FUNCTIONS_MAX, OBJECTS_MAX, PatchFile, PatchState, PatchedFunction,
@@ -18,31 +18,33 @@ use crate::kernel::patch_file::{
 /// Even a debug build on a busy machine needs a fraction of it.
 const LONG: Duration = Duration::from_secs(10);
 
-fn object() -> impl Strategy<Value = Object> {
+fn object() -> impl Strategy<Value = ObjectSource> {
     let name = proptest::option::of("[a-z][a-z0-9_]{0,40}");
     let function = ("[a-zA-Z_][a-zA-Z0-9_.]{0,60}", 0..=u64::from(u32::MAX));
     let functions = vec(
         function.prop_map(|(name, at)| (name.into_bytes(), at)),
         0..12,
     );
-    (name, functions, any::<[bool; 4]>()).prop_map(|(name, functions, callbacks)| Object {
+    (name, functions, any::<[bool; 4]>()).prop_map(|(name, functions, callbacks)| ObjectSource {
         name: name.map(String::into_bytes),
         functions,
         callbacks,
     })
 }
 
-fn source() -> impl Strategy<Value = Source> {
+fn source() -> impl Strategy<Value = PatchSource> {
     let objects = vec(object(), 1..6);
     let states = vec((1..u64::MAX, any::<u32>()), 0..5);
     // Larger structures, as other kernels may have.
     let larger = (0..20_u64, 0..20_u64);
-    (objects, any::<bool>(), states, larger).prop_map(|(objects, replace, states, larger)| Source {
-        replace,
-        states,
-        function_size: FUNCTION_SIZE + larger.0 * 8,
-        object_size: OBJECT_SIZE + larger.1 * 8,
-        ..Source::of(objects)
+    (objects, any::<bool>(), states, larger).prop_map(|(objects, replace, states, larger)| {
+        PatchSource {
+            replace,
+            states,
+            function_size: FUNCTION_SIZE + larger.0 * 8,
+            object_size: OBJECT_SIZE + larger.1 * 8,
+            ..PatchSource::of(objects)
+        }
     })
 }
 
@@ -57,7 +59,7 @@ fn processor() -> impl Strategy<Value = (Architecture, Endianness)> {
 
 /// Asserts that `file` is what `source` says; the names of new functions only
 /// where the module has them.
-fn assert_is(file: &PatchFile, source: &Source, symbols: bool) {
+fn assert_is(file: &PatchFile, source: &PatchSource, symbols: bool) {
     assert_eq!(file.unread, [""; 0]);
     assert_eq!(file.replace, Some(source.replace));
     let states = source.states.iter();
@@ -113,7 +115,7 @@ fn changes() -> impl Strategy<Value = Vec<(u32, Vec<u8>)>> {
 fn damage(bytes: &mut [u8], changes: &[(u32, Vec<u8>)]) {
     for (part, change) in changes {
         let length = u64::try_from(bytes.len()).unwrap();
-        // Fields of headers and tables lie at multiples of four.
+        // FunctionFields of headers and tables lie at multiples of four.
         let at = usize::try_from((length * u64::from(*part)) >> 32).unwrap() & !3;
         let end = bytes.len().min(at + change.len());
         let room = &mut bytes[at..end];

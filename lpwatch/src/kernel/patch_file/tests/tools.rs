@@ -83,7 +83,7 @@ fn a_module_of_kpatch_build_is_read() {
 }
 
 #[test]
-fn functions_of_another_kpatch_build_are_told() {
+fn functions_of_another_kpatch_build_are_reported() {
     let mut module = Module::livepatch();
     module.append(".kpatch.funcs", SectionKind::Data, &[0; 48], 8);
     let file = read(&module.finish());
@@ -96,7 +96,7 @@ fn functions_of_another_kpatch_build_are_told() {
     let file = read(&module.finish());
     assert_eq!(file.objects, []);
     assert!(
-        file.unread[0].contains("name does not lie"),
+        file.unread[0].contains("name is not in"),
         "{:?}",
         file.unread
     );
@@ -173,7 +173,7 @@ fn a_module_of_klp_build_is_read() {
 }
 
 #[test]
-fn klp_build_counts_that_do_not_fit_are_told() {
+fn klp_build_counts_that_do_not_fit_are_reported() {
     let sections = [".init.klp_objects", ".init.klp_funcs"];
     let mut module = Module::livepatch();
     klp_object(&mut module, sections, None, &[("f", 0)]);

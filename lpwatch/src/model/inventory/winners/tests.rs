@@ -38,7 +38,7 @@ fn the_newest_of_a_system_wins() {
         [lost(), won()]
     );
     let disabled = InventoryPatch {
-        standing: Standing::Disabled,
+        standing: PatchStatus::Disabled,
         ..new
     };
     assert_eq!(decided(vec![old, disabled]), [won(), (Some(false), None)]);
@@ -97,7 +97,7 @@ fn why_it_is_not_known_is_said() {
     let told = why(vec![of(EngineKind::Kpatch), of(EngineKind::Livepatch)]);
     assert_eq!(
         told,
-        "livepatch and kpatch redirect it by ftrace, and no file tells in which order"
+        "livepatch and kpatch redirect it by ftrace, and no file shows the order"
     );
     let told = why(vec![of(EngineKind::Openeuler), of(EngineKind::Livepatch)]);
     assert!(told.contains("each in its own way"), "{told}");
@@ -105,9 +105,9 @@ fn why_it_is_not_known_is_said() {
     assert!(told.contains("refs"), "{told}");
     // Whether it runs at all is not known.
     let unclear = InventoryPatch {
-        standing: Standing::NotKnown,
+        standing: PatchStatus::NotKnown,
         ..of(EngineKind::Kpatch)
     };
     let told = why(vec![unclear]);
-    assert_eq!(told, "whether a is in force is not known");
+    assert_eq!(told, "it is unknown whether a is in force");
 }

@@ -14,12 +14,12 @@ pub enum TraceHook {
     Fexit,
     FmodRet,
     Lsm,
-    /// Of a kind this build does not know.
+    /// Of a kind that this build does not know.
     Other,
 }
 
 impl ForeignProgram {
-    /// How it hooks the function it traces; `None` for one that traces none.
+    /// How the program hooks the function it traces; `None` if it traces none.
     fn hook(&self) -> Option<TraceHook> {
         match (self.record.kind, self.record.attach_type) {
             (PROGRAM_TRACING, ATTACH_FENTRY) => Some(TraceHook::Fentry),
@@ -36,9 +36,9 @@ impl ForeignProgram {
 
 impl Programs {
     /// The programs that hook the function of this name, by id, lpwatch's own
-    /// among them; with each whether it is attached, `None` where this kernel
-    /// does not show that. `is_kernel` tells a function of vmlinux from
-    /// one of a module; which module is not known.
+    /// included; with each whether it is attached, `None` where this kernel
+    /// does not show that. `is_kernel` distinguishes a function of vmlinux from
+    /// one of a module; which module is unknown.
     pub(in crate::probe) fn tracing(
         &self,
         function: &str,
@@ -56,7 +56,7 @@ impl Programs {
         found.collect()
     }
 
-    /// Kprobe programs, which may stand anywhere; not lpwatch's own.
+    /// Kprobe programs, which may be on any function; not lpwatch's own.
     pub(in crate::probe) fn at_kprobes(&self) -> impl Iterator<Item = &ForeignProgram> {
         self.foreign().filter(|one| one.kind == Some("kprobe"))
     }
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn those_of_the_function_are_told_by_kind() {
+    fn those_of_the_function_are_recognized_by_kind() {
         let all = [
             (1, PROGRAM_TRACING, ATTACH_FENTRY, Some(TraceHook::Fentry)),
             (2, PROGRAM_TRACING, ATTACH_FEXIT, Some(TraceHook::Fexit)),
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_modules_function_is_told_from_the_kernels_of_that_name() {
+    fn a_modules_function_is_distinguished_from_the_kernels_of_that_name() {
         let of_module = ProgramRecord {
             btf: 3,
             ..record(1, PROGRAM_TRACING, ATTACH_FENTRY, "gcd")
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn lpwatchs_own_are_told_too() {
+    fn lpwatchs_own_are_reported_too() {
         let own = record(OWN, PROGRAM_TRACING, ATTACH_FENTRY, "gcd");
         let host = Programs::new(vec![own], None, BTreeSet::from([OWN]));
         let found = host.tracing("gcd", true);

@@ -1,5 +1,5 @@
-//! What would keep each task from switching, if a patch were being applied: the
-//! classifier of real transitions, asked beforehand.
+//! Predicts which tasks would block the transition of a patch, with the classifier
+//! of real transitions.
 
 use super::{
     Culprit, Direction, PatchView, Reason, Task, TaskSample,
@@ -10,23 +10,23 @@ use super::{
 
 pub use super::classify::PatchCode;
 
-/// A task that would not switch at once.
+/// A task that would block the transition.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Foreseen {
+pub struct PredictedBlocker {
     pub tid: u32,
     pub tgid: u32,
     pub comm: String,
     pub kthread: bool,
     pub obstacle: Obstacle,
-    /// The function in the way, where one is.
+    /// The blocking function, if there is one.
     pub function: Option<String>,
-    /// Who makes its stack unreliable.
+    /// The program that makes its stack unreliable.
     pub program: Option<Culprit>,
     /// In how many looks this was so.
     pub seen: u32,
 }
 
-impl Foreseen {
+impl PredictedBlocker {
     /// The task as people name it: `kthreadd (2)`.
     #[must_use]
     pub fn name(&self) -> String {
@@ -34,22 +34,25 @@ impl Foreseen {
     }
 }
 
-/// What a patch would be applied to.
+/// The patch and the state of the host it would be applied to.
 #[derive(Clone, Copy, Debug)]
-pub struct Before<'a> {
+pub struct PredictionContext<'a> {
     /// The patch to be applied.
     pub patch: &'a PatchView,
-    /// Those that are loaded.
+    /// The loaded patches.
     pub loaded: &'a [PatchView],
-    /// The code of those of them whose files were read.
+    /// The code of the loaded patches whose files were read.
     pub code: &'a [PatchCode],
     pub traits: Traits,
 }
 
-/// The tasks of a look at all tasks that would not switch at once.
+/// The tasks of the sample that would not switch at once.
 #[must_use]
-pub fn foresee(sample: &TaskSample, before: &Before<'_>) -> Vec<Foreseen> {
-    let Before {
+pub fn predict_blockers(
+    sample: &TaskSample,
+    before: &PredictionContext<'_>,
+) -> Vec<PredictedBlocker> {
+    let PredictionContext {
         patch,
         loaded,
         code,
@@ -64,10 +67,10 @@ pub fn foresee(sample: &TaskSample, before: &Before<'_>) -> Vec<Foreseen> {
         signalled: false,
     };
     let tasks = sample.remaining.iter();
-    tasks.filter_map(|task| foreseen(task, &context)).collect()
+    tasks.filter_map(|task| predicted(task, &context)).collect()
 }
 
-fn foreseen(task: &Task, context: &ClassifyContext<'_>) -> Option<Foreseen> {
+fn predicted(task: &Task, context: &ClassifyContext<'_>) -> Option<PredictedBlocker> {
     let found = classify(task, context);
     let obstacle = match found.reason? {
         Reason::SleepingOnFunction => Obstacle::AsleepIn,
@@ -75,7 +78,7 @@ fn foreseen(task: &Task, context: &ClassifyContext<'_>) -> Option<Foreseen> {
         Reason::UnreliableStack => Obstacle::UnreliableStack,
         Reason::Running => Obstacle::Running,
         Reason::KvmVcpu => Obstacle::KvmVcpu,
-        // Nothing is in their way.
+        // Nothing would block them.
         Reason::WaitingForSignal | Reason::Idle | Reason::Pending => return None,
     };
     let in_function = matches!(obstacle, Obstacle::AsleepIn | Obstacle::Uninterruptible);
@@ -83,7 +86,7 @@ fn foreseen(task: &Task, context: &ClassifyContext<'_>) -> Option<Foreseen> {
         && task.kthread
         && found.blocking_frame.is_some()
         && found.blocking_frame == main_frame(&task.evidence);
-    Some(Foreseen {
+    Some(PredictedBlocker {
         tid: task.tid,
         tgid: task.tgid,
         comm: task.comm.clone(),
@@ -99,8 +102,8 @@ fn foreseen(task: &Task, context: &ClassifyContext<'_>) -> Option<Foreseen> {
     })
 }
 
-/// Where the main function of a kernel thread is on its stack: `kthread()`
-/// calls it (kernel/kthread.c).
+/// The frame of a kernel thread's main function on its stack: `kthread()` calls it
+/// (kernel/kthread.c).
 fn main_frame(evidence: &Evidence) -> Option<usize> {
     let is_caller = |frame: &Frame| frame.symbol == "kthread" && frame.module.is_none();
     evidence.stack.iter().rposition(is_caller)?.checked_sub(1)
@@ -137,7 +140,7 @@ mod tests {
         }
     }
 
-    fn foretold(tasks: Vec<Task>, reliable: bool) -> Vec<(u32, Obstacle)> {
+    fn predictions(tasks: Vec<Task>, reliable: bool) -> Vec<(u32, Obstacle)> {
         let patch = PatchView {
             enabled: Some(false),
             objects: vec![ObjectView {
@@ -159,18 +162,18 @@ mod tests {
             bpf_frames_reliable: reliable,
             verdicts: false,
         };
-        let before = Before {
+        let before = PredictionContext {
             patch: &patch,
             loaded: &[],
             code: &[],
             traits,
         };
-        let found = foresee(&sample, &before);
+        let found = predict_blockers(&sample, &before);
         found.iter().map(|task| (task.tid, task.obstacle)).collect()
     }
 
     #[test]
-    fn a_threads_main_function_is_told_from_what_it_calls() {
+    fn a_threads_main_function_is_distinguished_from_what_it_calls() {
         let tasks = vec![
             task(1, true, &["schedule", "worker", "kthread", "ret_from_fork"]),
             task(
@@ -186,11 +189,11 @@ mod tests {
             (2, Obstacle::AsleepIn),
             (4, Obstacle::AsleepIn),
         ];
-        assert_eq!(foretold(tasks, true), expected);
+        assert_eq!(predictions(tasks, true), expected);
     }
 
     /// Asleep in this code of the loaded patch `older`, which patches `f` and
-    /// `g`: what is in the way of a patch of `f` alone.
+    /// `g`: what blocks a patch of `f` alone.
     fn on_top_of(symbol: &str, code: &[PatchCode], replace: bool) -> Option<String> {
         let patch = |name: &str, functions: &[&str]| PatchView {
             enabled: Some(true),
@@ -212,7 +215,7 @@ mod tests {
             unread: 0,
             switched: None,
         };
-        let before = Before {
+        let before = PredictionContext {
             patch: &patch("fix", &["f"]),
             loaded: &[patch("older", &["f", "g"])],
             code,
@@ -221,11 +224,11 @@ mod tests {
                 verdicts: false,
             },
         };
-        foresee(&sample, &before).pop()?.function
+        predict_blockers(&sample, &before).pop()?.function
     }
 
     #[test]
-    fn of_a_patch_below_only_what_stands_in_is_in_the_way() {
+    fn of_a_patch_below_only_the_replaced_functions_block() {
         let function = |name: &str| FunctionId::new("vmlinux", name, 1);
         let code = [PatchCode {
             patch: "older".to_owned(),
@@ -238,15 +241,15 @@ mod tests {
         assert_eq!(on_top_of("new_f", &code, false), is("f"));
         assert_eq!(on_top_of("new_g", &code, false), None);
         assert_eq!(on_top_of("helper", &code, false), None);
-        // One that replaces all takes the other back.
+        // A patch that replaces all removes the other.
         assert_eq!(on_top_of("new_g", &code, true), is("g"));
         assert_eq!(on_top_of("helper", &code, true), None);
-        // Without its file all of its code may be what runs.
+        // Without its file, all of its code may be running.
         assert_eq!(on_top_of("new_g", &[], false), is("new_g"));
     }
 
     #[test]
-    fn foreign_frames_count_where_the_unwinder_does_not_know_them() {
+    fn foreign_frames_count_if_the_unwinder_does_not_know_them() {
         let mut sleeper = task(1, false, &["schedule"]);
         sleeper
             .evidence
@@ -254,9 +257,9 @@ mod tests {
             .push(frame("bpf_trampoline_6442", Some("bpf")));
         let tasks = vec![sleeper];
         assert_eq!(
-            foretold(tasks.clone(), false),
+            predictions(tasks.clone(), false),
             [(1, Obstacle::UnreliableStack)]
         );
-        assert_eq!(foretold(tasks, true), []);
+        assert_eq!(predictions(tasks, true), []);
     }
 }

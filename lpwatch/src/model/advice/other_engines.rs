@@ -1,5 +1,4 @@
-//! The same for the systems beside livepatch that can be in the middle of a
-//! transition: kGraft and Ksplice.
+//! What frees a task in a transition of another engine: kGraft or Ksplice.
 //!
 //! Sources: kgr(8) of SLE 12 for kGraft, which moves each task as it crosses
 //! between kernel and user space; kmodsrc/ksplice.c of Ksplice 0.9.9, which
@@ -7,12 +6,12 @@
 
 use super::{Blocker, EngineKind, Phase, by_hand};
 
-/// What frees this task; `None` until it has been looked into.
+/// What frees this task; `None` where the engine does not say which tasks it waits for.
 pub(super) fn advice(engine: EngineKind, blocker: &Blocker) -> Option<String> {
     match engine {
         EngineKind::Kgraft => Some(for_kgraft(blocker)),
         EngineKind::Ksplice => Some(for_ksplice(blocker)),
-        // These change all tasks at once, or do not say whom they wait for.
+        // These change all tasks at once, or do not say which tasks they wait for.
         EngineKind::Livepatch
         | EngineKind::Kpatch
         | EngineKind::Kernelcare
@@ -22,11 +21,11 @@ pub(super) fn advice(engine: EngineKind, blocker: &Blocker) -> Option<String> {
 
 fn for_kgraft(blocker: &Blocker) -> String {
     if blocker.kthread {
-        return "It switches where its own loop tells kGraft that it may; no signal moves it."
+        return "It switches where its own loop lets kGraft switch it. No signal moves it."
             .to_owned();
     }
     if blocker.state == Some('D') {
-        return "No signal reaches it: it switches once what it waits for, often I/O, is there."
+        return "No signal reaches it. It switches once what it waits for, often I/O, completes."
             .to_owned();
     }
     format!(
@@ -37,7 +36,7 @@ fn for_kgraft(blocker: &Blocker) -> String {
 
 fn for_ksplice(blocker: &Blocker) -> String {
     if blocker.kthread {
-        return "Ksplice cannot change this function while the thread is in it; no signal moves \
+        return "Ksplice cannot change this function while the thread is in it. No signal moves \
                 it."
         .to_owned();
     }
@@ -56,16 +55,17 @@ pub(crate) fn next_steps(
     let is_due = matches!(phase, Some(Phase::Slow | Phase::Long | Phase::Stalled));
     let steps: &[&str] = match engine {
         EngineKind::Kgraft if is_due && blockers.iter().any(|blocker| !blocker.kthread) => &[
-            "Stop and continue the user tasks left (kill -STOP, then -CONT; `kgr poke` does it \
-             for all).",
-            "Do not force it: old and new code may then run side by side for good.",
+            "Pause each user task that is left for a moment. This command does so for all:\n\
+             kgr poke",
+            "Do not force the transition: old and new code may then run side by side for good.",
         ],
-        EngineKind::Kgraft if is_due => {
-            &["Wait: kernel threads switch in their own time, and no signal moves them."]
-        }
+        EngineKind::Kgraft if is_due => &[
+            "Wait: each kernel thread switches where its own loop allows it. No signal moves \
+               them.",
+        ],
         EngineKind::Ksplice if is_due => &[
-            "Free the tasks left, then apply the update again: Ksplice gave up while they were \
-               in the way.",
+            "Free the tasks that are left, then apply the update again: Ksplice gave up because \
+             of them.",
         ],
         _ => &[],
     };
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_is_told_to_write_to_livepatch() {
+    fn no_step_writes_to_livepatch() {
         for engine in [EngineKind::Kgraft, EngineKind::Ksplice] {
             for phase in [Phase::Slow, Phase::Long, Phase::Stalled] {
                 let steps = next_steps(engine, Some(phase), &[]);
