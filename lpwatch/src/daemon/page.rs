@@ -38,11 +38,6 @@ const FILES: &[File] = &[
         include_str!("page/parts/burndown.js"),
     ),
     ("/parts/calls.js", JS, include_str!("page/parts/calls.js")),
-    (
-        "/parts/command.js",
-        JS,
-        include_str!("page/parts/command.js"),
-    ),
     ("/parts/dom.js", JS, include_str!("page/parts/dom.js")),
     (
         "/parts/patches.js",

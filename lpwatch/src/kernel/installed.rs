@@ -195,7 +195,7 @@ mod tests {
         assert_eq!(standings(&host), expected);
         let notes = read(&host.roots, "5.14.0-1.el9").notes;
         assert_eq!(notes.len(), 3, "{notes:?}");
-        assert!(notes[0].starts_with("Of "), "{notes:?}");
+        assert!(notes[0].starts_with("Only the name of "), "{notes:?}");
     }
 
     #[test]

@@ -200,7 +200,11 @@ fn no_host_at_all_is_an_error() {
     let fake = Fake::new(Answers::Fleet(Vec::new()));
     for arguments in [["status", "lp_x"], ["hosts", "lp_x"], ["wait", "lp_x"]] {
         let output = run(&fake.url(), &arguments);
-        fails(&output, 1, &["no host for {job=\"lpwatch\"}", "--job"]);
+        fails(
+            &output,
+            1,
+            &["no host that matches {job=\"lpwatch\"}", "--job"],
+        );
     }
 }
 

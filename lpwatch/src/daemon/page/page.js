@@ -1,5 +1,4 @@
-// The status page: brings what the daemon says onto the page, and says how
-// fresh that is. It only reads.
+// The status page: shows what the daemon reports, and how old that is. It only reads.
 
 import * as calls from './parts/calls.js';
 import { attr, byId, lines, list, setText, show } from './parts/dom.js';
@@ -10,9 +9,9 @@ import { section } from './parts/transition.js';
 import { doubt, judge } from './parts/verdict.js';
 import { age, clock, printable } from './parts/words.js';
 
-/** The version of the daemon's answers this page was made for. */
+/** The schema version of this page. */
 const SCHEMA = 1;
-/** A short break, as when the daemon is started anew, makes no alarm. */
+/** A shorter break, such as a restart of the daemon, raises no alarm. */
 const PATIENCE = 5;
 const PAST = 10;
 
@@ -32,7 +31,7 @@ function take(next) {
 		trouble = `An answer of the daemon cannot be read: ${error.message}`;
 	}
 	tell();
-	// Only the last of several is drawn, and none while nobody looks.
+	// Only the last of several is drawn, and none while the page is hidden.
 	if (isDrawn) requestAnimationFrame(draw);
 	isDrawn = false;
 }
@@ -44,7 +43,7 @@ function draw() {
 		try {
 			part(snapshot);
 		} catch (error) {
-			// One part that cannot be drawn does not take the others with it.
+			// The other parts are drawn although this one fails.
 			trouble = `A part of this page cannot be drawn: ${error.message}`;
 			console.error(error);
 		}
@@ -83,14 +82,14 @@ function drawSight(now) {
 	setText(byId('taken'), `${now.host}, ${now.kernel}, as of ${clock(now.taken_at)} UTC`);
 }
 
-/** How the host stands, and how far that can be trusted. */
+/** Shows the verdict, and whether it is current. */
 function tell() {
 	const [state, words] = connection();
 	attr(byId('link'), 'data-state', state);
 	setText(byId('link-words'), words);
 	const isOld = link.isQuiet || (link.state !== 'live' && (link.silence ?? Infinity) > PATIENCE);
 	const why = snapshot === null && link.trouble === null
-		? 'Not known yet' : link.state === 'live' ? 'Not known: the daemon is silent' : 'Not known: the daemon does not answer';
+		? 'Unknown yet' : link.state === 'live' ? 'Unknown: the daemon is silent' : 'Unknown: the daemon does not answer';
 	const shown = snapshot === null || isOld ? doubt(verdict, why) : verdict;
 	const told = trouble === null ? shown.lines : [...shown.lines, trouble];
 	attr(byId('verdict'), 'data-level', shown.level);

@@ -198,6 +198,6 @@ fn what_names_no_host_is_reported() {
     assert_eq!(hosts(&facts, |_| true).len(), 1);
     let notes = facts.notes().join(" ");
     assert!(notes.contains("1 series name no host"), "{notes}");
-    assert!(notes.contains("such as a:"), "{notes}");
+    assert!(notes.contains("such as a."), "{notes}");
     assert!(notes.contains("such as b;"), "{notes}");
 }

@@ -61,7 +61,7 @@ fn what_cannot_be_read_is_noted_once_and_what_is_not_there_is_not() {
     assert_eq!(reader.flag(&host.path("b")), None);
     assert_eq!(reader.text(&host.path("d")), None);
     assert_eq!(notes.len(), 2, "{notes:?}");
-    assert!(notes[0].ends_with("holds \"maybe\", not 0 or 1: it was left out."));
+    assert!(notes[0].ends_with("contains \"maybe\", not 0 or 1: it was left out."));
     assert!(notes[1].starts_with("Cannot read "), "{notes:?}");
 }
 

@@ -42,7 +42,7 @@ fn unreadable() -> Result<()> {
     let ended = ordinary(&[&["status"], ALONE])?;
     ended.expect(&[code::WELL])?;
     let text = ended.all_text();
-    ensure!(text.contains("not known"), "{text}");
+    ensure!(text.contains("unknown whether"), "{text}");
     ensure!(text.contains("run as root"), "{text}");
     let document = lpwatch::look(&[ALONE])?;
     ensure!(

@@ -1,10 +1,9 @@
 // The tasks left, by reason, worst first; as `lpwatch tasks` shows them.
 
-import { prose } from './command.js';
-import { h, list, setText, show } from './dom.js';
+import { h, list, prose, setText, show } from './dom.js';
 import { age, count, counted, printable } from './words.js';
 
-/** Lines of tasks for a reason; there can be thousands of tasks. */
+/** Lines for a reason; there can be thousands of tasks. */
 const SHOWN = 20;
 const STACKS = 3;
 
@@ -64,7 +63,7 @@ function reasonGroup([reason]) {
 	return { node, update };
 }
 
-/** Tasks that are advised alike, and threads of one process together. */
+/** Tasks with the same advice, and threads of one process, together. */
 function byAdvice(tasks) {
 	const sorted = tasks.toSorted((one, other) => (other.since_seconds ?? -1) - (one.since_seconds ?? -1) || one.tid - other.tid);
 	const all = new Map();
@@ -131,7 +130,7 @@ function detailOf(threads) {
 	const parts = threads.length > 1 ? [counted(threads.length, 'thread')] : [];
 	parts.push(why(first));
 	const since = Math.max(...threads.map((task) => task.since_seconds ?? -1));
-	parts.push(since < 0 ? 'for how long is not known' : `for ${age(since)}`);
+	parts.push(since < 0 ? 'for how long is unknown' : `for ${age(since)}`);
 	const tries = Math.max(0, ...threads.map((task) => task.verdict?.tries ?? 0));
 	if (tries > 0) parts.push(`${count(tries)} ${tries === 1 ? 'try' : 'tries'}`);
 	return parts.join(', ');
@@ -145,17 +144,17 @@ function why({ reason, cause, function: fn, program }) {
 		case 'unreliable_stack': return foreign(cause, fn, program);
 		case 'uninterruptible': return `uninterruptible${within}`;
 		case 'kvm_vcpu': return 'in its guest';
-		case 'waiting_for_signal': return 'nothing else in its way';
+		case 'waiting_for_signal': return 'no other reason';
 		case 'idle': return 'its CPU has not woken';
 		case 'pending': return 'tried again each second';
-		default: return `why is not known${within}`;
+		default: return `why is unknown${within}`;
 	}
 }
 
 /** `fexit program count_sleep (id 42) on hrtimer_nanosleep, held by loader (pid 311)` */
 function foreign(cause, fn, program) {
 	const what = { bpf_trampoline: 'BPF program', kretprobe: 'kretprobe' }[cause];
-	if (!what) return 'what is on its stack is not known';
+	if (!what) return 'what is on its stack is unknown';
 	const kind = program?.kind && cause === 'bpf_trampoline' ? `${program.kind} program` : what;
 	const on = program ? program.attached_to : fn;
 	const owner = program?.owner_comm ?? (program?.owner_pid ? 'pid' : null);
@@ -169,11 +168,11 @@ function foreign(cause, fn, program) {
 	].join('');
 }
 
-/** The frame in the way is marked in words: the eye and the ear find it. */
+/** The blocking frame is marked in words, for screen readers too. */
 function stackOf({ tid }) {
 	const frames = h('pre', { class: 'stack' });
 	const update = ({ stack, blocking_frame: blocking }) => {
-		const told = stack.map((frame, at) => printable(frame) + (at === blocking ? '  ← in the way' : ''));
+		const told = stack.map((frame, at) => printable(frame) + (at === blocking ? '  ← blocks' : ''));
 		frames.textContent = told.join('\n');
 	};
 	return { node: h('div', {}, h('p', { class: 'quiet' }, `Thread ${tid}, innermost frame first`), frames), update };

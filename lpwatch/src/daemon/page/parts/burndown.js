@@ -13,7 +13,7 @@ export function changes(points) {
 /** The chart in a sentence. */
 function told(points, { seconds_without_progress: idle }) {
 	const falls = changes(points);
-	if (falls.length === 0) return 'How the number of tasks left fell is not known.';
+	if (falls.length === 0) return 'The progress is unknown.';
 	const last = falls.length - 1;
 	const picked = falls.length <= 6 ? falls : [0, 1, 2, 3, 4, 5].map((nth) => falls[Math.round((nth * last) / 5)]);
 	const numbers = picked.map((point) => count(point.remaining)).join(', then ');
@@ -22,7 +22,7 @@ function told(points, { seconds_without_progress: idle }) {
 	return `Tasks left: ${numbers}${within}${since}.`;
 }
 
-/** Draws into `svg`, as wide as it stands. */
+/** Draws into `svg`, at its current width. */
 export function draw(svg, points, transition) {
 	if (points.length === 0) return;
 	const width = Math.max(260, Math.round(svg.getBoundingClientRect().width) || 640);

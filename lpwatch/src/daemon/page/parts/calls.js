@@ -1,8 +1,6 @@
-// Calls of old and new code: a small chart for each function, its totals, and
-// what was found, dangers first.
+// Calls of old and new code: for each function a chart, totals and findings.
 
-import { prose } from './command.js';
-import { attr, h, lines, list, s, setText, show } from './dom.js';
+import { attr, h, lines, list, prose, s, setText, show } from './dom.js';
 import { clock, count, rate, UNKNOWN } from './words.js';
 
 /** Functions that get a chart. */
@@ -28,7 +26,7 @@ export function functionsOf({ patches, watched }) {
 	return all.map((fn) => [rank(fn), fn]).sort(([one], [other]) => one - other).map(([, fn]) => fn);
 }
 
-/** A tile for each function that is counted; of the others, the names by reason. */
+/** A tile for each counted function; the names of the others by reason. */
 export function update({ tiles, more, none }, functions) {
 	const counted = functions.filter((fn) => fn.calls);
 	list(tiles, counted.slice(0, SHOWN), (fn) => `${fn.patch?.name ?? ''} ${fn.object} ${fn.name} ${fn.sympos}`, tile);
@@ -44,18 +42,18 @@ export function update({ tiles, more, none }, functions) {
 	}));
 }
 
-/** Whether the new code runs, and how that is to be taken. */
+/** Whether the new code runs, and its tone. */
 function effectOf({ enabled, transition }, object, { calls }) {
 	if (enabled === false && !transition) return ['not on', null];
 	if (object.patched === false) {
-		return object.name === 'vmlinux' ? ['new code DOES NOT RUN', 'alarm'] : ['not known: its module is not loaded', null];
+		return object.name === 'vmlinux' ? ['new code DOES NOT RUN', 'alarm'] : ['unknown: its module is not loaded', null];
 	}
-	if (!calls) return ['not known', null];
+	if (!calls) return ['unknown', null];
 	if (calls.effective === true) return ['new code runs', 'well'];
 	const isOff = calls.findings.some((finding) => finding.kind === 'ftrace_disabled');
 	if (calls.effective === false || isOff) return ['new code DOES NOT RUN', 'alarm'];
-	if (calls.not_entered) return [`not known whether new code runs: ${calls.not_entered}`, null];
-	return ['not known whether new code runs', null];
+	if (calls.not_entered) return [`unknown whether new code runs: ${calls.not_entered}`, null];
+	return ['unknown whether new code runs', null];
 }
 
 function tile({ name, object, sympos, patch }) {
@@ -86,11 +84,11 @@ function totalsOf({ old, new: fresh, since, above, uncertain, entered, new_share
 	if (part !== null) words.push(`${Math.round(part * 100)} % new now`);
 	if (entered?.expected > 0) words.push(`new code entered ${count(entered.entries)} of ${count(entered.expected)} times`);
 	if (above > 0) words.push(`${count(above)} ran a patch above`);
-	if (uncertain > 0) words.push(`${count(uncertain)} not known which`);
+	if (uncertain > 0) words.push(`${count(uncertain)} unknown which`);
 	return words.join(' · ');
 }
 
-/** Both codes on one bar; where both were called, both numbers behind it. */
+/** Both codes on one bar, with their numbers. */
 function draw(svg, name, phases) {
 	const [left, right] = [52, 208];
 	const most = Math.max(...phases.map((phase) => phase.old + phase.new), Number.MIN_VALUE);

@@ -1,6 +1,5 @@
-// Building the page and bringing it up to date without taking anything away
-// from whoever reads it: nodes stay, so focus, selection and open <details>
-// stay as well. All text is set as text, never as markup.
+// Builds and updates the page. Nodes stay; so do focus and selection.
+// No markup in text.
 
 import { printable } from './words.js';
 
@@ -11,7 +10,7 @@ export function h(tag, attributes = {}, ...children) {
 	return fill(document.createElement(tag), attributes, children);
 }
 
-/** The same of SVG. */
+/** The same for SVG. */
 export function s(tag, attributes = {}, ...children) {
 	return fill(document.createElementNS(SVG, tag), attributes, children);
 }
@@ -26,13 +25,13 @@ export function byId(id) {
 	return document.getElementById(id);
 }
 
-/** Sets a text that comes from elsewhere, if it is another one. */
+/** Sets a text, if it has changed. */
 export function setText(node, text) {
 	const shown = printable(text);
 	if (node.textContent !== shown) node.textContent = shown;
 }
 
-/** Sets an attribute; takes it away for `null`. */
+/** Sets an attribute; `null` removes it. */
 export function attr(node, name, value) {
 	if (value === null || value === undefined || value === false) {
 		node.removeAttribute(name);
@@ -47,11 +46,7 @@ export function show(node, is) {
 
 const known = new WeakMap();
 
-/**
- * Makes the children of `parent` those of `items`. `make(item)` gives
- * `{ node, update(item) }`, once for each key; what is there already is only
- * updated.
- */
+/** Makes the children of `parent` those of `items`: `make(item)` gives `{ node, update(item) }`, once for each key. */
 export function list(parent, items, keyOf, make) {
 	const before = known.get(parent) ?? new Map();
 	const after = new Map();
@@ -80,14 +75,14 @@ function place(parent, before, after) {
 	if (held && document.activeElement !== focused) keepFocus(parent, focused);
 }
 
-/** A node that was moved lost the focus; of one that is gone its section gets it. */
+/** A moved node gets the focus again; for a removed one its section does. */
 function keepFocus(parent, focused) {
 	const heading = (parent.closest('section') ?? document).querySelector('h2, h1, main');
 	const target = focused.isConnected ? focused : parent.isConnected ? heading : byId('main');
 	if (target) target.focus({ preventScroll: true });
 }
 
-/** One line of text each; made by `make` where it is more than that. */
+/** One line for each text, made by `make` if given. */
 export function lines(parent, texts, make) {
 	const plain = () => {
 		const node = h('li');
@@ -95,4 +90,42 @@ export function lines(parent, texts, make) {
 	};
 	const items = texts.map((text, at) => [text, make ? text : at]);
 	list(parent, items, ([, key]) => key, make ? ([text]) => ({ node: make(text) }) : plain);
+}
+
+/** As in render/command.rs. */
+const COMMAND = /^(|.*: )((?:bpftool|cat|echo|insmod|kill|lpwatch|modprobe|mount|rm|rmmod|sysctl|systemctl|taskset) (?!.*\(pid ).*[^.])$/;
+
+/** A text with its commands; `quoted` words are set as code. */
+export function prose(text, tag = 'span') {
+	const node = h(tag);
+	let [sentence, ...commands] = text.split('\n');
+	const found = commands.length === 0 && COMMAND.exec(text);
+	if (found) [, sentence, ...commands] = found;
+	sentence.split('`').forEach((part, nth) => {
+		if (part) node.append(nth % 2 ? h('code', {}, part) : document.createTextNode(printable(part)));
+	});
+	node.append(...commands.map(commandLine));
+	return node;
+}
+
+function commandLine(command) {
+	const code = h('code', {}, command);
+	const button = h('button', { type: 'button', title: command, 'aria-live': 'polite' }, 'Copy');
+	button.addEventListener('click', async () => {
+		if (!await copy(code)) return;
+		setText(button, 'Copied');
+		setTimeout(() => setText(button, 'Copy'), 2000);
+	});
+	return h('span', { class: 'command' }, code, button);
+}
+
+/** Over plain HTTP from another host a browser has no clipboard. */
+async function copy(code) {
+	try {
+		await navigator.clipboard.writeText(code.textContent);
+		return true;
+	} catch {
+		getSelection().selectAllChildren(code);
+		return document.execCommand('copy');
+	}
 }

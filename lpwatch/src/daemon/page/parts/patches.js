@@ -1,9 +1,9 @@
-// The patches that are loaded: what each is, and what it changes.
+// The loaded patches, and what each changes.
 
 import { attr, h, list, setText, show } from './dom.js';
 import { counted, way } from './words.js';
 
-/** Functions of an object that stand on the page at once. */
+/** Functions of an object that are shown at once. */
 const FUNCTIONS = 12;
 
 /** `{ node, update(patch) }` */
@@ -26,12 +26,12 @@ export function patchRow({ name }) {
 
 function stateOf({ enabled, transition }) {
 	if (transition) return [`in transition (${way(transition)})`, transition.phase === 'stalled' ? 'alarm' : 'info'];
-	return enabled ? ['enabled', 'well'] : [enabled === null ? 'not known' : 'disabled', null];
+	return enabled ? ['enabled', 'well'] : [enabled === null ? 'unknown' : 'disabled', null];
 }
 
 function traitsOf({ engine, replace, stack_order: order }) {
 	const parts = [`engine ${engine}`];
-	if (replace !== false) parts.push(replace ? 'atomic replace' : 'whether it replaces others is not known');
+	if (replace !== false) parts.push(replace ? 'atomic replace' : 'whether it replaces others is unknown');
 	if (order !== null) parts.push(`place ${order} in the order of loading`);
 	return parts.join(' · ');
 }
@@ -45,7 +45,7 @@ function objectRow({ name }) {
 		setText(place, words);
 		attr(place, 'class', `place ${tone}`);
 		const names = object.functions.map((fn) => (fn.sympos > 1 ? `${fn.name},${fn.sympos}` : fn.name));
-		setText(shown, names.length === 0 ? 'functions not known'
+		setText(shown, names.length === 0 ? 'functions unknown'
 			: `${counted(names.length, 'function')}: ${names.slice(0, FUNCTIONS).join(', ')}`);
 		show(more, names.length > FUNCTIONS);
 		setText(summary, `and ${names.length - FUNCTIONS} more`);
@@ -55,7 +55,7 @@ function objectRow({ name }) {
 }
 
 function placeOf({ name, patched, isOn }) {
-	if (patched === null) return ['whether it is patched is not known; ', 'quiet'];
+	if (patched === null) return ['whether it is patched is unknown; ', 'quiet'];
 	if (patched) return ['patched; ', 'quiet'];
 	if (name !== 'vmlinux') return ['not loaded, patched once it is; ', 'warn'];
 	return ['not patched; ', isOn ? 'alarm' : 'quiet'];

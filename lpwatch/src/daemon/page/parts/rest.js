@@ -13,13 +13,13 @@ export function pastTitles() {
 		h('th', { role: 'columnheader', scope: 'col', class: NUMBERS.includes(title) && 'number' }, title)));
 }
 
-/** A row of the table: `{ node, update }`, filled once, for what ended stays. */
+/** A row, which never changes: `{ node, update }`. */
 export function pastRow(now) {
 	return (past) => {
 		const { patch, direction, outcome, ended_at: ended } = past;
 		const what = h('span', { 'data-tone': TONES[outcome] }, OUTCOMES[outcome] ?? outcome);
 		const cells = [
-			clock(ended, now), patch ?? 'a patch, its name not known',
+			clock(ended, now), patch ?? 'unknown patch',
 			[direction ? `${direction} ` : '', what], duration(past.duration_seconds),
 			count(past.tasks_total), count(past.tries), count(past.signals), remarks(past),
 		].map((content, at) => {
@@ -51,7 +51,7 @@ export function sight({ notes, probes, words }, snapshot) {
 	lines(notes, said, (note) => h('li', {}, h('strong', {}, 'Note: '), note));
 	show(notes, said.length > 0);
 	const from = `Tasks are read ${source === 'bpf' ? 'by BPF' : 'from /proc'}`;
-	const hooks = all.length === 0 ? 'how facts are observed is not known'
+	const hooks = all.length === 0 ? 'how facts are observed is unknown'
 		: `${counted(all.length, 'fact')}, not observed: ${missing.map((probe) => probe.fact).join(', ') || 'none'}`;
 	setText(words, `${from}; ${hooks}.`);
 	const sorted = [...missing, ...all.filter((probe) => probe.attached)];

@@ -1,10 +1,10 @@
-// Hears the daemon: one answer first, then its stream of server-sent events.
+// The connection to the daemon: one answer, then a stream of server-sent events.
 //
-// The stream is read by fetch: EventSource keeps the daemon's signs of life to
-// itself, and a host at rest would look like one that is gone.
+// It is read with fetch: EventSource hides the keep-alives, without which a host
+// at rest looks like one that is gone.
 
 const FIRST_WORD = 10_000; // for an answer to begin
-const QUIET = 20_000; // the daemon gives a sign of life every 15 s
+const QUIET = 20_000; // the daemon sends a keep-alive every 15 s
 const SILENT = 45_000; // then the connection is given up
 const LONGEST_PAUSE = 15_000;
 
@@ -32,12 +32,12 @@ export class Link {
 		return this.heardAt === null ? null : Math.max(0, (Date.now() - this.heardAt) / 1000);
 	}
 
-	/** Whether it has been silent for longer than it ever is. */
+	/** Whether a keep-alive is overdue. */
 	get isQuiet() {
 		return this.heardAt !== null && Date.now() - this.heardAt > QUIET;
 	}
 
-	/** To be called once a second: gives up what has gone silent. */
+	/** Call once a second: closes a silent connection. */
 	tick() {
 		const since = Date.now() - Math.max(this.#askedAt, this.heardAt ?? 0);
 		if (this.state === 'live' ? since > SILENT : this.state === 'connecting' && since > FIRST_WORD) {

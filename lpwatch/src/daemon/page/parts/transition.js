@@ -1,9 +1,8 @@
-// A transition under way: how far it is, what to do, who is left.
+// A transition: its progress, what to do, the tasks left.
 
 import { blockers } from './blockers.js';
 import { changes, draw } from './burndown.js';
-import { prose } from './command.js';
-import { attr, h, lines, list, s, setText, show } from './dom.js';
+import { attr, h, lines, list, prose, s, setText, show } from './dom.js';
 import { age, clock, count, COURSES, duration, left, UNKNOWN, way } from './words.js';
 
 const WAYS = {
@@ -28,7 +27,7 @@ export function section({ name }) {
 
 	const update = (patch) => {
 		const { transition } = patch;
-		setText(phase, transition.phase ?? 'phase not known');
+		setText(phase, transition.phase ?? 'phase unknown');
 		attr(phase, 'data-tone', { stalled: 'alarm', slow: 'warn', long: 'warn', progressing: 'info' }[transition.phase]);
 		list(figures, figuresOf(transition), ([term]) => term, figure);
 		chart.update(patch);

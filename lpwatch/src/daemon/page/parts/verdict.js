@@ -1,4 +1,4 @@
-// How this host stands, in a word and a sentence: the worst first.
+// The state of this host in a word and sentences, worst first.
 
 import { age, clock, left, OUTCOMES, way } from './words.js';
 
@@ -14,14 +14,11 @@ const LEVELS = {
 	moving: { words: 'In transition', mark: 'M12 1a11 11 0 1 0 0 22 11 11 0 0 0 0-22m0 3v16a8 8 0 0 1 0-16' },
 	well: { words: 'All well', mark: 'M12 1a11 11 0 1 0 0 22 11 11 0 0 0 0-22m-1.5 15.9L6 12.4 7.4 11l3.1 3.1L16.6 8 18 9.4z' },
 	none: { words: 'Not patched', mark: 'M12 1a11 11 0 1 0 0 22 11 11 0 0 0 0-22m0 3a8 8 0 1 1 0 16 8 8 0 0 1 0-16' },
-	unknown: { words: 'Not known', mark: 'M12 1a11 11 0 1 0 0 22 11 11 0 0 0 0-22M7 11h10v2H7z' },
+	unknown: { words: 'Unknown', mark: 'M12 1a11 11 0 1 0 0 22 11 11 0 0 0 0-22M7 11h10v2H7z' },
 };
 const ORDER = Object.keys(LEVELS);
 
-/**
- * `{ level, words, lines, mark }`: `words` change with the state only, since
- * they are read out; `lines` tell the times.
- */
+/** `{ level, words, lines, mark }`: `words` are read out, so they contain no times. */
 export function judge(snapshot) {
 	const concerns = [
 		...snapshot.patches.filter((patch) => patch.transition).map(ofTransition),
@@ -38,9 +35,9 @@ export function judge(snapshot) {
 	return verdict(level, `${LEVELS[level].words}: ${first}${more}`, lines);
 }
 
-/** What is known when the daemon does not answer. */
+/** The verdict while the daemon does not answer. */
 export function doubt(last, why) {
-	const lines = last ? [`It last said: ${last.words}. What follows is what it said then.`] : [];
+	const lines = last ? [`It last said: ${last.words}. Its last answer follows.`] : [];
 	return verdict('unknown', why, lines);
 }
 
@@ -51,16 +48,16 @@ function verdict(level, words, lines) {
 function ofTransition({ name, transition }) {
 	const { age_seconds: since, seconds_without_progress: idle, phase, forced } = transition;
 	const parts = [`${name} is ${way(transition)}${forced ? ', forced' : ''}`];
-	parts.push(since === null ? ', for how long is not known' : ` for ${age(since)}`);
-	if (transition.tasks_remaining === null) parts.push('; how many tasks are left is not known.');
+	parts.push(since === null ? ', for how long is unknown' : ` for ${age(since)}`);
+	if (transition.tasks_remaining === null) parts.push('; how many tasks are left is unknown.');
 	else parts.push(`: ${left(transition)} left.`);
 	if (phase !== 'progressing' && idle !== null) parts.push(` No task has switched for ${age(idle)}.`);
-	if (phase === null) parts.push(' Whether it still moves is not known.');
+	if (phase === null) parts.push(' Its progress is unknown.');
 	else if (phase === 'long' || phase === 'slow') parts.push(` It is ${phase}.`);
 	return { level: phase === 'stalled' ? 'stalled' : 'moving', name, line: parts.join('') };
 }
 
-/** Patches that are on and do not have their way, or not in all places. */
+/** Enabled patches that do not take full effect. */
 function dangers({ patches, watched }) {
 	const found = [];
 	const danger = (name, line) => found.push({ level: 'danger', name, line });
@@ -79,7 +76,7 @@ function dangers({ patches, watched }) {
 	return found;
 }
 
-/** Patches whose last transition failed and that are not on since. */
+/** Patches whose last transition failed and that are not enabled. */
 function failures({ last_transitions: past, patches, taken_at: now }) {
 	const seen = new Set();
 	const found = [];

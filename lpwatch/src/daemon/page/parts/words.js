@@ -1,15 +1,13 @@
-// Values in words, as `lpwatch status` says them. What is not known never
-// becomes a 0.
+// Values as text, as in `lpwatch status`. Unknown never becomes 0.
 
-export const UNKNOWN = 'not known';
+export const UNKNOWN = 'unknown';
 const GLUE = '\u00a0';
 
-// Characters that make a text read differently from what it holds: control,
-// invisible and bidi characters.
+// Characters that disguise a text: control, invisible and bidi characters.
 const UNSAFE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{DI}]/gu;
 const NAMED = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
 
-/** `text` with everything escaped that could deceive a reader. */
+/** `text` with these escaped. */
 export function printable(text) {
 	return String(text ?? UNKNOWN).replace(UNSAFE, (character) => {
 		const code = character.codePointAt(0).toString(16);
@@ -44,7 +42,7 @@ export function noBreak(text) {
 	return text.replaceAll(' ', GLUE);
 }
 
-/** A count with its thousands set apart. */
+/** A count with its thousands separated. */
 export function count(number) {
 	return isNumber(number) ? String(number).replace(/\B(?=(\d{3})+$)/g, ',') : UNKNOWN;
 }
@@ -54,12 +52,7 @@ export function counted(number, one) {
 	return `${count(number)}${GLUE}${one}${number === 1 ? '' : 's'}`;
 }
 
-/** `once`, `2 times`. */
-export function times(number) {
-	return number === 1 ? 'once' : `${count(number)}${GLUE}times`;
-}
-
-/** A number per second with three digits or so. */
+/** A rate with about three digits. */
 export function rate(perSecond) {
 	if (!isNumber(perSecond)) return UNKNOWN;
 	if (perSecond >= 100) return count(Math.round(perSecond));
@@ -67,7 +60,7 @@ export function rate(perSecond) {
 	return perSecond > 0 ? Math.max(perSecond, 0.01).toFixed(2) : '0';
 }
 
-/** The time of day in UTC, with its date unless that is the day of `now`. */
+/** The time, with its date unless it is that of `now`. */
 export function clock(time, now) {
 	const [day, rest] = time.split('T');
 	return day === now?.split('T')[0] ? rest.slice(0, 8) : noBreak(`${day} ${rest.slice(0, 8)}`);
@@ -103,7 +96,7 @@ const ERRORS = {
 	126: 'ENOKEY', 129: 'EKEYREJECTED',
 };
 
-/** `EINVAL (22)`, or `error 4000` where the number has no name here. */
+/** `EINVAL (22)`, or `error 4000` without a name. */
 export function errno(number) {
 	return noBreak(ERRORS[number] ? `${ERRORS[number]} (${number})` : `error ${number}`);
 }

@@ -71,7 +71,7 @@ fn what_is_bad_says_what() {
             with("  client_auth_type: RequireAnyClientCert\n"),
             "without verifying",
         ),
-        (with("  client_auth_type: Always\n"), "not known"),
+        (with("  client_auth_type: Always\n"), "is unknown"),
         (
             with("  client_auth_type: VerifyClientCertIfGiven\n"),
             "client_ca_file",
@@ -97,7 +97,7 @@ fn what_is_bad_says_what() {
         assert!(error.contains("web.yml"), "{error}");
     }
     let error = LiveConfig::open(Some(folder.path())).unwrap_err();
-    assert!(error.to_string().contains("no file"), "{error}");
+    assert!(error.to_string().contains("not a regular file"), "{error}");
 }
 
 #[test]
