@@ -23,7 +23,7 @@ pub(super) mod marker {
     pub const RELIABLE_BEFORE: &str = "save_stack_trace_tsk_reliable";
     /// The unwinder that x86 needs for it.
     pub const ORC: [&str; 2] = ["__orc_find", "orc_find"];
-    /// It counts BPF maps against RLIMIT_MEMLOCK (until 5.11).
+    /// It counts BPF maps against `RLIMIT_MEMLOCK` (until 5.11).
     pub const CHARGES_MAPS: &str = "bpf_map_charge_init";
 }
 

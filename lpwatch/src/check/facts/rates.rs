@@ -186,7 +186,7 @@ impl Counting {
             match counters.attach(iterator, at, None, Duration::ZERO) {
                 Ok(counter) => self.running.push((id.clone(), counter, Instant::now())),
                 Err(error) => {
-                    notes.push(format!("Calls of {} were not counted: {error}.", id.name))
+                    notes.push(format!("Calls of {} were not counted: {error}.", id.name));
                 }
             }
         }

@@ -154,7 +154,7 @@ impl Record {
                     }
                     _ => {
                         self.effect =
-                            Some(EffectTracker::new(function, *since, at, expected, entered))
+                            Some(EffectTracker::new(function, *since, at, expected, entered));
                     }
                 }
                 self.no_entries = None;
