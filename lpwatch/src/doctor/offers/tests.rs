@@ -127,7 +127,11 @@ fn before_sharing_and_before_the_verdict() {
     let host = without_symbols(&[SHARING_MARKER, "klp_check_and_switch_task"]);
     assert_missing(&of(&host, "ipmodify_sharing"), "no bpf_tramp", "Linux 6.0");
     let functions = of(&host, "livepatch_functions");
-    assert_missing(&functions, "8 of 9; not klp_check_and_switch_task", "None");
+    assert_missing(
+        &functions,
+        "8 of 9; missing: klp_check_and_switch_task",
+        "None",
+    );
 }
 
 #[test]

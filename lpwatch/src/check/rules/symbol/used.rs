@@ -127,7 +127,7 @@ mod tests {
         for (name, sympos, words) in [
             ("none", 0, "kallsyms has no none"),
             ("none", 1, "kallsyms has no none"),
-            ("twice", 0, "does not say which"),
+            ("twice", 0, "does not select one"),
             ("twice", 3, "only 2"),
             ("once", 2, "only 1"),
         ] {
