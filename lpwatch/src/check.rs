@@ -1,4 +1,4 @@
-//! The pre-flight check: whether a patch can be loaded safely, here and now.
+//! The pre-flight check: whether a patch can be loaded safely on this host now.
 //!
 //! Facts are gathered once ([`facts`]); each rule ([`rules`]) judges plain
 //! values, so all of them are tested without a kernel.
@@ -12,39 +12,39 @@ use crate::{
     kernel::patch_file::PatchFile,
     model::{
         Moment,
-        check::{CheckFinding, CheckReport, Verdict},
+        check::{CheckFinding, CheckReport, CheckVerdict},
         snapshot::{SCHEMA_VERSION, Severity},
     },
 };
 
-use facts::Facts;
+use facts::CheckFacts;
 
-/// What is judged: a patch, on a host.
+/// The patch to check and the facts of the host.
 #[derive(Clone, Copy, Debug)]
-pub struct Ground<'a> {
+pub struct CheckContext<'a> {
     pub patch: &'a PatchFile,
-    pub facts: &'a Facts,
-    /// The patch is loaded already: what loading would do is past.
+    pub facts: &'a CheckFacts,
+    /// The patch is already loaded, so the rules about loading do not apply.
     pub is_loaded: bool,
 }
 
-/// Applies every rule, and foretells the course.
+/// Applies every rule and forecasts the transition.
 #[must_use]
-pub fn check(ground: &Ground<'_>, file: Option<&str>, now: &Moment) -> CheckReport {
+pub fn check(context: &CheckContext<'_>, file: Option<&str>, now: &Moment) -> CheckReport {
     let rules = rules::ALL.iter();
-    let mut findings: Vec<CheckFinding> = rules.flat_map(|rule| (rule.judge)(ground)).collect();
+    let mut findings: Vec<CheckFinding> = rules.flat_map(|rule| (rule.judge)(context)).collect();
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     let verdict = verdict(&findings);
-    let Facts { host, notes, .. } = ground.facts;
+    let CheckFacts { host, notes, .. } = context.facts;
     CheckReport {
         schema_version: SCHEMA_VERSION,
         host: host.node.clone(),
         kernel: host.release.clone(),
         checked_at: now.wall,
-        patch: Some(ground.patch.name.clone()),
+        patch: Some(context.patch.name.clone()),
         file: file.map(str::to_owned),
         verdict,
-        forecast: forecast::forecast(ground, &findings),
+        forecast: forecast::forecast(context, &findings),
         findings,
         notes: notes.clone(),
     }
@@ -52,10 +52,10 @@ pub fn check(ground: &Ground<'_>, file: Option<&str>, now: &Moment) -> CheckRepo
 
 /// The worst of all findings.
 #[must_use]
-pub fn verdict(findings: &[CheckFinding]) -> Verdict {
+pub fn verdict(findings: &[CheckFinding]) -> CheckVerdict {
     match findings.iter().map(|finding| finding.severity).max() {
-        Some(Severity::Danger) => Verdict::Danger,
-        Some(Severity::Warning) => Verdict::Warning,
-        Some(Severity::Note) | None => Verdict::Safe,
+        Some(Severity::Danger) => CheckVerdict::Danger,
+        Some(Severity::Warning) => CheckVerdict::Warning,
+        Some(Severity::Note) | None => CheckVerdict::Safe,
     }
 }

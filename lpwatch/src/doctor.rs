@@ -1,15 +1,15 @@
-//! What a host offers to lpwatch, and what it makes of it: `lpwatch doctor`.
+//! What a host offers to lpwatch, and which hooks lpwatch uses: `lpwatch doctor`.
 //!
-//! [`examine`] reads what there is, attaches the hooks of the daemon and takes
-//! them off again, and puts the outcome in words. During a transition nothing
-//! is attached: a watcher must not add to what the kernel has to do then.
+//! [`examine`] reads what the host offers, attaches the daemon's hooks, detaches
+//! them and reports the result. It attaches nothing during a transition, so as
+//! not to add to the kernel's work.
 
 mod calibrate;
 mod facts;
 mod hooks;
 mod notes;
 mod offers;
-mod standing;
+mod readiness;
 
 use std::env::consts::ARCH;
 
@@ -19,30 +19,30 @@ use crate::{
     kernel::{Roots, btf::KernelBtf, offers::Offers},
     model::{
         ObservedFact, PatchView, Snapshot,
-        doctor::{Calibration, ChosenHook, Report, SCHEMA_VERSION},
+        doctor::{Calibration, ChosenHook, DoctorReport, SCHEMA_VERSION},
     },
     probe::{self, SHARING_MARKER},
 };
 
-use facts::Known;
-use hooks::Looked;
-use standing::Grounds;
+use facts::HookInputs;
+use hooks::HookExamination;
+use readiness::ReadinessInputs;
 
 /// How to examine.
 #[derive(Clone, Debug, Default)]
-pub struct Options {
+pub struct DoctorOptions {
     pub roots: Roots,
-    /// BPF is ruled out.
+    /// Do not use BPF.
     pub no_bpf: bool,
-    /// Try the counters on a function of the kernel's own.
+    /// Test the counters on a kernel function.
     pub calibrate: bool,
 }
 
-/// Examines the host; `daemon` is what a daemon that runs here has told.
+/// Examines the host; `daemon` is the snapshot of a running daemon.
 ///
 /// # Errors
-/// Sysfs is there and its patches cannot be read.
-pub fn examine(options: &Options, daemon: Option<&Snapshot>) -> Result<Report, Error> {
+/// sysfs exists and its patches cannot be read.
+pub fn examine(options: &DoctorOptions, daemon: Option<&Snapshot>) -> Result<DoctorReport, Error> {
     let roots = &options.roots;
     let host = Offers::read(roots, &offers::symbols());
     let patches = engine::read_all(roots)?.patches;
@@ -57,17 +57,17 @@ pub fn examine(options: &Options, daemon: Option<&Snapshot>) -> Result<Report, E
         prove(&mut chosen, calibration);
     }
     let offers = offers::all(&host, probe::is_built(), ARCH);
-    let (standing, summary) = standing::judge(&Grounds {
+    let (standing, summary) = readiness::judge(&ReadinessInputs {
         host: &host,
         offers: &offers,
         facts: &chosen,
         by: looked.by,
         no_bpf: options.no_bpf,
     });
-    let Looked {
+    let HookExamination {
         by, seconds, notes, ..
     } = looked;
-    Ok(Report {
+    Ok(DoctorReport {
         schema_version: SCHEMA_VERSION,
         host: host.host.node,
         kernel: host.host.release,
@@ -83,7 +83,7 @@ pub fn examine(options: &Options, daemon: Option<&Snapshot>) -> Result<Report, E
     })
 }
 
-/// What a calibration says of the counters.
+/// Adds the result of the calibration to the facts.
 fn prove(facts: &mut [ChosenHook], calibration: &Calibration) {
     let trials = &calibration.trials;
     if trials.iter().all(|trial| trial.counted.is_none()) {
@@ -97,8 +97,8 @@ fn prove(facts: &mut [ChosenHook], calibration: &Calibration) {
     }
 }
 
-fn known(host: &Offers, btf: Option<&KernelBtf>, looked: &Looked) -> Known {
-    let Looked {
+fn known(host: &Offers, btf: Option<&KernelBtf>, looked: &HookExamination) -> HookInputs {
+    let HookExamination {
         by,
         hooks,
         tasks,
@@ -113,13 +113,13 @@ fn known(host: &Offers, btf: Option<&KernelBtf>, looked: &Looked) -> Known {
     );
     let armed = host.kprobes_armed.found().is_none_or(|armed| armed != "0");
     let shown = host.symbols.found().is_some_and(|symbols| !symbols.hidden);
-    Known {
+    HookInputs {
         livepatch: host.livepatch,
         by: *by,
         hooks: hooks.clone(),
         sharing: probe::sharing(marked).map_err(str::to_owned),
         kprobes: host.kprobe_events && armed,
-        // A daemon may see more than whoever asks it.
+        // A daemon may have more rights than the caller.
         addresses: shown || daemon.is_some(),
         tasks: tasks.clone(),
         programs: programs.clone(),
@@ -144,7 +144,7 @@ fn in_transition(patches: &[PatchView]) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::doctor::{ChosenBy, HookKind, Standing};
+    use crate::model::doctor::{ChosenBy, FactSource, Readiness};
 
     #[test]
     fn a_recorded_tree_is_judged_without_touching_this_host() {
@@ -161,26 +161,26 @@ mod tests {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, content).unwrap();
         }
-        let options = Options {
+        let options = DoctorOptions {
             roots: Roots {
                 sysfs: folder.path().join("sys"),
                 procfs: folder.path().join("proc"),
             },
             calibrate: true,
-            ..Options::default()
+            ..DoctorOptions::default()
         };
         let report = examine(&options, None).unwrap();
         assert_eq!(report.kernel, "5.10.0-test");
         assert_eq!(report.chosen_by, ChosenBy::Policy);
         assert!(report.notes[0].contains("a recorded tree is read"));
-        // There is no BTF in it.
-        assert_eq!(report.standing, Standing::Lacking);
+        // The tree contains no BTF.
+        assert_eq!(report.standing, Readiness::Lacking);
         let kind = |name: ObservedFact| {
             let mut facts = report.facts.iter();
             facts.find(|fact| fact.fact == name).unwrap().kind
         };
-        assert_eq!(kind(ObservedFact::Tasks), HookKind::Procfs);
-        assert_eq!(kind(ObservedFact::Calls), HookKind::None);
+        assert_eq!(kind(ObservedFact::Tasks), FactSource::Procfs);
+        assert_eq!(kind(ObservedFact::Calls), FactSource::None);
         let calibration = report.calibration.unwrap();
         assert!(calibration.not_tried.unwrap().contains("recorded tree"));
     }

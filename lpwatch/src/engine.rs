@@ -1,5 +1,5 @@
-//! The patching systems: each engine reads one, in its own terms, and gives it
-//! in those of the model.
+//! The patching systems: each engine reads one system in its own terms and
+//! converts it to those of the model.
 
 mod kernelcare;
 mod kgraft;
@@ -25,30 +25,30 @@ pub(crate) use task::{frame, inspect, task};
 pub trait Engine: Sync {
     fn kind(&self) -> EngineKind;
 
-    /// What can be known of its patches, and what cannot.
+    /// Which facts about its patches are available.
     fn knows(&self) -> Knowledge;
 
-    /// Adds all that it shows to what the engines before it have read; false
-    /// where this kernel does not have it.
+    /// Adds what this system shows to the readings of the engines before it.
+    /// Returns false if this kernel does not have the system.
     ///
     /// # Errors
-    /// [`ReadError`] if the system is there but cannot be read; nothing is added
+    /// [`ReadError`] if the system exists but cannot be read; nothing is added
     /// then.
     fn read(&self, roots: &Roots, view: &mut SystemView) -> Result<bool, ReadError>;
 
-    /// The tasks that hold its transition up, where the system itself tells
-    /// them: `None` where it does not, or is not there.
+    /// The tasks that block its transition, if the system lists them. `None` if
+    /// it does not, or if it does not exist.
     ///
     /// # Errors
-    /// They are reported, but cannot be read.
+    /// The list exists but cannot be read.
     fn tasks_left(&self, roots: &Roots) -> Result<Option<Left>, ReadError> {
         let _ = roots;
         Ok(None)
     }
 }
 
-/// Every system lpwatch understands. openEuler's patches lie in livepatch's
-/// sysfs, so it comes after livepatch, which reads them.
+/// Every system that lpwatch supports. openEuler follows livepatch, which reads
+/// openEuler's patches from its sysfs.
 const ENGINES: [&dyn Engine; 6] = [
     &livepatch::Livepatch,
     &kpatch::Kpatch,
@@ -71,12 +71,12 @@ pub fn of(kind: EngineKind) -> &'static dyn Engine {
     }
 }
 
-/// All systems there are.
+/// All systems.
 pub fn all() -> impl Iterator<Item = &'static dyn Engine> {
     ENGINES.into_iter()
 }
 
-/// Reads all systems, each of their files once; one that cannot be read does not
+/// Reads all systems, and each of their files once. An unreadable system does not
 /// hide the others.
 ///
 /// # Errors
@@ -103,16 +103,16 @@ pub fn read_all(roots: &Roots) -> Result<SystemView, ReadError> {
     Ok(view)
 }
 
-/// The tasks that hold a transition up.
+/// The tasks that block a transition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Left {
     /// By tid.
     pub tasks: Vec<Task>,
-    /// Tasks there are, as far as the system tells which are left.
+    /// The number of all tasks, if the system shows it.
     pub total: Option<u32>,
-    /// What could not be read or is not sure, a sentence each.
+    /// What could not be read or is uncertain, one sentence each.
     pub notes: Vec<String>,
 }
 
-/// The object of a function where the system does not tell it.
+/// The object name of a function if the system does not show its object.
 pub const OBJECT_NOT_TOLD: &str = "not told";

@@ -1,8 +1,8 @@
-//! What is patched on this host, by every system: on disk and running.
+//! The patches of every system on this host, on disk and loaded.
 
 mod gather;
 mod log;
 mod parts;
 mod tools;
 
-pub use gather::{Wanted, gather};
+pub use gather::{InventoryRequest, gather};

@@ -1,8 +1,8 @@
-//! What is known and what follows from it: pure, without I/O or a clock.
+//! The model: pure, without I/O or a clock.
 //!
-//! [`Model`] takes kernel events, readings of sysfs and looks at the tasks, each
-//! as an [`Input`] with its [`Moment`], and gives a [`Snapshot`]. Every rule about phases, progress and
-//! outcomes is here and is tested on plain values.
+//! [`Model`] takes kernel events, readings of sysfs and samples of the tasks, each
+//! as an [`Input`] with its [`Moment`], and produces a [`Snapshot`]. Every rule
+//! about phases, progress and outcomes is here and is tested on plain values.
 
 mod advice;
 mod blocker;
@@ -35,7 +35,7 @@ pub mod totals;
 mod view;
 
 pub(crate) use advice::{described, owner, stop_command, stop_program};
-pub use blocker::{Answer, Blocker, Cause, Culprit, Reason, Verdict};
+pub use blocker::{Blocker, Cause, Culprit, KernelAnswer, Reason, Verdict};
 pub use event::{Event, EventKind, EventSource};
 pub use fact::ObservedFact;
 pub use input::Input;

@@ -1,5 +1,5 @@
-//! What the rules judge by: gathered from a host once, as plain values. What
-//! could not be read is `None`, and a note says why.
+//! The facts that the rules use. They are read once, as plain values. A fact that
+//! could not be read is `None`, and a note gives the reason.
 
 pub mod disk;
 mod gather;
@@ -10,7 +10,7 @@ mod patch_files;
 pub mod rates;
 pub mod tasks;
 
-pub use gather::{How, gather};
+pub use gather::{GatherOptions, gather};
 
 use crate::{
     kernel::{
@@ -22,7 +22,7 @@ use crate::{
 
 /// All facts about a host that matter for one patch.
 #[derive(Clone, Debug, Default)]
-pub struct Facts {
+pub struct CheckFacts {
     pub host: Host,
     pub kernel: kernel::KernelFacts,
     /// The patches that are loaded; `None` on a kernel without livepatch.
@@ -30,11 +30,11 @@ pub struct Facts {
     pub objects: objects::ObjectFacts,
     pub hooks: hooks::HookFacts,
     pub tasks: tasks::TaskFacts,
-    /// What could not be looked at, a sentence each.
+    /// What could not be inspected, one sentence each.
     pub notes: Vec<String>,
 }
 
-/// The patch as sysfs would show it.
+/// The patch file in the form in which sysfs shows a loaded patch.
 #[must_use]
 pub fn as_view(patch: &PatchFile) -> PatchView {
     let objects = patch.objects.iter().map(|object| ObjectView {
@@ -54,7 +54,7 @@ pub fn as_view(patch: &PatchFile) -> PatchView {
     }
 }
 
-/// A loaded patch as far as sysfs shows what its file held.
+/// A loaded patch in the form of a patch file, as far as sysfs shows it.
 #[must_use]
 pub fn as_file(patch: &PatchView) -> PatchFile {
     let objects = patch.objects.iter().map(|object| PatchObject {
@@ -76,7 +76,7 @@ pub fn as_file(patch: &PatchView) -> PatchFile {
             livepatch: true,
             ..Modinfo::default()
         },
-        // The kernel has taken it, so this is not judged.
+        // The kernel has accepted it, so no rule checks this.
         machine: Machine::of_this_host().unwrap_or(Machine::X86_64),
         build_id: None,
         signed: false,

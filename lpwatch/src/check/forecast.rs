@@ -1,12 +1,12 @@
 //! What would happen if the patch were loaded now.
 
 use crate::model::{
-    check::{CheckFinding, Course, Forecast, Obstacle, Predicted},
+    check::{CheckFinding, Forecast, ForecastOutcome, Obstacle, Predicted},
     snapshot::Severity,
 };
 
 use super::{
-    Ground,
+    CheckContext,
     facts::tasks::{PredictedBlocker, TaskFacts},
     rules::errno::{EBUSY, EEXIST, EINVAL},
 };
@@ -16,16 +16,16 @@ use super::{
 enum When {
     AtOnce,
     AfterSignal,
-    /// When it leaves by itself.
+    /// When it leaves the function without a signal.
     Later,
     Never,
 }
 
-/// The course that the findings and the tasks lead to expect.
-pub(super) fn forecast(ground: &Ground<'_>, findings: &[CheckFinding]) -> Forecast {
-    let facts = &ground.facts.tasks;
+/// The outcome to expect from the findings and the tasks.
+pub(super) fn forecast(context: &CheckContext<'_>, findings: &[CheckFinding]) -> Forecast {
+    let facts = &context.facts.tasks;
     let mut forecast = Forecast {
-        course: Course::NotKnown,
+        course: ForecastOutcome::NotKnown,
         text: String::new(),
         refusal: refused(findings).and_then(|finding| finding.refusal),
         at_once: None,
@@ -33,16 +33,16 @@ pub(super) fn forecast(ground: &Ground<'_>, findings: &[CheckFinding]) -> Foreca
         later: Vec::new(),
         never: Vec::new(),
     };
-    if !ground.is_loaded && facts.looks > 0 {
+    if !context.is_loaded && facts.looks > 0 {
         sort_tasks(facts, &mut forecast);
     }
-    forecast.course = course(ground, &forecast);
-    forecast.text = text(ground, &forecast, findings);
+    forecast.course = course(context, &forecast);
+    forecast.text = text(context, &forecast, findings);
     forecast
 }
 
-/// The finding for which the kernel would refuse the patch: of several, what it
-/// comes to first.
+/// The finding for which the kernel would refuse the patch. With several, the one
+/// that the kernel checks first.
 fn refused(findings: &[CheckFinding]) -> Option<&CheckFinding> {
     let refusing = findings.iter().filter(|finding| finding.refusal.is_some());
     refusing.min_by_key(|finding| step(finding))
@@ -64,11 +64,11 @@ fn step(finding: &CheckFinding) -> u8 {
     }
 }
 
-/// Puts each task where it belongs, by the worst that is in its way.
+/// Assigns each task to a list by its worst obstacle.
 fn sort_tasks(facts: &TaskFacts, forecast: &mut Forecast) {
     let mut tasks: Vec<&PredictedBlocker> = facts.tasks.iter().collect();
     tasks.sort_by_key(|task| (task.tid, std::cmp::Reverse(rank(when(task, facts)))));
-    // A task that is now in one function and now in another is one task.
+    // A task seen in several functions counts once.
     tasks.dedup_by_key(|task| task.tid);
     for task in tasks {
         let list = match when(task, facts) {
@@ -98,7 +98,7 @@ fn when(task: &PredictedBlocker, facts: &TaskFacts) -> When {
         return When::Never;
     }
     if !facts.is_lasting(task) {
-        // The kernel tries each second, and finds it elsewhere soon.
+        // The kernel tries each second and soon finds it outside the function.
         return When::AtOnce;
     }
     match (task.obstacle, task.kthread) {
@@ -129,40 +129,46 @@ fn predicted(task: &PredictedBlocker, facts: &TaskFacts) -> Predicted {
     }
 }
 
-fn course(ground: &Ground<'_>, forecast: &Forecast) -> Course {
-    if ground.is_loaded {
-        Course::Loaded
+fn course(context: &CheckContext<'_>, forecast: &Forecast) -> ForecastOutcome {
+    if context.is_loaded {
+        ForecastOutcome::Loaded
     } else if forecast.refusal.is_some() {
-        Course::Refused
+        ForecastOutcome::Refused
     } else if forecast.at_once.is_none() {
-        Course::NotKnown
+        ForecastOutcome::NotKnown
     } else if !forecast.never.is_empty() {
-        Course::Stalls
+        ForecastOutcome::Stalls
     } else if !forecast.later.is_empty() {
-        Course::Open
+        ForecastOutcome::Open
     } else if !forecast.after_signal.is_empty() {
-        Course::AfterSignal
+        ForecastOutcome::AfterSignal
     } else {
-        Course::Completes
+        ForecastOutcome::Completes
     }
 }
 
-fn text(ground: &Ground<'_>, forecast: &Forecast, findings: &[CheckFinding]) -> String {
+fn text(context: &CheckContext<'_>, forecast: &Forecast, findings: &[CheckFinding]) -> String {
     match forecast.course {
-        Course::Loaded => "It is loaded already: lpwatch status shows how it stands.".to_owned(),
-        Course::Refused => {
+        ForecastOutcome::Loaded => {
+            "The patch is already loaded. To see its state: lpwatch status".to_owned()
+        }
+        ForecastOutcome::Refused => {
             let why = refused(findings).map_or("", |finding| finding.text.as_str());
             format!("The kernel would refuse it: {why}")
         }
-        Course::NotKnown => {
-            "How the transition would go is not known: the tasks were not looked at.".to_owned()
+        ForecastOutcome::NotKnown => {
+            "The outcome of the transition is unknown, because the tasks were not inspected."
+                .to_owned()
         }
-        Course::Completes | Course::AfterSignal | Course::Open | Course::Stalls => {
+        ForecastOutcome::Completes
+        | ForecastOutcome::AfterSignal
+        | ForecastOutcome::Open
+        | ForecastOutcome::Stalls => {
             let severe = findings
                 .iter()
                 .any(|finding| finding.severity == Severity::Danger);
-            let text = counts(forecast, ground.facts.tasks.total);
-            if severe || forecast.course != Course::Completes {
+            let text = counts(forecast, context.facts.tasks.total);
+            if severe || forecast.course != ForecastOutcome::Completes {
                 text
             } else {
                 format!("{text} The transition would complete within a few seconds.")
@@ -178,7 +184,7 @@ fn counts(forecast: &Forecast, total: u32) -> String {
     let mut parts = vec![format!("{at_once} of {total} tasks would switch at once")];
     let groups = [
         (&forecast.after_signal, "after the signal at 15 s"),
-        (&forecast.later, "when they leave by themselves"),
+        (&forecast.later, "when they leave the function"),
         (&forecast.never, "never"),
     ];
     for (tasks, when) in groups {
@@ -205,12 +211,12 @@ fn named(tasks: &[Predicted]) -> String {
 mod tests {
     use super::*;
     use crate::{
-        check::{facts::Facts, rules::samples},
-        model::check::Refusal,
+        check::{facts::CheckFacts, rules::samples},
+        model::check::LoadRefusal,
     };
 
     fn foretold(tasks: Vec<PredictedBlocker>, findings: &[CheckFinding]) -> Forecast {
-        let facts = Facts {
+        let facts = CheckFacts {
             tasks: TaskFacts {
                 looks: 5,
                 total: 60,
@@ -218,9 +224,9 @@ mod tests {
                 tasks,
                 ..TaskFacts::default()
             },
-            ..Facts::default()
+            ..CheckFacts::default()
         };
-        forecast(&samples::ground(&samples::patch(&["f"]), &facts), findings)
+        forecast(&samples::context(&samples::patch(&["f"]), &facts), findings)
     }
 
     fn kthread(tid: u32, obstacle: Obstacle, seen: u32) -> PredictedBlocker {
@@ -241,7 +247,7 @@ mod tests {
             ],
             &[],
         );
-        assert_eq!(forecast.course, Course::Stalls);
+        assert_eq!(forecast.course, ForecastOutcome::Stalls);
         let expected = "57 of 60 tasks would switch at once, 2 after the signal at 15 s: t1 (1), \
                         t2 (2), 1 never: t3 (3).";
         assert_eq!(forecast.text, expected);
@@ -250,54 +256,57 @@ mod tests {
     #[test]
     fn the_worst_decides_the_course() {
         let course = |tasks| foretold(tasks, &[]).course;
-        assert_eq!(course(Vec::new()), Course::Completes);
+        assert_eq!(course(Vec::new()), ForecastOutcome::Completes);
         let user = samples::observed(1, Obstacle::AsleepIn, 5);
-        assert_eq!(course(vec![user.clone()]), Course::AfterSignal);
+        assert_eq!(course(vec![user.clone()]), ForecastOutcome::AfterSignal);
         let stuck = samples::observed(2, Obstacle::Uninterruptible, 5);
-        assert_eq!(course(vec![user.clone(), stuck.clone()]), Course::Open);
+        assert_eq!(
+            course(vec![user.clone(), stuck.clone()]),
+            ForecastOutcome::Open
+        );
         let thread = kthread(3, Obstacle::AsleepIn, 5);
-        assert_eq!(course(vec![user, stuck, thread]), Course::Stalls);
+        assert_eq!(course(vec![user, stuck, thread]), ForecastOutcome::Stalls);
         assert_eq!(
             course(vec![samples::observed(1, Obstacle::Running, 5)]),
-            Course::Completes
+            ForecastOutcome::Completes
         );
     }
 
     #[test]
     fn a_refusal_comes_first() {
         let mut refused = samples::finding();
-        refused.refusal = Some(Refusal { errno: 16 });
+        refused.refusal = Some(LoadRefusal { errno: 16 });
         let forecast = foretold(vec![kthread(3, Obstacle::MainFunction, 1)], &[refused]);
-        assert_eq!(forecast.course, Course::Refused);
+        assert_eq!(forecast.course, ForecastOutcome::Refused);
     }
 
     #[test]
     fn of_several_refusals_the_kernels_first_counts() {
         let refusal = |rule: &str, errno| CheckFinding {
             rule: rule.to_owned(),
-            refusal: Some(Refusal { errno }),
+            refusal: Some(LoadRefusal { errno }),
             ..samples::finding()
         };
         let both = [refusal("busy", 16), refusal("overlap", 17)];
         assert_eq!(
             foretold(Vec::new(), &both).refusal,
-            Some(Refusal { errno: 17 })
+            Some(LoadRefusal { errno: 17 })
         );
         let both = [refusal("tracing_blocks", 16), refusal("symbol", 22)];
         assert_eq!(
             foretold(Vec::new(), &both).refusal,
-            Some(Refusal { errno: 22 })
+            Some(LoadRefusal { errno: 22 })
         );
     }
 
     #[test]
     fn without_a_look_nothing_is_foretold() {
-        let facts = Facts::default();
+        let facts = CheckFacts::default();
         let patch = samples::patch(&["f"]);
-        let forecast = forecast(&samples::ground(&patch, &facts), &[]);
+        let forecast = forecast(&samples::context(&patch, &facts), &[]);
         assert_eq!(
             (forecast.course, forecast.at_once),
-            (Course::NotKnown, None)
+            (ForecastOutcome::NotKnown, None)
         );
     }
 }

@@ -1,19 +1,19 @@
-//! The functions of the kernel that are dangerous to patch by their nature.
+//! The kernel functions that are dangerous to patch by their nature.
 
 use crate::model::snapshot::Severity;
 
 /// A kind of function, and why it is risky.
-pub(super) struct Kind {
+pub(super) struct RiskKind {
     pub severity: Severity,
     pub why: &'static str,
     names: &'static [&'static str],
     beginnings: &'static [&'static str],
 }
 
-const KINDS: [Kind; 6] = [
-    Kind {
+const KINDS: [RiskKind; 6] = [
+    RiskKind {
         severity: Severity::Danger,
-        why: "is on the stack of every task that sleeps: no task could switch",
+        why: "is on the stack of every sleeping task: no task could switch",
         names: &[
             "schedule",
             "__schedule",
@@ -32,7 +32,7 @@ const KINDS: [Kind; 6] = [
         ],
         beginnings: &[],
     },
-    Kind {
+    RiskKind {
         severity: Severity::Danger,
         why: "does not return: a task in it never leaves old code",
         names: &[
@@ -44,9 +44,9 @@ const KINDS: [Kind; 6] = [
         ],
         beginnings: &[],
     },
-    Kind {
+    RiskKind {
         severity: Severity::Danger,
-        why: "is part of what a patch is applied with",
+        why: "is part of the code that applies a patch",
         names: &[
             "arch_ftrace_ops_list_func",
             "ftrace_ops_list_func",
@@ -66,9 +66,9 @@ const KINDS: [Kind; 6] = [
             "rcu_tasks_",
         ],
     },
-    Kind {
+    RiskKind {
         severity: Severity::Danger,
-        why: "runs on the way into or out of the kernel, where livepatch cannot follow",
+        why: "runs on entry to or exit from the kernel, which livepatch does not support",
         names: &[
             "do_syscall_64",
             "do_int80_syscall_32",
@@ -85,15 +85,15 @@ const KINDS: [Kind; 6] = [
             "do_fast_syscall_",
         ],
     },
-    Kind {
+    RiskKind {
         severity: Severity::Danger,
-        why: "runs in an NMI, where livepatch cannot follow",
+        why: "runs in an NMI, which livepatch does not support",
         names: &["nmi_handle", "do_nmi"],
         beginnings: &["default_do_nmi", "nmi_", "perf_event_nmi_"],
     },
-    Kind {
+    RiskKind {
         severity: Severity::Warning,
-        why: "runs partly in a parent and partly in its child",
+        why: "runs partly in the parent and partly in the child of a fork",
         names: &[
             "copy_process",
             "kernel_clone",
@@ -110,8 +110,8 @@ pub(super) fn is_risky(function: &str) -> bool {
     kind_of(function).is_some()
 }
 
-/// The first kind that this function of the kernel is of.
-pub(super) fn kind_of(function: &str) -> Option<&'static Kind> {
+/// The first kind that this kernel function belongs to.
+pub(super) fn kind_of(function: &str) -> Option<&'static RiskKind> {
     KINDS.iter().find(|kind| {
         kind.names.contains(&function)
             || kind

@@ -18,23 +18,23 @@ mod wont_switch;
 
 use crate::model::check::CheckFinding;
 
-use super::Ground;
+use super::CheckContext;
 
-/// A rule: what it judges, and why that matters.
+/// A rule: what it checks, and why that matters.
 #[derive(Clone, Copy, Debug)]
 pub struct Rule {
-    /// What findings carry, and `--explain` takes.
+    /// The id in findings and for `--explain`.
     pub id: &'static str,
-    /// One line.
+    /// The condition that must hold, in one line.
     pub title: &'static str,
     /// Paragraphs for `lpwatch check --explain`.
     pub background: &'static str,
-    /// Where that can be read: kernel files with version, man pages, threads.
+    /// Sources: kernel files with version, man pages, threads.
     pub sources: &'static [&'static str],
-    pub judge: fn(&Ground<'_>) -> Vec<CheckFinding>,
+    pub judge: fn(&CheckContext<'_>) -> Vec<CheckFinding>,
 }
 
-/// All rules, in the order of a rollout: what the kernel says first, first.
+/// All rules, in the order in which the kernel checks when it loads a patch.
 pub const ALL: &[Rule] = &[
     readable::RULE,
     kernel::RULE,
@@ -48,7 +48,7 @@ pub const ALL: &[Rule] = &[
     risky::RULE,
 ];
 
-/// The rule of this id.
+/// The rule with this id.
 #[must_use]
 pub fn by_id(id: &str) -> Option<&'static Rule> {
     let id = id.replace('-', "_");

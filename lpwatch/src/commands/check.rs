@@ -10,15 +10,15 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
     check::{
-        Ground, check,
-        facts::{How, gather, rates::of_daemon},
+        CheckContext, check,
+        facts::{GatherOptions, gather, rates::of_daemon},
         rules,
     },
     engine,
     error::Error,
     exit::Exit,
     kernel::patch_file::{PatchFile, find_in},
-    model::check::{CheckReport, Verdict},
+    model::check::{CheckReport, CheckVerdict},
     observe::clock,
     render,
 };
@@ -172,7 +172,7 @@ impl Session<'_> {
     }
 
     async fn check(&self, patch: &PatchFile, path: Option<&Path>) -> anyhow::Result<CheckReport> {
-        let how = How {
+        let how = GatherOptions {
             observer: self.globals.observer_options(),
             sample: self.args.sample,
             beside: path.and_then(Path::parent).map(Path::to_owned),
@@ -189,12 +189,12 @@ impl Session<'_> {
         progress.finish_and_clear();
         let facts = facts?;
         let file = path.map(|path| path.display().to_string());
-        let ground = Ground {
+        let context = CheckContext {
             patch,
             facts: &facts,
             is_loaded: path.is_none(),
         };
-        let report = check(&ground, file.as_deref(), &clock::now());
+        let report = check(&context, file.as_deref(), &clock::now());
         snapshots::report_check(self.globals, &report).await;
         Ok(report)
     }
@@ -225,9 +225,9 @@ impl Session<'_> {
             return Exit::Unsupported;
         }
         match report.verdict {
-            Verdict::Danger => Exit::Danger,
-            Verdict::Warning if self.args.strict => Exit::Warning,
-            Verdict::Warning | Verdict::Safe => Exit::Success,
+            CheckVerdict::Danger => Exit::Danger,
+            CheckVerdict::Warning if self.args.strict => Exit::Warning,
+            CheckVerdict::Warning | CheckVerdict::Safe => Exit::Success,
         }
     }
 }

@@ -3,9 +3,9 @@
 use std::io::IsTerminal;
 
 use crate::{
-    doctor::{Options, examine},
+    doctor::{DoctorOptions, examine},
     exit::Exit,
-    model::doctor::{Report, Standing},
+    model::doctor::{DoctorReport, Readiness},
     render,
 };
 
@@ -49,7 +49,7 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
         Ok(snapshot) => (Some(snapshot), None),
         Err(note) => (None, note),
     };
-    let options = Options {
+    let options = DoctorOptions {
         roots: globals.roots(),
         no_bpf: globals.no_bpf,
         calibrate: args.calibrate,
@@ -67,18 +67,18 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     Ok(exit_of(&report))
 }
 
-fn exit_of(report: &Report) -> Exit {
+fn exit_of(report: &DoctorReport) -> Exit {
     let failed = report
         .calibration
         .as_ref()
         .is_some_and(|calibration| !calibration.is_good());
     match report.standing {
-        Standing::Danger => Exit::Danger,
-        Standing::NoLivepatch => Exit::Unsupported,
+        Readiness::Danger => Exit::Danger,
+        Readiness::NoLivepatch => Exit::Unsupported,
         _ if failed => Exit::Error,
-        Standing::Lacking => Exit::Unsupported,
-        Standing::NoPermission => Exit::NoPermission,
-        Standing::Well => Exit::Success,
+        Readiness::Lacking => Exit::Unsupported,
+        Readiness::NoPermission => Exit::NoPermission,
+        Readiness::Well => Exit::Success,
     }
 }
 
@@ -86,22 +86,22 @@ fn exit_of(report: &Report) -> Exit {
 mod tests {
     use super::*;
     use crate::{
-        doctor::Options,
+        doctor::DoctorOptions,
         kernel::Roots,
-        model::doctor::{Calibration, Counted, CounterTrial, HookKind},
+        model::doctor::{Calibration, CounterOutcome, CounterTrial, FactSource},
     };
 
-    fn report(standing: Standing) -> Report {
+    fn report(standing: Readiness) -> DoctorReport {
         let empty = tempfile::tempdir().unwrap();
         let roots = Roots {
             sysfs: empty.path().to_owned(),
             procfs: empty.path().to_owned(),
         };
-        let options = Options {
+        let options = DoctorOptions {
             roots,
-            ..Options::default()
+            ..DoctorOptions::default()
         };
-        Report {
+        DoctorReport {
             standing,
             ..examine(&options, None).unwrap()
         }
@@ -109,19 +109,19 @@ mod tests {
 
     #[test]
     fn an_empty_tree_gives_a_report_and_not_an_error() {
-        let empty = report(Standing::Well);
-        assert!(empty.facts.iter().all(|fact| fact.kind == HookKind::None));
-        assert!(empty.summary.contains("cannot be live-patched"));
+        let empty = report(Readiness::Well);
+        assert!(empty.facts.iter().all(|fact| fact.kind == FactSource::None));
+        assert!(empty.summary.contains("does not support live patching"));
     }
 
     #[test]
     fn each_result_has_its_exit_code() {
         for (standing, exit) in [
-            (Standing::Well, Exit::Success),
-            (Standing::NoPermission, Exit::NoPermission),
-            (Standing::Lacking, Exit::Unsupported),
-            (Standing::NoLivepatch, Exit::Unsupported),
-            (Standing::Danger, Exit::Danger),
+            (Readiness::Well, Exit::Success),
+            (Readiness::NoPermission, Exit::NoPermission),
+            (Readiness::Lacking, Exit::Unsupported),
+            (Readiness::NoLivepatch, Exit::Unsupported),
+            (Readiness::Danger, Exit::Danger),
         ] {
             assert_eq!(exit_of(&report(standing)), exit);
         }
@@ -129,9 +129,9 @@ mod tests {
 
     #[test]
     fn a_failed_calibration_is_an_error() {
-        let mut report = report(Standing::Well);
+        let mut report = report(Readiness::Well);
         let trial = |outcome| CounterTrial {
-            kind: HookKind::Kprobe,
+            kind: FactSource::Kprobe,
             outcome,
             calls: 1000,
             counted: Some(999),
@@ -147,11 +147,11 @@ mod tests {
             not_tried: None,
         };
         for (outcome, left, exit) in [
-            (Counted::Exactly, Some(0), Exit::Success),
-            (Counted::WithOthers, None, Exit::Success),
-            (Counted::TooFew, Some(0), Exit::Error),
-            (Counted::Failed, Some(0), Exit::Error),
-            (Counted::Exactly, Some(1), Exit::Error),
+            (CounterOutcome::Exactly, Some(0), Exit::Success),
+            (CounterOutcome::WithOthers, None, Exit::Success),
+            (CounterOutcome::TooFew, Some(0), Exit::Error),
+            (CounterOutcome::Failed, Some(0), Exit::Error),
+            (CounterOutcome::Exactly, Some(1), Exit::Error),
         ] {
             report.calibration = Some(calibration(outcome, left));
             assert_eq!(exit_of(&report), exit);

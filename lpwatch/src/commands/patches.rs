@@ -2,7 +2,7 @@
 
 use crate::{
     exit::Exit,
-    inventory::{Wanted, gather},
+    inventory::{InventoryRequest, gather},
     render,
 };
 
@@ -47,7 +47,7 @@ Exit codes:
 /// Prints the inventory. The exit code does not depend on the patches: see `status`.
 pub fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     let output = Printer::new(globals);
-    let wanted = Wanted {
+    let wanted = InventoryRequest {
         cves: args.cve,
         tools: !args.no_tools,
     };

@@ -1,5 +1,5 @@
-//! The counters, tried on a function of the kernel's own that does nothing but
-//! read a number: the one getppid(2) enters.
+//! Tests the counters on a kernel function that only reads a number: the entry of
+//! getppid(2).
 
 use std::time::{Duration, Instant};
 
@@ -14,14 +14,14 @@ use crate::{
     },
     model::{
         PatchView,
-        doctor::{Calibration, Counted, CounterTrial, HookKind},
+        doctor::{Calibration, CounterOutcome, CounterTrial, FactSource},
     },
     probe::{self, CountAt, CountKind, CountersAlone, ProgramIds, SHARING_MARKER, program_ids},
 };
 
-use super::{Options, in_transition, standing::is_ftrace_off};
+use super::{DoctorOptions, in_transition, readiness::is_ftrace_off};
 
-/// How the function is called, processor by processor.
+/// The names of the function, for each processor.
 const NAMES: [&str; 6] = [
     "__do_sys_getppid",
     "__x64_sys_getppid",
@@ -33,17 +33,21 @@ const NAMES: [&str; 6] = [
 
 const CALLS: u32 = 1000;
 
-/// Calls timed together.
+/// The number of calls in one timed batch.
 const BATCH: u32 = 100;
 
-/// Calls of other processes may fall into a trial; one without is looked for.
+/// The number of attempts: calls of other processes can disturb a trial.
 const TRIES: usize = 3;
 
-/// The kernel frees programs a little later than they are let go of.
+/// The kernel frees a program a little later than its last user closes it.
 const FREED_WITHIN: Duration = Duration::from_secs(5);
 
-/// Tries each kind of counter that the policy uses here.
-pub(super) fn calibrate(options: &Options, host: &Offers, patches: &[PatchView]) -> Calibration {
+/// Tests each kind of counter that the policy uses on this host.
+pub(super) fn calibrate(
+    options: &DoctorOptions,
+    host: &Offers,
+    patches: &[PatchView],
+) -> Calibration {
     let tried =
         not_to_try(options, host, patches).map_or_else(|| try_all(&options.roots, patches), Err);
     tried.unwrap_or_else(|why| Calibration {
@@ -55,21 +59,22 @@ pub(super) fn calibrate(options: &Options, host: &Offers, patches: &[PatchView])
     })
 }
 
-fn not_to_try(options: &Options, host: &Offers, patches: &[PatchView]) -> Option<String> {
+fn not_to_try(options: &DoctorOptions, host: &Offers, patches: &[PatchView]) -> Option<String> {
     let patch = in_transition(patches);
     let why = match () {
         () if !options.roots.is_live() => "a recorded tree is read",
-        () if options.no_bpf => "BPF is ruled out (--no-bpf)",
+        () if options.no_bpf => "BPF is disabled (--no-bpf)",
         () if !host.livepatch => {
-            "this kernel has no live patches, so its tasks have no state that calls are counted by"
+            "this kernel does not support live patching, so its tasks have no patch state for the counters"
         }
         () if is_ftrace_off(host) => "ftrace is switched off",
         () if host.rights.as_ref().and_then(Rights::may_trace) == Some(false) => {
-            "no permission to load BPF programs; run as root"
+            "no permission to load BPF programs; run lpwatch as root"
         }
         () => {
-            return patch
-                .map(|patch| format!("{patch} is in transition: try again when that has ended"));
+            return patch.map(|patch| {
+                format!("{patch} is in transition; try again when the transition has ended")
+            });
         }
     };
     Some(why.to_owned())
@@ -77,7 +82,7 @@ fn not_to_try(options: &Options, host: &Offers, patches: &[PatchView]) -> Option
 
 fn try_all(roots: &Roots, patches: &[PatchView]) -> Result<Calibration, String> {
     let types = KernelBtf::open(roots).ok().flatten();
-    let types = types.ok_or("the kernel has no BTF, without which there is no BPF")?;
+    let types = types.ok_or("the kernel has no BTF, which BPF needs")?;
     let (function, address) = function(roots, &types, patches)?;
     let before = program_ids();
     let mut counters = CountersAlone::load(roots).map_err(|error| error.to_string())?;
@@ -96,7 +101,7 @@ fn try_all(roots: &Roots, patches: &[PatchView]) -> Result<Calibration, String> 
         Ok(()) => trial(CountKind::Fentry),
         Err(why) => CounterTrial {
             why: Some(format!("not used here: {why}")),
-            ..unjudged(CountKind::Fentry, Counted::NotTried)
+            ..unjudged(CountKind::Fentry, CounterOutcome::NotTried)
         },
     };
     drop(counters);
@@ -109,7 +114,7 @@ fn try_all(roots: &Roots, patches: &[PatchView]) -> Result<Calibration, String> 
     })
 }
 
-/// The function, and where it begins.
+/// The function and its address.
 fn function(
     roots: &Roots,
     types: &KernelBtf,
@@ -130,11 +135,11 @@ fn function(
             _ => None,
         })
         .collect();
-    // fentry goes by the name in the BTF, kprobes by any.
+    // fentry needs the name in the BTF, a kprobe accepts any.
     known.sort_by_key(|(name, _)| !types.has_function(name));
     let (name, address) = *known
         .first()
-        .ok_or("none of the functions that getppid(2) may enter was found")?;
+        .ok_or("the entry function of getppid(2) was not found")?;
     let patched = patches
         .iter()
         .flat_map(|patch| &patch.objects)
@@ -143,15 +148,13 @@ fn function(
             functions.any(|(function, _)| known.iter().any(|(name, _)| function == name))
         });
     if patched {
-        return Err(format!(
-            "a live patch changes {name}, the function to try on"
-        ));
+        return Err(format!("a live patch changes {name}, the test function"));
     }
     Ok((name.to_owned(), address))
 }
 
-/// Counts some calls, again if others' calls fall between. The programs that
-/// are there meanwhile are added to `programs`.
+/// Counts some calls, and repeats if calls of other processes disturb the count.
+/// Adds the programs that exist meanwhile to `programs`.
 fn try_one(
     counters: &mut CountersAlone,
     at: &CountAt,
@@ -172,14 +175,14 @@ fn try_one(
                 counted: Some(counted),
                 plain_ns: Some(plain_ns),
                 counted_ns: Some(counted_ns),
-                ..unjudged(at.kind, Counted::of(CALLS.into(), counted))
+                ..unjudged(at.kind, CounterOutcome::of(CALLS.into(), counted))
             },
             Err(error) => CounterTrial {
                 why: Some(error.to_string()),
-                ..unjudged(at.kind, Counted::Failed)
+                ..unjudged(at.kind, CounterOutcome::Failed)
             },
         };
-        let again = trial.outcome == Counted::WithOthers;
+        let again = trial.outcome == CounterOutcome::WithOthers;
         if best
             .as_ref()
             .is_none_or(|best| trial.counted < best.counted)
@@ -190,14 +193,14 @@ fn try_one(
             break;
         }
     }
-    best.unwrap_or_else(|| unjudged(at.kind, Counted::NotTried))
+    best.unwrap_or_else(|| unjudged(at.kind, CounterOutcome::NotTried))
 }
 
-fn unjudged(kind: CountKind, outcome: Counted) -> CounterTrial {
+fn unjudged(kind: CountKind, outcome: CounterOutcome) -> CounterTrial {
     CounterTrial {
         kind: match kind {
-            CountKind::Fentry => HookKind::Fentry,
-            CountKind::Kprobe => HookKind::Kprobe,
+            CountKind::Fentry => FactSource::Fentry,
+            CountKind::Kprobe => FactSource::Kprobe,
         },
         outcome,
         calls: CALLS.into(),
@@ -208,8 +211,8 @@ fn unjudged(kind: CountKind, outcome: Counted) -> CounterTrial {
     }
 }
 
-/// Makes all calls; gives the nanoseconds one took in the fastest batch: what
-/// runs for the first time, or is interrupted, takes longer.
+/// Makes all calls. Returns the nanoseconds for one call in the fastest batch,
+/// because first runs and interruptions take longer.
 fn per_call() -> f64 {
     let batches = (0..CALLS / BATCH).map(|_| {
         let started = Instant::now();
@@ -222,7 +225,7 @@ fn per_call() -> f64 {
     fastest.as_secs_f64() * 1e9 / f64::from(BATCH)
 }
 
-/// How many of our programs are still there; `None` where that is not known.
+/// How many of our programs still exist; `None` if unknown.
 fn left_behind(before: Option<ProgramIds>, during: Option<ProgramIds>) -> Option<u32> {
     let before = before?;
     let ours: ProgramIds = during?.difference(&before).copied().collect();

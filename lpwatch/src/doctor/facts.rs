@@ -1,8 +1,7 @@
-//! Each fact: what is known by it, by what hook, why by that, and what serves
-//! where there is none.
+//! Each fact: its meaning, its hook, the reason for that hook, and the fallback.
 
 use crate::model::{
-    doctor::{ChosenBy, ChosenHook, HookKind},
+    doctor::{ChosenBy, ChosenHook, FactSource},
     snapshot::Probe,
 };
 
@@ -11,35 +10,35 @@ mod rules;
 #[cfg(test)]
 mod tests;
 
-use rules::{RULES, Rule, Source};
+use rules::{FactRule, PrimarySource, RULES};
 
-/// What the choice of hooks follows from.
+/// The inputs that decide which hooks are chosen.
 #[derive(Clone, Debug)]
-pub(super) struct Known {
+pub(super) struct HookInputs {
     pub livepatch: bool,
     pub by: ChosenBy,
     /// The hooks, or why there is no BPF.
     pub hooks: Result<Vec<Probe>, String>,
     /// Whether fentry and livepatch share functions, or why not.
     pub sharing: Result<(), String>,
-    /// Whether there are kprobes.
+    /// Whether kprobes are available.
     pub kprobes: bool,
-    /// Whether symbols' addresses are shown.
+    /// Whether the kernel shows the addresses of symbols.
     pub addresses: bool,
-    /// Whether all tasks can be walked by BPF, or why not.
+    /// Whether BPF can iterate over all tasks, or why not.
     pub tasks: Result<(), String>,
-    /// Whether the host's BPF programs can be walked, or why not.
+    /// Whether the host's BPF programs can be iterated, or why not.
     pub programs: Result<(), String>,
-    /// Whether it is known where the new code of patches lies, or why not.
+    /// Whether the addresses of the patches' new code are known, or why not.
     pub new_code: Result<(), String>,
     /// Whether the kernel log is read, or why not.
     pub log: Result<(), String>,
-    /// Whether `/proc` tells the tasks' state, or why not.
+    /// Whether `/proc` shows the patch state of tasks, or why not.
     pub patch_state: Result<(), String>,
 }
 
-impl Known {
-    /// Whether a hook works, where that was tried.
+impl HookInputs {
+    /// Whether a hook works, if that was tried.
     fn tried(&self, works: bool) -> Option<bool> {
         match self.by {
             ChosenBy::Attaching | ChosenBy::Daemon => Some(works),
@@ -49,54 +48,55 @@ impl Known {
 }
 
 /// What was chosen for every fact.
-pub(super) fn choose(known: &Known) -> Vec<ChosenHook> {
+pub(super) fn choose(known: &HookInputs) -> Vec<ChosenHook> {
     RULES.iter().map(|rule| chosen(rule, known)).collect()
 }
 
-fn chosen(rule: &Rule, known: &Known) -> ChosenHook {
+fn chosen(rule: &FactRule, known: &HookInputs) -> ChosenHook {
     if !known.livepatch {
-        let why = "this kernel has no live patches";
-        return hook(rule, HookKind::None, None, None, why.to_owned());
+        let why = "this kernel does not support live patching";
+        return hook(rule, FactSource::None, None, None, why.to_owned());
     }
     match rule.source {
-        Source::Sysfs => ChosenHook {
+        PrimarySource::Sysfs => ChosenHook {
             works: Some(true),
             ..hook(
                 rule,
-                HookKind::Sysfs,
+                FactSource::Sysfs,
                 Some("/sys/kernel/livepatch"),
                 None,
-                "the kernel's own word, open to all users".to_owned(),
+                "the kernel's own state, readable by all users".to_owned(),
             )
         },
-        Source::Log => match &known.log {
+        PrimarySource::Log => match &known.log {
             Ok(()) => ChosenHook {
                 works: Some(true),
                 ..hook(
                     rule,
-                    HookKind::Kmsg,
+                    FactSource::Kmsg,
                     Some("/dev/kmsg"),
                     None,
-                    "the kernel's own words, from before lpwatch started, too".to_owned(),
+                    "the kernel's own messages, including those from before lpwatch started"
+                        .to_owned(),
                 )
             },
             Err(why) => fallen_back(rule, known, why.clone()),
         },
-        Source::Hook => hooked(rule, known),
-        Source::Tasks => by_iterator(rule, known, "task", &known.tasks),
-        Source::Programs => by_iterator(rule, known, "bpf_prog", &known.programs),
-        Source::Calls => counted::calls(rule, known),
-        Source::Effect => counted::effect(rule, known),
+        PrimarySource::Hook => hooked(rule, known),
+        PrimarySource::Tasks => by_iterator(rule, known, "task", &known.tasks),
+        PrimarySource::Programs => by_iterator(rule, known, "bpf_prog", &known.programs),
+        PrimarySource::Calls => counted::calls(rule, known),
+        PrimarySource::Effect => counted::effect(rule, known),
     }
 }
 
-fn hooked(rule: &Rule, known: &Known) -> ChosenHook {
+fn hooked(rule: &FactRule, known: &HookInputs) -> ChosenHook {
     let hooks = match &known.hooks {
         Ok(hooks) => hooks,
         Err(why) => return fallen_back(rule, known, why.clone()),
     };
     let Some(probe) = hooks.iter().find(|probe| probe.fact == rule.fact) else {
-        return fallen_back(rule, known, "no hook of that name is known".to_owned());
+        return fallen_back(rule, known, "no hook of that name exists".to_owned());
     };
     let Probe {
         kind,
@@ -105,8 +105,8 @@ fn hooked(rule: &Rule, known: &Known) -> ChosenHook {
         note,
         ..
     } = probe;
-    let kind = HookKind::of(kind);
-    let unhooked = kind == HookKind::None || known.tried(*attached) == Some(false);
+    let kind = FactSource::of(kind);
+    let unhooked = kind == FactSource::None || known.tried(*attached) == Some(false);
     if unhooked {
         let why = note.clone().unwrap_or_else(|| "no hook works".to_owned());
         return ChosenHook {
@@ -124,42 +124,49 @@ fn hooked(rule: &Rule, known: &Known) -> ChosenHook {
     }
 }
 
-/// Why hooks of this kind are taken.
-fn reason(kind: HookKind) -> &'static str {
+/// Why a hook of this kind is chosen.
+fn reason(kind: FactSource) -> &'static str {
     match kind {
-        HookKind::Fentry => {
-            "the kernel's BTF has the function, and fentry costs least; at the entry it leaves \
+        FactSource::Fentry => {
+            "the function is in the kernel's BTF, fentry costs least, and an entry hook leaves \
              nothing on a stack"
         }
-        HookKind::Kprobe => "a kprobe needs no BTF, and at the entry it leaves nothing on a stack",
-        HookKind::Kretprobe => {
-            "only the return tells; on this kernel and processor a return probe was found harmless"
+        FactSource::Kprobe => "a kprobe needs no BTF, and an entry hook leaves nothing on a stack",
+        FactSource::Kretprobe => {
+            "only the return value has the verdict; a return probe is harmless on this kernel and processor"
         }
-        HookKind::RawTracepoint => "the kernel has a tracepoint for it",
-        HookKind::Iter => "one pass in the kernel sees all of them",
-        HookKind::Kmsg | HookKind::Sysfs | HookKind::Procfs | HookKind::None => "it needs no BPF",
+        FactSource::RawTracepoint => "the kernel has a tracepoint for it",
+        FactSource::Iter => "one pass in the kernel reads all of them",
+        FactSource::Kmsg | FactSource::Sysfs | FactSource::Procfs | FactSource::None => {
+            "it needs no BPF"
+        }
     }
 }
 
-fn by_iterator(rule: &Rule, known: &Known, walks: &str, works: &Result<(), String>) -> ChosenHook {
+fn by_iterator(
+    rule: &FactRule,
+    known: &HookInputs,
+    walks: &str,
+    works: &Result<(), String>,
+) -> ChosenHook {
     let works = known.hooks.as_ref().map(drop).and(works.as_ref().copied());
     match works {
         Ok(()) => ChosenHook {
             works: known.tried(true),
             ..hook(
                 rule,
-                HookKind::Iter,
+                FactSource::Iter,
                 Some(walks),
                 fallback(rule, known),
-                reason(HookKind::Iter).to_owned(),
+                reason(FactSource::Iter).to_owned(),
             )
         },
         Err(why) => fallen_back(rule, known, why.clone()),
     }
 }
 
-/// The fact without its hook: by what serves instead, if anything does.
-fn fallen_back(rule: &Rule, known: &Known, why: String) -> ChosenHook {
+/// The fact without its hook: from its fallback, if it has one.
+fn fallen_back(rule: &FactRule, known: &HookInputs, why: String) -> ChosenHook {
     match rule
         .fallbacks
         .iter()
@@ -176,12 +183,12 @@ fn fallen_back(rule: &Rule, known: &Known, why: String) -> ChosenHook {
                 why,
             )
         },
-        None => hook(rule, HookKind::None, None, None, why),
+        None => hook(rule, FactSource::None, None, None, why),
     }
 }
 
-/// What would serve without the hook.
-fn fallback(rule: &Rule, known: &Known) -> Option<&'static str> {
+/// The fallback without the hook.
+fn fallback(rule: &FactRule, known: &HookInputs) -> Option<&'static str> {
     let mut fallbacks = rule.fallbacks.iter();
     fallbacks
         .find(|fallback| fallback.serves(known))
@@ -189,8 +196,8 @@ fn fallback(rule: &Rule, known: &Known) -> Option<&'static str> {
 }
 
 fn hook(
-    rule: &Rule,
-    kind: HookKind,
+    rule: &FactRule,
+    kind: FactSource,
     target: Option<&str>,
     fallback: Option<&str>,
     why: String,

@@ -1,4 +1,4 @@
-//! The hooks: attached and taken off again, asked of the daemon, or planned.
+//! The state of the hooks: tried here, read from the daemon, or planned.
 
 use std::time::Instant;
 
@@ -16,10 +16,10 @@ use crate::{
     probe::{self, Hooks, LoadOptions, ProbeError, TaskFilter, TaskIterator, load_hooks},
 };
 
-use super::{Options, in_transition, standing::is_ftrace_off};
+use super::{DoctorOptions, in_transition, readiness::is_ftrace_off};
 
-/// What was found out about hooks.
-pub(super) struct Looked {
+/// The result of examining the hooks.
+pub(super) struct HookExamination {
     pub by: ChosenBy,
     /// How long attaching took.
     pub seconds: Option<f64>,
@@ -28,64 +28,65 @@ pub(super) struct Looked {
     pub tasks: Result<(), String>,
     pub programs: Result<(), String>,
     pub new_code: Result<(), String>,
-    /// What a daemon can read, where one was asked.
+    /// What the daemon can read, if there is one.
     pub daemon: Option<DaemonReads>,
     pub notes: Vec<String>,
 }
 
-/// What a daemon can read that whoever asks it may not.
+/// What the daemon can read and the caller may not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct DaemonReads {
     pub log: Result<(), String>,
 }
 
-/// Finds out which hooks serve here, in the way that harms least.
+/// Finds out which hooks work on this host, in the least harmful way.
 pub(super) fn look(
-    options: &Options,
+    options: &DoctorOptions,
     host: &Offers,
     btf: Option<&KernelBtf>,
     patches: &[PatchView],
     daemon: Option<&Snapshot>,
-) -> Looked {
+) -> HookExamination {
     if let Some(snapshot) = daemon {
         return of_daemon(snapshot);
     }
     if !host.livepatch {
-        return Looked::without("this kernel has no live patches");
+        return HookExamination::without("this kernel does not support live patching");
     }
     if options.no_bpf {
-        return Looked::without("BPF is ruled out (--no-bpf)");
+        return HookExamination::without("BPF is disabled (--no-bpf)");
     }
     if let Some(why) = not_to_attach(options, host, patches) {
         let mut looked = planned(host, btf);
         looked.notes.push(format!(
-            "Nothing was attached: {why}. The hooks shown are those that would be."
+            "No hook was attached: {why}. The report shows the hooks that would be attached."
         ));
         return looked;
     }
     attached(options)
 }
 
-/// Why no hook is to be attached now.
-fn not_to_attach(options: &Options, host: &Offers, patches: &[PatchView]) -> Option<String> {
+/// Why no hook may be attached now.
+fn not_to_attach(options: &DoctorOptions, host: &Offers, patches: &[PatchView]) -> Option<String> {
     if !options.roots.is_live() {
         return Some("a recorded tree is read".to_owned());
     }
     if let Some(patch) = in_transition(patches) {
         return Some(format!(
-            "{patch} is in transition, and a watcher must not add to the kernel's work then"
+            "{patch} is in transition, and lpwatch must not add to the kernel's work"
         ));
     }
     is_ftrace_off(host).then(|| "ftrace is switched off".to_owned())
 }
 
-fn of_daemon(snapshot: &Snapshot) -> Looked {
-    let mut notes =
-        vec!["A daemon runs here: these are its hooks, and nothing else was attached.".to_owned()];
+fn of_daemon(snapshot: &Snapshot) -> HookExamination {
+    let mut notes = vec![
+        "A daemon is running. The report shows its hooks; no other hook was attached.".to_owned(),
+    ];
     notes.extend(snapshot.notes.iter().cloned());
     let hooks = match snapshot.source {
         Source::Bpf => Ok(snapshot.probes.clone()),
-        Source::Procfs => Err("the daemon that runs uses no BPF".to_owned()),
+        Source::Procfs => Err("the running daemon does not use BPF".to_owned()),
     };
     let mut probes = snapshot.probes.iter();
     let log = probes.any(|probe| probe.fact == ObservedFact::Log && probe.attached);
@@ -94,17 +95,17 @@ fn of_daemon(snapshot: &Snapshot) -> Looked {
             .then_some(())
             .ok_or_else(|| "the daemon cannot read the kernel log".to_owned()),
     };
-    Looked {
+    HookExamination {
         by: ChosenBy::Daemon,
         hooks,
         daemon: Some(reads),
         notes,
-        ..Looked::without("")
+        ..HookExamination::without("")
     }
 }
 
-/// What the policy chooses where nothing stands against it.
-fn planned(host: &Offers, btf: Option<&KernelBtf>) -> Looked {
+/// The hooks that the policy would choose.
+fn planned(host: &Offers, btf: Option<&KernelBtf>) -> HookExamination {
     let may = host.rights.as_ref().and_then(Rights::may_trace);
     let why_not = match (btf, may) {
         (None, _) => Some(ProbeError::NoBtf.to_string()),
@@ -113,19 +114,19 @@ fn planned(host: &Offers, btf: Option<&KernelBtf>) -> Looked {
         _ => None,
     };
     match (why_not, btf) {
-        (None, Some(btf)) => Looked {
+        (None, Some(btf)) => HookExamination {
             hooks: Ok(probe::planned(
                 |name| btf.has_function(name),
                 |name| host.has_symbol(name),
             )),
-            ..Looked::without("")
+            ..HookExamination::without("")
         },
-        (why, _) => Looked::without(&why.unwrap_or_default()),
+        (why, _) => HookExamination::without(&why.unwrap_or_default()),
     }
 }
 
-/// Attaches all hooks, tries what can be tried, and takes them off.
-fn attached(options: &Options) -> Looked {
+/// Attaches all hooks, tests them and detaches them.
+fn attached(options: &DoctorOptions) -> HookExamination {
     let started = Instant::now();
     let loaded = load_hooks(&options.roots, &LoadOptions::default(), false);
     let seconds = started.elapsed().as_secs_f64();
@@ -134,19 +135,19 @@ fn attached(options: &Options) -> Looked {
             let looked = tried(&mut iterator, &hooks);
             drop(hooks);
             drop(iterator);
-            Looked {
+            HookExamination {
                 seconds: Some(seconds),
                 ..looked
             }
         }
-        Err(error) => Looked::without(&error.to_string()),
+        Err(error) => HookExamination::without(&error.to_string()),
     }
 }
 
-fn tried(iterator: &mut TaskIterator, hooks: &Hooks) -> Looked {
+fn tried(iterator: &mut TaskIterator, hooks: &Hooks) -> HookExamination {
     let words = |error: ProbeError| error.to_string();
     let now = Clocks::now().boot;
-    Looked {
+    HookExamination {
         by: ChosenBy::Attaching,
         hooks: Ok(hooks.probes.clone()),
         tasks: iterator
@@ -155,12 +156,12 @@ fn tried(iterator: &mut TaskIterator, hooks: &Hooks) -> Looked {
             .map_err(words),
         programs: iterator.programs().map(drop).map_err(words),
         new_code: iterator.patched_functions().map(drop).map_err(words),
-        ..Looked::without("")
+        ..HookExamination::without("")
     }
 }
 
-impl Looked {
-    /// Without BPF, for this reason.
+impl HookExamination {
+    /// The result without BPF, with the reason.
     fn without(why: &str) -> Self {
         Self {
             by: ChosenBy::Policy,
@@ -178,7 +179,7 @@ impl Looked {
 /// Whether something was read, or why not.
 pub(super) fn unread<T>(reading: &Reading<T>, what: &str) -> Result<(), String> {
     match reading {
-        // What a recorded tree does not hold was there when it was recorded.
+        // A recorded tree need not contain everything that the host had.
         Reading::Found(_) | Reading::NotRecorded => Ok(()),
         Reading::Absent => Err(format!("{what} does not exist")),
         Reading::Forbidden => Err(format!("no permission to read {what}")),
@@ -197,13 +198,25 @@ mod tests {
         let mut snapshot = stalled();
         snapshot.source = Source::Bpf;
         snapshot.notes = vec!["The kernel log is not read.".to_owned()];
-        let looked = look(&Options::default(), &whole(), None, &[], Some(&snapshot));
+        let looked = look(
+            &DoctorOptions::default(),
+            &whole(),
+            None,
+            &[],
+            Some(&snapshot),
+        );
         assert_eq!(looked.by, ChosenBy::Daemon);
         assert_eq!(looked.hooks, Ok(snapshot.probes.clone()));
         assert_eq!(looked.notes.len(), 2);
         assert!(looked.daemon.unwrap().log.is_err());
         snapshot.source = Source::Procfs;
-        let looked = look(&Options::default(), &whole(), None, &[], Some(&snapshot));
+        let looked = look(
+            &DoctorOptions::default(),
+            &whole(),
+            None,
+            &[],
+            Some(&snapshot),
+        );
         assert!(looked.hooks.unwrap_err().contains("daemon"));
     }
 
@@ -214,7 +227,7 @@ mod tests {
             in_transition: true,
             ..PatchView::new("lp_stall".to_owned(), crate::model::EngineKind::Livepatch)
         };
-        let looked = look(&Options::default(), &whole(), None, &[patch], None);
+        let looked = look(&DoctorOptions::default(), &whole(), None, &[patch], None);
         assert_eq!((looked.by, looked.seconds), (ChosenBy::Policy, None));
         assert!(looked.notes[0].contains("lp_stall is in transition"));
     }
@@ -223,11 +236,11 @@ mod tests {
     fn nothing_is_attached_where_ftrace_is_off_or_bpf_is_ruled_out() {
         let mut host = whole();
         host.settings.ftrace_enabled = Reading::Found("0".to_owned());
-        let looked = look(&Options::default(), &host, None, &[], None);
+        let looked = look(&DoctorOptions::default(), &host, None, &[], None);
         assert!(looked.notes[0].contains("ftrace is switched off"));
-        let options = Options {
+        let options = DoctorOptions {
             no_bpf: true,
-            ..Options::default()
+            ..DoctorOptions::default()
         };
         let looked = look(&options, &whole(), None, &[], None);
         assert_eq!(looked.by, ChosenBy::Policy);

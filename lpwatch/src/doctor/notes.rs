@@ -1,20 +1,19 @@
-//! What is known of processors, by experiment (Linux 7.2).
+//! Notes on processors, from experiments with Linux 7.2.
 
-/// What is to be known about hooks on patched functions on this processor, as
-/// Rust names it.
+/// A note about hooks on patched functions on this processor (Rust's name).
 pub(super) fn of_processor(processor: &str) -> Option<String> {
     let text = match processor {
-        // What the rest of the report says holds as it stands.
+        // The rest of the report is valid without a note.
         "x86_64" => return None,
         "aarch64" => {
-            "On arm64 hooks were found harmless in every order: patches stay effective, and every \
-             call is counted."
+            "On arm64, hooks are harmless in every order: patches stay effective and every call is \
+             counted."
         }
         "s390x" => {
-            "On s390x an entry hook can switch a patch off: an fentry while it is attached, and a \
-             kprobe that was placed before the patch. lpwatch takes no fentry there, and a kprobe \
-             placed after the patch is harmless: watch no function that is yet to be patched, \
-             and see in `lpwatch status` whether patches are effective."
+            "On s390x, an entry hook can disable a patch: an fentry while it is attached, and a kprobe \
+             that was placed before the patch. lpwatch does not use fentry there. A kprobe placed \
+             after the patch is harmless. Do not watch functions before they are patched. To see \
+             whether patches are effective: lpwatch status"
         }
         "powerpc64" => {
             "On powerpc an fentry on a patched function never fires, so lpwatch counts by \
@@ -23,8 +22,8 @@ pub(super) fn of_processor(processor: &str) -> Option<String> {
         }
         other => {
             return Some(format!(
-                "lpwatch was never tried on this processor ({other}): it takes no return probe and \
-                 no fentry on patched functions."
+                "lpwatch was never tested on this processor ({other}): it uses no return probe and no \
+                 fentry on patched functions."
             ));
         }
     };

@@ -1,4 +1,4 @@
-//! What a host offers, in sentences: what each thing is good for, what is lost
+//! Descriptions of what a host offers: the use of each feature, what is lost
 //! without it, and the remedy.
 
 use crate::{
@@ -15,19 +15,19 @@ pub(super) mod samples;
 #[cfg(test)]
 mod tests;
 
-/// Symbols of a kernel's own that tell what it can do.
+/// Kernel symbols that show what the kernel supports.
 pub(super) mod marker {
-    /// It can tell whether a stack is reliable.
+    /// It can determine whether a stack is reliable.
     pub const RELIABLE: &str = "arch_stack_walk_reliable";
-    /// The same, before processors shared that code.
+    /// The same, before the processors shared that code.
     pub const RELIABLE_BEFORE: &str = "save_stack_trace_tsk_reliable";
-    /// The unwinder by which x86 can.
+    /// The unwinder that x86 needs for it.
     pub const ORC: [&str; 2] = ["__orc_find", "orc_find"];
-    /// It charges BPF maps to what a process may lock (until 5.11).
+    /// It counts BPF maps against `RLIMIT_MEMLOCK` (until 5.11).
     pub const CHARGES_MAPS: &str = "bpf_map_charge_init";
 }
 
-/// The symbols to look for.
+/// The symbols to search for.
 pub(super) fn symbols() -> Vec<&'static str> {
     let mut names: Vec<&str> = probe::hooked_functions().collect();
     names.extend(marker::ORC);
@@ -41,7 +41,7 @@ pub(super) fn symbols() -> Vec<&'static str> {
     names
 }
 
-/// All offers, the weightiest first; `processor` as Rust names it.
+/// All offers, the most important first; `processor` is Rust's name.
 pub(super) fn all(host: &Offers, is_built: bool, processor: &str) -> Vec<Offer> {
     let mut offers = livepatch::all(host, processor);
     offers.extend(bpf::all(host, is_built, processor));
@@ -49,7 +49,7 @@ pub(super) fn all(host: &Offers, is_built: bool, processor: &str) -> Vec<Offer> 
     offers
 }
 
-/// An offer in the making.
+/// An unfinished offer.
 struct Draft {
     id: &'static str,
     name: &'static str,
@@ -69,7 +69,7 @@ impl Draft {
         }
     }
 
-    /// `remedy` is how to find out.
+    /// `remedy` says how to find out.
     fn unknown(&self, value: impl Into<String>, remedy: &str) -> Offer {
         Offer {
             remedy: Some(remedy.to_owned()),
@@ -90,24 +90,23 @@ impl Draft {
         }
     }
 
-    /// Of something that could not be read, for another reason than that it is
-    /// not there.
+    /// For something that exists but could not be read.
     fn unread<T>(&self, what: &str, reading: &Reading<T>) -> Offer {
         match reading {
             Reading::Forbidden => self.unknown(
                 format!("{what}: no permission"),
-                "Run `lpwatch doctor` as root to know.",
+                "Run this as root: lpwatch doctor",
             ),
             Reading::NotRecorded => self.unknown(
                 "not part of a recorded tree",
-                "Run `lpwatch doctor` on the host itself to know.",
+                "Run this on the host itself: lpwatch doctor",
             ),
             Reading::Failed(error) => {
-                self.unknown(format!("{what}: {error}"), "Run `lpwatch doctor -v`.")
+                self.unknown(format!("{what}: {error}"), "For details: lpwatch doctor -v")
             }
             Reading::Absent | Reading::Found(_) => self.unknown(
-                format!("{what} does not tell"),
-                "Nothing: this kernel does not tell.",
+                format!("{what} does not show it"),
+                "None: this kernel does not show it.",
             ),
         }
     }

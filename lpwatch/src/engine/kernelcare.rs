@@ -1,10 +1,10 @@
-//! `KernelCare`: patches are put in by its own module, by a way that is not
-//! published (`PATCH_METHOD` names `normal`, `nofreeze` and `smart`: with or
-//! without freezing all tasks first).
+//! `KernelCare`: its own module applies the patches in an unpublished way
+//! (`PATCH_METHOD` is `normal`, `nofreeze` or `smart`: with or without freezing
+//! all tasks first).
 //!
-//! The kernel shows that it is there, the version that is in force and the CVEs
-//! that are fixed. It shows neither patches nor functions, progress or refusals,
-//! so all that is patched appears here as one patch, named as its module.
+//! The kernel shows the module, the effective version and the fixed CVEs. It shows
+//! no patches, functions, progress or refusals. So lpwatch reports one patch with
+//! the name of the module.
 
 use crate::{
     kernel::{ReadError, Roots, kernelcare},
@@ -15,7 +15,7 @@ use super::{Consistency, Engine, Knowledge, Known};
 
 pub(super) struct KernelCare;
 
-const NOT_SHOWN: Known = Known::No("KernelCare shows nothing of it");
+const NOT_SHOWN: Known = Known::No("KernelCare does not show it");
 
 impl Engine for KernelCare {
     fn kind(&self) -> EngineKind {
@@ -29,7 +29,7 @@ impl Engine for KernelCare {
             blockers: NOT_SHOWN,
             reasons: NOT_SHOWN,
             calls: Known::No("KernelCare does not show which functions it patches"),
-            check: Known::No("its patches have a form of their own"),
+            check: Known::No("its patches have their own file format"),
             wait: NOT_SHOWN,
             stop_time: NOT_SHOWN,
         }
@@ -43,7 +43,7 @@ impl Engine for KernelCare {
             active,
             effective_version,
             cves,
-            // How it is configured says nothing of what it has done.
+            // The configuration does not show what it has done.
             patch_method: _,
             auto_update: _,
             notes,
@@ -53,8 +53,8 @@ impl Engine for KernelCare {
             let enabled = cves.as_ref().map(|cves| !cves.is_empty());
             if enabled.is_none() {
                 view.notes.push(
-                    "KernelCare's module is loaded; whether it has patched anything, the kernel \
-                     does not show."
+                    "KernelCare's module is loaded. The kernel does not show whether it has patched \
+                 anything."
                         .to_owned(),
                 );
             }

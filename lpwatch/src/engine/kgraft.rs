@@ -1,13 +1,13 @@
-//! kGraft (SUSE, SLE 12): each task changes code on its own when it next enters
-//! or leaves the kernel, kernel threads at places marked as safe; stacks are not
-//! looked at. One patch at a time, and it can be turned round only when it is
-//! through.
+//! kGraft (SUSE, SLE 12): each task switches when it next enters or leaves the
+//! kernel, and a kernel thread at places marked as safe. The kernel does not inspect
+//! stacks. It allows one transition at a time, which can be reversed only after it
+//! has ended.
 //!
-//! So progress and the tasks left are known, as with livepatch; the kernel gives
-//! no reasons, but a task's stack shows where it stays. From SLE 12 SP1 on the
-//! kernel signals the tasks left at each try; before, `kgr poke` (STOP, then
-//! CONT) does that. A task in a patched function is no obstacle, one that does
-//! not return to user space is.
+//! Progress and the remaining tasks are known, as with livepatch. The kernel gives
+//! no reasons, but a task's stack shows where it is. Since SLE 12 SP1 the kernel
+//! signals the remaining tasks at each try; before, `kgr poke` (STOP, then CONT)
+//! did that. A task in a patched function is no blocker; a task that does not
+//! return to user space is.
 
 use crate::{
     kernel::{
@@ -34,9 +34,9 @@ impl Engine for Kgraft {
             consistency: Consistency::PerTask,
             progress: Known::Yes,
             blockers: Known::Yes,
-            reasons: Known::Partly("the kernel gives none; a task's stack shows where it stays"),
+            reasons: Known::Partly("the kernel gives none; a task's stack shows where it is"),
             calls: Known::No("its kernels (3.12, 4.4) are older than lpwatch's counters"),
-            check: Known::No("the checks are about livepatch's rules"),
+            check: Known::No("the checks apply only to livepatch"),
             wait: Known::Yes,
             stop_time: Known::No("the machine is not stopped: tasks switch one by one"),
         }
@@ -49,8 +49,7 @@ impl Engine for Kgraft {
         let moving = moving(&graft);
         if graft.in_progress == Some(true) && moving.is_none() {
             view.notes.push(
-                "kGraft says that a patch is in progress; which one, its functions do not show."
-                    .to_owned(),
+                "kGraft reports a patch in progress, but does not show which one.".to_owned(),
             );
         }
         let moving = moving.map(|(patch, direction)| (patch.name.clone(), direction));
@@ -61,7 +60,7 @@ impl Engine for Kgraft {
                 .and_then(|(name, direction)| (*name == patch.name).then_some(*direction));
             if patch.functions.is_none() {
                 view.notes
-                    .push(format!("Whether {} is enabled is not known.", patch.name));
+                    .push(format!("It is unknown whether {} is enabled.", patch.name));
             }
             view.patches.push(patch_view(patch, direction, roots));
         }
@@ -78,13 +77,13 @@ impl Engine for Kgraft {
         };
         if !found.by_thread {
             left.notes.push(
-                "This kernel tells which processes kGraft has left, not which of their threads."
+                "This kernel shows the processes that have not switched, but not their threads."
                     .to_owned(),
             );
         }
         if found.listing.unreadable > 0 {
             left.notes.push(format!(
-                "Of {} tasks it cannot be read whether they are left: run as root.",
+                "The state of {} tasks cannot be read. Run lpwatch as root.",
                 found.listing.unreadable
             ));
         }
@@ -94,11 +93,11 @@ impl Engine for Kgraft {
     }
 }
 
-/// The patch in transition, and which way: where a patch that replaces all is
-/// applied, others are reverted with it, and it is the one.
+/// The patch in transition and its direction. If a patch that replaces the others
+/// is being enabled, it is the one, not those that are disabled with it.
 fn moving(graft: &Graft) -> Option<(&GraftPatch, Direction)> {
     use FunctionState::{AppliedNotFinal, RevertSlow, Slow};
-    // Kernels without the file (2014) are told by the functions alone.
+    // Kernels without the file (2014) show it only by the functions.
     if graft.in_progress == Some(false) {
         return None;
     }
@@ -125,7 +124,7 @@ fn patch_view(patch: GraftPatch, direction: Option<Direction>, roots: &Roots) ->
         (
             object.unwrap_or_else(|| OBJECT_NOT_TOLD.to_owned()),
             function.name,
-            // 0 is "the only one of that name", which sysfs elsewhere shows as 1.
+            // 0 means the only function of that name, which livepatch's sysfs shows as 1.
             function.sympos.unwrap_or(0).max(1),
         )
     });

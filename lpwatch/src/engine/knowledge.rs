@@ -1,34 +1,33 @@
-//! What can be known of a patching system's patches, and what cannot.
+//! Which facts about the patches of a patching system are available.
 
 use serde::Serialize;
 use strum::Display;
 
-/// How a system keeps old and new code from mixing: what can be known follows
-/// from it.
+/// How a system prevents old and new code from mixing. The available facts depend
+/// on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Display)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Consistency {
-    /// The machine is stopped, all stacks are checked, and all tasks change
-    /// code at once; or none, and the patch is refused.
+    /// The machine is stopped and all stacks are checked. Then all tasks switch
+    /// at once, or the patch is refused.
     MachineStopped,
-    /// Each task changes code on its own when it passes a safe place (it enters
-    /// or leaves the kernel); its stack is not looked at.
+    /// Each task switches at a safe place (when it enters or leaves the kernel).
+    /// Its stack is not inspected.
     PerTask,
-    /// Each task changes code on its own, once its stack holds no function to
-    /// be patched.
+    /// Each task switches when its stack contains no function to be patched.
     PerTaskByStack,
-    /// Not published.
+    /// Unpublished.
     NotKnown,
 }
 
-/// Whether something can be known.
+/// Whether a fact is available.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Known {
     Yes,
-    /// In part: a sentence says what of it.
+    /// In part; the text says which part.
     Partly(&'static str),
-    /// A sentence says why not.
+    /// No; the text says why.
     No(&'static str),
 }
 
@@ -38,7 +37,7 @@ impl Known {
         self == Self::Yes
     }
 
-    /// Why not, or what is missing of it.
+    /// Why it is unavailable, or which part is.
     #[must_use]
     pub fn why(self) -> Option<&'static str> {
         match self {
@@ -48,22 +47,22 @@ impl Known {
     }
 }
 
-/// What can be known of a system's patches besides that they are there.
+/// The available facts about a system's patches, besides their names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Knowledge {
     pub consistency: Consistency,
-    /// How far a transition is.
+    /// The progress of a transition.
     pub progress: Known,
-    /// Which tasks hold it up.
+    /// The blockers of a transition.
     pub blockers: Known,
-    /// Why they do.
+    /// The reasons of the blockers.
     pub reasons: Known,
-    /// How often old and new code is called.
+    /// The calls of old and new code.
     pub calls: Known,
     /// Whether a patch can be checked before it is loaded.
     pub check: Known,
-    /// Whether its end can be waited for.
+    /// Whether lpwatch can wait for the end of its transition.
     pub wait: Known,
-    /// For how long the machine was stopped.
+    /// How long the machine was stopped.
     pub stop_time: Known,
 }

@@ -1,10 +1,9 @@
-//! kpatch's own core module, from before livepatch (2014 to about 2020): the
-//! whole machine is stopped, every task's stack is checked, and all tasks change
-//! code at once.
+//! kpatch's own core module, from before livepatch (2014 to about 2020): it stops
+//! the whole machine, checks every task's stack, and switches all tasks at once.
 //!
-//! So there is no transition to watch: a patch is there or it was refused. A
-//! refusal leaves nothing in sysfs, only lines in the kernel log, which name the
-//! function, one task and its stack ([`crate::kernel::kmsg::parse_foreign`]).
+//! So there is no transition: a patch is applied or refused. A refusal leaves
+//! nothing in sysfs, only lines in the kernel log, which name the function, one
+//! task and its stack ([`crate::kernel::kmsg::parse_foreign`]).
 
 use crate::{
     kernel::{
@@ -27,12 +26,14 @@ impl Engine for Kpatch {
     fn knows(&self) -> Knowledge {
         Knowledge {
             consistency: Consistency::MachineStopped,
-            progress: Known::No("all tasks change code at once, while the machine is stopped"),
-            blockers: Known::Partly("of a refusal, the one task that the kernel log names"),
-            reasons: Known::Partly("of a refusal, the function that the kernel log names"),
-            calls: Known::No("its core module runs on no kernel that lpwatch's counters run on"),
-            check: Known::No("the checks are about livepatch's rules"),
-            wait: Known::Partly("there is nothing to wait for once the patch is loaded"),
+            progress: Known::No("all tasks switch at once, while the machine is stopped"),
+            blockers: Known::Partly("only the one task of a refusal that the kernel log names"),
+            reasons: Known::Partly("only the function of a refusal that the kernel log names"),
+            calls: Known::No(
+                "its core module runs only on kernels without support for lpwatch's counters",
+            ),
+            check: Known::No("the checks apply only to livepatch"),
+            wait: Known::Partly("there is nothing to wait for after the patch is loaded"),
             stop_time: Known::Partly("by the daemon, where stop_machine can be hooked"),
         }
     }
@@ -46,7 +47,7 @@ impl Engine for Kpatch {
         for patch in found.patches {
             if patch.enabled.is_none() {
                 view.notes
-                    .push(format!("Whether {} is enabled is not known.", patch.name));
+                    .push(format!("It is unknown whether {} is enabled.", patch.name));
             }
             view.patches.push(patch_view(patch, &symbols, roots));
         }
@@ -54,7 +55,7 @@ impl Engine for Kpatch {
     }
 }
 
-/// Up to v0.3 only a function's address says which object it is of.
+/// Up to v0.3 only the address of a function shows its object.
 fn symbols(patches: &[CorePatch], roots: &Roots) -> Functions {
     let functions = patches.iter().flat_map(|patch| &patch.functions);
     let addresses: Vec<u64> = functions

@@ -1,10 +1,10 @@
-//! Ksplice (2009; now Oracle): the whole machine is stopped, every task's stack
-//! is checked, and all tasks change code at once. Where a task is in the way it
-//! tries again, five times in all, and then gives up.
+//! Ksplice (2009; now Oracle): it stops the whole machine, checks every task's
+//! stack, and switches all tasks at once. If a task blocks the update, it tries
+//! again, up to five times, and then gives up.
 //!
-//! So there is a short time in which an update is being tried, and the tasks that
-//! were in the way at the last try are listed with the functions on their stacks.
-//! Which functions it changes is not shown otherwise.
+//! While Ksplice tries an update, it lists the blockers of the last try with the
+//! functions on their stacks. It does not show otherwise which functions an update
+//! changes.
 
 use std::collections::BTreeMap;
 
@@ -31,11 +31,11 @@ impl Engine for Ksplice {
     fn knows(&self) -> Knowledge {
         Knowledge {
             consistency: Consistency::MachineStopped,
-            progress: Known::No("all tasks change code at once, while the machine is stopped"),
+            progress: Known::No("all tasks switch at once, while the machine is stopped"),
             blockers: Known::Yes,
-            reasons: Known::Partly("only the functions on their stacks, at the last try"),
+            reasons: Known::Partly("only the functions on their stacks at the last try"),
             calls: Known::No("Ksplice does not show which functions an update changes"),
-            check: Known::No("updates have a form of their own"),
+            check: Known::No("its updates have their own file format"),
             wait: Known::Yes,
             stop_time: Known::Partly("by the daemon, where stop_machine can be hooked"),
         }
@@ -55,7 +55,7 @@ impl Engine for Ksplice {
             return Ok(None);
         };
         let mut left = Left::default();
-        // A task in the way of two updates is one.
+        // A task that blocks two updates counts once.
         let mut tasks: BTreeMap<u32, Task> = BTreeMap::new();
         for update in &found.updates {
             for conflict in holding(update) {
@@ -70,14 +70,14 @@ impl Engine for Ksplice {
                         }
                     }
                     None => left.notes.push(format!(
-                        "{} (pid {}) was in the way of {} and is there no longer.",
+                        "{} (pid {}) blocked {} and has ended.",
                         conflict.comm, conflict.pid, update.id
                     )),
                 }
             }
             if update.conflicts.maybe_cut {
                 left.notes.push(format!(
-                    "More tasks may be in the way of {}: the kernel lists one page of them.",
+                    "More tasks may block {}: the kernel lists only one page of them.",
                     update.id
                 ));
             }
@@ -87,13 +87,13 @@ impl Engine for Ksplice {
     }
 }
 
-/// The tasks in the way of an update that is not where it is to be.
+/// The tasks that block an update in progress.
 fn holding(update: &Update) -> &[Conflict] {
     let waits = update.stage == Some(UpdateStage::Preparing) || update.abort_cause.is_some();
     if waits { &update.conflicts.tasks } else { &[] }
 }
 
-/// `None` for a task that has ended, or whose number is another's by now.
+/// `None` for a task that has ended or whose tid belongs to another task now.
 fn task(conflict: &Conflict, roots: &Roots) -> Option<Task> {
     let task = task_detail::task(roots, conflict.pid)?;
     (task.comm == conflict.comm).then(|| inspected(roots, task))
@@ -109,8 +109,8 @@ fn patch(update: Update) -> PatchView {
         partial: _,
         description,
     } = update;
-    // Aborted while it was applied or while it was reversed: it stays where it
-    // was. Until then, whoever is in its way is waited for.
+    // If Ksplice aborts an update while it applies or reverses it, the update
+    // keeps its state. Until then, Ksplice waits for the blockers.
     let tried = abort_cause.is_none() && !conflicts.tasks.is_empty();
     let direction = match stage {
         Some(UpdateStage::Preparing) if tried => Some(Direction::Patching),

@@ -1,11 +1,11 @@
-//! Mainline livepatch (4.0 on): each task switches on its own, when its stack
-//! holds no function to be patched. So progress and blockers are known.
+//! Mainline livepatch (since 4.0): each task switches when its stack contains no
+//! function to be patched. So progress and blockers are known.
 //!
 //! Before 4.12 there was no consistency model: a patch was applied at once.
 //!
-//! kpatch's modules of today, and the live patches of Canonical, Red Hat, Amazon
-//! and SUSE are such patches. The tasks left are read by whoever watches them
-//! ([`crate::kernel::tasks`] or BPF), since that is done again and again.
+//! The modules of current kpatch and the live patches of Canonical, Red Hat, Amazon
+//! and SUSE are such patches. The observer reads the remaining tasks repeatedly, so
+//! that is not done here ([`crate::kernel::tasks`] or BPF).
 
 use crate::{
     kernel::{
@@ -50,11 +50,11 @@ impl Engine for Livepatch {
     }
 }
 
-/// `None` for a patch that is going while it is read: its files are gone.
+/// `None` for a patch that disappears while it is read.
 fn patch_view(files: PatchFiles, roots: &Roots) -> Option<PatchView> {
     let objects = files.objects.into_iter().map(|object| ObjectView {
-        // Before 6.1 the kernel does not say; but what is not loaded is not
-        // patched.
+        // Before 6.1 the kernel does not show it, but an object that is not
+        // loaded is not patched.
         patched: object
             .patched
             .or_else(|| is_absent(&object.name, roots).then_some(false)),

@@ -1,11 +1,11 @@
-//! Functions put in order by their objects.
+//! Groups functions by their objects.
 
 use crate::{kernel::Roots, model::ObjectView};
 
 use super::livepatch::is_absent;
 
-/// The objects of these functions (object, name, sympos), by name; `enabled` is
-/// whether the patch is in force.
+/// The objects of these functions (object, name, sympos), by name; `enabled` says
+/// whether the patch is enabled.
 pub(super) fn objects(
     functions: impl IntoIterator<Item = (String, String, u32)>,
     enabled: Option<bool>,

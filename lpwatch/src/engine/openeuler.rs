@@ -1,10 +1,10 @@
-//! openEuler's own live patching (kernels 4.19 and 5.10): the whole machine is
-//! stopped, every task's stack is checked, and all tasks change code at once.
+//! openEuler's own live patching (kernels 4.19 and 5.10): it stops the whole
+//! machine, checks every task's stack, and switches all tasks at once.
 //!
-//! Its patches lie in livepatch's sysfs, too, without a `transition`; the table
-//! in procfs says in which order they are. A kernel of openEuler that was built
-//! with livepatch's own consistency has that file, and its patches are
-//! livepatch's. A refusal is told to who enables the patch (EBUSY), and by the
+//! Its patches are in livepatch's sysfs, too, without a `transition`; the table in
+//! procfs shows their order. An openEuler kernel that was built with livepatch's
+//! own consistency model has that file, and its patches belong to livepatch. A
+//! refusal is reported to the caller that enables the patch (EBUSY) and in the
 //! kernel log.
 
 use crate::{
@@ -28,12 +28,14 @@ impl Engine for OpenEuler {
     fn knows(&self) -> Knowledge {
         Knowledge {
             consistency: Consistency::MachineStopped,
-            progress: Known::No("all tasks change code at once, while the machine is stopped"),
+            progress: Known::No("all tasks switch at once, while the machine is stopped"),
             blockers: Known::No("a refusal names no task"),
             reasons: Known::No("a refusal names no task"),
-            calls: Known::No("old code is overwritten, not redirected: a hook on it may be lost"),
-            check: Known::No("the checks are about livepatch's rules"),
-            wait: Known::Partly("there is nothing to wait for once the patch is enabled"),
+            calls: Known::No(
+                "old code is overwritten, not redirected, so a hook on it may be lost",
+            ),
+            check: Known::No("the checks apply only to livepatch"),
+            wait: Known::Partly("there is nothing to wait for after the patch is enabled"),
             stop_time: Known::Partly("by the daemon, where stop_machine can be hooked"),
         }
     }

@@ -47,7 +47,7 @@ pub(crate) fn inspect(roots: &Roots, task: &mut Task) -> bool {
     is_read
 }
 
-/// A frame of a stack as procfs shows it.
+/// A stack frame as procfs shows it.
 pub(crate) fn frame(location: Location) -> Frame {
     let Location {
         symbol,

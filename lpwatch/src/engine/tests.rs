@@ -1,4 +1,4 @@
-//! What each engine makes of its files, and all of them side by side.
+//! Tests of each engine alone and of all engines together.
 
 mod unclear;
 
@@ -89,7 +89,7 @@ fn kgraft_in_progress_without_a_patch_is_said() {
     assert!(
         notes
             .iter()
-            .any(|note| note == "Whether a is enabled is not known.")
+            .any(|note| note == "It is unknown whether a is enabled.")
     );
 }
 
@@ -165,8 +165,8 @@ fn ksplice_tells_who_is_in_the_way_and_with_which_functions() {
     assert_eq!(
         left.notes,
         [
-            "wget (pid 13) was in the way of k1 and is there no longer.",
-            "tcsh (pid 12) was in the way of k1 and is there no longer.",
+            "wget (pid 13) blocked k1 and has ended.",
+            "tcsh (pid 12) blocked k1 and has ended.",
         ]
     );
     let host = splice("applied\n", "ok\n", conflicts);

@@ -1,4 +1,4 @@
-//! Everything that is known of the patches on a host, put into one list.
+//! Collects everything that is known about the patches on a host.
 
 use jiff::Timestamp;
 
@@ -19,35 +19,35 @@ use crate::{
     },
 };
 
-use super::{log::Applied, parts, tools};
+use super::{log::AppliedTimes, parts, tools};
 
-/// What is wanted besides the patches.
+/// What to read in addition to the patches.
 #[derive(Clone, Copy, Debug)]
-pub struct Wanted {
+pub struct InventoryRequest {
     pub cves: bool,
     /// Vendors' tools may be run.
     pub tools: bool,
 }
 
-/// Reads all of it.
+/// Reads the inventory.
 ///
 /// # Errors
 /// Nothing could be read, or this kernel has no patching system and nothing is
 /// installed for one.
-pub fn gather(roots: &Roots, wanted: Wanted) -> Result<Inventory, Error> {
+pub fn gather(roots: &Roots, wanted: InventoryRequest) -> Result<Inventory, Error> {
     let Host { node, release } = Host::of(roots);
     let mut systems = engine::read_all(roots)?;
     let installed = installed::read(roots, &release);
     if systems.present.is_empty() && installed.files.is_empty() {
         return Err(Error::NoLivepatch(format!(
-            "This kernel ({release}) has none of the patching systems lpwatch knows: {} does not \
-             exist, and neither do the folders of the others.",
+            "This kernel ({release}) has none of the patching systems that lpwatch supports: {} does \
+             not exist, and neither do the folders of the other systems.",
             roots.sysfs.join("kernel/livepatch").display()
         )));
     }
     let mut notes = std::mem::take(&mut systems.notes);
     notes.extend(installed.notes.iter().cloned());
-    let applied = Applied::read(roots, &mut notes);
+    let applied = AppliedTimes::read(roots, &mut notes);
     let from = From {
         roots,
         release: &release,
@@ -78,7 +78,7 @@ struct From<'a> {
     roots: &'a Roots,
     release: &'a str,
     installed: &'a Installed,
-    applied: &'a Applied,
+    applied: &'a AppliedTimes,
 }
 
 impl From<'_> {
@@ -138,7 +138,7 @@ impl From<'_> {
         if here.is_some() {
             return here;
         }
-        // Canonical's client keeps its patches where only it knows.
+        // The location of the patches of Canonical's client is not published.
         if vendor == Some(Vendor::Canonical) {
             return None;
         }

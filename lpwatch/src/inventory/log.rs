@@ -1,4 +1,4 @@
-//! When patches were applied, by the kernel log.
+//! When patches were enabled, from the kernel log.
 
 use std::collections::BTreeMap;
 
@@ -16,13 +16,13 @@ use crate::{
     model::EngineKind,
 };
 
-/// The last time each patch was applied.
+/// When each patch was last enabled.
 #[derive(Clone, Debug, Default)]
-pub struct Applied {
+pub struct AppliedTimes {
     at: BTreeMap<(EngineKind, String), Timestamp>,
 }
 
-impl Applied {
+impl AppliedTimes {
     /// Reads the running kernel's log; a tree has none.
     pub fn read(roots: &Roots, notes: &mut Vec<String>) -> Self {
         let mut applied = Self::default();
@@ -39,7 +39,7 @@ impl Applied {
                 }
             }
             Err(error) => notes.push(format!(
-                "Since when patches are applied is not known. {}",
+                "It is unknown when the patches were enabled. {}",
                 sentence(&error)
             )),
         }
@@ -57,7 +57,7 @@ impl Applied {
     }
 }
 
-/// The patch that a line says is applied, or begins to be.
+/// The patch that this line reports as enabled or being enabled.
 fn applied(text: &str) -> Option<(EngineKind, String)> {
     if let Some(LivepatchLine::Enabling { patch }) = parse_livepatch(text) {
         return Some((EngineKind::Livepatch, patch));
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn the_last_line_of_each_system_counts() {
-        let mut applied = Applied::default();
+        let mut applied = AppliedTimes::default();
         let at = |second| Timestamp::from_second(second).unwrap();
         for (second, text) in [
             (1, "livepatch: enabling patch 'lp'"),

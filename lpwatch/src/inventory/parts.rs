@@ -1,5 +1,5 @@
-//! The parts of the inventory beside its patches: the systems, the CVEs that are
-//! fixed, and what lies on disk.
+//! The inventory without its patches: the systems, the fixed CVEs, and the patch
+//! files on disk.
 
 use crate::{
     engine::{self, Knowledge},
@@ -73,8 +73,8 @@ pub fn not_loaded(installed: &Installed, running: &str) -> Vec<UnloadedPatch> {
     files
 }
 
-/// CVEs by what the systems say, by descriptions and by names such as
-/// `livepatch_CVE_2022_36946`.
+/// The CVEs that the systems report, and those in descriptions and in names such
+/// as `livepatch_CVE_2022_36946`.
 pub fn cves(systems: &SystemView) -> Vec<Cve> {
     let mut found = Vec::new();
     for &engine in &systems.present {
@@ -91,14 +91,14 @@ pub fn cves(systems: &SystemView) -> Vec<Cve> {
         let in_force = |patch: &&PatchView| patch.engine == engine && patch.enabled == Some(true);
         for patch in systems.patches.iter().filter(in_force) {
             let name = &patch.name;
-            let told = format!(
+            let text = format!(
                 "{} {}",
                 name.replace('_', "-")
                     .replace("livepatch-", " ")
                     .replace("kpatch-", " "),
                 patch.details.description.as_deref().unwrap_or_default()
             );
-            for id in kernelcare::cves(&told) {
+            for id in kernelcare::cves(&text) {
                 add(id, Some(name));
             }
         }

@@ -1,6 +1,6 @@
-//! What vendors' tools say: the kernel in force, and how `KernelCare` stands.
+//! Reads the effective kernel and the state of `KernelCare` from vendors' tools.
 //!
-//! They are run here alone, by `lpwatch patches`: never by `status` or the daemon.
+//! Only `lpwatch patches` runs them, never `status` or the daemon.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,19 +18,19 @@ use crate::{
     },
 };
 
-/// Longer than this no vendor's tool is waited for.
+/// The longest wait for a vendor's tool.
 const TOOL_LIMIT: Duration = Duration::from_secs(5);
 
-/// Where Oracle's client lies, below the root.
+/// The folders of Oracle's client.
 const UPTRACK: [&str; 4] = ["usr/sbin", "usr/bin", "sbin", "bin"];
 
-/// What is told.
+/// The results of the tools.
 pub struct Told {
     pub effective_kernel: Option<EffectiveKernel>,
     pub kernelcare: Option<KernelCareFacts>,
 }
 
-/// Takes what the systems show, and asks tools for the rest if they may be run.
+/// Uses what the systems show, and runs the tools for the rest if that is allowed.
 pub fn ask(roots: &Roots, systems: &SystemView, may_run: bool, notes: &mut Vec<String>) -> Told {
     let root = host_root(roots).filter(|_| may_run && roots.is_live());
     let kcarectl = root.as_ref().map(|root| root.join(KCARECTL));
@@ -60,13 +60,13 @@ pub fn ask(roots: &Roots, systems: &SystemView, may_run: bool, notes: &mut Vec<S
     }
 }
 
-/// A `kcarectl` that does not answer once is not asked again.
+/// If `kcarectl` does not answer once, it is not run again.
 fn kernelcare(
     roots: &Roots,
     kcarectl: &mut Option<PathBuf>,
     notes: &mut Vec<String>,
 ) -> KernelCareFacts {
-    // What cannot be read of it the engine has told.
+    // The engine has reported what cannot be read.
     let KernelCareFiles {
         patch_method,
         auto_update,
@@ -86,19 +86,19 @@ fn kernelcare(
     }
 }
 
-/// `None` for an exit code that is not documented.
+/// `None` for an undocumented exit code.
 fn standing(tool: &Path, notes: &mut Vec<String>) -> Result<Option<KernelCareState>, ToolError> {
     let answer = tool::run(tool, &["--status"], TOOL_LIMIT).inspect_err(|error| {
-        notes.push(format!("How KernelCare stands is not known: {error}."));
+        notes.push(format!("The state of KernelCare is unknown: {error}."));
     })?;
     let known = answer.code.and_then(kernelcare::KcarectlStatus::of);
     if known.is_none() {
         let how = answer.code.map_or_else(
             || "was ended by a signal".to_owned(),
-            |code| format!("ended with {code}, a code lpwatch does not know"),
+            |code| format!("ended with the unknown code {code}"),
         );
         notes.push(format!(
-            "How KernelCare stands is not known: {} --status {how}.",
+            "The state of KernelCare is unknown: {} --status {how}.",
             tool.display()
         ));
     }
@@ -116,12 +116,12 @@ fn asked(tool: &Path, argument: &str, notes: &mut Vec<String>) -> Option<Effecti
         Ok(Some(version)) => Some(EffectiveKernel { version, source }),
         Ok(None) => {
             notes.push(format!(
-                "{source} failed: the kernel in force is not known."
+                "{source} failed, so the effective kernel is unknown."
             ));
             None
         }
         Err(error) => {
-            notes.push(format!("The kernel in force is not known: {error}."));
+            notes.push(format!("The effective kernel is unknown: {error}."));
             None
         }
     }

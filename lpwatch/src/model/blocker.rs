@@ -12,9 +12,9 @@ use strum::IntoStaticStr;
 pub enum Reason {
     /// A function to be patched is on its stack.
     SleepingOnFunction,
-    /// It was on a CPU each time the kernel looked.
+    /// It was on a CPU at each try of the kernel.
     Running,
-    /// The kernel cannot prove what is on its stack.
+    /// Its stack is unreliable.
     UnreliableStack,
     /// It switches when the kernel's signal reaches it.
     WaitingForSignal,
@@ -22,9 +22,9 @@ pub enum Reason {
     Idle,
     /// It sleeps uninterruptibly (D state).
     Uninterruptible,
-    /// A virtual CPU, long inside its guest.
+    /// A virtual CPU that stays in its guest.
     KvmVcpu,
-    /// Nothing found; the kernel tries again next second.
+    /// No obstacle was found; the kernel tries again in the next second.
     Pending,
 }
 
@@ -36,11 +36,11 @@ impl Reason {
     }
 }
 
-/// What the kernel itself answered when it last looked at a task
+/// The kernel's own answer when it last checked a task
 /// (`klp_check_and_switch_task`, kernel/livepatch/transition.c).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Answer {
+pub enum KernelAnswer {
     /// -EADDRINUSE: a function to be patched is on its stack.
     SleepingOnFunction,
     /// -EBUSY: it is on a CPU.
@@ -52,10 +52,10 @@ pub enum Answer {
 /// The kernel's answers about one task in this transition.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
-    pub answer: Answer,
-    /// The function, for [`Answer::SleepingOnFunction`].
+    pub answer: KernelAnswer,
+    /// The function, for [`KernelAnswer::SleepingOnFunction`].
     pub function: Option<String>,
-    /// How often the kernel has looked at it.
+    /// How often the kernel has checked it.
     pub tries: u32,
     /// How long ago it first and last did.
     pub first_seconds: f64,
@@ -71,7 +71,7 @@ pub enum Cause {
     Unknown,
 }
 
-/// The foreign program at fault; what is not known is `null`.
+/// The foreign program that makes a stack unreliable; unknown values are `null`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Culprit {
     pub id: Option<u32>,
@@ -97,25 +97,25 @@ pub struct Blocker {
     /// The task's name; bytes that are not UTF-8 are replaced.
     pub comm: String,
     pub kthread: bool,
-    /// Its ids in its own pid namespace, where that is another one.
+    /// Its ids in its own pid namespace, if that is another one.
     pub ns_tid: Option<u32>,
     pub ns_tgid: Option<u32>,
     /// `R`, `S`, `D`, ... as in ps(1).
     pub state: Option<char>,
-    /// What the kernel answered; `null` where it cannot be watched.
+    /// The kernel's answers; `null` if they cannot be observed.
     pub verdict: Option<Verdict>,
-    /// `null` until it has been looked into.
+    /// `null` until its stack has been inspected.
     pub reason: Option<Reason>,
     pub cause: Option<Cause>,
-    /// The function in its way.
+    /// The function that blocks it.
     pub function: Option<String>,
     pub program: Option<Culprit>,
-    /// For how long it has been in the way.
+    /// How long it has been a blocker.
     pub since_seconds: Option<f64>,
     /// Innermost frame first, as `function+0xoffset`, with ` [module]` behind
     /// it for code of a module or a BPF program.
     pub stack: Vec<String>,
-    /// The frame in its way, as an index into `stack`.
+    /// The blocking frame, as an index into `stack`.
     pub blocking_frame: Option<usize>,
     pub advice: Option<String>,
 }

@@ -1,7 +1,7 @@
-//! Which code runs: from raw counts to calls of old and of new code.
+//! Which code runs: converts raw counts to calls of old and new code.
 //!
 //! The kernel side counts each call by the calling task's patch state and by
-//! the epoch (see `lpwatch_common::calls`). The [`Ledger`] knows the patches
+//! the epoch (see `lpwatch_common::calls`). The [`CallTracker`] knows the patches
 //! of each epoch and so which code each call ran.
 
 mod compare;
@@ -10,7 +10,6 @@ mod epochs;
 pub mod figures;
 mod findings;
 mod function;
-mod ledger;
 mod reading;
 mod record;
 pub mod report;
@@ -19,14 +18,15 @@ mod show;
 mod stack;
 #[cfg(test)]
 mod tests;
+mod tracker;
 
-pub(super) use ledger::Ledger;
+pub(super) use tracker::CallTracker;
 
 pub use reading::{Buckets, CallsReading, Counter, Entries, FunctionId, FunctionReading};
 
 use super::Direction;
 
-/// A turn of livepatch as the hooks tell of it: an epoch begins.
+/// A turn of livepatch, reported by a hook: an epoch begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Turn {
     /// A transition of this patch begins.
@@ -36,8 +36,7 @@ pub enum Turn {
         direction: Direction,
         replace: Option<bool>,
     },
-    /// The transition has ended in this direction; `None` where that is not
-    /// known.
+    /// The transition has ended in this direction; `None` if unknown.
     Ended {
         epoch: u32,
         direction: Option<Direction>,

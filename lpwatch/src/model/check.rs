@@ -1,4 +1,4 @@
-//! What came of checking a patch before it is loaded: part of the JSON contract,
+//! The report of checking a patch before it is loaded: part of the JSON contract,
 //! and shown beside the transition that follows.
 
 use std::collections::BTreeMap;
@@ -8,16 +8,16 @@ use serde::{Deserialize, Serialize};
 
 use super::{Culprit, snapshot::Severity};
 
-/// How safe it is to load the patch, here and now: the worst of all findings.
+/// How safe it is to load the patch on this host now: the worst of all findings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Verdict {
+pub enum CheckVerdict {
     Safe,
     Warning,
     Danger,
 }
 
-/// All that was found about one patch.
+/// The check of one patch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CheckReport {
     pub schema_version: u32,
@@ -25,38 +25,38 @@ pub struct CheckReport {
     /// The running kernel's release.
     pub kernel: String,
     pub checked_at: Timestamp,
-    /// The name the patch has once loaded; `null` where the file could not be
-    /// read.
+    /// The name that the patch has when it is loaded; `null` if the file could not
+    /// be read.
     pub patch: Option<String>,
-    /// The file; `null` for a patch that is loaded already.
+    /// The file; `null` for a patch that is already loaded.
     pub file: Option<String>,
-    pub verdict: Verdict,
+    pub verdict: CheckVerdict,
     /// Worst first.
     pub findings: Vec<CheckFinding>,
     pub forecast: Forecast,
-    /// What could not be looked at, a sentence each.
+    /// What could not be inspected, one sentence each.
     pub notes: Vec<String>,
 }
 
-/// What a rule found.
+/// A finding of a rule.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CheckFinding {
-    /// The rule's id: `lpwatch check --explain RULE` tells its background.
+    /// The rule's id: `lpwatch check --explain RULE` shows its background.
     pub rule: String,
     pub severity: Severity,
     /// One sentence.
     pub text: String,
-    /// What it rests on, a line each.
+    /// The evidence, one line each.
     pub evidence: Vec<String>,
-    /// What to do, a sentence or command each.
+    /// What to do, one sentence or command each.
     pub remedy: Vec<String>,
-    /// What the kernel would answer to loading it, if it would refuse.
-    pub refusal: Option<Refusal>,
+    /// The error with which the kernel would refuse the patch, if it would.
+    pub refusal: Option<LoadRefusal>,
 }
 
-/// An answer of the kernel to loading a module.
+/// The error with which the kernel refuses a module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refusal {
+pub struct LoadRefusal {
     /// Positive, e.g. 16 for EBUSY.
     pub errno: u32,
 }
@@ -64,58 +64,58 @@ pub struct Refusal {
 /// What would happen if the patch were loaded now.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Forecast {
-    pub course: Course,
-    /// The same in a sentence.
+    pub course: ForecastOutcome,
+    /// The outcome in one sentence.
     pub text: String,
-    pub refusal: Option<Refusal>,
-    /// Tasks that would switch at the first tries; `null` where the tasks were
-    /// not looked at, as are the lists empty then.
+    pub refusal: Option<LoadRefusal>,
+    /// Tasks that would switch at the first tries; `null` if the tasks were not
+    /// inspected; the lists are then empty.
     pub at_once: Option<u32>,
-    /// Tasks that would switch at the kernel's signal, 15 s in.
+    /// Tasks that would switch at the kernel's signal after 15 s.
     pub after_signal: Vec<Predicted>,
-    /// Tasks of which it is not known when they would switch.
+    /// Tasks that would switch at an unknown time.
     pub later: Vec<Predicted>,
-    /// Tasks that would not switch as long as they do what they do.
+    /// Tasks that would not switch by themselves.
     pub never: Vec<Predicted>,
 }
 
-/// How loading it would go.
+/// The expected outcome of loading the patch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Course {
+pub enum ForecastOutcome {
     /// The kernel would refuse it.
     Refused,
     /// The transition would complete before the kernel's signal.
     Completes,
     /// It would complete after the kernel's signal.
     AfterSignal,
-    /// It may take long: some tasks leave when they will.
+    /// It may take long: some tasks leave the functions at an unknown time.
     Open,
     /// It would stall.
     Stalls,
-    /// It is loaded already.
+    /// The patch is already loaded.
     Loaded,
     NotKnown,
 }
 
-/// A task that would be in the way.
+/// A task that would block the transition.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Predicted {
     pub tid: u32,
     pub tgid: u32,
     pub comm: String,
     pub kthread: bool,
-    /// The function in the way, where one is.
+    /// The function on its stack, if there is one.
     pub function: Option<String>,
     pub reason: Obstacle,
-    /// Who makes its stack unreliable.
+    /// The program that makes its stack unreliable.
     pub program: Option<Culprit>,
-    /// In how many looks it was found so, of how many.
+    /// In how many samples it was found so, and of how many.
     pub seen: u32,
     pub looks: u32,
 }
 
-/// Why a task would be in the way.
+/// Why a task would block the transition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Obstacle {
@@ -125,20 +125,20 @@ pub enum Obstacle {
     AsleepIn,
     /// The same in uninterruptible sleep.
     Uninterruptible,
-    /// A stack the kernel cannot trust.
+    /// An unreliable stack.
     UnreliableStack,
-    /// On its CPU all the time.
+    /// Always on a CPU.
     Running,
     KvmVcpu,
 }
 
-/// A check in short, to stand beside the transition that follows.
+/// A summary of a check, shown beside the transition that follows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CheckSummary {
     pub checked_at: Timestamp,
-    pub verdict: Verdict,
-    pub course: Course,
-    /// What was to be expected, in a sentence.
+    pub verdict: CheckVerdict,
+    pub course: ForecastOutcome,
+    /// The forecast in one sentence.
     pub text: String,
 }
 
@@ -148,11 +148,11 @@ pub(super) struct Checks {
     by_patch: BTreeMap<String, CheckSummary>,
 }
 
-/// Patches whose check is remembered.
+/// How many checks to keep.
 const REMEMBERED: usize = 64;
 
 impl Checks {
-    /// Takes in a check; one of a patch without a name says nothing.
+    /// Adds a check; one without a patch name is ignored.
     pub fn note(&mut self, report: &CheckReport) {
         let Some(patch) = &report.patch else {
             return;

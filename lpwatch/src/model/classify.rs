@@ -1,22 +1,22 @@
-//! From what is known of a task to the reason why it has not switched.
+//! Determines the reason why a task has not switched.
 //!
-//! The kernel's own answer decides wherever it is watched; the stack then says
-//! which frame and who. Without an answer the stack alone decides, by the
-//! kernel's own order (`klp_check_stack`, kernel/livepatch/transition.c): first
-//! whether the stack is reliable, then whether a function to be patched is on
-//! it. Where the two disagree, what the stack does not show is left out.
+//! The kernel's own answer decides if it is observed; the stack then shows the
+//! frame and its owner. Without an answer, the stack alone decides, in the kernel's
+//! own order (`klp_check_stack`, kernel/livepatch/transition.c): first whether the
+//! stack is reliable, then whether a function to be patched is on it. If the two
+//! disagree, details that the stack does not show are left out.
 
 use lpwatch_common::patch::VMLINUX;
 
 use super::{
-    Answer, Cause, Culprit, Direction, EngineKind, PatchView, Reason, Task,
+    Cause, Culprit, Direction, EngineKind, KernelAnswer, PatchView, Reason, Task,
     calls::FunctionId,
     evidence::{Evidence, ForeignFrame, Frame, Traits},
 };
 
-/// What was concluded.
+/// The reason found for one task, with its details.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Finding {
+pub(super) struct Diagnosis {
     pub reason: Option<Reason>,
     pub cause: Option<Cause>,
     pub function: Option<String>,
@@ -24,7 +24,7 @@ pub(super) struct Finding {
     pub blocking_frame: Option<usize>,
 }
 
-impl Finding {
+impl Diagnosis {
     fn of(reason: Reason) -> Self {
         Self {
             reason: Some(reason),
@@ -33,18 +33,18 @@ impl Finding {
     }
 }
 
-/// The patches a task's stack is held against.
+/// The patches with which a task's stack is compared.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ground<'a> {
+pub(super) struct ClassifyContext<'a> {
     /// The patch in transition.
     pub patch: &'a PatchView,
     /// All loaded patches.
     pub all: &'a [PatchView],
-    /// The code of those of them whose files were read.
+    /// The code of those whose files were read.
     pub code: &'a [PatchCode],
     pub direction: Direction,
     pub traits: Traits,
-    /// Whether the kernel has signalled the tasks left.
+    /// Whether the kernel has signalled the remaining tasks.
     pub signalled: bool,
 }
 
@@ -52,47 +52,47 @@ pub(super) struct Ground<'a> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PatchCode {
     pub patch: String,
-    /// What each stands in for, and its symbol.
+    /// The replaced function and the symbol of the new one.
     pub functions: Vec<(FunctionId, String)>,
 }
 
 /// Why `task` has not switched.
-pub(super) fn classify(task: &Task, ground: &Ground<'_>) -> Finding {
+pub(super) fn classify(task: &Task, context: &ClassifyContext<'_>) -> Diagnosis {
     let evidence = &task.evidence;
     if !evidence.looked {
-        return Finding::default();
+        return Diagnosis::default();
     }
     if let Some(function) = evidence.named.first() {
-        return sleeping(evidence, ground, Some(function));
+        return sleeping(evidence, context, Some(function));
     }
-    if ground.patch.engine == EngineKind::Kgraft {
-        return Finding::of(by_crossing(task));
+    if context.patch.engine == EngineKind::Kgraft {
+        return Diagnosis::of(by_crossing(task));
     }
     match evidence
         .answers
         .as_ref()
         .map(|answers| (answers.answer, &answers.function))
     {
-        Some((Answer::SleepingOnFunction, function)) => {
-            sleeping(evidence, ground, function.as_deref())
+        Some((KernelAnswer::SleepingOnFunction, function)) => {
+            sleeping(evidence, context, function.as_deref())
         }
-        Some((Answer::UnreliableStack, _)) => {
-            unreliable(evidence, true).unwrap_or_else(|| Finding {
+        Some((KernelAnswer::UnreliableStack, _)) => {
+            unreliable(evidence, true).unwrap_or_else(|| Diagnosis {
                 cause: Some(Cause::Unknown),
-                ..Finding::of(Reason::UnreliableStack)
+                ..Diagnosis::of(Reason::UnreliableStack)
             })
         }
-        Some((Answer::Running, _)) => Finding::of(if is_vcpu(task) {
+        Some((KernelAnswer::Running, _)) => Diagnosis::of(if is_vcpu(task) {
             Reason::KvmVcpu
         } else {
             Reason::Running
         }),
-        None => by_stack(task, ground),
+        None => by_stack(task, context),
     }
 }
 
-/// kGraft switches a task that crosses between kernel and user space, and a
-/// kernel thread where that says so itself; stacks do not matter to it.
+/// kGraft switches a task when it enters or leaves the kernel, and a kernel thread
+/// at marked places. It does not inspect stacks.
 fn by_crossing(task: &Task) -> Reason {
     let Evidence { on_cpu, state, .. } = task.evidence;
     if on_cpu.unwrap_or(state == Some('R')) {
@@ -110,8 +110,12 @@ fn by_crossing(task: &Task) -> Reason {
     }
 }
 
-/// The kernel says that a function is on the stack, and which.
-fn sleeping(evidence: &Evidence, ground: &Ground<'_>, function: Option<&str>) -> Finding {
+/// The kernel reports which function is on the stack.
+fn sleeping(
+    evidence: &Evidence,
+    context: &ClassifyContext<'_>,
+    function: Option<&str>,
+) -> Diagnosis {
     let frame = match function {
         Some(function) => {
             evidence
@@ -120,20 +124,20 @@ fn sleeping(evidence: &Evidence, ground: &Ground<'_>, function: Option<&str>) ->
                 .position(|frame| is_same_function(&frame.symbol, function))
                 .or_else(|| {
                     // Asleep in the new code of the function, when unpatching.
-                    old_code(&evidence.stack, ground).map(|(index, _)| index)
+                    old_code(&evidence.stack, context).map(|(index, _)| index)
                 })
         }
-        None => old_code(&evidence.stack, ground).map(|(index, _)| index),
+        None => old_code(&evidence.stack, context).map(|(index, _)| index),
     };
-    Finding {
+    Diagnosis {
         function: function.map(str::to_owned),
         blocking_frame: frame,
-        ..Finding::of(asleep(evidence))
+        ..Diagnosis::of(asleep(evidence))
     }
 }
 
 fn asleep(evidence: &Evidence) -> Reason {
-    // The kernel's signal moves a task only from an interruptible sleep.
+    // The kernel's signal wakes a task only from an interruptible sleep.
     if evidence.state == Some('D') {
         Reason::Uninterruptible
     } else {
@@ -141,44 +145,44 @@ fn asleep(evidence: &Evidence) -> Reason {
     }
 }
 
-fn by_stack(task: &Task, ground: &Ground<'_>) -> Finding {
+fn by_stack(task: &Task, context: &ClassifyContext<'_>) -> Diagnosis {
     let evidence = &task.evidence;
-    // /proc does not tell whether a runnable task is on a CPU; but that is what
-    // keeps one from switching, and its stack changes while it is read.
+    // /proc does not show whether a runnable task is on a CPU. That is the usual
+    // obstacle, and its stack changes while it is read.
     if evidence.on_cpu.unwrap_or(evidence.state == Some('R')) {
-        return Finding::of(if is_vcpu(task) {
+        return Diagnosis::of(if is_vcpu(task) {
             Reason::KvmVcpu
         } else {
             Reason::Running
         });
     }
-    let reliable = ground.traits.bpf_frames_reliable;
+    let reliable = context.traits.bpf_frames_reliable;
     if let Some(finding) = unreliable(evidence, !reliable) {
         return finding;
     }
-    if let Some((index, function)) = old_code(&evidence.stack, ground) {
-        return Finding {
+    if let Some((index, function)) = old_code(&evidence.stack, context) {
+        return Diagnosis {
             function: Some(function),
             blocking_frame: Some(index),
-            ..Finding::of(asleep(evidence))
+            ..Diagnosis::of(asleep(evidence))
         };
     }
     if is_vcpu(task) {
-        return Finding::of(Reason::KvmVcpu);
+        return Diagnosis::of(Reason::KvmVcpu);
     }
-    // Nothing is in the way that can be seen. The kernel tries again; if it
-    // has signalled and the task has not run since, the signal will do it.
-    let by_signal = !task.kthread && evidence.state == Some('S') && ground.signalled;
-    Finding::of(if by_signal {
+    // No obstacle is visible. The kernel tries again. If it has signalled and the
+    // task has not run since, the task switches at the signal.
+    let by_signal = !task.kthread && evidence.state == Some('S') && context.signalled;
+    Diagnosis::of(if by_signal {
         Reason::WaitingForSignal
     } else {
         Reason::Pending
     })
 }
 
-/// The frame that makes the stack unreliable; BPF's only where this kernel's
-/// unwinder does not know it.
-fn unreliable(evidence: &Evidence, bpf_counts: bool) -> Option<Finding> {
+/// The frame that makes the stack unreliable. A BPF frame counts only if this
+/// kernel's unwinder does not know it.
+fn unreliable(evidence: &Evidence, bpf_counts: bool) -> Option<Diagnosis> {
     let (index, kind) = evidence
         .stack
         .iter()
@@ -191,61 +195,59 @@ fn unreliable(evidence: &Evidence, bpf_counts: bool) -> Option<Finding> {
         .suspects
         .iter()
         .find(|suspect| suspect.frame == index);
-    // Several programs on one trampoline: each would do it alone.
+    // Of several programs on one trampoline, each has this effect alone.
     let program = suspect.and_then(|suspect| suspect.culprits.first().cloned());
     let cause = match kind {
         ForeignFrame::BpfTrampoline | ForeignFrame::BpfProgram => Cause::BpfTrampoline,
         ForeignFrame::Kretprobe => Cause::Kretprobe,
     };
-    Some(Finding {
+    Some(Diagnosis {
         cause: Some(cause),
         function: program
             .as_ref()
             .and_then(|program| program.attached_to.clone()),
         program,
         blocking_frame: Some(index),
-        ..Finding::of(Reason::UnreliableStack)
+        ..Diagnosis::of(Reason::UnreliableStack)
     })
 }
 
-/// The innermost frame that the transition has to get off the stack, and the
-/// function it belongs to as the kernel calls it: the one patched, not the one
-/// that replaces it.
-fn old_code(stack: &[Frame], ground: &Ground<'_>) -> Option<(usize, String)> {
+/// The innermost frame that must leave the stack, and its function as the kernel
+/// reports it: the patched function, not its replacement.
+fn old_code(stack: &[Frame], context: &ClassifyContext<'_>) -> Option<(usize, String)> {
     let mut frames = stack.iter().enumerate();
-    frames.find_map(|(index, frame)| Some((index, old_function(frame, ground)?)))
+    frames.find_map(|(index, frame)| Some((index, old_function(frame, context)?)))
 }
 
-/// When unpatching, the code of the patch itself is old. When patching, the
-/// original function is, or the code of an older patch that this one replaces
-/// or tops.
-fn old_function(frame: &Frame, ground: &Ground<'_>) -> Option<String> {
-    match ground.direction {
-        Direction::Unpatching => is_code_of(frame, ground.patch).then(|| {
-            let mut patched = functions(ground.patch);
+/// When unpatching, the code of the patch itself is old code. When patching, it is
+/// the original function, or the code of an older patch below this one.
+fn old_function(frame: &Frame, context: &ClassifyContext<'_>) -> Option<String> {
+    match context.direction {
+        Direction::Unpatching => is_code_of(frame, context.patch).then(|| {
+            let mut patched = functions(context.patch);
             match (patched.next(), patched.next()) {
                 (Some(only), None) => only.to_owned(),
                 _ => frame.symbol.clone(),
             }
         }),
-        Direction::Patching => original(frame, ground.patch).or_else(|| replaced(frame, ground)),
+        Direction::Patching => original(frame, context.patch).or_else(|| replaced(frame, context)),
     }
 }
 
-/// The function for which the frame's code, of an older patch, stands in until
-/// now. Where the names of that patch's new functions are not known, all of its
-/// code counts if the two share a function.
-fn replaced(frame: &Frame, ground: &Ground<'_>) -> Option<String> {
-    let mut older = ground.all.iter();
-    let older = older.find(|older| older.name != ground.patch.name && is_code_of(frame, older))?;
-    let takes_all = ground.patch.replace == Some(true);
-    let Some(code) = ground.code.iter().find(|code| code.patch == older.name) else {
-        let is_taken = takes_all || share_a_function(ground.patch, older);
+/// The function that the frame's code, from an older patch, replaces so far. If
+/// the names of that patch's new functions are unknown, all of its code counts if
+/// the two patches share a function.
+fn replaced(frame: &Frame, context: &ClassifyContext<'_>) -> Option<String> {
+    let mut older = context.all.iter();
+    let older = older.find(|older| older.name != context.patch.name && is_code_of(frame, older))?;
+    let takes_all = context.patch.replace == Some(true);
+    let Some(code) = context.code.iter().find(|code| code.patch == older.name) else {
+        let is_taken = takes_all || share_a_function(context.patch, older);
         return is_taken.then(|| frame.symbol.clone());
     };
     let mut functions = code.functions.iter();
     let (id, _) = functions.find(|(id, new)| {
-        *new == frame.symbol && (takes_all || ground.patch.function_ids().any(|own| own == *id))
+        *new == frame.symbol && (takes_all || context.patch.function_ids().any(|own| own == *id))
     })?;
     Some(id.name.clone())
 }
@@ -301,7 +303,7 @@ fn share_a_function(one: &PatchView, other: &PatchView) -> bool {
     })
 }
 
-/// A thread that runs a virtual CPU: by what it does, or by its name in QEMU.
+/// A thread that runs a virtual CPU, by its stack or by its name in QEMU.
 fn is_vcpu(task: &Task) -> bool {
     const GUEST: [&str; 3] = [
         "vcpu_enter_guest",

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use super::{
-    Answer, Cause, Culprit, Direction, EngineKind, ObjectView, PatchView, Reason, Task,
-    classify::{Finding, Ground, classify},
+    Cause, Culprit, Direction, EngineKind, KernelAnswer, ObjectView, PatchView, Reason, Task,
+    classify::{ClassifyContext, Diagnosis, classify},
     evidence::{Answers, Evidence, Frame, Suspect, Traits},
 };
 
@@ -39,7 +39,7 @@ fn task(stack: &[&str]) -> Task {
     }
 }
 
-fn answered(mut task: Task, answer: Answer, function: Option<&str>) -> Task {
+fn answered(mut task: Task, answer: KernelAnswer, function: Option<&str>) -> Task {
     task.evidence.answers = Some(Answers {
         answer,
         function: function.map(str::to_owned),
@@ -72,8 +72,8 @@ const OLD_KERNEL: Traits = Traits {
     verdicts: false,
 };
 
-fn judge_on(task: &Task, direction: Direction, patches: &[PatchView], traits: Traits) -> Finding {
-    let ground = Ground {
+fn judge_on(task: &Task, direction: Direction, patches: &[PatchView], traits: Traits) -> Diagnosis {
+    let context = ClassifyContext {
         patch: &patches[0],
         all: patches,
         code: &[],
@@ -81,10 +81,10 @@ fn judge_on(task: &Task, direction: Direction, patches: &[PatchView], traits: Tr
         traits,
         signalled: false,
     };
-    classify(task, &ground)
+    classify(task, &context)
 }
 
-fn judge(task: &Task) -> Finding {
+fn judge(task: &Task) -> Diagnosis {
     let patches = [patch("lp", "vmlinux", &["do_work", "do_nanosleep"])];
     judge_on(task, Direction::Patching, &patches, OLD_KERNEL)
 }
@@ -108,7 +108,7 @@ fn the_signal_does_not_reach_an_uninterruptible_sleep() {
     assert_eq!(reason(&task), Reason::Uninterruptible);
     let finding = judge(&answered(
         task,
-        Answer::SleepingOnFunction,
+        KernelAnswer::SleepingOnFunction,
         Some("do_nanosleep"),
     ));
     assert_eq!(finding.reason, Some(Reason::Uninterruptible));
@@ -127,10 +127,10 @@ fn a_function_of_the_same_name_in_a_module_is_another() {
 fn the_kernels_answer_goes_before_the_stack() {
     let asleep = || task(&["do_nanosleep"]);
     assert_eq!(
-        reason(&answered(asleep(), Answer::Running, None)),
+        reason(&answered(asleep(), KernelAnswer::Running, None)),
         Reason::Running
     );
-    let unreliable = judge(&answered(asleep(), Answer::UnreliableStack, None));
+    let unreliable = judge(&answered(asleep(), KernelAnswer::UnreliableStack, None));
     assert_eq!(unreliable.reason, Some(Reason::UnreliableStack));
     assert_eq!(unreliable.cause, Some(Cause::Unknown));
     assert_eq!(
@@ -139,7 +139,7 @@ fn the_kernels_answer_goes_before_the_stack() {
     );
     let elsewhere = answered(
         task(&["schedule"]),
-        Answer::SleepingOnFunction,
+        KernelAnswer::SleepingOnFunction,
         Some("do_work"),
     );
     let finding = judge(&elsewhere);
@@ -202,7 +202,7 @@ fn a_virtual_cpu_is_told_from_a_busy_task() {
     let mut vcpu = task(&["vcpu_enter_guest kvm", "kvm_vcpu_ioctl kvm"]);
     vcpu.evidence.on_cpu = Some(true);
     assert_eq!(reason(&vcpu), Reason::KvmVcpu);
-    let mut named = answered(task(&[]), Answer::Running, None);
+    let mut named = answered(task(&[]), KernelAnswer::Running, None);
     named.comm = "CPU 3/KVM".to_owned();
     assert_eq!(reason(&named), Reason::KvmVcpu);
     let mut busy = task(&[]);
@@ -248,7 +248,7 @@ fn an_older_patch_of_the_same_function_is_old_code() {
 fn with_nothing_in_the_way_the_signal_or_the_next_try_does_it() {
     let task = task(&["schedule", "pipe_read"]);
     let patches = [patch("lp", "vmlinux", &["do_work"])];
-    let mut ground = Ground {
+    let mut context = ClassifyContext {
         patch: &patches[0],
         all: &patches,
         code: &[],
@@ -257,11 +257,11 @@ fn with_nothing_in_the_way_the_signal_or_the_next_try_does_it() {
         signalled: true,
     };
     assert_eq!(
-        classify(&task, &ground).reason,
+        classify(&task, &context).reason,
         Some(Reason::WaitingForSignal)
     );
-    ground.signalled = false;
-    assert_eq!(classify(&task, &ground).reason, Some(Reason::Pending));
+    context.signalled = false;
+    assert_eq!(classify(&task, &context).reason, Some(Reason::Pending));
 }
 
 #[test]

@@ -1,8 +1,8 @@
-//! What `lpwatch doctor` reports: what a host offers, what was chosen for each
-//! fact, and what a calibration found.
+//! The report of `lpwatch doctor`: what a host offers, the source of each fact, and
+//! the result of a calibration.
 //!
-//! The JSON form is a contract like that of a snapshot: fields are only added,
-//! and what is not known is `null`.
+//! The JSON form is a contract like that of a snapshot: fields are only added, and
+//! an unknown value is `null`.
 
 use serde::{Deserialize, Serialize};
 use strum::{EnumString, IntoStaticStr, VariantArray};
@@ -12,115 +12,115 @@ use super::ObservedFact;
 /// The version of the JSON form.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// All that was found out about one host.
+/// The report about one host.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Report {
+pub struct DoctorReport {
     pub schema_version: u32,
     /// The host's node name (`uname -n`).
     pub host: String,
     /// The running kernel's release (`uname -r`).
     pub kernel: String,
-    /// The processor lpwatch was built for, as Rust names it.
+    /// The processor that lpwatch was built for, with Rust's name.
     pub arch: String,
-    pub standing: Standing,
-    /// What it comes to, in one sentence.
+    pub standing: Readiness,
+    /// The readiness in one sentence.
     pub summary: String,
-    /// Where the choice of hooks is known from.
+    /// How the choice of hooks was determined.
     pub chosen_by: ChosenBy,
-    /// How long attaching the hooks took; `null` where none was attached.
+    /// How long attaching the hooks took; `null` if none was attached.
     pub attach_seconds: Option<f64>,
     pub offers: Vec<Offer>,
     pub facts: Vec<ChosenHook>,
-    /// What else is to be known, one sentence each.
+    /// Further notes, one sentence each.
     pub notes: Vec<String>,
-    /// `null` unless asked for.
+    /// `null` unless requested.
     pub calibration: Option<Calibration>,
 }
 
-/// How a host stands.
+/// Whether a host can be watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Standing {
+pub enum Readiness {
     /// Every fact has a hook or a fallback.
     Well,
-    /// A fact has neither, for want of a privilege.
+    /// A fact has neither, because a privilege is missing.
     NoPermission,
     /// A fact has neither, on this kernel.
     Lacking,
-    /// This kernel cannot be live-patched at all.
+    /// This kernel does not support live patching.
     NoLivepatch,
-    /// Something is set that makes live patches void.
+    /// A setting makes live patches ineffective.
     Danger,
 }
 
-/// Where the choice of hooks is known from.
+/// How the choice of hooks was determined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChosenBy {
-    /// The hooks were attached, and taken off again.
+    /// The hooks were attached and detached.
     Attaching,
-    /// The daemon that runs has them attached.
+    /// The running daemon has them attached.
     Daemon,
-    /// Nothing was attached: what the policy would choose.
+    /// Nothing was attached; the policy would choose them.
     Policy,
 }
 
-/// Something a host can offer to a watcher.
+/// A feature of the host that lpwatch can use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Offer {
     /// A short name that does not change, e.g. `btf`.
     pub id: String,
-    /// What it is, for people.
+    /// Its name for people.
     pub name: String,
     pub state: Availability,
     /// What was found, e.g. `kptr_restrict=1`.
     pub value: Option<String>,
-    /// What it is good for, or how it is known.
+    /// What it is used for.
     pub why: String,
-    /// What is lost without it; `null` where nothing is missing.
+    /// What is lost without it; `null` if it is available.
     pub lost: Option<String>,
-    /// What can be done about that.
+    /// How to make it available.
     pub remedy: Option<String>,
 }
 
-/// Whether something is there.
+/// Whether a feature is available.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Availability {
     Available,
     Missing,
-    /// It cannot be told here.
+    /// It cannot be determined on this host.
     Unknown,
 }
 
-/// What tells of one fact on this host.
+/// The source of one fact on this host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChosenHook {
     pub fact: ObservedFact,
-    /// What is known by it.
+    /// What the fact says.
     pub what: String,
-    pub kind: HookKind,
-    /// What it hangs on, e.g. `klp_init_transition`.
+    pub kind: FactSource,
+    /// Where the hook is, e.g. `klp_init_transition`.
     pub target: Option<String>,
-    /// Whether it works; `null` where that was not tried.
+    /// Whether it works; `null` if that was not tried.
     pub works: Option<bool>,
     /// Whether this is the fallback already.
     pub fallen_back: bool,
-    /// Why this kind, or why it is missing.
+    /// Why this kind was chosen, or why the hook is missing.
     pub why: String,
-    /// What serves where it does not.
+    /// The fallback without it.
     pub fallback: Option<String>,
 }
 
 impl ChosenHook {
-    /// Whether the fact is not to be had at all.
+    /// Whether the fact is unavailable.
     #[must_use]
     pub fn is_lost(&self) -> bool {
-        self.kind == HookKind::None && self.fallback.is_none()
+        self.kind == FactSource::None && self.fallback.is_none()
     }
 }
 
-/// By what a fact is known.
+/// The kind of source of a fact.
 #[derive(
     Clone,
     Copy,
@@ -136,7 +136,7 @@ impl ChosenHook {
 )]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
-pub enum HookKind {
+pub enum FactSource {
     Fentry,
     Kprobe,
     Kretprobe,
@@ -148,61 +148,61 @@ pub enum HookKind {
     None,
 }
 
-impl HookKind {
+impl FactSource {
     /// As the JSON form spells it.
     #[must_use]
     pub fn name(self) -> &'static str {
         self.into()
     }
 
-    /// The kind of this name; [`Self::None`] where it is another.
+    /// The kind with this name; [`Self::None`] for any other name.
     #[must_use]
     pub fn of(name: &str) -> Self {
         name.parse().unwrap_or(Self::None)
     }
 }
 
-/// The counters, tried on a function of the kernel's own.
+/// The test of the counters on a kernel function.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
-    /// The function whose calls were counted; `null` where none was.
+    /// The function whose calls were counted; `null` if none was.
     pub function: Option<String>,
     /// The system call that enters it.
     pub call: String,
     /// One for each kind of counter.
     pub trials: Vec<CounterTrial>,
-    /// BPF programs that were still there afterwards; `null` where they cannot
-    /// be listed.
+    /// BPF programs that still existed afterwards; `null` if they cannot be
+    /// listed.
     pub left_behind: Option<u32>,
-    /// Why nothing was tried.
+    /// Why nothing was tested.
     pub not_tried: Option<String>,
 }
 
-/// One kind of counter, tried.
+/// The test of one kind of counter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CounterTrial {
-    pub kind: HookKind,
-    pub outcome: Counted,
+    pub kind: FactSource,
+    pub outcome: CounterOutcome,
     /// Calls made.
     pub calls: u64,
-    /// Calls counted, whoever made them; `null` where it was not tried.
+    /// Calls counted, of all processes; `null` if it was not tested.
     pub counted: Option<u64>,
     /// Nanoseconds for one call, without and with the counter.
     pub plain_ns: Option<f64>,
     pub counted_ns: Option<f64>,
-    /// Why it was not tried or has failed.
+    /// Why it was not tested or has failed.
     pub why: Option<String>,
 }
 
-/// What a counter did.
+/// The result of testing a counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Counted {
-    /// Every call, and no other.
+pub enum CounterOutcome {
+    /// It counted exactly the calls made.
     Exactly,
-    /// Every call, and some of other processes.
+    /// It counted every call made, and some of other processes.
     WithOthers,
-    /// Not every call.
+    /// It missed calls.
     TooFew,
     /// It could not be attached or read.
     Failed,
@@ -210,8 +210,8 @@ pub enum Counted {
     NotTried,
 }
 
-impl Counted {
-    /// What this many calls counted say of this many made.
+impl CounterOutcome {
+    /// The result for these numbers of calls counted and calls made.
     #[must_use]
     pub fn of(calls: u64, counted: u64) -> Self {
         match counted.cmp(&calls) {
@@ -221,7 +221,7 @@ impl Counted {
         }
     }
 
-    /// Whether this is as it should be.
+    /// Whether the counter works, or was not to be tested.
     #[must_use]
     pub fn is_good(self) -> bool {
         match self {
@@ -232,7 +232,7 @@ impl Counted {
 }
 
 impl Calibration {
-    /// Whether every counter that was tried counts, and nothing stays behind.
+    /// Whether every tested counter works and no program was left behind.
     #[must_use]
     pub fn is_good(&self) -> bool {
         self.trials.iter().all(|trial| trial.outcome.is_good())
@@ -246,19 +246,19 @@ mod tests {
 
     #[test]
     fn kinds_have_one_name_each_in_words_and_in_json() {
-        for kind in HookKind::VARIANTS.iter().copied() {
-            assert_eq!(HookKind::of(kind.name()), kind);
+        for kind in FactSource::VARIANTS.iter().copied() {
+            assert_eq!(FactSource::of(kind.name()), kind);
             let json = serde_json::to_string(&kind).unwrap();
             assert_eq!(json, format!("\"{}\"", kind.name()));
         }
-        assert_eq!(HookKind::of("fexit"), HookKind::None);
+        assert_eq!(FactSource::of("fexit"), FactSource::None);
     }
 
     #[test]
     fn counts_are_judged_by_the_calls_made() {
-        assert_eq!(Counted::of(1000, 1000), Counted::Exactly);
-        assert_eq!(Counted::of(1000, 1001), Counted::WithOthers);
-        assert_eq!(Counted::of(1000, 999), Counted::TooFew);
-        assert_eq!(Counted::of(1000, 0), Counted::TooFew);
+        assert_eq!(CounterOutcome::of(1000, 1000), CounterOutcome::Exactly);
+        assert_eq!(CounterOutcome::of(1000, 1001), CounterOutcome::WithOthers);
+        assert_eq!(CounterOutcome::of(1000, 999), CounterOutcome::TooFew);
+        assert_eq!(CounterOutcome::of(1000, 0), CounterOutcome::TooFew);
     }
 }

@@ -1,19 +1,19 @@
-//! What happens to transitions, whoever tells of it.
+//! Events of transitions, from any source.
 
 use std::time::Duration;
 
 use super::{Direction, EngineKind};
 
-/// Who told of an event.
+/// The source of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventSource {
-    /// A hook in the kernel: exact, and the first to know.
+    /// A hook in the kernel: exact and first.
     Hook,
     /// A line of the kernel log.
     Log,
 }
 
-/// Something that happened.
+/// An event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     /// When, since boot.
@@ -22,18 +22,19 @@ pub struct Event {
     pub kind: EventKind,
 }
 
-/// What happened. A patch or direction the source does not give is `None`.
+/// The kind of an event. A patch or direction that the source does not give is
+/// `None`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EventKind {
-    /// A transition begins, or begins again the other way.
+    /// A transition begins, or begins again in the other direction.
     Begun {
         patch: String,
         direction: Direction,
         replace: Option<bool>,
-        /// The epoch of counting that begins, where hooks tell it.
+        /// The epoch of counting that begins, if a hook reports it.
         epoch: Option<u32>,
     },
-    /// The kernel looks at all tasks; `before` is how often it has before.
+    /// The kernel tries to switch all tasks; `before` is the number of earlier tries.
     Try {
         patch: Option<String>,
         direction: Option<Direction>,
@@ -44,7 +45,7 @@ pub enum EventKind {
         patch: Option<String>,
         direction: Option<Direction>,
         before: Option<u32>,
-        /// The epoch of counting that begins, where hooks tell it.
+        /// The epoch of counting that begins, if a hook reports it.
         epoch: Option<u32>,
     },
     Reversed {
@@ -63,9 +64,9 @@ pub enum EventKind {
     },
     /// The kernel signals the remaining tasks.
     Signaling,
-    /// A patch's object changes with a module that comes or goes.
+    /// A patch's object changes with a module that is loaded or unloaded.
     ObjectChanged,
-    /// A module came or went.
+    /// A module was loaded or unloaded.
     ModuleChanged {
         module: String,
         loaded: bool,
@@ -75,32 +76,32 @@ pub enum EventKind {
         patch: Option<String>,
         text: String,
     },
-    /// A patching system beside livepatch said something.
+    /// A patching system other than livepatch reported something.
     Elsewhere {
         engine: EngineKind,
         what: Elsewhere,
     },
 }
 
-/// What a patching system beside livepatch said in the kernel log.
+/// A report of another patching system in the kernel log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Elsewhere {
     /// A transition begins.
     Begun { patch: String, direction: Direction },
-    /// It looked at the tasks left, and is not through.
+    /// It checked the remaining tasks and is not finished.
     Tried,
     /// An operator forced it.
     Forced,
-    /// It gave a patch up, and why.
+    /// It refused a patch, with the reason.
     Refused { patch: Option<String>, text: String },
-    /// The task in the way of what it gave up just before.
+    /// The task that blocked the patch that it just refused.
     Holder { pid: u32, comm: String },
-    /// Something changed: what, a reading shows.
+    /// Something changed; the next reading shows what.
     Changed,
 }
 
 impl EventKind {
-    /// Whether both a hook and the log tell of it.
+    /// Whether both a hook and the log report it.
     pub(super) fn is_lifecycle(&self) -> bool {
         match self {
             Self::Begun { .. }

@@ -1,9 +1,8 @@
-//! What is known of one task that has not switched, before anything is
-//! concluded from it.
+//! The evidence about one task that has not switched, before classification.
 
 use std::{fmt, time::Duration};
 
-use super::{Answer, Culprit};
+use super::{Culprit, KernelAnswer};
 
 /// One frame of a kernel stack.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -34,7 +33,7 @@ impl fmt::Display for Frame {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answers {
     /// The last one.
-    pub answer: Answer,
+    pub answer: KernelAnswer,
     pub function: Option<String>,
     pub tries: u32,
     /// When it first and last answered, since boot.
@@ -42,17 +41,17 @@ pub struct Answers {
     pub last: Duration,
 }
 
-/// What this kernel makes of foreign frames on a stack.
+/// How this kernel treats foreign frames on a stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Traits {
     /// Its unwinder knows BPF programs and trampolines (6.19 on, marked by the
     /// symbol `bpf_has_frame_pointer`).
     pub bpf_frames_reliable: bool,
-    /// Its own verdicts are watched.
+    /// Its own verdicts are observed.
     pub verdicts: bool,
 }
 
-/// A frame that can make a stack unreliable, and who may be behind it.
+/// A frame that can make a stack unreliable, and its possible owners.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Suspect {
     /// Index of the frame.
@@ -60,22 +59,22 @@ pub struct Suspect {
     pub culprits: Vec<Culprit>,
 }
 
-/// All that is known of one task.
+/// The evidence about one task.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Evidence {
-    /// Whether the task was looked into; if not, nothing below is known.
+    /// Whether the task was inspected; if not, the fields below are unknown.
     pub looked: bool,
     /// As in ps(1).
     pub state: Option<char>,
     pub on_cpu: Option<bool>,
-    /// Its ids in its own pid namespace, where that is another one.
+    /// Its ids in its own pid namespace, if that is another one.
     pub ns_tid: Option<u32>,
     pub ns_tgid: Option<u32>,
     pub answers: Option<Answers>,
-    /// Innermost frame first; empty where it is not known.
+    /// Innermost frame first; empty if unknown.
     pub stack: Vec<Frame>,
     pub suspects: Vec<Suspect>,
-    /// Functions to be changed that the patching system itself named.
+    /// Functions to be patched that the patching system itself reported.
     pub named: Vec<String>,
 }
 

@@ -1,17 +1,17 @@
-//! What the model takes in.
+//! The inputs of the model.
 
 use super::{
     EngineKind, Event, SystemView, TaskSample, calls::CallsReading, check::CheckReport,
     snapshot::Probe, stops::Stop,
 };
 
-/// What the model takes in. A variant that holds a number or a list of what is
-/// known replaces the one before.
+/// An input of the model. A variant with a total or a complete list replaces the
+/// previous one.
 #[derive(Clone, Debug)]
 pub enum Input {
     /// A hook or the kernel log reported something.
     Event(Event),
-    /// So many events were lost since the hooks were attached; readings make up
+    /// The number of events lost since the hooks were attached. Readings compensate
     /// for them.
     EventsLost(u64),
     /// Whether ftrace is switched off, so that hooks do not fire and only the log
@@ -19,7 +19,7 @@ pub enum Input {
     HooksDisabled(bool),
     /// A reading of all patches.
     Reading(SystemView),
-    /// The tasks that an engine has left; a look at all tasks for livepatch.
+    /// The remaining tasks of an engine; for livepatch, a sample of all tasks.
     Tasks {
         engine: EngineKind,
         sample: TaskSample,
@@ -30,7 +30,7 @@ pub enum Input {
     StopsHooked,
     /// A stop of the machine.
     Stop(Stop),
-    /// So many records of stops were lost since they were hooked.
+    /// The number of stop records lost since the hook was attached.
     StopsLost(u64),
     /// The result of checking a patch.
     Check(Box<CheckReport>),

@@ -4,7 +4,7 @@
 use super::{
     Culprit, Direction, PatchView, Reason, Task, TaskSample,
     check::Obstacle,
-    classify::{Ground, classify},
+    classify::{ClassifyContext, classify},
     evidence::{Evidence, Frame, Traits},
 };
 
@@ -58,7 +58,7 @@ pub fn predict_blockers(
         code,
         traits,
     } = *before;
-    let ground = Ground {
+    let context = ClassifyContext {
         patch,
         all: loaded,
         code,
@@ -67,11 +67,11 @@ pub fn predict_blockers(
         signalled: false,
     };
     let tasks = sample.remaining.iter();
-    tasks.filter_map(|task| predicted(task, &ground)).collect()
+    tasks.filter_map(|task| predicted(task, &context)).collect()
 }
 
-fn predicted(task: &Task, ground: &Ground<'_>) -> Option<PredictedBlocker> {
-    let found = classify(task, ground);
+fn predicted(task: &Task, context: &ClassifyContext<'_>) -> Option<PredictedBlocker> {
+    let found = classify(task, context);
     let obstacle = match found.reason? {
         Reason::SleepingOnFunction => Obstacle::AsleepIn,
         Reason::Uninterruptible => Obstacle::Uninterruptible,

@@ -1,32 +1,32 @@
-//! The tasks left in a transition, and since when there have been so few.
+//! The remaining tasks of a transition, and when their number last fell.
 
 use std::{collections::HashMap, time::Duration};
 
 use super::{
     Blocker, Moment, Reason, Task, Verdict,
-    classify::{Finding, Ground, classify},
+    classify::{ClassifyContext, Diagnosis, classify},
     time::seconds,
 };
 
-/// The tasks left.
+/// The remaining tasks.
 #[derive(Clone, Debug)]
 pub(super) struct Remaining {
     tasks: Vec<Task>,
-    /// Whether some could not be read: then there may be more.
+    /// Whether some tasks could not be read, so that there may be more.
     partly: bool,
     /// When each was first seen on old code.
     since: HashMap<u32, Moment>,
     lowest: usize,
     lowest_since: Moment,
-    /// Whether the number has ever fallen while lpwatch looked.
+    /// Whether the number has fallen while lpwatch observed it.
     fell: bool,
     looks: u32,
-    /// Looks in a row that found no task left.
+    /// Consecutive samples without a remaining task.
     empty_looks: u32,
 }
 
 impl Remaining {
-    /// Before the first look, which finds `left` tasks.
+    /// The state before the first sample, which finds `left` tasks.
     pub fn new(left: usize, at: Moment) -> Self {
         Self {
             tasks: Vec::new(),
@@ -40,8 +40,8 @@ impl Remaining {
         }
     }
 
-    /// Takes in a look, which may have missed some (`partly`); what the first one
-    /// finds has been there since `born`.
+    /// Adds a sample, which may be incomplete (`partly`). The tasks of the first
+    /// sample have remained since `born`.
     pub fn look(&mut self, tasks: Vec<Task>, partly: bool, at: Moment, born: Moment) {
         self.partly = partly;
         if tasks.len() < self.lowest && !partly {
@@ -65,30 +65,35 @@ impl Remaining {
         self.tasks = tasks;
     }
 
-    /// Since when their number has not fallen, if that was watched: it fell
-    /// before, or (if `any_watch` will do) there was more than one look.
+    /// Since when their number has not fallen, if that was observed: it fell before,
+    /// or, with `any_watch`, there was more than one sample.
     pub fn unchanged_since(&self, any_watch: bool) -> Option<Moment> {
         let watched = self.fell || (any_watch && self.looks > 1);
         watched.then_some(self.lowest_since)
     }
 
-    /// How many there are; `None` where not all could be read.
+    /// How many there are; `None` if not all could be read.
     pub fn count(&self) -> Option<u32> {
         let count = u32::try_from(self.tasks.len()).unwrap_or(u32::MAX);
         (!self.partly).then_some(count)
     }
 
-    /// Whether there is one about which the kernel was not heard. Only the
-    /// first tasks count: the rest is shown in sums.
+    /// Whether there is one without an answer of the kernel. Only the first tasks
+    /// count, because the others are shown in sums.
     pub fn lacks_answers(&self) -> bool {
         const FIRST: usize = 256;
         let mut first = self.tasks.iter().take(FIRST);
         first.any(|task| task.evidence.answers.is_none())
     }
 
-    /// Each of them, and why it is left. A single look of which no beginning
-    /// is known (`began`) cannot say since when.
-    pub fn blockers(&self, now: &Moment, ground: &Ground<'_>, began: bool) -> Vec<Blocker> {
+    /// Each of them with its reason. With a single sample and an unknown start of the
+    /// transition (`began`), the time is unknown.
+    pub fn blockers(
+        &self,
+        now: &Moment,
+        context: &ClassifyContext<'_>,
+        began: bool,
+    ) -> Vec<Blocker> {
         if self.empty_looks > 1 {
             return vec![idle_cpus()];
         }
@@ -100,27 +105,27 @@ impl Remaining {
         let blockers = self
             .tasks
             .iter()
-            .map(|task| blocker(task, classify(task, ground), since(&task.tid), now));
+            .map(|task| blocker(task, classify(task, context), since(&task.tid), now));
         blockers.collect()
     }
 }
 
-/// Idle tasks have no entry in /proc and no place in the task list: they are
-/// what is left when no task is and the transition still goes on.
+/// Idle tasks are neither in /proc nor in the task list: they remain if no other
+/// task does and the transition goes on.
 fn idle_cpus() -> Blocker {
     let task = Task {
         comm: "swapper".to_owned(),
         kthread: true,
         ..Task::default()
     };
-    let finding = Finding {
+    let finding = Diagnosis {
         reason: Some(Reason::Idle),
-        ..Finding::default()
+        ..Diagnosis::default()
     };
     blocker(&task, finding, None, &Moment::default())
 }
 
-fn blocker(task: &Task, finding: Finding, since: Option<Duration>, now: &Moment) -> Blocker {
+fn blocker(task: &Task, finding: Diagnosis, since: Option<Duration>, now: &Moment) -> Blocker {
     let Task {
         tid,
         tgid,
@@ -128,7 +133,7 @@ fn blocker(task: &Task, finding: Finding, since: Option<Duration>, now: &Moment)
         kthread,
         evidence,
     } = task;
-    let Finding {
+    let Diagnosis {
         reason,
         cause,
         function,

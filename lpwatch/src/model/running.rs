@@ -1,11 +1,11 @@
-//! A transition under way: progress, blockers, and how it will be recorded.
+//! A transition in progress: its progress, its blockers and its record.
 
 use std::{collections::VecDeque, time::Duration};
 
 use super::{
     Blocker, Direction, EngineKind, Moment, Outcome, PatchView, TaskSample, Thresholds,
     advice::{Situation, advice},
-    classify::Ground,
+    classify::ClassifyContext,
     evidence::Traits,
     next_steps::next_steps,
     remaining::Remaining,
@@ -13,42 +13,41 @@ use super::{
     time::{milliseconds, seconds},
 };
 
-/// Points kept of the trend. Of looks in a row that found the same number only
-/// the first and the last are kept, so a long stall does not push out the fall
+/// The number of points of the trend. Of consecutive samples with the same number,
+/// only the first and the last are kept, so a long stall does not displace the fall
 /// before it.
 const TREND_POINTS: usize = 120;
 
-/// A transition under way.
+/// A transition in progress.
 #[derive(Clone, Debug)]
 pub(super) struct Running {
     pub patch: String,
     pub direction: Direction,
-    /// When it began, if that was seen.
+    /// When it began, if that was observed.
     pub began: Option<Moment>,
-    /// When it began to go in this direction, if that was seen.
+    /// When it began in this direction, if that was observed.
     pub direction_began: Option<Moment>,
     /// When lpwatch first knew of it.
     pub first_seen: Moment,
-    /// The last event or reading that spoke of it, since boot.
+    /// The last event or reading that showed it, since boot.
     pub last_heard: Duration,
-    /// Whether an event gave the direction; sysfs says `enabled=0` for a moment
+    /// Whether an event gave the direction; sysfs shows `enabled=0` for a moment
     /// while a patch is being enabled.
-    pub direction_told: bool,
-    /// Whether the kernel was seen at it: a hook tells of the beginning before
-    /// the first of it stands in sysfs.
+    pub direction_reported: bool,
+    /// Whether sysfs has shown it: a hook reports the start earlier.
     pub seen_at_it: bool,
     pub turns: Turns,
     pub tries: Option<u32>,
     pub signals: Option<u32>,
     tasks_total: Option<u32>,
-    /// Tasks switched before it began, and in it.
+    /// Tasks switched before it began and during it.
     pub switched_before: SwitchedBy,
     switched: Option<SwitchedBy>,
     remaining: Option<Remaining>,
     trend: VecDeque<TrendPoint>,
 }
 
-/// What turned its course.
+/// What changed its outcome.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Turns {
     pub reversed: bool,
@@ -57,7 +56,7 @@ pub(super) struct Turns {
 }
 
 impl Turns {
-    /// How it ends.
+    /// Its outcome.
     pub fn outcome(self) -> Outcome {
         match self {
             Self {
@@ -79,7 +78,7 @@ impl Running {
             direction_began: None,
             first_seen,
             last_heard: first_seen.boot,
-            direction_told: false,
+            direction_reported: false,
             seen_at_it: false,
             turns: Turns::default(),
             tries: None,
@@ -96,22 +95,22 @@ impl Running {
     pub fn begin(mut self, moment: Moment) -> Self {
         self.began = Some(moment);
         self.direction_began = Some(moment);
-        self.direction_told = true;
+        self.direction_reported = true;
         self
     }
 
-    /// Takes in the direction an event gives.
+    /// Applies the direction of an event.
     pub fn note_direction(&mut self, direction: Option<Direction>) {
         let Some(direction) = direction else { return };
         if direction != self.direction {
-            let seen_reversed = self.direction_told;
+            let seen_reversed = self.direction_reported;
             self.reverse(None);
             self.turns.reversed = seen_reversed;
         }
-        self.direction_told = true;
+        self.direction_reported = true;
     }
 
-    /// The transition now goes the other way: progress starts anew.
+    /// The transition is reversed: its progress starts again.
     pub fn reverse(&mut self, moment: Option<Moment>) {
         self.direction = self.direction.opposite();
         self.direction_began = moment;
@@ -122,7 +121,7 @@ impl Running {
         self.trend.clear();
     }
 
-    /// Takes in the kernel's own count of earlier tries. The kernel signals at
+    /// Applies the kernel's own count of earlier tries. The kernel signals at
     /// the end of every 15th unsuccessful one (`SIGNALS_TIMEOUT`,
     /// kernel/livepatch/transition.c).
     pub fn note_tries(&mut self, before: Option<u32>, completing: bool) {
@@ -137,8 +136,8 @@ impl Running {
         self.signals = Some(unsuccessful / SIGNALS_TIMEOUT);
     }
 
-    /// Takes in a look at all tasks. Progress is a new lowest number of tasks
-    /// left: children that inherit old code and soon switch are none.
+    /// Adds a sample of all tasks. Progress is a new lowest number of remaining
+    /// tasks, so children that inherit old code and soon switch do not count.
     pub fn sample(&mut self, sample: TaskSample, now: &Moment) {
         if sample.direction != self.direction {
             return;
@@ -154,7 +153,7 @@ impl Running {
         if !partly {
             self.push_trend(left, &at);
         }
-        // What the first look finds was there from the beginning.
+        // The tasks of the first sample have remained since the beginning.
         let born = self.direction_began.unwrap_or(at);
         let remaining = self.remaining.take();
         let mut remaining = remaining.unwrap_or_else(|| Remaining::new(left, at));
@@ -176,7 +175,7 @@ impl Running {
         });
     }
 
-    /// How this transition stands at `now`.
+    /// The state of this transition at `now`.
     pub fn snapshot(
         &self,
         now: &Moment,
@@ -187,7 +186,7 @@ impl Running {
     ) -> Transition {
         let age = self.direction_began.map(|began| now.since(&began));
         let idle = self.without_progress(now);
-        let ground = Ground {
+        let context = ClassifyContext {
             patch,
             all,
             code: &[],
@@ -195,7 +194,7 @@ impl Running {
             traits,
             signalled: self.signals.is_some_and(|signals| signals > 0),
         };
-        let blockers = self.blockers(now, &ground);
+        let blockers = self.blockers(now, &context);
         let phase = thresholds.phase(age, idle);
         Transition {
             direction: self.direction,
@@ -223,8 +222,8 @@ impl Running {
         }
     }
 
-    /// For how long no task is known to have switched. Where lpwatch never saw
-    /// one do so, that is since the beginning: it may have come late.
+    /// How long no task has switched. If lpwatch has observed none, this counts from
+    /// the beginning, because lpwatch may have started late.
     fn without_progress(&self, now: &Moment) -> Option<Duration> {
         let remaining = self.remaining.as_ref();
         let watched = self.direction_began.is_none();
@@ -232,7 +231,7 @@ impl Running {
         seen.or(self.direction_began).map(|since| now.since(&since))
     }
 
-    /// Whether a task is left about which the kernel was not heard.
+    /// Whether a task remains without an answer of the kernel.
     pub fn lacks_answers(&self) -> bool {
         self.remaining
             .as_ref()
@@ -243,18 +242,18 @@ impl Running {
         self.remaining.as_ref().and_then(Remaining::count)
     }
 
-    fn blockers(&self, now: &Moment, ground: &Ground<'_>) -> Vec<Blocker> {
+    fn blockers(&self, now: &Moment, context: &ClassifyContext<'_>) -> Vec<Blocker> {
         let Some(remaining) = &self.remaining else {
             return Vec::new();
         };
         let situation = Situation {
-            engine: ground.patch.engine,
+            engine: context.patch.engine,
             patch: &self.patch,
             direction: self.direction,
             age: self.direction_began.map(|began| now.since(&began)),
             signals: self.signals,
         };
-        let mut blockers = remaining.blockers(now, ground, self.direction_began.is_some());
+        let mut blockers = remaining.blockers(now, context, self.direction_began.is_some());
         for blocker in &mut blockers {
             blocker.advice = advice(blocker, &situation);
         }

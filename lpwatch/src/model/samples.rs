@@ -1,4 +1,4 @@
-//! Snapshots made by hand, for tests of what is made of them.
+//! Sample snapshots for tests.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -94,7 +94,7 @@ pub(crate) fn trend(points: &[(f64, u32)]) -> Vec<TrendPoint> {
         .collect()
 }
 
-/// A transition in its first seconds: 57 of 98 tasks left.
+/// A transition in its first seconds: 57 of 98 tasks remain.
 pub(crate) fn progressing() -> Snapshot {
     let mut patch = patch("lp_easy");
     patch.transition = Some(Transition {

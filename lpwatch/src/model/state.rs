@@ -1,9 +1,8 @@
-//! The state machine: inputs go in by one door, [`Model::handle`], and a
-//! [`Snapshot`](super::Snapshot) comes out.
+//! The state machine: [`Model::handle`] takes all inputs, and a
+//! [`Snapshot`](super::Snapshot) is the output.
 //!
-//! Events are exact but can be lost; readings of sysfs are complete but can be
-//! older than the last event. So events move the state, and readings mend it
-//! wherever they are newer.
+//! Events are exact but can be lost; readings of sysfs are complete but can be older
+//! than the last event. So events change the state, and newer readings correct it.
 
 mod course;
 mod elsewhere;
@@ -18,12 +17,12 @@ use std::{
 
 use super::{
     Direction, EngineKind, Input, Moment, PatchView,
-    calls::{FunctionId, Ledger},
+    calls::{CallTracker, FunctionId},
     check::Checks,
     evidence::Traits,
     running::Running,
     snapshot::{PastTransition, Probe, Source, SwitchedBy},
-    stops::Ledger as StopLedger,
+    stops::StopTracker,
 };
 
 use course::Course;
@@ -44,13 +43,13 @@ pub struct HostFacts {
 #[derive(Debug)]
 pub struct Model {
     facts: HostFacts,
-    /// From when on hooks tell of every transition; log lines after it repeat
-    /// what the hooks said.
+    /// Since when hooks report every transition; later log lines repeat these
+    /// reports.
     hooks_since: Option<Duration>,
-    /// They do not fire: ftrace is switched off.
+    /// The hooks do not fire, because ftrace is switched off.
     hooks_disabled: bool,
     patches: Vec<PatchView>,
-    /// What hooks told of patches whose sysfs lacks the file.
+    /// Facts from hooks about patches whose sysfs lacks the file.
     known_replace: HashMap<String, bool>,
     /// Livepatch's own.
     course: Course,
@@ -61,14 +60,14 @@ pub struct Model {
     ended: Vec<PastTransition>,
     complaints: Vec<(Duration, String)>,
     events_lost: u64,
-    /// Tasks switched, by way, when lpwatch last looked.
+    /// Tasks switched, by kind, in the last sample.
     switched: SwitchedBy,
-    /// Which code runs.
-    calls: Ledger,
-    /// What was foretold.
+    /// The calls of old and new code.
+    calls: CallTracker,
+    /// The forecasts of the checks.
     checks: Checks,
-    /// For how long the machine was stopped.
-    stops: StopLedger,
+    /// How long the machine was stopped.
+    stops: StopTracker,
 }
 
 impl Model {
@@ -87,14 +86,14 @@ impl Model {
             complaints: Vec::new(),
             events_lost: 0,
             switched: SwitchedBy::default(),
-            calls: Ledger::default(),
+            calls: CallTracker::default(),
             checks: Checks::default(),
-            stops: StopLedger::default(),
+            stops: StopTracker::default(),
         }
     }
 
-    /// Takes in `input`, known at `now`; returns the transitions that it ends,
-    /// oldest first.
+    /// Handles `input`, known at `now`; returns the transitions that it ends, oldest
+    /// first.
     pub fn handle(&mut self, input: Input, now: &Moment) -> Vec<PastTransition> {
         match input {
             Input::Event(event) => self.apply(event, now),
@@ -119,13 +118,13 @@ impl Model {
         &self.facts
     }
 
-    /// Whether a transition is under way, as far as is known.
+    /// Whether a transition is in progress, as far as is known.
     #[must_use]
     pub fn in_transition(&self) -> Option<Direction> {
         self.course.running().map(|running| running.direction)
     }
 
-    /// For how long the transition under way has been known; zero without one.
+    /// How long the current transition has been known; zero without one.
     #[must_use]
     pub fn known_for(&self, now: Duration) -> Duration {
         let running = self.course.running();
@@ -134,27 +133,27 @@ impl Model {
         })
     }
 
-    /// Whether a task is left about which the kernel was not heard.
+    /// Whether a task remains without an answer of the kernel.
     #[must_use]
     pub fn lacks_answers(&self) -> bool {
         self.course.running().is_some_and(Running::lacks_answers)
     }
 
-    /// Whether sysfs still has to catch up with what a hook reported.
+    /// Whether sysfs does not show yet what a hook reported.
     #[must_use]
     pub fn is_settling(&self) -> bool {
         self.course.is_settling()
     }
 
-    /// The engines beside livepatch, and where each transition under way goes.
+    /// The engines other than livepatch, with the direction of a current transition.
     pub fn others(&self) -> impl Iterator<Item = (EngineKind, Option<Direction>)> {
         self.others
             .iter()
             .map(|(engine, course)| (*engine, course.running().map(|running| running.direction)))
     }
 
-    /// Whether an engine beside livepatch has patches here. These tell of little:
-    /// whoever follows has to read them again and again.
+    /// Whether an engine other than livepatch has patches on this host. Such engines
+    /// report few events, so they must be read repeatedly.
     #[must_use]
     pub fn has_others(&self) -> bool {
         self.others.values().any(Course::has_patches)
@@ -166,20 +165,20 @@ impl Model {
         &self.patches
     }
 
-    /// How soon the counters should be read again, where there is a doubt.
+    /// When the counters should be read again, in case of doubt.
     #[must_use]
     pub fn recount(&self) -> Option<Duration> {
         self.calls.recheck()
     }
 
-    /// Whether numbers of calls wait for an event that may have been lost:
-    /// another reading of sysfs settles it.
+    /// Whether call counts wait for an event that may have been lost; another reading
+    /// of sysfs decides.
     #[must_use]
     pub fn awaits_turn(&self) -> bool {
         self.calls.is_waiting()
     }
 
-    /// The functions whose new code is not entered as it should be.
+    /// The functions whose new code is not entered as expected.
     #[must_use]
     pub fn doubted_functions(&self) -> BTreeSet<FunctionId> {
         self.calls.doubted()

@@ -1,20 +1,20 @@
-//! For how long the machine was stopped, and for whom.
+//! How long the machine was stopped, and for which patching system.
 
 mod join;
-mod ledger;
 #[cfg(test)]
 mod tests;
+mod tracker;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{EngineKind, Moment};
 
-pub use join::{Joined, Joiner, Span};
-pub(super) use ledger::Ledger;
+pub use join::{CpuStop, Joined, Joiner};
+pub(super) use tracker::StopTracker;
 
-/// The upper bounds of the buckets, in milliseconds: of patching by stopping the
-/// machine 1 to 40 ms are told.
+/// The upper bounds of the buckets, in milliseconds. Published times of patching
+/// with a stopped machine are 1 to 40 ms.
 pub const BOUNDS_MS: [f64; 10] = [0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 40.0, 100.0, 250.0, 1000.0];
 
 /// A stop of the machine.
@@ -23,7 +23,7 @@ pub struct Stop {
     /// When the first CPU was held.
     pub at: Moment,
     pub joined: Joined,
-    /// The function that ran meanwhile; `None` where it has no name.
+    /// The function that ran meanwhile; `None` if it has no name.
     pub function: Option<String>,
     /// Its module; `None` for the kernel itself.
     pub module: Option<String>,
@@ -37,22 +37,22 @@ pub fn engine_of(function: Option<&str>, module: Option<&str>) -> Option<EngineK
             Some(EngineKind::Kpatch)
         }
         (Some(module), _) if module.starts_with("ksplice") => Some(EngineKind::Ksplice),
-        // Mainline's livepatch stops nothing; openEuler's does.
+        // Mainline's livepatch does not stop the machine; openEuler's does.
         (None, Some(function)) if function.starts_with("klp_") => Some(EngineKind::Openeuler),
         _ => None,
     }
 }
 
-/// The stops of the machine since they are hooked.
+/// The stops of the machine since the hook was attached.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Stops {
     pub since: Timestamp,
-    /// By patching system, and `null` for what is none.
+    /// By patching system; `null` for all other stops.
     pub engines: Vec<OfEngine>,
     /// Newest first.
     pub last: Vec<LastStop>,
-    /// Records that found no room: a stop that lacks some may be told as too
-    /// long, or be missing.
+    /// Lost records: a stop with missing records may be shown too long or not at
+    /// all.
     pub records_lost: u64,
 }
 
@@ -61,11 +61,11 @@ pub struct Stops {
 pub struct OfEngine {
     pub engine: Option<EngineKind>,
     pub times: u64,
-    /// All of them together, and the longest.
+    /// Their total time, and the longest.
     pub total_ms: f64,
     pub longest_ms: f64,
-    /// How many took no longer than each of [`BOUNDS_MS`], and longer than the
-    /// one before; the last one is of those that took longer than all.
+    /// How many lie within each of [`BOUNDS_MS`] but not within the one before; the
+    /// last counts those longer than all bounds.
     pub buckets: Vec<u64>,
 }
 
@@ -76,12 +76,12 @@ pub struct LastStop {
     pub engine: Option<EngineKind>,
     pub function: Option<String>,
     pub module: Option<String>,
-    /// From when the last CPU stood until the first went on, in milliseconds.
+    /// From the stop of the last CPU to the release of the first, in milliseconds.
     pub stopped_ms: f64,
-    /// From when the first CPU was held until the last was free.
+    /// From the stop of the first CPU to the release of the last.
     pub held_ms: f64,
-    /// CPUs that were seen to stand, and how many there were in the kernel's
-    /// words; `null` where it did not say.
+    /// The CPUs observed to stop, and the number that the kernel reported; `null` if
+    /// it reported none.
     pub cpus: u32,
     pub cpus_of: Option<u32>,
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-/// One moment on both clocks: durations are taken on the boot clock, the wall
-/// clock is only for people.
+/// One moment on both clocks: durations use the boot clock; the wall clock is only
+/// for people.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Moment {
     /// Since boot, suspend included (`CLOCK_BOOTTIME`).
@@ -14,8 +14,8 @@ pub struct Moment {
 }
 
 impl Moment {
-    /// The moment at `boot`, as this one sees it; a clock that was set since
-    /// moves the wall time, never a duration.
+    /// The moment at `boot`, relative to this one. Setting the clock changes the wall
+    /// time, never a duration.
     #[must_use]
     pub fn at(&self, boot: Duration) -> Self {
         let wall = SignedDuration::try_from(self.boot.saturating_sub(boot))
@@ -33,7 +33,7 @@ impl Moment {
     }
 }
 
-/// Milliseconds are as much as two clocks read one after the other can tell.
+/// Two clocks that are read one after the other agree only to the millisecond.
 fn to_milliseconds(wall: Timestamp) -> Timestamp {
     Timestamp::from_millisecond(wall.as_millisecond()).unwrap_or(wall)
 }
@@ -48,7 +48,7 @@ pub(super) fn milliseconds(duration: Duration) -> f64 {
     three_digits(duration.as_secs_f64() * 1e3)
 }
 
-/// Three digits behind the point: what the clocks are good for.
+/// Three decimal places, which is the precision of the clocks.
 pub(in crate::model) fn three_digits(value: f64) -> f64 {
     (value * 1e3).round() / 1e3
 }

@@ -1,7 +1,6 @@
-//! Counts over the transitions that ended since the daemon began.
+//! Counts of the transitions that ended since the daemon started.
 //!
-//! Plain numbers, so that a daemon of the past and a simulated one are the same
-//! thing. They begin at 0 with the daemon, as counters of Prometheus may.
+//! They start at 0 with the daemon, as counters of Prometheus may.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +12,7 @@ pub const BOUNDS: [f64; 14] = [
     0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0, 14400.0,
 ];
 
-/// How the transitions went that ended since the daemon began.
+/// The outcomes of the transitions that ended since the daemon started.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Totals {
     ended: BTreeMap<Ending, Tally>,
@@ -22,20 +21,20 @@ pub struct Totals {
 /// Direction (`None` for a patch refused before it began) and outcome.
 pub type Ending = (Option<Direction>, Outcome);
 
-/// Transitions that ended in one way.
+/// The transitions with one outcome.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tally {
     pub number: u64,
-    /// Those among them whose duration is known: how many lie within each bound
-    /// but not within the one before, how many there are, and their sum.
+    /// Of those with a known duration: how many lie within each bound but not within
+    /// the one before, their number and their sum.
     pub within: [u64; BOUNDS.len()],
     pub timed: u64,
     pub seconds: f64,
 }
 
 impl Default for Totals {
-    /// A counter that begins at 0 shows its first increase; one that begins at
-    /// 1 does not. So every ending that a patch can come to is there.
+    /// Prometheus shows the first increase only of a counter that starts at 0, so
+    /// every possible outcome has an entry.
     fn default() -> Self {
         let mut ended = BTreeMap::new();
         for direction in [Direction::Patching, Direction::Unpatching] {
@@ -48,7 +47,7 @@ impl Default for Totals {
                 ended.insert((Some(direction), outcome), Tally::default());
             }
         }
-        // The kernel gives up on its own only what it applies.
+        // The kernel cancels only transitions that enable a patch.
         let cancelled = (Some(Direction::Patching), Outcome::Cancelled);
         ended.insert(cancelled, Tally::default());
         ended.insert((None, Outcome::Refused), Tally::default());
@@ -74,7 +73,7 @@ impl Totals {
         }
     }
 
-    /// All endings, with their tallies.
+    /// All outcomes with their counts.
     pub fn endings(&self) -> impl Iterator<Item = (Ending, &Tally)> {
         self.ended.iter().map(|(ending, tally)| (*ending, tally))
     }

@@ -7,7 +7,7 @@ use strum::{IntoStaticStr, VariantArray};
 
 use super::{calls::FunctionId, evidence::Evidence, inventory::PatchRefusal};
 
-/// Which way a transition goes.
+/// The direction of a transition.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, IntoStaticStr,
 )]
@@ -27,7 +27,7 @@ impl Direction {
         }
     }
 
-    /// The direction of a patch in transition whose `enabled` file reads so.
+    /// The direction of a patch in transition, from its `enabled` file.
     #[must_use]
     pub fn of_enabled(enabled: bool) -> Self {
         if enabled {
@@ -61,15 +61,15 @@ impl Direction {
 #[strum(serialize_all = "lowercase")]
 pub enum Outcome {
     Completed,
-    /// Turned round by an operator.
+    /// Reversed by an operator.
     Reversed,
-    /// Forced over by an operator.
+    /// Forced by an operator.
     Forced,
-    /// Given up by the kernel while enabling the patch.
+    /// Cancelled by the kernel while enabling the patch.
     Cancelled,
     /// Never begun: the kernel did not accept the patch.
     Refused,
-    /// It is over, but how was not seen.
+    /// It has ended, but how is unknown.
     Unknown,
 }
 
@@ -80,7 +80,7 @@ impl Outcome {
         self.into()
     }
 
-    /// Whether what the operator set out to do was done.
+    /// Whether the operator's request was fulfilled.
     #[must_use]
     pub fn is_success(self) -> bool {
         match self {
@@ -123,7 +123,7 @@ impl EngineKind {
     }
 }
 
-/// What the patching systems of a host show at one moment.
+/// The state of all patching systems of a host at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SystemView {
     /// When the reading began, since boot.
@@ -131,12 +131,11 @@ pub struct SystemView {
     /// Systems that this kernel has.
     pub present: Vec<EngineKind>,
     pub patches: Vec<PatchView>,
-    /// Systems that may be there and could not be read.
+    /// Systems that may exist and could not be read.
     pub unread: Vec<EngineKind>,
-    /// What could not be read, a sentence each.
+    /// What could not be read, one sentence each.
     pub notes: Vec<String>,
-    /// The kernel that is in force with what is patched, where a system shows
-    /// it.
+    /// The effective kernel version with all patches, if a system shows it.
     pub effective_kernel: Option<String>,
     /// CVEs that a system reports as fixed.
     pub cves: Vec<(EngineKind, String)>,
@@ -160,13 +159,13 @@ impl SystemView {
 pub struct PatchView {
     pub name: String,
     pub engine: EngineKind,
-    /// Whether it is or is to be in force; `None` where that is not told.
+    /// Whether it is enabled or being enabled; `None` if unknown.
     pub enabled: Option<bool>,
     pub in_transition: bool,
-    /// Which way it goes in a transition, where its system says so; else
-    /// `enabled` does.
+    /// The direction of its transition, if the system shows it; otherwise it follows
+    /// from `enabled`.
     pub told_direction: Option<Direction>,
-    /// Why it is not applied although it was to be, in its system's words.
+    /// Why the system refused it, in the system's words.
     pub failure: Option<String>,
     pub replace: Option<bool>,
     pub stack_order: Option<u32>,
@@ -174,24 +173,24 @@ pub struct PatchView {
     pub details: PatchDetails,
 }
 
-/// What only some systems show of a patch, for the inventory.
+/// Details of a patch that only some systems show, for the inventory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PatchDetails {
-    /// The system's own word for its state.
+    /// The state in the system's own words.
     pub state: Option<String>,
     /// Why the system last refused to apply or reverse it.
     pub refusal: Option<PatchRefusal>,
-    /// Its module, where that has another name.
+    /// Its module, if that has another name.
     pub module: Option<String>,
-    /// What it is for, in its maker's words.
+    /// Its description by its vendor.
     pub description: Option<String>,
-    /// Where old and new functions begin; empty where that is unknown.
+    /// The addresses of old and new functions; empty if unknown.
     pub addresses: Vec<FunctionAddress>,
-    /// How many patches must be reverted before it, where that matters.
+    /// How many patches must be reverted before it, if the system counts them.
     pub refs: Option<u32>,
 }
 
-/// Where a patched function begins.
+/// The addresses of a patched function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FunctionAddress {
     pub object: String,
@@ -202,7 +201,7 @@ pub struct FunctionAddress {
 }
 
 impl PatchView {
-    /// A patch of which nothing else is known.
+    /// A patch with no other known details.
     #[must_use]
     pub fn new(name: String, engine: EngineKind) -> Self {
         Self {
@@ -224,7 +223,7 @@ impl PatchView {
         self.engine == EngineKind::Livepatch
     }
 
-    /// Which way it goes in a transition.
+    /// The direction of its transition.
     #[must_use]
     pub fn direction(&self) -> Direction {
         self.told_direction
@@ -256,18 +255,18 @@ pub struct TaskSample {
     pub at: Duration,
     /// The direction the pass compared against.
     pub direction: Direction,
-    /// `None` where the system does not tell of all.
+    /// `None` if the system does not show all tasks.
     pub total: Option<u32>,
-    /// Those that have not switched, or all where all were wanted.
+    /// The tasks that have not switched, or all tasks if all were requested.
     pub remaining: Vec<Task>,
-    /// Tasks of which it could not be read whether they are left.
+    /// Tasks whose state could not be read.
     pub unread: u32,
-    /// Tasks switched, by way, since lpwatch watches that.
+    /// Tasks switched, by kind, since lpwatch counts them.
     pub switched: Option<SwitchedBy>,
 }
 
-/// One task at one look. Every source of tasks fills in this, and from it comes
-/// the blocker in a snapshot.
+/// One task in one sample. Every source of tasks produces this type, and the
+/// blocker in a snapshot is made from it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Task {
     pub tid: u32,
@@ -277,7 +276,7 @@ pub struct Task {
     pub evidence: Evidence,
 }
 
-/// How many tasks have switched, by way, as far as that was watched.
+/// How many tasks have switched, by kind, as far as that was counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SwitchedBy {
     /// The kernel checked the task's stack.
@@ -291,7 +290,7 @@ pub struct SwitchedBy {
 }
 
 impl SwitchedBy {
-    /// What was added since `earlier`.
+    /// The increase since `earlier`.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         Self {

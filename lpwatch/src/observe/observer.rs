@@ -10,7 +10,7 @@ use crate::{
     kernel::{Roots, ftrace, host::Clocks},
     model::{
         EngineKind, Event, EventKind, Input, Model, Moment, Snapshot, SystemView, Thresholds,
-        check::CheckReport, snapshot::PastTransition, stops::Span,
+        check::CheckReport, snapshot::PastTransition, stops::CpuStop,
     },
     probe::TaskIterator,
 };
@@ -124,7 +124,7 @@ impl Observer {
     }
 
     /// Applies the stops that the CPUs reported, and the number lost so far.
-    pub(super) fn take_stops(&mut self, spans: &[Span], lost: u64) {
+    pub(super) fn take_stops(&mut self, spans: &[CpuStop], lost: u64) {
         let now = clock::now();
         for stop in self.stops.take(spans, &self.roots) {
             tracing::debug!(?stop, "the machine was stopped");

@@ -10,7 +10,7 @@ use crate::{
     },
     model::{
         Moment,
-        stops::{Joined, Joiner, Span, Stop},
+        stops::{CpuStop, Joined, Joiner, Stop},
     },
 };
 
@@ -33,7 +33,7 @@ impl StopSource {
 
     /// The stops that are complete with these spans, or that no more spans are
     /// expected for.
-    pub fn take(&mut self, spans: &[Span], roots: &Roots) -> Vec<Stop> {
+    pub fn take(&mut self, spans: &[CpuStop], roots: &Roots) -> Vec<Stop> {
         let mut joined: Vec<Joined> = spans
             .iter()
             .filter_map(|span| self.joiner.add(span))

@@ -17,7 +17,7 @@ use lpwatch_common::{decode, stops::StopRecord};
 
 use crate::{
     kernel::btf::KernelBtf,
-    model::{ObservedFact, snapshot::Probe, stops::Span},
+    model::{ObservedFact, snapshot::Probe, stops::CpuStop},
 };
 
 use super::{ProbeError, object::program, policy::probe};
@@ -101,7 +101,7 @@ impl StopRing {
     }
 
     /// All spans there are now, oldest first.
-    pub fn drain(&mut self) -> Vec<Span> {
+    pub fn drain(&mut self) -> Vec<CpuStop> {
         let mut spans = Vec::new();
         while let Some(item) = self.ring.next() {
             if let Some(record) = decode(&item) {
@@ -126,7 +126,7 @@ impl AsFd for StopRing {
     }
 }
 
-fn span(record: &StopRecord) -> Span {
+fn span(record: &StopRecord) -> CpuStop {
     let StopRecord {
         begun_ns,
         ended_ns,
@@ -135,7 +135,7 @@ fn span(record: &StopRecord) -> Span {
         cpu,
         cpus,
     } = *record;
-    Span {
+    CpuStop {
         stop,
         function,
         cpu,

@@ -14,7 +14,7 @@ use lpwatch_common::{
     },
 };
 
-use crate::model::{Answer, evidence::Answers, snapshot::SwitchedBy};
+use crate::model::{KernelAnswer, evidence::Answers, snapshot::SwitchedBy};
 
 use super::{ProbeError, records::text};
 
@@ -75,9 +75,9 @@ impl Verdicts {
 /// `None` for an answer that this build does not know, or that is too old.
 fn answers(record: &VerdictRecord, now: Duration) -> Option<Answers> {
     let answer = match record.code {
-        -98 => Answer::SleepingOnFunction,
-        -16 => Answer::Running,
-        -22 => Answer::UnreliableStack,
+        -98 => KernelAnswer::SleepingOnFunction,
+        -16 => KernelAnswer::Running,
+        -22 => KernelAnswer::UnreliableStack,
         _ => return None,
     };
     let last = Duration::from_nanos(record.last_ns);

@@ -7,7 +7,7 @@ use super::page::{Page, Paint, painted, plain};
 use super::style::Style;
 use super::words;
 use crate::check::rules::Rule;
-use crate::model::check::{CheckFinding, CheckReport, Course, Verdict};
+use crate::model::check::{CheckFinding, CheckReport, CheckVerdict, ForecastOutcome};
 use crate::model::snapshot::Severity;
 
 /// Lines of evidence shown of one finding.
@@ -42,19 +42,19 @@ fn verdict(page: &mut Page<'_>, report: &CheckReport) {
     let style = page.style;
     let patch = report.patch.as_deref().or(report.file.as_deref());
     let name = style.text(patch.unwrap_or("patch"));
-    let is_loaded = report.forecast.course == Course::Loaded;
+    let is_loaded = report.forecast.course == ForecastOutcome::Loaded;
     let (word, paint, words) = match report.verdict {
-        Verdict::Safe if is_loaded => ("SAFE", Paint::Green, "no problem was found"),
-        Verdict::Safe => ("SAFE", Paint::Green, "can be loaded here now"),
-        Verdict::Warning => (
+        CheckVerdict::Safe if is_loaded => ("SAFE", Paint::Green, "no problem was found"),
+        CheckVerdict::Safe => ("SAFE", Paint::Green, "can be loaded here now"),
+        CheckVerdict::Warning => (
             "WARNING",
             Paint::Yellow,
             "read the findings before you load it here",
         ),
-        Verdict::Danger if is_loaded => {
+        CheckVerdict::Danger if is_loaded => {
             ("DANGER", Paint::Alarm, "a problem was found on this host")
         }
-        Verdict::Danger => ("DANGER", Paint::Alarm, "do not load it here now"),
+        CheckVerdict::Danger => ("DANGER", Paint::Alarm, "do not load it here now"),
     };
     page.headline(
         &[painted(paint, format!("{word}  "))],

@@ -11,17 +11,19 @@ use super::page::{Page, Paint, Span, painted, plain};
 use super::style::Style;
 use super::words;
 use crate::model::ObservedFact;
-use crate::model::doctor::{Availability, ChosenBy, ChosenHook, HookKind, Offer, Report, Standing};
+use crate::model::doctor::{
+    Availability, ChosenBy, ChosenHook, DoctorReport, FactSource, Offer, Readiness,
+};
 use crate::text;
 
 /// The report, each line ended with a newline, none wider than the style
 /// allows.
 #[must_use]
-pub fn doctor(report: &Report, style: &Style) -> String {
+pub fn doctor(report: &DoctorReport, style: &Style) -> String {
     let mut page = Page::new(style);
     headline(&mut page, report);
     offers(&mut page, &report.offers);
-    if report.standing == Standing::NoLivepatch {
+    if report.standing == Readiness::NoLivepatch {
         page.blank();
         page.paragraph(
             0,
@@ -39,11 +41,11 @@ pub fn doctor(report: &Report, style: &Style) -> String {
     page.finish()
 }
 
-fn headline(page: &mut Page<'_>, report: &Report) {
+fn headline(page: &mut Page<'_>, report: &DoctorReport) {
     let paint = match report.standing {
-        Standing::Well => Paint::Green,
-        Standing::Lacking | Standing::NoPermission | Standing::NoLivepatch => Paint::Yellow,
-        Standing::Danger => Paint::Alarm,
+        Readiness::Well => Paint::Green,
+        Readiness::Lacking | Readiness::NoPermission | Readiness::NoLivepatch => Paint::Yellow,
+        Readiness::Danger => Paint::Alarm,
     };
     let style = page.style;
     page.paragraph(0, &[painted(paint, style.text(&report.summary))]);
@@ -99,7 +101,7 @@ fn detail(page: &mut Page<'_>, mark: &str, paint: Paint, words: &str) {
 }
 
 /// The facts. Those of the same kind, for the same reason, share a heading.
-fn facts(page: &mut Page<'_>, report: &Report) {
+fn facts(page: &mut Page<'_>, report: &DoctorReport) {
     page.blank();
     let title = match report.chosen_by {
         ChosenBy::Attaching => "The hook chosen for each fact, attached and detached again",
@@ -138,12 +140,12 @@ fn grouped(facts: &[ChosenHook]) -> Vec<Vec<&ChosenHook>> {
 
 /// Whether a file replaces the hook.
 fn uses_fallback(fact: &ChosenHook) -> bool {
-    fact.fallen_back && fact.kind != HookKind::None
+    fact.fallen_back && fact.kind != FactSource::None
 }
 
 fn heading(page: &mut Page<'_>, first: &ChosenHook) {
     let (kind, paint) = match first.kind {
-        HookKind::None => ("no hook", Paint::Yellow),
+        FactSource::None => ("no hook", Paint::Yellow),
         kind => (kind.name(), Paint::Bold),
     };
     let instead = if uses_fallback(first) {
@@ -173,8 +175,8 @@ fn one_fact(page: &mut Page<'_>, fact: &ChosenHook) {
     page.line(&prefix, &spans);
     let fallback = match (&fact.fallback, fact.fallen_back, fact.kind) {
         (Some(fallback), true, _) => format!("instead: {fallback}"),
-        (None, _, HookKind::None) => "instead: nothing, the fact is unknown".to_owned(),
-        (Some(fallback), false, HookKind::Fentry) if fact.fact == ObservedFact::Calls => {
+        (None, _, FactSource::None) => "instead: nothing, the fact is unknown".to_owned(),
+        (Some(fallback), false, FactSource::Fentry) if fact.fact == ObservedFact::Calls => {
             format!("otherwise: {fallback}")
         }
         _ => return,

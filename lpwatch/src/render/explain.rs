@@ -7,7 +7,7 @@ use super::page::{Page, Paint, Span, painted, plain};
 use super::style::Style;
 use super::{outcome, stack, why, words};
 use crate::model::task_report::TaskReport;
-use crate::model::{Answer, Blocker, Cause, Direction, Reason, Verdict};
+use crate::model::{Blocker, Cause, Direction, KernelAnswer, Reason, Verdict};
 
 /// The width of the labels.
 const LABEL: usize = 9;
@@ -195,12 +195,12 @@ fn verdict(blocker: &Blocker, style: &Style) -> String {
         };
     };
     let answer = match answer {
-        Answer::SleepingOnFunction => match function {
+        KernelAnswer::SleepingOnFunction => match function {
             Some(function) => format!("it sleeps on {}", style.text(function)),
             None => "it sleeps on a function of the patch".to_owned(),
         },
-        Answer::Running => "it is running".to_owned(),
-        Answer::UnreliableStack => "it has an unreliable stack".to_owned(),
+        KernelAnswer::Running => "it is running".to_owned(),
+        KernelAnswer::UnreliableStack => "it has an unreliable stack".to_owned(),
     };
     let tries = outcome::tries(*tries);
     let ago = |seconds: f64| words::duration(seconds);

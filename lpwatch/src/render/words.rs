@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::page::Paint;
-use crate::model::{EngineKind, Outcome, Phase, check::Course};
+use crate::model::{EngineKind, Outcome, Phase, check::ForecastOutcome};
 use crate::text::NBSP;
 
 /// An age in whole seconds: `4 s`, `2 min 10 s`, `3 h 05 min`, `2 d 3 h`.
@@ -123,15 +123,15 @@ pub(super) fn outcome(outcome: Outcome) -> (&'static str, Paint) {
 }
 
 /// The course that a check expected.
-pub(super) fn course(course: Course) -> &'static str {
+pub(super) fn course(course: ForecastOutcome) -> &'static str {
     match course {
-        Course::Refused => "a refusal",
-        Course::Completes => "completion within seconds",
-        Course::AfterSignal => "completion after the kernel's signal",
-        Course::Open => "a slow transition",
-        Course::Stalls => "a stall",
-        Course::Loaded => "nothing: it was already loaded",
-        Course::NotKnown => "nothing: the tasks were not inspected",
+        ForecastOutcome::Refused => "a refusal",
+        ForecastOutcome::Completes => "completion within seconds",
+        ForecastOutcome::AfterSignal => "completion after the kernel's signal",
+        ForecastOutcome::Open => "a slow transition",
+        ForecastOutcome::Stalls => "a stall",
+        ForecastOutcome::Loaded => "nothing: it was already loaded",
+        ForecastOutcome::NotKnown => "nothing: the tasks were not inspected",
     }
 }
 

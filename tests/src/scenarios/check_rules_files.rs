@@ -85,7 +85,7 @@ pub fn read(trial: &mut Trial) -> Result<()> {
     ensure!(module.verdict == "danger", "{module:?}");
 
     let dynamic = check("lp_dynamic", SHORT)?;
-    let words = ["what it would change is not known", "no klp_patch"];
+    let words = ["its changes are unknown", "no klp_patch"];
     trial.say(&dynamic.finding("readable", "warning", &words)?.text);
     ensure!(dynamic.verdict == "warning", "{dynamic:?}");
     check("lp_dynamic", &[SHORT, &["--strict"]].concat())?;
@@ -112,9 +112,12 @@ pub fn elsewhere(trial: &mut Trial) -> Result<()> {
     let ended = lpwatch::run(&[line, &[&["-o", "json"]]].concat())?;
     ended.expect(&[code::KERNEL_CANNOT])?;
     let report: Report = serde_json::from_slice(&ended.stdout)?;
-    report.finding("kernel", "danger", &["cannot be live-patched"])?;
-    report.finding("symbol", "warning", &["not known"])?;
-    let said = report.notes.iter().any(|note| note.contains("looked at"));
+    report.finding("kernel", "danger", &["does not support live patching"])?;
+    report.finding("symbol", "warning", &["unknown"])?;
+    let said = report
+        .notes
+        .iter()
+        .any(|note| note.contains("not inspected"));
     ensure!(said, "{report:?}");
     Ok(())
 }

@@ -36,7 +36,7 @@ pub fn loaded(trial: &mut Trial) -> Result<()> {
 
     let first = Patch::load_completely("lp_states")?;
     for (patch, why) in [
-        ("lp_states_old", "this patch in version 1"),
+        ("lp_states_old", "this patch has version 1"),
         ("lp_replace", "has no state 7"),
     ] {
         let report = check(patch, SHORT)?;

@@ -70,7 +70,7 @@ fn quiet_in_transition(flags: &[&str]) -> Result<()> {
     ensure!(!is_counted(flags)?, "it counts in a transition");
     let report = check(PATCH, flags)?;
     report.silent(RULE)?;
-    let said = report.notes.iter().any(|note| note.contains("under way"));
+    let said = report.notes.iter().any(|note| note.contains("in progress"));
     ensure!(said, "{report:?}");
     stalled.remove()
 }

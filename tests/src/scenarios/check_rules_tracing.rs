@@ -47,7 +47,7 @@ pub fn entry(trial: &mut Trial) -> Result<()> {
     Ok(())
 }
 
-/// Another user of the function tracer that may send calls elsewhere: code of
+/// Another user of the function tracer that may redirect calls: code of
 /// its own, and a kprobe with a post handler.
 pub fn held(trial: &mut Trial) -> Result<()> {
     const TOP: &str = "lp_calls_top";
@@ -63,11 +63,11 @@ pub fn held(trial: &mut Trial) -> Result<()> {
         put_to_the_test(TOP, &report)?;
         holder.unload()?;
     }
-    // A kprobe without one is in nobody's way; but it may send calls elsewhere.
+    // A kprobe without one is in nobody's way; but it may redirect calls.
     let probe = Module::load("lpwatch_redirect")?;
     let report = check(TOP, SHORT)?;
     report.silent(BLOCKS)?;
-    report.finding(BLIND, "note", &["gcd", "may send calls elsewhere"])?;
+    report.finding(BLIND, "note", &["gcd", "may redirect calls"])?;
     put_to_the_test(TOP, &report)?;
     probe.unload()?;
     let free = check(TOP, SHORT)?;

@@ -1,28 +1,28 @@
-//! The folders outside of `/sys` and `/proc` that matter: where the kernel's
-//! modules lie, and where patches are kept.
+//! The folders outside `/sys` and `/proc` that contain the kernel's modules and
+//! the patch files.
 
 use std::path::{Path, PathBuf};
 
 use crate::kernel::{Roots, module_files::ModuleFiles};
 
-/// Below `/lib/modules/<release>`, where distributions and kpatch keep patches.
+/// Below `/lib/modules/<release>`, where distributions and kpatch store patches.
 const PATCHES: [&str; 4] = ["updates", "extra", "livepatch", "weak-updates"];
 
-/// Where kpatch installs patches, below it by kernel release.
+/// Where kpatch installs patches, in one folder for each kernel release.
 const KPATCH: &str = "/var/lib/kpatch";
 
-/// What lies on disk for this kernel.
+/// The module and patch folders of this kernel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Disk {
-    /// The kernel's modules; `None` where they are not known.
+    /// The kernel's modules; `None` if unknown.
     pub modules: Option<ModuleFiles>,
-    /// Where the files of loaded patches may lie.
+    /// Where to look for the files of loaded patches.
     pub patch_folders: Vec<PathBuf>,
 }
 
 impl Disk {
-    /// For the running kernel of this release; of a recorded tree only `beside`,
-    /// the folder of the file that is checked, is taken.
+    /// For the running kernel of this release. With a recorded tree, only
+    /// `beside` is used: the folder of the file to check.
     #[must_use]
     pub fn of(roots: &Roots, release: &str, beside: Option<&Path>) -> Self {
         let mut disk = Self::default();
@@ -30,12 +30,12 @@ impl Disk {
             disk = Self::at(&Path::new("/lib/modules").join(release));
             disk.patch_folders.push(Path::new(KPATCH).join(release));
         }
-        // First: who checks a new patch often has the old ones beside it.
+        // First, because the old patches are often in the folder of the new one.
         disk.patch_folders.splice(0..0, beside.map(Path::to_owned));
         disk
     }
 
-    /// For the kernel whose modules lie in this folder.
+    /// For the kernel whose modules are in this folder.
     #[must_use]
     pub fn at(modules: &Path) -> Self {
         Self {

@@ -19,80 +19,82 @@ use crate::{
 };
 
 use super::{
-    Facts, as_view,
+    CheckFacts, as_view,
     disk::Disk,
     hooks::HookFacts,
     kernel::KernelFacts,
-    objects::{Look, ObjectFacts},
+    objects::{ObjectFacts, ObjectQuery},
     rates::{Counting, Rates},
     tasks::TaskFacts,
 };
 
-/// Looks at all tasks are that far apart, and no fewer than that many.
+/// The time between two samples of all tasks, and the least number of samples.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
 const LOOKS: u32 = 3;
 
-/// How to look.
+/// What to read, and how.
 #[derive(Clone, Debug)]
-pub struct How {
+pub struct GatherOptions {
     pub observer: ObserverOptions,
-    /// For how long the tasks are looked at.
+    /// How long to sample the tasks.
     pub sample: Duration,
-    /// The folder of the file that is checked: others may lie beside it.
+    /// The folder of the file to check; it may contain other patch files.
     pub beside: Option<PathBuf>,
-    /// What a daemon has counted.
+    /// The call rates that a daemon has measured.
     pub counted: Rates,
-    /// Calls a second from which on a function is hot; `None` for the usual.
+    /// A function with at least this many calls a second is hot; `None` for the
+    /// default.
     pub hot: Option<f64>,
 }
 
-/// Reads what matters for this patch; `progress` is told of each step.
+/// Reads all facts that the rules need for this patch; calls `progress` at each
+/// step.
 ///
 /// # Errors
 /// sysfs cannot be read.
 pub fn gather(
-    how: &How,
+    options: &GatherOptions,
     patch: &PatchFile,
     progress: &mut dyn FnMut(&str),
-) -> Result<Facts, Error> {
-    let roots = &how.observer.roots;
+) -> Result<CheckFacts, Error> {
+    let roots = &options.observer.roots;
     let mut notes = Vec::new();
     let host = Host::of(roots);
-    let disk = Disk::of(roots, &host.release, how.beside.as_deref());
+    let disk = Disk::of(roots, &host.release, options.beside.as_deref());
     let systems = engine::read_all(roots)?;
     let patches = (!systems.present.is_empty()).then_some(systems.patches);
     progress("reading the kernel's symbols");
-    let objects = ObjectFacts::gather(&Look {
+    let objects = ObjectFacts::gather(&ObjectQuery {
         roots,
         disk: &disk,
         patch,
         patches: patches.as_deref().unwrap_or_default(),
     });
-    let mut looker = looker(&how.observer, patches.as_deref(), &mut notes);
-    progress("looking for hooks on the functions");
+    let mut looker = looker(&options.observer, patches.as_deref(), &mut notes);
+    progress("searching for hooks on the functions");
     let iterator = looker.as_mut().and_then(|(looker, _)| looker.iterator());
     let hooks = HookFacts::gather(roots, patch, &objects, iterator, &mut notes);
     let tasks = match looker {
         Some((mut looker, counters)) => {
-            let about = About {
-                how,
+            let sampler = TaskSampler {
+                options,
                 patch,
                 loaded: patches.as_deref().unwrap_or_default(),
                 objects: &objects,
             };
             let bpf = counters.zip(looker.iterator());
             let mut counting =
-                Counting::begin(roots, patch, &objects, &how.counted, bpf, &mut notes);
-            let mut facts = about.look(&mut looker, &mut counting, &mut notes, progress);
+                Counting::begin(roots, patch, &objects, &options.counted, bpf, &mut notes);
+            let mut facts = sampler.look(&mut looker, &mut counting, &mut notes, progress);
             facts.rates = counting.end();
             facts
         }
         None => TaskFacts {
-            rates: how.counted.clone(),
+            rates: options.counted.clone(),
             ..TaskFacts::default()
         },
     };
-    Ok(Facts {
+    Ok(CheckFacts {
         kernel: KernelFacts::gather(roots, &host, &disk),
         host,
         patches,
@@ -100,14 +102,15 @@ pub fn gather(
         hooks,
         tasks: TaskFacts {
             nohz_full: nohz_full(roots),
-            hot: how.hot,
+            hot: options.hot,
             ..tasks
         },
         notes,
     })
 }
 
-/// What looks at the tasks, where that can be done and says something.
+/// The observer that samples the tasks; `None` where that is not possible or
+/// not useful.
 fn looker(
     options: &ObserverOptions,
     patches: Option<&[PatchView]>,
@@ -115,15 +118,14 @@ fn looker(
 ) -> Option<(Observer, Option<CallCounters>)> {
     let Some(patches) = patches else {
         notes.push(
-            "This kernel has no live patching: what its tasks do says nothing, so they were not \
-             looked at."
+            "The tasks were not inspected, because this kernel does not support live patching."
                 .to_owned(),
         );
         return None;
     };
     if patches.iter().any(|patch| patch.in_transition) {
         notes.push(
-            "A transition is under way: the tasks were not looked at, so as not to be in its way."
+            "The tasks were not inspected, so as not to disturb the transition in progress."
                 .to_owned(),
         );
         return None;
@@ -133,16 +135,16 @@ fn looker(
     Some((looker, counters))
 }
 
-/// What the tasks are looked at for.
-struct About<'a> {
-    how: &'a How,
+/// The inputs of a task sampling.
+struct TaskSampler<'a> {
+    options: &'a GatherOptions,
     patch: &'a PatchFile,
     loaded: &'a [PatchView],
     objects: &'a ObjectFacts,
 }
 
-impl About<'_> {
-    /// Looks at all tasks for as long as is asked for.
+impl TaskSampler<'_> {
+    /// Samples all tasks for the requested time.
     fn look(
         &self,
         looker: &mut Observer,
@@ -160,7 +162,7 @@ impl About<'_> {
         };
         let started = Instant::now();
         loop {
-            progress("looking at what all tasks do");
+            progress("sampling all tasks");
             let look_began = Instant::now();
             let looked = looker.look_at_all();
             for note in looked.notes {
@@ -171,7 +173,7 @@ impl About<'_> {
             let Some(mut sample) = looked.sample else {
                 break;
             };
-            // We are no obstacle: this process ends first.
+            // This process is no blocker: it ends before the patch is loaded.
             let own = std::process::id();
             sample.remaining.retain(|task| task.tgid != own);
             facts.seconds = started.elapsed().as_secs_f64();
@@ -179,10 +181,10 @@ impl About<'_> {
                 sample.total.unwrap_or_default(),
                 predict_blockers(&sample, &before),
             );
-            if started.elapsed() >= self.how.sample && facts.looks >= LOOKS {
+            if started.elapsed() >= self.options.sample && facts.looks >= LOOKS {
                 break;
             }
-            counting.turn(&self.how.observer.roots, notes);
+            counting.update(&self.options.observer.roots, notes);
             thread::sleep(BETWEEN_LOOKS.saturating_sub(look_began.elapsed()));
         }
         facts

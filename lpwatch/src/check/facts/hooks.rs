@@ -1,4 +1,4 @@
-//! Who hooks the functions that a patch names.
+//! Finds the hooks on the functions of a patch.
 
 use std::collections::BTreeMap;
 
@@ -18,45 +18,46 @@ mod users;
 
 use search::Search;
 
-/// The functions by which an unwinder finds what a return probe replaced
+/// The functions with which an unwinder finds the return address that a return
+/// probe replaced
 /// (kernel/kprobes.c, since 5.15; kernel/trace/rethook.c, since 5.18).
 const RETURN_MARKERS: [&str; 2] = ["kretprobe_find_ret_addr", "rethook_find_ret_addr"];
 
 /// Facts for the rules `tracing_blocks` and `tracing_blind`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HookFacts {
-    /// The hooks at each function to be patched; a function without any is not
-    /// there.
-    pub at: BTreeMap<FunctionId, Vec<Hook>>,
-    /// What this kernel bears.
-    pub bears: Bears,
+    /// The hooks on each function to be patched. A function without hooks has no
+    /// entry.
+    pub at: BTreeMap<FunctionId, Vec<FoundHook>>,
+    /// What this kernel supports beside a patch.
+    pub support: HookSupport,
 }
 
-/// What a kernel bears beside a patch; `None` where that is not known.
+/// What a kernel supports beside a patch; `None` if unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Bears {
+pub struct HookSupport {
     /// BPF trampolines and a patch can share a function (since 6.0).
     pub trampolines: Option<bool>,
-    /// Its unwinder knows the frames of BPF (x86: since 6.19).
+    /// Its unwinder supports BPF frames (x86: since 6.19).
     pub bpf_frames: Option<bool>,
-    /// Its unwinder knows return probes (since 5.15).
+    /// Its unwinder supports return probes (since 5.15).
     pub return_probes: Option<bool>,
 }
 
-/// Something that is called when a function is.
+/// A hook that runs when a function is called.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hook {
-    pub kind: HookKind,
+pub struct FoundHook {
+    pub kind: FoundHookKind,
     pub owner: Culprit,
     /// lpwatch placed it.
     pub is_ours: bool,
-    /// What shows it, a line each.
+    /// The evidence, one line each.
     pub evidence: Vec<String>,
 }
 
-/// How it comes to be called.
+/// How the hook is attached.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum HookKind {
+pub enum FoundHookKind {
     /// A BPF program at the entry.
     Fentry,
     /// A BPF program that calls the function and runs after it.
@@ -65,36 +66,37 @@ pub enum HookKind {
     FmodRet,
     /// A BPF program that is a security hook.
     Lsm,
-    /// A BPF trampoline; of what kind its programs are is not known.
+    /// A BPF trampoline; the kind of its programs is unknown.
     Trampoline,
-    /// Code that is not BPF's, called by the function tracer without a handler.
+    /// Code other than BPF that the function tracer calls directly, without a
+    /// handler.
     Direct,
     Kprobe(KprobePlace),
     Kretprobe,
-    /// The one user of the function tracer that may send calls elsewhere
-    /// (IPMODIFY), and is no live patch. Its handler, where that is known:
-    /// that of kprobes stands for one with a post handler.
+    /// The only user of the function tracer that may redirect calls (IPMODIFY),
+    /// where that is not a live patch. The handler of kprobes means a kprobe
+    /// with a post handler.
     Redirect {
         handler: Option<String>,
     },
 }
 
-/// Where in a function a kprobe stands.
+/// Where in a function a kprobe is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KprobePlace {
-    /// At the place where the function tracer is called, and so the patch.
+    /// At the instruction that calls the function tracer, and so the patch.
     Entry,
-    /// So many bytes behind the function's beginning.
+    /// At this offset from the start of the function.
     Offset(u64),
-    /// In a part that the compiler moved away, by its symbol: `f.cold`.
+    /// In a part that the compiler moved away: its symbol, e.g. `f.cold`.
     Part(String),
 }
 
 impl HookFacts {
-    /// Reads the hooks; `iterator` is there where BPF is.
+    /// Reads the hooks; `iterator` is present if BPF is used.
     ///
-    /// Functions of the same name in an object can be told apart only where
-    /// kprobes stand, as the kernel lists its other users by name.
+    /// Functions of the same name in an object can be distinguished only for
+    /// kprobes, because the kernel lists the other users by name.
     #[must_use]
     pub fn gather(
         roots: &Roots,
@@ -112,13 +114,13 @@ impl HookFacts {
             None => Err("BPF is not used".to_owned()),
         };
         let finder = CulpritFinder::new(roots, programs);
-        let bears = Bears::read(roots, notes);
-        let at = Search::new(roots, &functions, objects, finder).all(bears, notes);
-        Self { at, bears }
+        let support = HookSupport::read(roots, notes);
+        let at = Search::new(roots, &functions, objects, finder).all(support, notes);
+        Self { at, support }
     }
 }
 
-impl Bears {
+impl HookSupport {
     fn read(roots: &Roots, notes: &mut Vec<String>) -> Self {
         let names = [SHARING_MARKER, FRAMES_MARKER]
             .into_iter()
@@ -128,7 +130,7 @@ impl Bears {
             Ok(found) => found,
             Err(error) => {
                 notes.push(format!(
-                    "What this kernel bears beside a patch is not known: {error}."
+                    "Whether this kernel supports hooks beside a patch is unknown: {error}."
                 ));
                 return Self::default();
             }
@@ -142,7 +144,7 @@ impl Bears {
     }
 }
 
-/// Every function that the patch names, each once.
+/// All functions that the patch names, without duplicates.
 fn functions(patch: &PatchFile) -> Vec<FunctionId> {
     let named = patch.objects.iter().flat_map(|object| {
         let functions = object.functions.iter();

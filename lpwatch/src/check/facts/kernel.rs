@@ -1,4 +1,4 @@
-//! What the kernel is, and what it accepts.
+//! What the kernel is and which modules it accepts.
 
 use std::path::PathBuf;
 
@@ -14,7 +14,7 @@ use crate::kernel::{
 
 use super::disk::Disk;
 
-/// The most module files that are opened to learn the kernel's version magic.
+/// The most module files to open for the kernel's version magic.
 const FILES_MAX: usize = 8;
 
 /// Facts for the rules `kernel` and `busy`.
@@ -22,7 +22,7 @@ const FILES_MAX: usize = 8;
 pub struct KernelFacts {
     /// `kernel.ftrace_enabled`.
     pub ftrace_enabled: Option<bool>,
-    /// As `uname -m` says it.
+    /// As reported by `uname -m`.
     pub machine: Option<String>,
     /// `CONFIG_STACKTRACE` and `CONFIG_HAVE_RELIABLE_STACKTRACE`.
     pub reliable_stacks: Option<bool>,
@@ -32,9 +32,9 @@ pub struct KernelFacts {
     pub sig_enforce: Option<bool>,
     /// `none`, `integrity` or `confidentiality`.
     pub lockdown: Option<String>,
-    /// What modules of this kernel must carry.
+    /// The version magic that this kernel's modules must have.
     pub vermagic: Option<Vermagic>,
-    /// What is there but could not be read, a sentence each without its stop.
+    /// What exists but could not be read: one sentence each, without the full stop.
     pub unread: Vec<String>,
 }
 
@@ -62,7 +62,7 @@ impl KernelFacts {
             sig_enforce: sig_enforce(roots, &mut unread),
             lockdown: match known("the lockdown", &lockdown, &mut unread) {
                 Some(level) => Some(level.to_owned()),
-                // Of what lies in securityfs `lsm` is always there.
+                // securityfs always contains `lsm`.
                 None => roots
                     .sysfs
                     .join("kernel/security/lsm")
@@ -76,7 +76,8 @@ impl KernelFacts {
     }
 }
 
-/// What was found; why it was not goes to `unread`, unless it is not there.
+/// The value that was read. If it exists and could not be read, the reason goes
+/// to `unread`.
 fn known<'a>(what: &str, reading: &'a Reading, unread: &mut Vec<String>) -> Option<&'a str> {
     let why = match reading {
         Reading::Found(value) => return Some(value),
@@ -99,7 +100,7 @@ fn sig_enforce(roots: &Roots, unread: &mut Vec<String>) -> Option<bool> {
 }
 
 fn machine(roots: &Roots) -> Option<String> {
-    // From 6.1 on, and not changed by setarch(8) as uname is.
+    // Since 6.1. Unlike uname, setarch(8) does not change it.
     let arch = text(&roots.procfs.join("sys/kernel/arch"));
     if let Some(arch) = arch.found().filter(|arch| !arch.is_empty()) {
         return Some(arch.clone());
@@ -112,7 +113,7 @@ fn machine(roots: &Roots) -> Option<String> {
     })
 }
 
-/// From one of the kernel's own modules, rather one that is loaded.
+/// From one of the kernel's own modules, preferably a loaded one.
 fn vermagic(roots: &Roots, host: &Host, disk: &Disk) -> Option<Vermagic> {
     let files = disk.modules.as_ref()?;
     let is_loaded = |name: &str| modules::is_loaded(roots, name) == Some(true);
@@ -121,7 +122,7 @@ fn vermagic(roots: &Roots, host: &Host, disk: &Disk) -> Option<Vermagic> {
     let mut candidates = loaded.chain(others).take(FILES_MAX);
     candidates.find_map(|(_, file)| {
         let modinfo = PatchFile::read(&file).ok()?.modinfo;
-        // Else the folder holds another kernel's modules.
+        // Otherwise the folder contains the modules of another kernel.
         if modinfo.kernel_release() != Some(host.release.as_str()) {
             return None;
         }

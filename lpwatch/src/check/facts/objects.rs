@@ -1,4 +1,4 @@
-//! The objects and functions that a patch names, as this host has them.
+//! The objects and functions of a patch on this host.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -17,34 +17,33 @@ use super::{disk::Disk, patch_files};
 mod modules;
 mod symbols;
 
-use symbols::Symbols;
+use symbols::FunctionSymbols;
 
 /// Facts for the rules `symbol` and `overlap`, and the addresses for the others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ObjectFacts {
-    /// Where each function to be patched lies, if its object is loaded; empty
-    /// for one that is not found or whose address is hidden. Several where the
-    /// patch does not say which it means: the kernel refuses that.
+    /// The addresses of each function to be patched whose object is loaded. Empty
+    /// if the function is not found or its address is hidden. More than one if
+    /// the patch is ambiguous, which the kernel refuses.
     pub functions: BTreeMap<FunctionId, Vec<Extent>>,
-    /// The code of loaded patches that stands in for functions, of those whose
-    /// file was found and read.
+    /// The new functions of those loaded patches whose file was read.
     pub stand_ins: Vec<PatchCode>,
     /// The kernel hides its addresses.
     pub hidden: bool,
-    /// What the kernel has of each function; `None` where it cannot be read.
+    /// The symbols of each function; `None` if they cannot be read.
     pub symbols: Option<BTreeMap<FunctionId, SymbolFacts>>,
-    /// How many symbols there are of each name that the patch's code uses; those
-    /// there are none of are left out.
+    /// The number of symbols of each name that the patch's code uses. Names
+    /// without a symbol have no entry.
     pub used: BTreeMap<Symbol, u32>,
-    /// Why not all is known of the symbols, a sentence each without its stop.
+    /// Why some symbols are unknown: one sentence each, without the full stop.
     pub unread: Vec<String>,
     /// The modules that the patch names as objects.
     pub modules: BTreeMap<String, ModuleFacts>,
-    /// Whether the modules that the patch needs are there; `None` if not known.
+    /// Whether the modules that the patch needs are present; `None` if unknown.
     pub needed: BTreeMap<String, Option<Presence>>,
     /// A module of the patch's own name that is loaded.
     pub namesake: Option<Build>,
-    /// The files of loaded patches, as far as they were found.
+    /// The files of those loaded patches whose file was found.
     pub patch_files: BTreeMap<String, PatchFile>,
 }
 
@@ -56,25 +55,25 @@ pub struct Extent {
     pub end: u64,
 }
 
-/// What the kernel's symbols say of a function to be patched.
+/// The kernel's symbols for a function to be patched.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SymbolFacts {
-    /// How many symbols of the name its object has.
+    /// How many symbols of this name its object has.
     pub count: u32,
-    /// The one that is meant is there, and is a function.
+    /// The symbol that the patch means exists and is a function.
     pub is_code: bool,
-    /// What the compiler split off it or copied from it: `name.part.0`.
+    /// Parts and copies that the compiler made of it: `name.part.0`.
     pub parts: Vec<String>,
-    /// Calls of it can be redirected; `None` if not known.
+    /// Its calls can be redirected; `None` if unknown.
     pub traceable: Option<bool>,
 }
 
 /// A module that is to be patched.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ModuleFacts {
-    /// `None` where the kernel does not list its modules.
+    /// `None` if the kernel does not list its modules.
     pub presence: Option<Presence>,
-    /// The letters with which it taints the kernel, if it is loaded.
+    /// Its taint flags, if it is loaded.
     pub taint: Option<String>,
     /// The build that is loaded.
     pub build: Build,
@@ -93,9 +92,9 @@ pub struct ModuleFile {
     pub build: Build,
 }
 
-/// What is looked at.
+/// The inputs of [`ObjectFacts::gather`].
 #[derive(Clone, Copy, Debug)]
-pub struct Look<'a> {
+pub struct ObjectQuery<'a> {
     pub roots: &'a Roots,
     pub disk: &'a Disk,
     pub patch: &'a PatchFile,
@@ -105,8 +104,8 @@ pub struct Look<'a> {
 
 impl ObjectFacts {
     #[must_use]
-    pub fn gather(look: &Look<'_>) -> Self {
-        let Look {
+    pub fn gather(look: &ObjectQuery<'_>) -> Self {
+        let ObjectQuery {
             roots,
             disk,
             patch,
@@ -114,13 +113,13 @@ impl ObjectFacts {
         } = look;
         let names = patches.iter().map(|patch| patch.name.as_str());
         let patch_files = patch_files::find(roots, disk, names);
-        let Symbols {
+        let FunctionSymbols {
             functions,
             hidden,
             known,
             used,
             unread,
-        } = Symbols::gather(look);
+        } = FunctionSymbols::gather(look);
         let objects = patch.objects.iter().map(|object| object.name.as_str());
         let modules = objects.filter(|name| *name != VMLINUX);
         let needed = patch.modinfo.depends.iter();
@@ -136,7 +135,7 @@ impl ObjectFacts {
                 .collect(),
             needed: needed
                 .map(|name| {
-                    // As the kernel names it once it is loaded.
+                    // The kernel's spelling of a loaded module.
                     let name = name.replace('-', "_");
                     let presence = modules::presence(roots, disk, &name);
                     (name, presence)
@@ -148,7 +147,7 @@ impl ObjectFacts {
     }
 }
 
-/// The new functions of a loaded patch; `None` where its file does not name all.
+/// The new functions of a loaded patch; `None` if its file does not name all.
 fn code(file: &PatchFile) -> Option<PatchCode> {
     let named = named(file).into_iter();
     let functions = named.map(|(id, function)| Some((id, function.new_function.clone()?)));

@@ -1,4 +1,4 @@
-//! The files of patches that are loaded: sysfs does not tell all that they hold.
+//! The files of loaded patches, which contain more than sysfs shows.
 
 use std::{
     collections::BTreeMap,
@@ -14,11 +14,11 @@ use crate::kernel::{
 
 use super::disk::Disk;
 
-/// The most files that are opened for one patch.
+/// The most files to open for one patch.
 const FILES_MAX: usize = 8;
 
-/// The file of each of these patches: of that name, and of no other build than
-/// the one that is loaded. Those that are not found are left out.
+/// The file of each of these patches: with the same name, and not of another
+/// build than the loaded one. A patch without such a file has no entry.
 pub(super) fn find<'a>(
     roots: &Roots,
     disk: &Disk,

@@ -1,9 +1,9 @@
-//! How often the functions to be patched are called: as a daemon has counted
-//! it, else counted while the tasks are looked at.
+//! The call rates of the functions to be patched: from a daemon, or counted while
+//! the tasks are sampled.
 //!
-//! A counter is a kprobe, which keeps no patch from loading and stays on no
-//! stack. None is placed while a transition is under way, and all are taken off
-//! if one begins.
+//! A counter is a kprobe: it does not prevent a patch from loading and leaves
+//! nothing on a stack. No counter is attached during a transition, and all are
+//! detached when one begins.
 
 use std::{
     collections::BTreeMap,
@@ -23,40 +23,40 @@ use crate::{
 
 use super::objects::{Extent, ObjectFacts, function_id};
 
-/// The most functions that are counted: to place and to remove a probe takes
-/// the kernel some time.
+/// The most functions to count: the kernel needs some time to attach and detach
+/// a probe.
 const COUNTED_MAX: usize = 32;
 
-/// For how long the calls of a function have to be counted to make a rate.
+/// The shortest counting time that gives a rate.
 const LEAST: Duration = Duration::from_millis(500);
 
-/// Calls a second of which a few moments show enough: then the counter, which
-/// costs something at each of them, is taken off.
+/// At this call rate a short count is enough: the counter costs something at each
+/// call and is detached.
 const PLENTY: f64 = 100_000.0;
 
-/// Over how many seconds a daemon gives its rates.
+/// The window of a daemon's rates, in seconds.
 const DAEMONS_SECONDS: f64 = 10.0;
 
-/// Calls of a function, of its old and its new code.
+/// The call rate of a function, old and new code together.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rate {
+pub struct CallRate {
     pub per_second: f64,
-    /// For how long it was counted.
+    /// How long it was counted.
     pub seconds: f64,
     pub by: CountedBy,
 }
 
-/// Who has counted.
+/// Who counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CountedBy {
     Daemon,
     Check,
 }
 
-/// By function; one that was not counted is not there.
-pub type Rates = BTreeMap<FunctionId, Rate>;
+/// By function; a function that was not counted has no entry.
+pub type Rates = BTreeMap<FunctionId, CallRate>;
 
-/// What a daemon has counted.
+/// The call rates that a daemon has measured.
 #[must_use]
 pub fn of_daemon(snapshot: &Snapshot) -> Rates {
     let mut rates = Rates::new();
@@ -67,12 +67,12 @@ pub fn of_daemon(snapshot: &Snapshot) -> Rates {
             continue;
         };
         let id = FunctionId::new(&function.object, &function.name, function.sympos);
-        let rate = Rate {
+        let rate = CallRate {
             per_second: old + new,
             seconds: DAEMONS_SECONDS,
             by: CountedBy::Daemon,
         };
-        // Of several patches of a function the lower ones see not all calls.
+        // With several patches of a function, the lower ones do not see all calls.
         let known = rates.entry(id).or_insert(rate);
         if rate.per_second > known.per_second {
             *known = rate;
@@ -81,17 +81,17 @@ pub fn of_daemon(snapshot: &Snapshot) -> Rates {
     rates
 }
 
-/// What can be counted of a patch's functions, and where.
+/// Which functions of a patch to count, and where.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Plan {
     at: Vec<(FunctionId, CountAt)>,
-    /// Functions beyond the most that are counted.
+    /// How many functions exceed the limit.
     left: usize,
 }
 
 impl Plan {
-    /// Functions that the kernel has once and traces; those that are dangerous to
-    /// patch by their nature are left alone, whoever calls them.
+    /// Functions with exactly one symbol that ftrace can trace, without those that
+    /// are dangerous to probe.
     fn of(patch: &PatchFile, objects: &ObjectFacts, known: &Rates) -> Self {
         let mut plan = Self::default();
         for object in &patch.objects {
@@ -122,7 +122,7 @@ impl Plan {
     }
 }
 
-/// Where the only function of that name begins, if it can be counted there.
+/// The start of the only function of that name, if it can be counted.
 fn address(objects: &ObjectFacts, id: &FunctionId) -> Option<u64> {
     let facts = objects.symbols.as_ref()?.get(id)?;
     let [Extent { begin, .. }] = objects.functions.get(id)?[..] else {
@@ -131,7 +131,7 @@ fn address(objects: &ObjectFacts, id: &FunctionId) -> Option<u64> {
     (facts.count == 1 && facts.traceable == Some(true) && begin != 0).then_some(begin)
 }
 
-/// What is being counted. All counters are taken off when it is dropped.
+/// The running counters. All are detached on drop.
 #[derive(Default)]
 pub(super) struct Counting {
     counters: Option<CallCounters>,
@@ -140,7 +140,7 @@ pub(super) struct Counting {
 }
 
 impl Counting {
-    /// Begins with what the daemon has not counted; `bpf` is there where BPF is.
+    /// Starts to count what the daemon has not; `bpf` is present if BPF is used.
     pub fn begin(
         roots: &Roots,
         patch: &PatchFile,
@@ -164,12 +164,12 @@ impl Counting {
                 counting.counters = Some(counters);
             }
             Err(why) => notes.push(format!(
-                "How often the functions to be patched are called was not counted: {why}."
+                "Calls of the functions to be patched were not counted: {why}."
             )),
         }
         if left > 0 {
             notes.push(format!(
-                "Calls were counted of the first {COUNTED_MAX} functions, and not of {left} more."
+                "Calls of the first {COUNTED_MAX} functions were counted; those of {left} more were not."
             ));
         }
         counting
@@ -185,40 +185,35 @@ impl Counting {
         for (id, at) in at {
             match counters.attach(iterator, at, None, Duration::ZERO) {
                 Ok(counter) => self.running.push((id.clone(), counter, Instant::now())),
-                Err(error) => notes.push(format!(
-                    "How often {} is called was not counted: {error}.",
-                    id.name
-                )),
+                Err(error) => {
+                    notes.push(format!("Calls of {} were not counted: {error}.", id.name));
+                }
             }
         }
     }
 
-    /// Between two looks: lets go of what is known well enough, and of all if a
-    /// transition has begun.
-    pub fn turn(&mut self, roots: &Roots, notes: &mut Vec<String>) {
+    /// Between two samples: detaches the counters that have counted enough, and all
+    /// if a transition has begun.
+    pub fn update(&mut self, roots: &Roots, notes: &mut Vec<String>) {
         if self.running.is_empty() {
             return;
         }
         if is_in_transition(roots) {
-            self.let_go(|_, _| true);
-            notes.push(
-                "A transition began: calls were not counted any longer, so as not to be in its \
-                 way."
-                    .to_owned(),
-            );
+            self.detach(|_, _| true);
+            notes.push("The call counters were detached, because a transition began.".to_owned());
             return;
         }
-        self.let_go(|calls, time| rate(calls, time).is_some_and(|rate| rate >= PLENTY));
+        self.detach(|calls, time| rate(calls, time).is_some_and(|rate| rate >= PLENTY));
     }
 
-    /// Takes all counters off.
+    /// Detaches all counters.
     pub fn end(mut self) -> Rates {
-        self.let_go(|_, _| true);
+        self.detach(|_, _| true);
         self.rates
     }
 
-    /// Reads all, and takes off those of which this holds.
-    fn let_go(&mut self, enough: impl Fn(u64, Duration) -> bool) {
+    /// Reads all counters and detaches those for which `enough` is true.
+    fn detach(&mut self, enough: impl Fn(u64, Duration) -> bool) {
         let Self {
             counters,
             running,
@@ -237,7 +232,7 @@ impl Counting {
             if let Some(per_second) = rate(calls, time) {
                 let seconds = time.as_secs_f64();
                 let by = CountedBy::Check;
-                let rate = Rate {
+                let rate = CallRate {
                     per_second,
                     seconds,
                     by,
@@ -249,7 +244,7 @@ impl Counting {
     }
 }
 
-/// `None` if it was too short to tell.
+/// `None` if the time is too short for a rate.
 #[expect(
     clippy::cast_precision_loss,
     reason = "a rate need not be exact beyond 2^52 calls"
@@ -258,21 +253,21 @@ fn rate(calls: u64, time: Duration) -> Option<f64> {
     (time >= LEAST).then(|| calls as f64 / time.as_secs_f64())
 }
 
-/// Why nothing may be counted here now.
+/// Why no calls may be counted now.
 fn why_not(roots: &Roots) -> Option<&'static str> {
     if !roots.is_live() {
         return Some("a recorded tree is read");
     }
     if ftrace::is_enabled(roots) != Some(true) {
-        return Some("ftrace is switched off, or whether it is on is not known");
+        return Some("ftrace is switched off, or its state is unknown");
     }
     if is_in_transition(roots) {
-        return Some("a transition is under way");
+        return Some("a transition is in progress");
     }
     may_count_ahead().err()
 }
 
-/// Also where that cannot be read.
+/// Also true if this cannot be read.
 fn is_in_transition(roots: &Roots) -> bool {
     engine::read_all(roots).map_or(true, |systems| {
         systems.patches.iter().any(|patch| patch.in_transition)

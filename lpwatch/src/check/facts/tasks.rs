@@ -1,4 +1,4 @@
-//! What all tasks do, in several looks.
+//! Samples of all tasks.
 
 pub use crate::model::prediction::PredictedBlocker;
 
@@ -7,28 +7,29 @@ use super::rates::Rates;
 /// Facts for the rules `will_block` and `wont_switch`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TaskFacts {
-    /// How often all tasks were looked at; 0 where they could not be.
+    /// The number of samples; 0 if the tasks could not be inspected.
     pub looks: u32,
-    /// Tasks there were at the last look.
+    /// The number of tasks in the last sample.
     pub total: u32,
-    /// Seconds from the first look to the last.
+    /// Seconds from the first sample to the last.
     pub seconds: f64,
-    /// Those that something was in the way of, in any look.
+    /// The tasks with an obstacle in any sample.
     pub tasks: Vec<PredictedBlocker>,
     /// CPUs without a tick, as the kernel lists them (`nohz_full`).
     pub nohz_full: Option<String>,
-    /// Calls of the functions to be patched, of those that were counted.
+    /// The call rates of the functions to be patched that were counted.
     pub rates: Rates,
-    /// Calls a second from which on a function is hot; `None` for the usual.
+    /// A function with at least this many calls a second is hot; `None` for the
+    /// default.
     pub hot: Option<f64>,
 }
 
 impl TaskFacts {
-    /// Takes in what one look foresees.
-    pub fn add(&mut self, total: u32, foreseen: Vec<PredictedBlocker>) {
+    /// Adds the obstacles of one sample.
+    pub fn add(&mut self, total: u32, predicted: Vec<PredictedBlocker>) {
         self.looks += 1;
         self.total = total;
-        for task in foreseen {
+        for task in predicted {
             let known = self.tasks.iter_mut().find(|known| {
                 known.tid == task.tid
                     && known.obstacle == task.obstacle
@@ -41,15 +42,15 @@ impl TaskFacts {
         }
     }
 
-    /// Whether a task was found so in every look. One look alone shows nothing
-    /// that lasts.
+    /// Whether the task had this obstacle in every sample. A single sample proves
+    /// nothing.
     #[must_use]
     pub fn is_lasting(&self, task: &PredictedBlocker) -> bool {
         task.seen == self.looks && self.looks > 1
     }
 }
 
-/// The tasks as people name them.
+/// The names of the tasks for messages.
 #[must_use]
 pub fn names(tasks: &[&PredictedBlocker]) -> Vec<String> {
     tasks.iter().map(|task| task.name()).collect()

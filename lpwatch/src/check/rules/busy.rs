@@ -1,9 +1,9 @@
-//! Another transition is under way.
+//! Another transition is in progress.
 
 use crate::{
-    check::Ground,
+    check::CheckContext,
     model::{
-        check::{CheckFinding, Refusal},
+        check::{CheckFinding, LoadRefusal},
         snapshot::Severity,
     },
 };
@@ -12,19 +12,19 @@ use super::{Rule, errno::EBUSY};
 
 pub(super) const RULE: Rule = Rule {
     id: "busy",
-    title: "no other transition is under way",
+    title: "no other transition is in progress",
     background: "\
-The kernel takes one transition at a time. While another patch is being applied or removed, \
-loading a patch fails with EBUSY, whatever the two patches change.",
+The kernel allows one transition at a time. While another patch is being enabled or disabled, \
+loading a patch fails with EBUSY, even if the two patches change different functions.",
     sources: &["kernel/livepatch/core.c, __klp_enable_patch (5.10 to 7.3)"],
     judge,
 };
 
-fn judge(ground: &Ground<'_>) -> Vec<CheckFinding> {
-    if ground.is_loaded {
+fn judge(context: &CheckContext<'_>) -> Vec<CheckFinding> {
+    if context.is_loaded {
         return Vec::new();
     }
-    let patches = ground.facts.patches.iter().flatten();
+    let patches = context.facts.patches.iter().flatten();
     let busy = patches.filter(|patch| patch.in_transition);
     let found = busy.map(|patch| CheckFinding {
         rule: RULE.id.to_owned(),
@@ -38,10 +38,13 @@ fn judge(ground: &Ground<'_>) -> Vec<CheckFinding> {
             patch.name
         )],
         remedy: vec![
-            format!("Wait for its end: lpwatch wait {}", patch.name),
-            "If it is stuck: lpwatch tasks".to_owned(),
+            format!(
+                "Wait for that transition to end: lpwatch wait {}",
+                patch.name
+            ),
+            "If it is stalled, see its blockers: lpwatch tasks".to_owned(),
         ],
-        refusal: Some(Refusal { errno: EBUSY }),
+        refusal: Some(LoadRefusal { errno: EBUSY }),
     });
     found.collect()
 }
@@ -49,14 +52,14 @@ fn judge(ground: &Ground<'_>) -> Vec<CheckFinding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{check::facts::Facts, check::rules::samples, model::PatchView};
+    use crate::{check::facts::CheckFacts, check::rules::samples, model::PatchView};
 
     fn judged(patches: Vec<PatchView>) -> Vec<CheckFinding> {
-        let facts = Facts {
+        let facts = CheckFacts {
             patches: Some(patches),
-            ..Facts::default()
+            ..CheckFacts::default()
         };
-        judge(&samples::ground(&samples::patch(&["f"]), &facts))
+        judge(&samples::context(&samples::patch(&["f"]), &facts))
     }
 
     #[test]
@@ -67,7 +70,7 @@ mod tests {
         moving.in_transition = true;
         let found = judged(vec![samples::loaded("q", &[]), moving]);
         assert_eq!(found.len(), 1);
-        assert_eq!(found[0].refusal, Some(Refusal { errno: EBUSY }));
+        assert_eq!(found[0].refusal, Some(LoadRefusal { errno: EBUSY }));
         assert!(found[0].text.starts_with("p is"), "{}", found[0].text);
     }
 }

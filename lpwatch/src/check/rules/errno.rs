@@ -1,5 +1,5 @@
-//! The answers with which the kernel refuses a module (the same on every
-//! processor that has live patching).
+//! The error numbers with which the kernel refuses a module. They are the same on
+//! every processor that supports live patching.
 
 pub(in crate::check) const EPERM: u32 = 1;
 pub(in crate::check) const ENOEXEC: u32 = 8;

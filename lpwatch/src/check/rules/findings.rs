@@ -1,18 +1,17 @@
-//! What findings are made of: names in a sentence, lines of evidence, of which
-//! there may be many, and answers of the kernel.
+//! Helpers for findings: lists of names, bounded evidence, error numbers.
 
 use crate::model::{
     calls::FunctionId,
-    check::{CheckFinding, Refusal},
+    check::{CheckFinding, LoadRefusal},
     snapshot::Severity,
 };
 
 use super::Rule;
 
-/// How many names a sentence takes.
+/// The most names in a sentence.
 const NAMES_MAX: usize = 3;
 
-/// How many lines of evidence are given.
+/// The most lines of evidence.
 const LINES_MAX: usize = 20;
 
 /// `a`, `a and b`, `a, b and c`, `a, b, c and 4 more`.
@@ -26,7 +25,7 @@ pub(super) fn listed<S: AsRef<str>>(names: &[S]) -> String {
     }
 }
 
-/// The first of the lines, and how many follow.
+/// The first lines, and the number of the rest.
 pub(super) fn bounded(mut lines: Vec<String>) -> Vec<String> {
     let more = lines.len().saturating_sub(LINES_MAX);
     lines.truncate(LINES_MAX);
@@ -36,7 +35,7 @@ pub(super) fn bounded(mut lines: Vec<String>) -> Vec<String> {
     lines
 }
 
-/// `name`, or `object:name` if it is not the kernel's own.
+/// `name` for vmlinux, `object:name` for a module.
 pub(super) fn display(id: &FunctionId) -> String {
     id.spelled()
 }
@@ -54,7 +53,7 @@ pub(super) fn finding(
         text: text.into(),
         evidence: Vec::new(),
         remedy: Vec::new(),
-        refusal: errno.map(|errno| Refusal { errno }),
+        refusal: errno.map(|errno| LoadRefusal { errno }),
     }
 }
 

@@ -1,30 +1,30 @@
-//! What the rules about tracing have in common: whose a hook is, whether the
-//! patch still has to come to its function, and how to take it out.
+//! What the rules about tracing share: the owner of a hook, whether its function
+//! is patched already, and how to remove the hook.
 
 use crate::{
     check::{
-        Ground,
-        facts::hooks::{Hook, HookKind},
+        CheckContext,
+        facts::hooks::{FoundHook, FoundHookKind},
     },
     kernel::{kallsyms::VMLINUX, patch_file::PatchFile},
     model::{self, Culprit, PatchView, calls::FunctionId},
 };
 
-/// The hooks at functions to be patched that are not lpwatch's.
+/// The hooks on functions to be patched, without those of lpwatch.
 pub(super) fn foreign<'a>(
-    ground: &Ground<'a>,
-) -> impl Iterator<Item = (&'a FunctionId, &'a Hook)> + use<'a> {
-    let at = ground.facts.hooks.at.iter();
+    context: &CheckContext<'a>,
+) -> impl Iterator<Item = (&'a FunctionId, &'a FoundHook)> + use<'a> {
+    let at = context.facts.hooks.at.iter();
     at.flat_map(|(function, hooks)| hooks.iter().map(move |hook| (function, hook)))
         .filter(|(_, hook)| !hook.is_ours)
 }
 
-/// Whether loading the patch would be the first to patch this function. A
-/// further patch is added to the first one's: the function tracer is not asked
-/// again (`klp_patch_func`, kernel/livepatch/patch.c).
-pub(super) fn is_first(ground: &Ground<'_>, function: &FunctionId) -> bool {
-    let mut patches = ground.facts.patches.iter().flatten();
-    !ground.is_loaded && !patches.any(|patch| holds(patch, function))
+/// Whether this patch would be the first of this function. A further patch uses
+/// the ftrace registration of the first (`klp_patch_func`,
+/// kernel/livepatch/patch.c).
+pub(super) fn is_first(context: &CheckContext<'_>, function: &FunctionId) -> bool {
+    let mut patches = context.facts.patches.iter().flatten();
+    !context.is_loaded && !patches.any(|patch| holds(patch, function))
 }
 
 fn holds(patch: &PatchView, function: &FunctionId) -> bool {
@@ -41,34 +41,36 @@ fn holds(patch: &PatchView, function: &FunctionId) -> bool {
 }
 
 /// `fexit program on_exit (id 42) of falcon (pid 77)`, `kprobe group/event`.
-pub(super) fn described(hook: &Hook) -> String {
-    let Hook { kind, owner, .. } = hook;
+pub(super) fn described(hook: &FoundHook) -> String {
+    let FoundHook { kind, owner, .. } = hook;
     match kind {
-        HookKind::Kprobe(_) | HookKind::Kretprobe => probe(owner),
-        HookKind::Trampoline if owner.id.is_none() => "a BPF trampoline".to_owned(),
-        HookKind::Redirect { handler: None } => "an unknown user of the function tracer".to_owned(),
-        HookKind::Redirect {
+        FoundHookKind::Kprobe(_) | FoundHookKind::Kretprobe => probe(owner),
+        FoundHookKind::Trampoline if owner.id.is_none() => "a BPF trampoline".to_owned(),
+        FoundHookKind::Redirect { handler: None } => {
+            "an unknown user of the function tracer".to_owned()
+        }
+        FoundHookKind::Redirect {
             handler: Some(handler),
         } if handler == KPROBES => "a kprobe with a post handler".to_owned(),
-        HookKind::Redirect {
+        FoundHookKind::Redirect {
             handler: Some(name),
         } => format!("`{name}`"),
-        HookKind::Direct => match &owner.name {
+        FoundHookKind::Direct => match &owner.name {
             Some(name) => format!("`{name}`"),
-            None => "code called directly".to_owned(),
+            None => "code that ftrace calls directly".to_owned(),
         },
-        HookKind::Fentry
-        | HookKind::Fexit
-        | HookKind::FmodRet
-        | HookKind::Lsm
-        | HookKind::Trampoline => match model::owner(owner) {
+        FoundHookKind::Fentry
+        | FoundHookKind::Fexit
+        | FoundHookKind::FmodRet
+        | FoundHookKind::Lsm
+        | FoundHookKind::Trampoline => match model::owner(owner) {
             Some(of) => format!("{} of {of}", model::described(owner)),
             None => model::described(owner),
         },
     }
 }
 
-/// What the function tracer calls for kprobes (kernel/kprobes.c, arch code).
+/// The ftrace handler of kprobes (kernel/kprobes.c, arch code).
 const KPROBES: &str = "kprobe_ftrace_handler";
 
 fn probe(owner: &Culprit) -> String {
@@ -79,7 +81,7 @@ fn probe(owner: &Culprit) -> String {
     }
 }
 
-/// With a capital, to begin a sentence.
+/// With a capital letter, for the start of a sentence.
 pub(super) fn capital(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| {
@@ -96,28 +98,29 @@ pub(super) fn place(function: &FunctionId) -> String {
     format!("{name} of module {object}")
 }
 
-/// How to take the hook out: for the operator to decide.
-pub(super) fn removal(hook: &Hook) -> Vec<String> {
-    let Hook { kind, owner, .. } = hook;
+/// How to remove the hook. The operator decides.
+pub(super) fn removal(hook: &FoundHook) -> Vec<String> {
+    let FoundHook { kind, owner, .. } = hook;
     match kind {
-        HookKind::Kprobe(_) | HookKind::Kretprobe => vec![probe_removal(owner)],
-        HookKind::Redirect { .. } | HookKind::Direct => vec![
+        FoundHookKind::Kprobe(_) | FoundHookKind::Kretprobe => vec![probe_removal(owner)],
+        FoundHookKind::Redirect { .. } | FoundHookKind::Direct => vec![
             "Unload the kernel module that placed it, or end the fault injection.".to_owned(),
-            "Modules from outside the kernel's tree: grep -l O /sys/module/*/taint".to_owned(),
-            "Functions with fault injection: cat /sys/kernel/debug/fail_function/inject".to_owned(),
+            "To list out-of-tree modules: grep -l O /sys/module/*/taint".to_owned(),
+            "To list functions with fault injection: cat /sys/kernel/debug/fail_function/inject"
+                .to_owned(),
         ],
-        HookKind::Fentry
-        | HookKind::Fexit
-        | HookKind::FmodRet
-        | HookKind::Lsm
-        | HookKind::Trampoline => {
+        FoundHookKind::Fentry
+        | FoundHookKind::Fexit
+        | FoundHookKind::FmodRet
+        | FoundHookKind::Lsm
+        | FoundHookKind::Trampoline => {
             let mut lines = vec![format!(
                 "Before loading the patch, {}.",
                 model::stop_program(Some(owner))
             )];
             lines.extend(model::stop_command(Some(owner)));
             let ends = owner.owner_pid.filter(|pid| *pid != 1);
-            lines.extend(ends.map(|pid| format!("If that process may end: kill {pid}")));
+            lines.extend(ends.map(|pid| format!("If that process may be ended: kill {pid}")));
             lines
         }
     }
@@ -128,7 +131,7 @@ fn probe_removal(owner: &Culprit) -> String {
         Some(name) => {
             format!("Switch it off: echo 0 > /sys/kernel/tracing/events/{name}/enable")
         }
-        None => "Stop what placed it (see /sys/kernel/debug/kprobes/list).".to_owned(),
+        None => "Stop its owner. To find the probe: cat /sys/kernel/debug/kprobes/list".to_owned(),
     }
 }
 
@@ -148,10 +151,10 @@ pub(super) fn new_function(patch: &PatchFile, function: &FunctionId) -> Option<S
 pub(super) mod samples {
     use std::collections::BTreeMap;
 
-    use super::{Culprit, FunctionId, Hook, HookKind, VMLINUX};
+    use super::{Culprit, FoundHook, FoundHookKind, FunctionId, VMLINUX};
     use crate::check::facts::{
-        Facts,
-        hooks::{Bears, HookFacts},
+        CheckFacts,
+        hooks::{HookFacts, HookSupport},
     };
 
     pub fn function(name: &str) -> FunctionId {
@@ -162,19 +165,19 @@ pub(super) mod samples {
         }
     }
 
-    /// These hooks at gcd, and nothing else.
-    pub fn facts(hooks: Vec<Hook>, bears: Bears) -> Facts {
-        Facts {
+    /// Facts with these hooks on gcd only.
+    pub fn facts(hooks: Vec<FoundHook>, support: HookSupport) -> CheckFacts {
+        CheckFacts {
             hooks: HookFacts {
                 at: BTreeMap::from([(function("gcd"), hooks)]),
-                bears,
+                support,
             },
-            ..Facts::default()
+            ..CheckFacts::default()
         }
     }
 
-    pub fn hook(kind: HookKind) -> Hook {
-        Hook {
+    pub fn hook(kind: FoundHookKind) -> FoundHook {
+        FoundHook {
             kind,
             owner: Culprit::default(),
             is_ours: false,
@@ -182,14 +185,14 @@ pub(super) mod samples {
         }
     }
 
-    pub fn named(kind: HookKind, name: &str) -> Hook {
+    pub fn named(kind: FoundHookKind, name: &str) -> FoundHook {
         let mut hook = hook(kind);
         hook.owner.name = Some(name.to_owned());
         hook
     }
 
-    pub fn program(kind: HookKind) -> Hook {
-        Hook {
+    pub fn program(kind: FoundHookKind) -> FoundHook {
+        FoundHook {
             owner: Culprit {
                 id: Some(42),
                 name: Some("on_exit".to_owned()),

@@ -1,7 +1,7 @@
-//! The kernel takes this patch: its processor, build, signature and settings.
+//! The kernel accepts this patch: processor, build, signature and settings.
 
 use crate::{
-    check::{Ground, facts::kernel::KernelFacts},
+    check::{CheckContext, facts::kernel::KernelFacts},
     kernel::patch_file::PatchFile,
     model::{check::CheckFinding, snapshot::Severity},
 };
@@ -17,14 +17,14 @@ mod vermagic;
 
 pub(super) const RULE: Rule = Rule {
     id: "kernel",
-    title: "this kernel takes the patch",
+    title: "this kernel accepts the patch",
     background: "\
-A patch is a kernel module, and the module loader looks at it first: its signature (EKEYREJECTED, \
+A patch is a kernel module. The module loader first checks its signature (EKEYREJECTED, \
 or EPERM under lockdown), its processor, its version magic and whether it is marked as a livepatch \
 (ENOEXEC). The version magic names the kernel's release and the options that change the layout of \
-its data. Where both have symbol versions (CONFIG_MODVERSIONS) the release is not compared, so a \
-patch for another kernel can pass as far as the symbols it uses did not change; but the functions \
-it replaces were another kernel's.
+its data. If both have symbol versions (CONFIG_MODVERSIONS), the kernel does not compare the release. A \
+patch for another kernel can then pass if the symbols that it uses have not changed, although its \
+functions were built from another kernel's source.
 
 Then the patch is enabled. Its functions are redirected through ftrace: with \
 kernel.ftrace_enabled=0 that is refused (EBUSY, since 5.6; before, the patch loaded and had no \
@@ -42,15 +42,15 @@ switch.",
     judge,
 };
 
-fn judge(ground: &Ground<'_>) -> Vec<CheckFinding> {
-    let Ground {
+fn judge(context: &CheckContext<'_>) -> Vec<CheckFinding> {
+    let CheckContext {
         patch,
         facts,
         is_loaded,
-    } = ground;
+    } = context;
     let kernel = &facts.kernel;
     if *is_loaded {
-        // The loader let it in; but it is to be removed again one day.
+        // The loader accepted it, but it must also be removable later.
         return stacks(kernel).into_iter().collect();
     }
     if !patch.modinfo.livepatch && patch.made_by.is_none() {
@@ -77,23 +77,23 @@ fn finding(severity: Severity, text: impl Into<String>, errno: Option<u32>) -> C
 
 fn no_patch(patch: &PatchFile) -> CheckFinding {
     let text = format!(
-        "{} is no live patch: it is not marked as one, and none was found in it.",
+        "{} is not a live patch: it has no livepatch mark and contains no klp_patch.",
         patch.name
     );
     CheckFinding {
         evidence: vec![
             "its .modinfo has no livepatch line".to_owned(),
-            "its data holds no klp_patch".to_owned(),
+            "its data contains no klp_patch".to_owned(),
         ],
-        remedy: vec!["Check another file: this one would patch nothing.".to_owned()],
+        remedy: vec!["Check another file. This one would patch nothing.".to_owned()],
         ..finding(Severity::Danger, text, None)
     }
 }
 
 fn no_livepatch() -> CheckFinding {
-    let text = "This kernel cannot be live-patched: it would refuse the module (ENOEXEC).";
+    let text = "This kernel does not support live patching and would refuse the module (ENOEXEC).";
     CheckFinding {
-        evidence: vec!["there is no /sys/kernel/livepatch".to_owned()],
+        evidence: vec!["/sys/kernel/livepatch does not exist".to_owned()],
         remedy: vec!["Boot a kernel that is built with CONFIG_LIVEPATCH.".to_owned()],
         ..finding(Severity::Danger, text, Some(ENOEXEC))
     }
@@ -104,7 +104,7 @@ fn unmarked(patch: &PatchFile) -> Option<CheckFinding> {
         return None;
     }
     let text = format!(
-        "{} is not marked as a livepatch: the kernel would refuse its patch (EINVAL).",
+        "{} is not marked as a livepatch: the kernel would refuse to enable it (EINVAL).",
         patch.name
     );
     Some(CheckFinding {
@@ -120,7 +120,9 @@ fn processor(patch: &PatchFile, kernel: &KernelFacts) -> Option<CheckFinding> {
     if own == built_for {
         return None;
     }
-    let text = format!("The patch is built for {built_for}, and this is {own} (ENOEXEC).");
+    let text = format!(
+        "The patch is built for {built_for}, but this processor is {own}: the kernel would refuse it (ENOEXEC)."
+    );
     Some(CheckFinding {
         evidence: vec![format!("the file's ELF machine is {built_for}")],
         remedy: vec![format!("Use the build for {own}.")],
@@ -132,11 +134,11 @@ fn modules_disabled(kernel: &KernelFacts) -> Option<CheckFinding> {
     if kernel.modules_disabled != Some(true) {
         return None;
     }
-    let text = "This kernel loads no modules until it is booted again (EPERM).";
+    let text = "This kernel loads no modules until the next boot (EPERM).";
     Some(CheckFinding {
         evidence: vec!["kernel.modules_disabled is 1".to_owned()],
         remedy: vec![
-            "Nothing can be loaded before the next boot: load patches before it is set.".to_owned(),
+            "Reboot, and load the patch before kernel.modules_disabled is set.".to_owned(),
         ],
         ..finding(Severity::Danger, text, Some(EPERM))
     })
@@ -159,16 +161,16 @@ fn stacks(kernel: &KernelFacts) -> Option<CheckFinding> {
         Some(true) => return None,
         Some(false) => (
             Severity::Danger,
-            "This kernel's stacks are not reliable: kernel threads would never switch.",
+            "This kernel has no reliable stack traces: kernel threads would never switch.",
             "CONFIG_STACKTRACE or CONFIG_HAVE_RELIABLE_STACKTRACE is not set",
         ),
         None => (
             Severity::Note,
-            "Whether this kernel's stacks are reliable is not known.",
-            "its configuration is neither in /proc/config.gz nor in /boot",
+            "It is unknown whether this kernel has reliable stack traces.",
+            "the kernel configuration is neither in /proc/config.gz nor in /boot",
         ),
     };
-    let remedy = "Boot a kernel that has them: on x86 one with CONFIG_UNWINDER_ORC.";
+    let remedy = "Boot a kernel with reliable stack traces. On x86 it needs CONFIG_UNWINDER_ORC.";
     Some(CheckFinding {
         evidence: vec![evidence.to_owned()],
         remedy: vec![remedy.to_owned(); usize::from(severity == Severity::Danger)],
@@ -180,7 +182,7 @@ fn unread(kernel: &KernelFacts) -> Option<CheckFinding> {
     if kernel.unread.is_empty() {
         return None;
     }
-    let text = "Not all that the kernel asks of a module could be read.";
+    let text = "Some of the kernel's requirements for modules could not be read.";
     Some(CheckFinding {
         evidence: kernel.unread.clone(),
         remedy: vec!["Run the check as root.".to_owned()],

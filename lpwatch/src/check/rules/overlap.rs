@@ -1,7 +1,7 @@
-//! What is patched already, and how this patch gets along with it.
+//! Conflicts with the patches that are already loaded.
 
 use crate::{
-    check::Ground,
+    check::CheckContext,
     model::{PatchView, check::CheckFinding, snapshot::Severity},
 };
 
@@ -13,19 +13,19 @@ mod states;
 
 pub(super) const RULE: Rule = Rule {
     id: "overlap",
-    title: "the patches that are loaded and this one get along",
+    title: "this patch is compatible with the loaded patches",
     background: "\
-Patches that change the same function lie on each other: the one enabled last runs, and the earlier \
-one's fix is without effect unless the later contains it. When the later is removed the earlier runs \
-again. A patch with `replace` takes the place of all patches before it instead: their functions that \
-it does not name go back to the original code, and their modules can be unloaded. It is meant to be \
-cumulative, so a function that goes back is often a fix that was forgotten.
+If several patches change the same function, the code of the last enabled patch runs. The fix of an \
+earlier patch has no effect unless the later patch contains it. When the later patch is disabled, the \
+earlier one runs again. A patch with `replace` replaces all patches before it: their functions that it \
+does not name return to the original code, and their modules can be unloaded. Such a patch is meant to \
+be cumulative, so a function that returns to the original code is often a forgotten fix.
 
-Changes that outlive the code of a patch (shadow variables, what callbacks did) can be declared as \
-states with versions. The kernel refuses a patch (EINVAL) that knows a state of a loaded patch in an \
-older version only, and one with `replace` that does not know it at all. sysfs shows no states: \
-they are known only from the files of the loaded patches. Which of several patches is on top is \
-shown since 6.14 (stack_order), and whether one replaces others since 6.11.",
+Changes that outlive the code of a patch (shadow variables, effects of callbacks) can be declared as \
+states with versions. For each state of a loaded patch, the kernel refuses a patch (EINVAL) that has \
+only an older version of it, and a patch with `replace` that does not have it. sysfs shows no states; \
+lpwatch reads them from the files of the loaded patches. The order of the patches is shown since 6.14 \
+(stack_order), and the replace flag since 6.11.",
     sources: &[
         "kernel/livepatch/state.c, klp_is_patch_compatible (5.5 to 7.3)",
         "kernel/livepatch/core.c, klp_add_nops, klp_unpatch_replaced_patches (5.10 to 7.3)",
@@ -36,23 +36,23 @@ shown since 6.14 (stack_order), and whether one replaces others since 6.11.",
     judge,
 };
 
-fn judge(ground: &Ground<'_>) -> Vec<CheckFinding> {
-    let others = others(ground);
-    if ground.is_loaded {
-        return functions::above(ground, &others).into_iter().collect();
+fn judge(context: &CheckContext<'_>) -> Vec<CheckFinding> {
+    let others = others(context);
+    if context.is_loaded {
+        return functions::above(context, &others).into_iter().collect();
     }
     let mut found = Vec::new();
-    found.extend(namesake::judge(ground));
-    found.extend(states::judge(ground, &others));
-    found.extend(functions::judge(ground, &others));
+    found.extend(namesake::judge(context));
+    found.extend(states::judge(context, &others));
+    found.extend(functions::judge(context, &others));
     found
 }
 
-/// The loaded patches but this one.
-fn others<'a>(ground: &Ground<'a>) -> Vec<&'a PatchView> {
-    let patches = ground.facts.patches.iter().flatten();
+/// The loaded patches without this one.
+fn others<'a>(context: &CheckContext<'a>) -> Vec<&'a PatchView> {
+    let patches = context.facts.patches.iter().flatten();
     patches
-        .filter(|patch| patch.name != ground.patch.name)
+        .filter(|patch| patch.name != context.patch.name)
         .collect()
 }
 

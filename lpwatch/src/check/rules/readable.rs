@@ -1,7 +1,7 @@
-//! Not all of the file could be read: what the other rules say may not be all.
+//! Whether the whole file could be read. If not, the other rules may miss something.
 
 use crate::{
-    check::Ground,
+    check::CheckContext,
     model::{check::CheckFinding, snapshot::Severity},
 };
 
@@ -9,15 +9,15 @@ use super::{Rule, findings::bounded};
 
 pub(super) const RULE: Rule = Rule {
     id: "readable",
-    title: "all of the patch file could be read",
+    title: "the whole patch file could be read",
     background: "\
-A livepatch module describes what it changes in structures of its data (klp_patch, klp_object, \
-klp_func), and lpwatch reads them without loading the module. kpatch-build and klp-build describe \
-it in sections of their own, and let the module's code build the structures. A module can also \
-build them in code of its own, and then only loading it would show what it patches.
+A livepatch module describes its changes in data structures (klp_patch, klp_object, klp_func), and \
+lpwatch reads them without loading the module. kpatch-build and klp-build describe the changes in \
+sections of their own, from which the module's code builds the structures. A module can also build \
+them in its own code. Its changes are then visible only after loading.
 
-What could not be read is not known to be harmless: the verdict is a warning at least, and the \
-other rules speak only of what was read.",
+The part that could not be read may be harmful. The verdict is therefore at least a warning, and the \
+other rules apply only to the part that was read.",
     sources: &[
         "include/linux/livepatch.h (5.10 to 7.3)",
         "Documentation/livepatch/livepatch.rst",
@@ -25,17 +25,17 @@ other rules speak only of what was read.",
     judge,
 };
 
-fn judge(ground: &Ground<'_>) -> Vec<CheckFinding> {
-    let patch = ground.patch;
+fn judge(context: &CheckContext<'_>) -> Vec<CheckFinding> {
+    let patch = context.patch;
     let functions = patch.objects.iter().flat_map(|object| &object.functions);
     let text = if functions.count() == 0 && patch.modinfo.livepatch {
-        "No function to be patched was found in the file: what it would change is not known."
+        "No function to be patched was found in the file: its changes are unknown."
     } else if patch.unread.is_empty() {
         return Vec::new();
     } else {
-        "Not all of the file could be read: it may change more than is said here."
+        "Part of the file could not be read: the patch may change more than is reported here."
     };
-    // Callbacks can be all there is to a patch.
+    // A patch can consist of callbacks only.
     let with_callbacks = patch
         .objects
         .iter()
@@ -47,7 +47,7 @@ fn judge(ground: &Ground<'_>) -> Vec<CheckFinding> {
         text: text.to_owned(),
         evidence: bounded(patch.unread.iter().cloned().chain(callbacks).collect()),
         remedy: vec![
-            "Ask those who built it what it changes, or try it on a test host.".to_owned(),
+            "Ask the patch's vendor what it changes, or try it on a test host.".to_owned(),
         ],
         refusal: None,
     };
@@ -57,24 +57,24 @@ fn judge(ground: &Ground<'_>) -> Vec<CheckFinding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::{facts::Facts, rules::samples};
+    use crate::check::{facts::CheckFacts, rules::samples};
 
     #[test]
     fn what_could_not_be_read_is_a_warning() {
-        let facts = Facts::default();
+        let facts = CheckFacts::default();
         let mut patch = samples::patch(&["f"]);
-        assert!(judge(&samples::ground(&patch, &facts)).is_empty());
+        assert!(judge(&samples::context(&patch, &facts)).is_empty());
         patch.unread = vec!["the functions of nfs: their list is odd".to_owned()];
-        let found = judge(&samples::ground(&patch, &facts));
+        let found = judge(&samples::context(&patch, &facts));
         assert_eq!(found[0].severity, Severity::Warning);
         assert_eq!(found[0].evidence, patch.unread);
     }
 
     #[test]
     fn a_patch_without_functions_is_a_warning() {
-        let facts = Facts::default();
+        let facts = CheckFacts::default();
         let patch = samples::patch(&[]);
-        let found = judge(&samples::ground(&patch, &facts));
+        let found = judge(&samples::context(&patch, &facts));
         assert!(found[0].text.starts_with("No function"), "{found:?}");
     }
 }

@@ -1,12 +1,12 @@
-//! Functions that are dangerous to patch by their nature.
+//! Functions that are dangerous to patch by their nature, and hot functions.
 
 use lpwatch_common::patch::VMLINUX;
 
 use crate::{
     check::{
-        Ground,
+        CheckContext,
         facts::{
-            rates::{CountedBy, Rate},
+            rates::{CallRate, CountedBy},
             tasks::TaskFacts,
         },
         risky_functions::kind_of,
@@ -23,17 +23,18 @@ pub(super) const RULE: Rule = Rule {
     id: "risky",
     title: "no function is dangerous to patch by its nature",
     background: "\
-Some functions cannot be patched safely even if the kernel accepts it. do_exit and what it calls \
-do not return, so a task in them never leaves old code. Functions on the way of a fork run partly \
-in the parent and partly in the child. The scheduler is on the stack of every task that sleeps, so \
-no task can switch while it is being patched. Entry code and the handlers of exceptions and NMIs \
-run before or without the bookkeeping that livepatch needs. Livepatch's own path, ftrace and \
-stop_machine are what a patch is applied with.
+Some functions cannot be patched safely even if the kernel accepts it. do_exit and the functions that it \
+calls do not return, so a task in them never leaves old code. Functions of the fork path run partly \
+in the parent and partly in the child. The scheduler is on the stack of every sleeping task, so no \
+task can switch while it is being patched. Entry code and the handlers of exceptions and NMIs run \
+before or without the bookkeeping that livepatch needs. livepatch itself, ftrace and stop_machine \
+are the code that applies a patch.
 
-A very hot function pays the price of ftrace's redirection at each call: about 30 to 60 ns on \
-today's processors. How often the functions are called is asked of the daemon, or counted for as \
-long as the tasks are looked at, by a kprobe each (not at functions of the kinds above, and not \
-while a transition is under way). --hot says from how many calls a second on a function is told.",
+The redirection by ftrace costs about 30 to 60 ns at each call on today's processors, which matters \
+for a very hot function. lpwatch takes the call rates from the daemon, or counts calls with one \
+kprobe for each function while it samples the tasks. It does not count functions of the kinds above, \
+and counts nothing during a transition. --hot sets the number of calls a second above which a \
+function is reported.",
     sources: &[
         "Documentation/livepatch/livepatch.rst, Limitations (5.10 to 7.3)",
         "kpatch: doc/patch-author-guide.md",
@@ -42,12 +43,11 @@ while a transition is under way). --hot says from how many calls a second on a f
     judge,
 };
 
-/// Calls a second from which on a function is hot: at some 50 ns a call that is
-/// half a percent of a CPU.
+/// The default of `--hot`: at about 50 ns a call this is half a percent of a CPU.
 const HOT: f64 = 100_000.0;
 
-fn judge(ground: &Ground<'_>) -> Vec<CheckFinding> {
-    let vmlinux = ground
+fn judge(context: &CheckContext<'_>) -> Vec<CheckFinding> {
+    let vmlinux = context
         .patch
         .objects
         .iter()
@@ -56,22 +56,22 @@ fn judge(ground: &Ground<'_>) -> Vec<CheckFinding> {
     let mut found: Vec<CheckFinding> = functions
         .filter_map(|function| by_nature(&function.name))
         .collect();
-    let TaskFacts { rates, hot, .. } = &ground.facts.tasks;
+    let TaskFacts { rates, hot, .. } = &context.facts.tasks;
     let from = hot.unwrap_or(HOT);
     let too_hot = rates.iter().filter(|(_, rate)| rate.per_second >= from);
     found.extend(too_hot.map(|(function, rate)| hot_finding(function, rate)));
     found
 }
 
-fn hot_finding(function: &FunctionId, rate: &Rate) -> CheckFinding {
-    let Rate {
+fn hot_finding(function: &FunctionId, rate: &CallRate) -> CheckFinding {
+    let CallRate {
         per_second,
         seconds,
         by,
     } = rate;
     let function = display(function);
     let text = format!(
-        "{function} is called {per_second:.0} times a second: patched, each call costs more."
+        "{function} is called {per_second:.0} times a second, and each call of a patched function costs more."
     );
     let line = match by {
         CountedBy::Daemon => {
@@ -82,7 +82,7 @@ fn hot_finding(function: &FunctionId, rate: &Rate) -> CheckFinding {
     finding(&RULE, Severity::Warning, text, None)
         .with_evidence(vec![line])
         .with_remedy(vec![
-            "Measure the load on one host before rolling it out: lpwatch calls".to_owned(),
+            "Before the rollout, measure the load on one host: lpwatch calls".to_owned(),
         ])
 }
 
@@ -90,17 +90,17 @@ fn by_nature(function: &str) -> Option<CheckFinding> {
     let kind = kind_of(function)?;
     let text = format!("{function} {}.", kind.why);
     Some(finding(&RULE, kind.severity, text, None).with_remedy(vec![
-        "Patch what calls it, or what it calls, instead; or reboot into a fixed kernel.".to_owned(),
+        "Patch its callers or the functions that it calls instead, or reboot into a fixed kernel.".to_owned(),
     ]))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::{facts::Facts, rules::samples};
+    use crate::check::{facts::CheckFacts, rules::samples};
 
-    fn rate((name, per_second): (&str, f64)) -> (FunctionId, Rate) {
-        let rate = Rate {
+    fn rate((name, per_second): (&str, f64)) -> (FunctionId, CallRate) {
+        let rate = CallRate {
             per_second,
             seconds: 5.0,
             by: CountedBy::Check,
@@ -108,9 +108,9 @@ mod tests {
         (FunctionId::new("vmlinux", name, 0), rate)
     }
 
-    fn judged(functions: &[&str], facts: &Facts) -> Vec<(Severity, String)> {
+    fn judged(functions: &[&str], facts: &CheckFacts) -> Vec<(Severity, String)> {
         let patch = samples::patch(functions);
-        let found = judge(&samples::ground(&patch, facts));
+        let found = judge(&samples::context(&patch, facts));
         found
             .into_iter()
             .map(|found| (found.severity, found.text))
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn dangerous_ones_are_told_from_harmless_ones() {
-        let facts = Facts::default();
+        let facts = CheckFacts::default();
         let found = judged(
             &[
                 "do_exit",
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn a_hot_function_is_told_with_its_rate() {
-        let mut facts = Facts::default();
+        let mut facts = CheckFacts::default();
         let counted = [("vfs_read", 250_000.0), ("gcd", 12.0)];
         facts.tasks.rates = counted.into_iter().map(rate).collect();
         let found = judged(&["vfs_read", "gcd"], &facts);

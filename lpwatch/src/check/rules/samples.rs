@@ -2,8 +2,8 @@
 
 use crate::{
     check::{
-        Ground,
-        facts::{Facts, tasks::PredictedBlocker},
+        CheckContext,
+        facts::{CheckFacts, tasks::PredictedBlocker},
     },
     kernel::patch_file::{Machine, MadeBy, Modinfo, PatchFile, PatchObject, PatchedFunction},
     model::{
@@ -45,8 +45,11 @@ pub(in crate::check) fn patch(functions: &[&str]) -> PatchFile {
     }
 }
 
-pub(in crate::check) fn ground<'a>(patch: &'a PatchFile, facts: &'a Facts) -> Ground<'a> {
-    Ground {
+pub(in crate::check) fn context<'a>(
+    patch: &'a PatchFile,
+    facts: &'a CheckFacts,
+) -> CheckContext<'a> {
+    CheckContext {
         patch,
         facts,
         is_loaded: false,
@@ -70,7 +73,7 @@ pub(in crate::check) fn loaded(name: &str, functions: &[&str]) -> PatchView {
     }
 }
 
-/// A user task, found so in that many looks.
+/// A user task with this obstacle in that many samples.
 pub(in crate::check) fn observed(tid: u32, obstacle: Obstacle, seen: u32) -> PredictedBlocker {
     PredictedBlocker {
         tid,
@@ -84,7 +87,7 @@ pub(in crate::check) fn observed(tid: u32, obstacle: Obstacle, seen: u32) -> Pre
     }
 }
 
-/// A danger that says nothing.
+/// A danger with a dummy text.
 pub(in crate::check) fn finding() -> CheckFinding {
     super::findings::finding(&super::busy::RULE, Severity::Danger, "No.", None)
 }

@@ -1,7 +1,7 @@
-//! The functions of the patch are there, and are those it was made for.
+//! Whether the functions of the patch exist and are those it was made for.
 
 use crate::{
-    check::Ground,
+    check::CheckContext,
     model::{check::CheckFinding, snapshot::Severity},
 };
 
@@ -15,23 +15,23 @@ mod used;
 
 pub(super) const RULE: Rule = Rule {
     id: "symbol",
-    title: "every function is there, and is the one the patch was made for",
+    title: "every function exists and is the one that the patch was made for",
     background: "\
-The kernel looks each function up by name in the symbols of its object, and refuses the whole patch \
-(EINVAL) if one is not there, if there are several and the patch does not say which (its symbol \
-position is 0), or if there are fewer than it says. Every symbol of the name counts, in the order of \
-addresses, so in another build the same position can mean another function. The function must also \
-begin with a place that ftrace can redirect: those marked notrace, and inlined ones, have none. What \
-the compiler split off a function (name.part.0, name.isra.0, name.constprop.0) is a function of its \
-own that callers may use directly: it stays as it is unless the patch names it. What the patch's code \
-itself uses of the kernel without its being exported (.klp.sym in patches of kpatch-build and klp-build) \
-is found in the same way, and refused in the same way where it is not.
+The kernel finds each function by its name in the symbols of its object. It refuses the whole patch \
+(EINVAL) if a function is missing, if there are several of the name and the patch does not say which \
+(sympos 0), or if sympos exceeds their number. sympos counts all symbols of the name in the order of \
+their addresses, so in another build the same sympos can mean another function. ftrace must be able to \
+redirect the function at its start, which is not possible for notrace and inlined functions. A part \
+that the compiler split off a function (name.part.0, name.isra.0, name.constprop.0) is a separate \
+function that callers may use directly. It is not patched unless the patch names it. The kernel finds \
+the unexported symbols that the patch's code uses (.klp.sym in patches of kpatch-build and klp-build) \
+in the same way, and refuses the patch if one is missing.
 
-The kernel does not check that a module is the one a patch was made for: the names of functions are \
-enough for it. An in-tree module can be shadowed by an out-of-tree build with fixes of its own, and \
-a patch made for the former puts the former's code in their place. With fuse that brought back a bug \
-that had been fixed, and a cluster failed (kpatch #1435). A module that is not loaded is patched when it loads; if that fails, \
-the module does not load.",
+The kernel does not check that a module is the one that the patch was made for. It compares only the \
+names of functions. An out-of-tree build with its own fixes can be loaded instead of the in-tree \
+module. A patch for the in-tree module then replaces the fixed code. With fuse this brought back a \
+fixed bug, and a cluster failed (kpatch #1435). A module that is not loaded is patched when it loads. \
+If that fails, the module does not load.",
     sources: &[
         "kernel/livepatch/core.c, klp_find_object_symbol, klp_resolve_symbols, klp_init_object_loaded, klp_module_coming (5.10 to 7.3)",
         "kernel/livepatch/patch.c, klp_patch_func (5.10 to 7.3)",
@@ -41,11 +41,11 @@ the module does not load.",
     judge,
 };
 
-fn judge(ground: &Ground<'_>) -> Vec<CheckFinding> {
-    let mut found = builds::judge(ground);
-    found.extend(functions::judge(ground));
-    found.extend(used::judge(ground));
-    found.extend(modules::judge(ground));
+fn judge(context: &CheckContext<'_>) -> Vec<CheckFinding> {
+    let mut found = builds::judge(context);
+    found.extend(functions::judge(context));
+    found.extend(used::judge(context));
+    found.extend(modules::judge(context));
     found
 }
 

@@ -1,10 +1,10 @@
-//! Tracing that would see nothing of a patched function, and tracing that would
-//! keep the patch from having an effect.
+//! Tracing that would not see a patched function, and tracing that would make the
+//! patch ineffective.
 
 use crate::{
     check::{
-        Ground,
-        facts::hooks::{Hook, HookKind, KprobePlace},
+        CheckContext,
+        facts::hooks::{FoundHook, FoundHookKind, KprobePlace},
     },
     kernel::patch_file::Machine,
     model::{calls::FunctionId, check::CheckFinding, snapshot::Severity},
@@ -17,15 +17,15 @@ use super::{
 
 pub(super) const RULE: Rule = Rule {
     id: "tracing_blind",
-    title: "tracing and the patch leave each other in effect",
+    title: "tracing and the patch do not disable each other",
     background: "\
-A patched function is left at its entry: the old body is not run any more, by no task that has \
-switched. A kprobe inside that body stays armed and never fires, and no error tells of it. A \
-kprobe at the entry, a return probe, and a BPF program (fentry, fexit) on x86 and arm64 go on to \
-see every call. Found on Debian's 5.10 and 6.12, with three calls before the patch and four after: \
-a kprobe at the entry and a return probe counted seven, one behind the entry three.
+livepatch redirects a patched function at its entry. A task that has switched no longer runs the old \
+body. A kprobe inside that body stays armed but never fires, and the kernel reports no error. A \
+kprobe at the entry, a return probe, and a BPF program (fentry, fexit) on x86 and arm64 still see \
+every call. Measured on Debian's 5.10 and 6.12, with three calls before the patch and four after: a \
+kprobe at the entry and a return probe counted seven, a kprobe behind the entry three.
 
-On other processors it is worse (7.2 was tried):
+Results on other processors, with 7.2:
 
   hook on the function    s390x                      ppc64le
   fentry                  the original runs again,   never fires once patched
@@ -35,9 +35,9 @@ On other processors it is worse (7.2 was tried):
   placed before           the original runs          sees every call
   placed after            sees every call            sees every call
 
-A kprobe can also send calls elsewhere by itself. One placed by a kernel module before the patch \
-has the last word then: the patch is enabled and its code never runs. No file of the kernel tells \
-such a probe from one that only looks on; `lpwatch verify` measures whether the new code runs.",
+A kprobe can also redirect calls. If a kernel module placed such a probe before the patch, the probe \
+prevails: the patch is enabled, but its code never runs. No kernel file distinguishes such a probe \
+from one that only observes. `lpwatch verify` measures whether the new code runs.",
     sources: &[
         "Documentation/livepatch/livepatch.rst, Limitations: kprobes in the original function",
         "commit 0bc11ed5ab60 (5.4): kprobes: Allow kprobes coexist with livepatch",
@@ -47,43 +47,50 @@ such a probe from one that only looks on; `lpwatch verify` measures whether the 
     judge,
 };
 
-fn judge(ground: &Ground<'_>) -> Vec<CheckFinding> {
-    foreign(ground)
-        .filter_map(|(function, hook)| finding(ground, function, hook))
+fn judge(context: &CheckContext<'_>) -> Vec<CheckFinding> {
+    foreign(context)
+        .filter_map(|(function, hook)| finding(context, function, hook))
         .collect()
 }
 
-fn finding(ground: &Ground<'_>, function: &FunctionId, hook: &Hook) -> Option<CheckFinding> {
-    let machine = ground.patch.machine;
+fn finding(
+    context: &CheckContext<'_>,
+    function: &FunctionId,
+    hook: &FoundHook,
+) -> Option<CheckFinding> {
+    let machine = context.patch.machine;
     match (&hook.kind, machine) {
-        (HookKind::Kprobe(at), _) if is_behind_entry(at, machine) => {
-            Some(blind_kprobe(ground, function, hook, at))
+        (FoundHookKind::Kprobe(at), _) if is_behind_entry(at, machine) => {
+            Some(blind_kprobe(context, function, hook, at))
         }
-        (HookKind::Kprobe(_), Machine::S390x) => {
-            is_first(ground, function).then(|| switches_off(function, hook))
+        (FoundHookKind::Kprobe(_), Machine::S390x) => {
+            is_first(context, function).then(|| switches_off(function, hook))
         }
-        (HookKind::Kprobe(_), _) => may_redirect(ground, function, hook),
-        (HookKind::Fentry, Machine::S390x) => Some(switches_off(function, hook)),
-        (HookKind::Trampoline, Machine::S390x) => Some(may_switch_off(function, hook)),
+        (FoundHookKind::Kprobe(_), _) => may_redirect(context, function, hook),
+        (FoundHookKind::Fentry, Machine::S390x) => Some(switches_off(function, hook)),
+        (FoundHookKind::Trampoline, Machine::S390x) => Some(may_switch_off(function, hook)),
         (
-            HookKind::Fentry | HookKind::Fexit | HookKind::FmodRet | HookKind::Trampoline,
+            FoundHookKind::Fentry
+            | FoundHookKind::Fexit
+            | FoundHookKind::FmodRet
+            | FoundHookKind::Trampoline,
             Machine::Ppc64 | Machine::Ppc64le,
         ) => Some(never_fires(function, hook)),
         (
-            HookKind::Fentry
-            | HookKind::Fexit
-            | HookKind::FmodRet
-            | HookKind::Lsm
-            | HookKind::Trampoline
-            | HookKind::Kretprobe
-            | HookKind::Redirect { .. }
-            | HookKind::Direct,
+            FoundHookKind::Fentry
+            | FoundHookKind::Fexit
+            | FoundHookKind::FmodRet
+            | FoundHookKind::Lsm
+            | FoundHookKind::Trampoline
+            | FoundHookKind::Kretprobe
+            | FoundHookKind::Redirect { .. }
+            | FoundHookKind::Direct,
             _,
         ) => None,
     }
 }
 
-/// Whether a patch leaves the function before it comes to this place.
+/// Whether a patched function is redirected before it reaches this place.
 fn is_behind_entry(at: &KprobePlace, machine: Machine) -> bool {
     match at {
         KprobePlace::Entry => false,
@@ -92,9 +99,9 @@ fn is_behind_entry(at: &KprobePlace, machine: Machine) -> bool {
     }
 }
 
-/// How far behind its beginning a function is surely left. The kernel lets no
-/// probe stand within the call of the function tracer itself, so nothing is
-/// lost by the shorter form where a processor has two.
+/// The offset behind which code of a patched function never runs. The kernel
+/// allows no probe within the call of the function tracer, so the shorter form
+/// is enough where a processor has two.
 fn entry_bytes(machine: Machine) -> Option<u64> {
     match machine {
         // `call` (5 bytes), which may follow `endbr64` (4).
@@ -110,9 +117,9 @@ fn entry_bytes(machine: Machine) -> Option<u64> {
 }
 
 fn blind_kprobe(
-    ground: &Ground<'_>,
+    context: &CheckContext<'_>,
     function: &FunctionId,
-    hook: &Hook,
+    hook: &FoundHook,
     at: &KprobePlace,
 ) -> CheckFinding {
     let what = capital(&described(hook));
@@ -121,49 +128,53 @@ fn blind_kprobe(
         KprobePlace::Offset(offset) => format!("inside {}, at +{offset:#x}", place(function)),
         KprobePlace::Entry => format!("at {}", place(function)),
     };
-    let ending = if ground.is_loaded {
-        "the patch leaves that code out, and it sees no call"
+    let ending = if context.is_loaded {
+        "the patch skips that code, so it sees no call"
     } else {
-        "once patched, that code is left out, and it sees no call any more"
+        "once patched, that code is skipped and it sees no calls"
     };
-    let text = format!("{what} stands {at}: {ending}.");
-    let instead = match new_function(ground.patch, function) {
+    let text = format!("{what} is {at}: {ending}.");
+    let instead = match new_function(context.patch, function) {
         Some(new) => format!(
-            "Place it anew once the patch is loaded, at the function's entry or in {new}, where \
-             offsets differ."
+            "After loading the patch, place it again at the function's entry or in {new}, where \
+                 offsets differ."
         ),
-        None => "Place it anew at the function's entry or in the new function.".to_owned(),
+        None => "Place it again at the function's entry or in the new function.".to_owned(),
     };
     let mut finding = found(Severity::Warning, text, hook);
     finding.remedy = vec![instead];
     finding
 }
 
-/// A module's probe may send calls elsewhere. One with a name is of tracefs,
-/// which only looks on; one beside an IPMODIFY user is refused anyway.
-fn may_redirect(ground: &Ground<'_>, function: &FunctionId, hook: &Hook) -> Option<CheckFinding> {
-    let mut others = ground.facts.hooks.at.get(function).into_iter().flatten();
-    let is_held = others.any(|other| matches!(other.kind, HookKind::Redirect { .. }));
-    if hook.owner.name.is_some() || is_held || !is_first(ground, function) {
+/// A module's probe may redirect calls. A probe with a name belongs to tracefs and
+/// only observes; the kernel refuses one beside an IPMODIFY user anyway.
+fn may_redirect(
+    context: &CheckContext<'_>,
+    function: &FunctionId,
+    hook: &FoundHook,
+) -> Option<CheckFinding> {
+    let mut others = context.facts.hooks.at.get(function).into_iter().flatten();
+    let is_held = others.any(|other| matches!(other.kind, FoundHookKind::Redirect { .. }));
+    if hook.owner.name.is_some() || is_held || !is_first(context, function) {
         return None;
     }
     let text = format!(
-        "{} stands at the entry of {}: if it is a module's, it may send calls elsewhere, and the \
+        "{} is at the entry of {}: if a module placed it, it may redirect calls, and the \
          patch would be without effect.",
         capital(&described(hook)),
         place(function)
     );
     let mut finding = found(Severity::Note, text, hook);
     finding.remedy = vec![format!(
-        "After loading, see whether the new code runs: lpwatch verify {}",
-        ground.patch.name
+        "After loading, check that the new code runs: lpwatch verify {}",
+        context.patch.name
     )];
     Some(finding)
 }
 
-fn switches_off(function: &FunctionId, hook: &Hook) -> CheckFinding {
+fn switches_off(function: &FunctionId, hook: &FoundHook) -> CheckFinding {
     let text = format!(
-        "{} is attached to {}: on this processor the original runs as long as it is, and the \
+        "{} is attached to {}: on this processor the original runs while it is attached, and the \
          patch would be enabled without effect.",
         capital(&described(hook)),
         place(function)
@@ -171,9 +182,9 @@ fn switches_off(function: &FunctionId, hook: &Hook) -> CheckFinding {
     found(Severity::Danger, text, hook)
 }
 
-fn may_switch_off(function: &FunctionId, hook: &Hook) -> CheckFinding {
+fn may_switch_off(function: &FunctionId, hook: &FoundHook) -> CheckFinding {
     let text = format!(
-        "{} stands at {}: if its program is of kind fentry, the original runs on this processor \
+        "{} is on {}: if its program is of kind fentry, the original runs on this processor \
          as long as it is attached, and the patch would be without effect.",
         capital(&described(hook)),
         place(function)
@@ -181,19 +192,19 @@ fn may_switch_off(function: &FunctionId, hook: &Hook) -> CheckFinding {
     found(Severity::Warning, text, hook)
 }
 
-fn never_fires(function: &FunctionId, hook: &Hook) -> CheckFinding {
+fn never_fires(function: &FunctionId, hook: &FoundHook) -> CheckFinding {
     let text = format!(
-        "{} is attached to {}: on this processor it sees no call once the function is patched.",
+        "{} is attached to {}: on this processor it sees no calls once the function is patched.",
         capital(&described(hook)),
         place(function)
     );
     let mut finding = found(Severity::Warning, text, hook);
     finding.remedy =
-        vec!["Use a kprobe at the function's entry, which goes on to see every call.".to_owned()];
+        vec!["Use a kprobe at the function's entry: it still sees every call.".to_owned()];
     finding
 }
 
-fn found(severity: Severity, text: String, hook: &Hook) -> CheckFinding {
+fn found(severity: Severity, text: String, hook: &FoundHook) -> CheckFinding {
     CheckFinding {
         rule: RULE.id.to_owned(),
         severity,

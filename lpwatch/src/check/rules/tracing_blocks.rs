@@ -1,14 +1,14 @@
-//! Tracing that keeps a patch from loading, or its transition from completing.
+//! Tracing that prevents a patch from loading or its transition from completing.
 
 use crate::{
     check::{
-        Ground,
-        facts::hooks::{Bears, Hook, HookKind},
+        CheckContext,
+        facts::hooks::{FoundHook, FoundHookKind, HookSupport},
     },
     kernel::patch_file::Machine,
     model::{
         calls::FunctionId,
-        check::{CheckFinding, Refusal},
+        check::{CheckFinding, LoadRefusal},
         snapshot::Severity,
     },
 };
@@ -21,23 +21,22 @@ use super::{
 
 pub(super) const RULE: Rule = Rule {
     id: "tracing_blocks",
-    title: "no tracing stands in the way",
+    title: "no tracing blocks the patch",
     background: "\
-A live patch hangs at its function's entry, on the function tracer, and sends calls elsewhere \
-(IPMODIFY). The tracer takes one such user for each function: where another one is, loading the \
-patch fails with EBUSY. A kprobe with a post handler is one (fault injection sets such probes, and \
-so may kernel modules), and a module's own hook can be one. \
-Before 6.0 everything that is called directly counts as one, and so every BPF program of kind \
-fentry, fexit, fmod_ret or lsm. A patch that is there already is in nobody's way: patches of one \
-function share their place.
+A live patch uses the function tracer at its function's entry to redirect calls (IPMODIFY). The \
+tracer allows one such user for each function. If there is another one, loading the patch fails with \
+EBUSY. A kprobe with a post handler is such a user (fault injection and kernel modules place them), \
+and a module's own hook can be one. Before 6.0 every direct call counts as one, and so does every BPF \
+program of kind fentry, fexit, fmod_ret or lsm. A loaded patch is no obstacle: patches of one function \
+share their ftrace registration.
 
 An fexit, fmod_ret or lsm program calls the traced function, so its trampoline stays on the stack \
-of a task that sleeps in there. Until 6.19 the x86 unwinder does not know such frames, calls the \
-stack unreliable, and the task does not switch. It is freed by the kernel's signal after 15 s if \
-it is a user task, and not at all if it is a kernel thread. Return probes did the same before 5.15. \
-An fentry program leaves before the function runs.
+of a task that sleeps in that function. Before 6.19 the x86 unwinder does not know such frames and \
+reports the stack as unreliable, and the task does not switch. The kernel's signal after 15 s frees a \
+user task, but not a kernel thread. Return probes had the same effect before 5.15. An fentry program \
+returns before the function runs.
 
-With a task asleep in the hooked function, found on Debian's kernels:
+Results with a task asleep in the hooked function, on Debian's kernels:
 
   hook                    5.10     6.1      6.12     7.2
   fexit, fmod_ret         stalls   stalls   stalls   harmless
@@ -49,7 +48,7 @@ With a task asleep in the hooked function, found on Debian's kernels:
   the same with a
   post handler            EBUSY    EBUSY    EBUSY    EBUSY
 
-On powerpc return probes make stacks unreliable in every kernel that was tried.",
+On powerpc, return probes make stacks unreliable on every tested kernel.",
     sources: &[
         "kernel/trace/ftrace.c, __ftrace_hash_update_ipmodify (5.10 to 7.3)",
         "kernel/trace/ftrace.c, prepare_direct_functions_for_ipmodify (6.0): EBUSY without ops_func",
@@ -60,86 +59,96 @@ On powerpc return probes make stacks unreliable in every kernel that was tried."
     judge,
 };
 
-fn judge(ground: &Ground<'_>) -> Vec<CheckFinding> {
-    foreign(ground)
-        .filter_map(|(function, hook)| finding(ground, function, hook))
+fn judge(context: &CheckContext<'_>) -> Vec<CheckFinding> {
+    foreign(context)
+        .filter_map(|(function, hook)| finding(context, function, hook))
         .collect()
 }
 
-fn finding(ground: &Ground<'_>, function: &FunctionId, hook: &Hook) -> Option<CheckFinding> {
-    let bears = ground.facts.hooks.bears;
-    let is_first = is_first(ground, function);
-    let machine = ground.patch.machine;
+fn finding(
+    context: &CheckContext<'_>,
+    function: &FunctionId,
+    hook: &FoundHook,
+) -> Option<CheckFinding> {
+    let support = context.facts.hooks.support;
+    let is_first = is_first(context, function);
+    let machine = context.patch.machine;
     match hook.kind {
-        HookKind::Redirect { .. } | HookKind::Direct if is_first => Some(refused(function, hook)),
-        HookKind::Fentry
-        | HookKind::Fexit
-        | HookKind::FmodRet
-        | HookKind::Lsm
-        | HookKind::Trampoline
-            if is_first && bears.trampolines != Some(true) =>
-        {
-            Some(not_shared(function, hook, bears))
+        FoundHookKind::Redirect { .. } | FoundHookKind::Direct if is_first => {
+            Some(refused(function, hook))
         }
-        HookKind::Fexit | HookKind::FmodRet | HookKind::Lsm
-            if machine == Machine::X86_64 && bears.bpf_frames == Some(false) =>
+        FoundHookKind::Fentry
+        | FoundHookKind::Fexit
+        | FoundHookKind::FmodRet
+        | FoundHookKind::Lsm
+        | FoundHookKind::Trampoline
+            if is_first && support.trampolines != Some(true) =>
+        {
+            Some(not_shared(function, hook, support))
+        }
+        FoundHookKind::Fexit | FoundHookKind::FmodRet | FoundHookKind::Lsm
+            if machine == Machine::X86_64 && support.bpf_frames == Some(false) =>
         {
             Some(unreliable(function, hook))
         }
-        HookKind::Trampoline if machine == Machine::X86_64 && bears.bpf_frames == Some(false) => {
+        FoundHookKind::Trampoline
+            if machine == Machine::X86_64 && support.bpf_frames == Some(false) =>
+        {
             Some(perhaps_unreliable(function, hook))
         }
-        HookKind::Kretprobe if returns_mislead(machine, bears) => Some(unreliable(function, hook)),
-        HookKind::Fentry
-        | HookKind::Fexit
-        | HookKind::FmodRet
-        | HookKind::Lsm
-        | HookKind::Trampoline
-        | HookKind::Kprobe(_)
-        | HookKind::Kretprobe
-        | HookKind::Redirect { .. }
-        | HookKind::Direct => None,
+        FoundHookKind::Kretprobe if returns_mislead(machine, support) => {
+            Some(unreliable(function, hook))
+        }
+        FoundHookKind::Fentry
+        | FoundHookKind::Fexit
+        | FoundHookKind::FmodRet
+        | FoundHookKind::Lsm
+        | FoundHookKind::Trampoline
+        | FoundHookKind::Kprobe(_)
+        | FoundHookKind::Kretprobe
+        | FoundHookKind::Redirect { .. }
+        | FoundHookKind::Direct => None,
     }
 }
 
-/// Whether a return probe on the stack makes it unreliable.
-fn returns_mislead(machine: Machine, bears: Bears) -> bool {
+/// Whether a return probe makes a stack unreliable.
+fn returns_mislead(machine: Machine, support: HookSupport) -> bool {
     match machine {
-        Machine::X86_64 | Machine::Aarch64 | Machine::S390x => bears.return_probes == Some(false),
+        Machine::X86_64 | Machine::Aarch64 | Machine::S390x => support.return_probes == Some(false),
         Machine::Ppc64 | Machine::Ppc64le => true,
-        // Not known.
+        // Unknown.
         Machine::Riscv64 | Machine::Loongarch64 => false,
     }
 }
 
-fn refused(function: &FunctionId, hook: &Hook) -> CheckFinding {
+fn refused(function: &FunctionId, hook: &FoundHook) -> CheckFinding {
     let text = format!(
-        "{} holds {}: the kernel would refuse this patch (EBUSY).",
+        "{} occupies {}: the kernel would refuse this patch (EBUSY).",
         capital(&described(hook)),
         place(function)
     );
     found(Severity::Danger, text, hook, Some(EBUSY))
 }
 
-/// `bears.trampolines` is `None` where it could not be read.
-fn not_shared(function: &FunctionId, hook: &Hook, bears: Bears) -> CheckFinding {
+/// `support.trampolines` is `None` if it could not be read.
+fn not_shared(function: &FunctionId, hook: &FoundHook, support: HookSupport) -> CheckFinding {
     let what = capital(&described(hook));
     let place = place(function);
-    if bears.trampolines.is_some() {
+    if support.trampolines.is_some() {
         let text = format!(
-            "{what} is attached to {place}: this kernel lets BPF and a patch share no function, \
+            "{what} is attached to {place}: on this kernel BPF and a patch cannot share a function, \
              and would refuse this patch (EBUSY)."
         );
         return found(Severity::Danger, text, hook, Some(EBUSY));
     }
     let text = format!(
-        "{what} is attached to {place}: a kernel before 6.0 would refuse this patch (EBUSY), and \
-         whether this one does is not known."
+        "{what} is attached to {place}: a kernel before 6.0 would refuse this patch (EBUSY). It is \
+             unknown whether this one does."
     );
     found(Severity::Warning, text, hook, None)
 }
 
-fn unreliable(function: &FunctionId, hook: &Hook) -> CheckFinding {
+fn unreliable(function: &FunctionId, hook: &FoundHook) -> CheckFinding {
     let text = format!(
         "{} makes the stacks of tasks asleep in {} unreliable: the transition would wait for them.",
         capital(&described(hook)),
@@ -147,33 +156,33 @@ fn unreliable(function: &FunctionId, hook: &Hook) -> CheckFinding {
     );
     let mut finding = found(Severity::Warning, text, hook, None);
     finding.remedy.push(
-        "If it has to stay: a user task is freed by the kernel's signal after 15 s, a kernel \
-         thread is not."
+        "If it must stay: the kernel's signal frees a user task after 15 s, but not a kernel \
+             thread."
             .to_owned(),
     );
     finding
 }
 
-fn perhaps_unreliable(function: &FunctionId, hook: &Hook) -> CheckFinding {
+fn perhaps_unreliable(function: &FunctionId, hook: &FoundHook) -> CheckFinding {
     let text = format!(
-        "{} stands at {}: if its program is of kind fexit or fmod_ret, the transition would wait \
+        "{} is on {}: if its program is of kind fexit or fmod_ret, the transition would wait \
          for tasks asleep in there.",
         capital(&described(hook)),
         place(function)
     );
     let mut finding = found(Severity::Note, text, hook, None);
-    finding.remedy = vec!["See its kind: bpftool link list".to_owned()];
+    finding.remedy = vec!["To see its kind: bpftool link list".to_owned()];
     finding
 }
 
-fn found(severity: Severity, text: String, hook: &Hook, errno: Option<u32>) -> CheckFinding {
+fn found(severity: Severity, text: String, hook: &FoundHook, errno: Option<u32>) -> CheckFinding {
     CheckFinding {
         rule: RULE.id.to_owned(),
         severity,
         text,
         evidence: hook.evidence.clone(),
         remedy: removal(hook),
-        refusal: errno.map(|errno| Refusal { errno }),
+        refusal: errno.map(|errno| LoadRefusal { errno }),
     }
 }
 

@@ -1,10 +1,10 @@
-//! Tasks that are in one of the functions now.
+//! Tasks that are in one of the functions to be patched.
 
 use std::collections::BTreeMap;
 
 use crate::{
     check::{
-        Ground,
+        CheckContext,
         facts::tasks::{PredictedBlocker, TaskFacts, names},
     },
     model::{
@@ -23,17 +23,17 @@ pub(super) const RULE: Rule = Rule {
     title: "no task is asleep in a function to be patched",
     background: "\
 A task switches to the new code only while none of the functions to be patched is on its kernel \
-stack. The kernel looks at each task's stack once a second. A user task that sleeps in such a \
-function is woken by the kernel's signal after 15 seconds and leaves it; that signal is invisible \
-to the program except that a blocking system call may return early or with EINTR, which some \
-programs do not expect.
+stack. The kernel checks each task's stack once a second. The kernel's signal after 15 seconds wakes \
+a user task that sleeps in such a function, and the task leaves the function. The program notices the \
+signal only because a blocking system call may return early or with EINTR, which some programs do not \
+expect.
 
-Kernel threads get no signal. One that sleeps in the function is only woken, and goes on sleeping \
-if it finds nothing to do. One whose *main* function is to be patched never leaves it at all: the \
-transition stalls until the patch is taken back. Tasks in uninterruptible sleep (state D) are not \
-moved by anything but the end of what they wait for.
+Kernel threads get no signal. The kernel only wakes a thread that sleeps in the function, and it \
+sleeps again if it has no work. A thread whose *main* function is to be patched never leaves it: the \
+transition stalls until it is reversed. A task in uninterruptible sleep (state D) leaves only when its \
+wait ends.
 
-The stacks of all tasks are looked at several times (--sample). What is found in every look is \
+lpwatch samples the stacks of all tasks several times (--sample). A task found in every sample is \
 likely to be there when the patch is loaded.",
     sources: &[
         "kernel/livepatch/transition.c, klp_check_stack and klp_send_signals (5.10 to 7.3)",
@@ -43,18 +43,18 @@ likely to be there when the patch is loaded.",
     judge,
 };
 
-/// What can be said of all tasks of a group.
+/// How the tasks of a group are in the function.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Kind {
+enum SleeperKind {
     Main,
     Kthread,
     Uninterruptible,
     User,
-    /// Not in every look.
+    /// Not in every sample.
     NowAndThen,
 }
 
-impl Kind {
+impl SleeperKind {
     fn of(task: &PredictedBlocker, facts: &TaskFacts) -> Option<Self> {
         let lasting = facts.is_lasting(task);
         match task.obstacle {
@@ -76,14 +76,14 @@ impl Kind {
     }
 }
 
-fn judge(ground: &Ground<'_>) -> Vec<CheckFinding> {
-    if ground.is_loaded {
+fn judge(context: &CheckContext<'_>) -> Vec<CheckFinding> {
+    if context.is_loaded {
         return Vec::new();
     }
-    let facts = &ground.facts.tasks;
-    let mut groups: BTreeMap<(Kind, &str), Vec<&PredictedBlocker>> = BTreeMap::new();
+    let facts = &context.facts.tasks;
+    let mut groups: BTreeMap<(SleeperKind, &str), Vec<&PredictedBlocker>> = BTreeMap::new();
     for task in &facts.tasks {
-        if let Some(kind) = Kind::of(task, facts) {
+        if let Some(kind) = SleeperKind::of(task, facts) {
             let function = task.function.as_deref().unwrap_or("a function");
             groups.entry((kind, function)).or_default().push(task);
         }
@@ -95,55 +95,55 @@ fn judge(ground: &Ground<'_>) -> Vec<CheckFinding> {
 }
 
 fn group(
-    kind: Kind,
+    kind: SleeperKind,
     function: &str,
     tasks: &[&PredictedBlocker],
     facts: &TaskFacts,
 ) -> CheckFinding {
     let names = listed(&names(tasks));
-    let looks = format!("{} looks over {:.0} s", facts.looks, facts.seconds);
+    let looks = format!("{} samples over {:.0} s", facts.looks, facts.seconds);
     let (text, remedy) = match kind {
-        Kind::Main => (
+        SleeperKind::Main => (
             format!(
                 "{function} is the main function of kernel threads ({names}), which never leave \
                  it: the transition would stall."
             ),
             vec![
-                "Leave that function out of the patch, or stop these threads first (unload what \
-                 started them)."
+                "Remove that function from the patch, or stop these threads first: unload the module \
+                 that started them."
                     .to_owned(),
             ],
         ),
-        Kind::Kthread => (
+        SleeperKind::Kthread => (
             format!(
-                "Kernel threads sleep in {function} all the time ({names}), and no signal moves \
-                 them: the transition would stall."
+                "Kernel threads always sleep in {function} ({names}), and they get no signal: the \
+                 transition would stall."
             ),
-            vec!["Give them something to do while the patch is applied, or stop them.".to_owned()],
+            vec!["Give them work while the patch is being enabled, or stop them.".to_owned()],
         ),
-        Kind::Uninterruptible => (
+        SleeperKind::Uninterruptible => (
             format!(
-                "Tasks are in uninterruptible sleep in {function} ({names}): nothing moves them \
-                 but the end of what they wait for."
+                "Tasks are in uninterruptible sleep in {function} ({names}): they switch only when \
+                 their wait ends."
             ),
             vec![
-                "Find out what they wait for (/proc/TID/stack) before the patch is loaded."
+                "Before loading the patch, find out what they wait for: cat /proc/TID/stack"
                     .to_owned(),
             ],
         ),
-        Kind::User => (
+        SleeperKind::User => (
             format!(
-                "Tasks sleep in {function} ({names}): they would switch at the kernel's signal, \
-                 15 s in."
+                "Tasks sleep in {function} ({names}): they would switch at the kernel's signal \
+                 after 15 s."
             ),
             vec![
-                "If a program among them does not stand an early return of its system call, stop \
+                "If one of these programs cannot handle an early return of its system call, stop \
                  it first."
                     .to_owned(),
             ],
         ),
-        Kind::NowAndThen => (
-            format!("Tasks are in {function} now and then ({names}): they switch in between."),
+        SleeperKind::NowAndThen => (
+            format!("Tasks are sometimes in {function} ({names}): they switch in between."),
             Vec::new(),
         ),
     };
@@ -167,10 +167,10 @@ fn group(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::{facts::Facts, rules::samples};
+    use crate::check::{facts::CheckFacts, rules::samples};
 
     fn judged(tasks: Vec<PredictedBlocker>, looks: u32) -> Vec<(Severity, String)> {
-        let facts = Facts {
+        let facts = CheckFacts {
             tasks: TaskFacts {
                 looks,
                 total: 50,
@@ -178,9 +178,9 @@ mod tests {
                 tasks,
                 ..TaskFacts::default()
             },
-            ..Facts::default()
+            ..CheckFacts::default()
         };
-        let found = judge(&samples::ground(&samples::patch(&["f"]), &facts));
+        let found = judge(&samples::context(&samples::patch(&["f"]), &facts));
         found
             .into_iter()
             .map(|found| (found.severity, found.text))

@@ -1,10 +1,10 @@
-//! Tasks that would not switch whatever is patched.
+//! Tasks that would not switch for reasons other than the patched functions.
 
 use std::collections::BTreeMap;
 
 use crate::{
     check::{
-        Ground,
+        CheckContext,
         facts::tasks::{PredictedBlocker, TaskFacts, names},
     },
     model::{
@@ -20,18 +20,18 @@ use super::{
 
 pub(super) const RULE: Rule = Rule {
     id: "wont_switch",
-    title: "no task is kept from switching by something else",
+    title: "nothing else prevents a task from switching",
     background: "\
-Before it looks for patched functions the kernel must be able to trust a task's stack. Up to 6.18 \
-its unwinder on x86 does not know the frames of BPF programs and trampolines: a task that sleeps \
-below an fexit or fmod_ret program, whatever that traces, has an unreliable stack. Return probes \
-do the same on kernels before 6.0 or so. Such a task cannot switch before it has left that \
-function; the kernel's signal frees a user task after 15 seconds, and kernel threads not at all.
+The kernel needs a reliable stack before it can search a task's stack for patched functions. Up to \
+6.18 the x86 unwinder does not know the frames of BPF programs and trampolines: a task that sleeps \
+below an fexit or fmod_ret program, on any function, has an unreliable stack. Return probes have the \
+same effect on kernels before about 6.0. Such a task cannot switch before it leaves that function. \
+The kernel's signal frees a user task after 15 seconds, but not a kernel thread.
 
-A task that is on a CPU cannot be looked at. User tasks switch when they next return to user \
-mode, which on a CPU without a tick (nohz_full) can take long. A kernel thread that never sleeps \
-switches only where the kernel lets it check itself (cond_resched, 6.4 on). Threads that run \
-virtual machines come back from them at the kernel's signal.",
+The kernel cannot inspect a task that is on a CPU. A user task switches when it next returns to user \
+mode, which can take long on a CPU without a tick (nohz_full). A kernel thread that never sleeps \
+switches only where the kernel lets it check itself (cond_resched, since 6.4). A thread that runs a \
+virtual machine leaves the guest at the kernel's signal.",
     sources: &[
         "arch/x86/kernel/unwind_orc.c, orc_find; commits ca45c84afb8c and 01bc3b6db18d (6.19)",
         "kernel/livepatch/transition.c, klp_check_and_switch_task and __klp_sched_try_switch",
@@ -40,11 +40,11 @@ virtual machines come back from them at the kernel's signal.",
     judge,
 };
 
-fn judge(ground: &Ground<'_>) -> Vec<CheckFinding> {
-    if ground.is_loaded {
+fn judge(context: &CheckContext<'_>) -> Vec<CheckFinding> {
+    if context.is_loaded {
         return Vec::new();
     }
-    let facts = &ground.facts.tasks;
+    let facts = &context.facts.tasks;
     let mut found = unreliable(facts);
     found.extend(running(facts));
     found.extend(vcpus(facts));
@@ -52,7 +52,7 @@ fn judge(ground: &Ground<'_>) -> Vec<CheckFinding> {
     found
 }
 
-/// By whose program or probe, and on which function.
+/// Groups the tasks by the program or probe that makes their stacks unreliable.
 fn unreliable(facts: &TaskFacts) -> Vec<CheckFinding> {
     let mut groups: BTreeMap<String, Vec<&PredictedBlocker>> = BTreeMap::new();
     for task in of(facts, Obstacle::UnreliableStack) {
@@ -67,11 +67,11 @@ fn unreliable(facts: &TaskFacts) -> Vec<CheckFinding> {
         };
         let names = listed(&names(tasks));
         let text = format!(
-            "The stacks of tasks asleep below {culprit} cannot be trusted ({names}): they would \
-             keep the transition from completing."
+            "Tasks asleep below {culprit} have unreliable stacks ({names}): they would prevent the \
+             transition from completing."
         );
         let remedy = vec![
-            "Stop that tracing while the patch is applied: detach the program, or end its owner."
+            "Stop that tracing while the patch is being enabled: detach the program or end its owner."
                 .to_owned(),
         ];
         finding(&RULE, severity, text, None)
@@ -81,7 +81,7 @@ fn unreliable(facts: &TaskFacts) -> Vec<CheckFinding> {
     found.collect()
 }
 
-/// Who makes the stack unreliable, as far as that is known.
+/// A description of what makes the stack unreliable.
 fn culprit(task: &PredictedBlocker) -> String {
     let function = task
         .program
@@ -112,13 +112,13 @@ fn running(facts: &TaskFacts) -> Option<CheckFinding> {
     }
     let names = listed(&names(&busy));
     let text = format!(
-        "Kernel threads were on a CPU in every look ({names}): they may switch late, or not \
-         before they rest."
+        "Kernel threads were on a CPU in every sample ({names}): they may switch late, or only \
+         when they sleep."
     );
     Some(
         finding(&RULE, Severity::Warning, text, None)
             .with_evidence(evidence(&busy, facts, "on a CPU"))
-            .with_remedy(vec!["Load the patch when they have less to do.".to_owned()]),
+            .with_remedy(vec!["Load the patch when they have less work.".to_owned()]),
     )
 }
 
@@ -130,7 +130,7 @@ fn vcpus(facts: &TaskFacts) -> Option<CheckFinding> {
     let names = listed(&names(&vcpus));
     let text = format!(
         "Threads run virtual machines ({names}): they switch when they leave the guest, at the \
-         latest at the kernel's signal."
+         latest after the kernel's signal."
     );
     Some(
         finding(&RULE, Severity::Note, text, None).with_evidence(evidence(
@@ -168,7 +168,7 @@ fn evidence(tasks: &[&PredictedBlocker], facts: &TaskFacts, how: &str) -> Vec<St
             "task"
         };
         let (name, seen, looks) = (task.name(), task.seen, facts.looks);
-        format!("{kind} {name}: {how} in {seen} of {looks} looks")
+        format!("{kind} {name}: {how} in {seen} of {looks} samples")
     });
     lines.collect()
 }
@@ -177,16 +177,16 @@ fn evidence(tasks: &[&PredictedBlocker], facts: &TaskFacts, how: &str) -> Vec<St
 mod tests {
     use super::*;
     use crate::{
-        check::{facts::Facts, rules::samples},
+        check::{facts::CheckFacts, rules::samples},
         model::Culprit,
     };
 
     fn judged(facts: TaskFacts) -> Vec<CheckFinding> {
-        let facts = Facts {
+        let facts = CheckFacts {
             tasks: facts,
-            ..Facts::default()
+            ..CheckFacts::default()
         };
-        judge(&samples::ground(&samples::patch(&["f"]), &facts))
+        judge(&samples::context(&samples::patch(&["f"]), &facts))
     }
 
     fn looked(tasks: Vec<PredictedBlocker>) -> TaskFacts {

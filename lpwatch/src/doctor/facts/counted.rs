@@ -1,58 +1,58 @@
-//! The facts that are counted at functions' entries.
+//! The facts that are counted at function entries.
 
 use crate::model::{
     ObservedFact,
-    doctor::{ChosenHook, HookKind},
+    doctor::{ChosenHook, FactSource},
 };
 
-use super::{Known, hook, rules::Rule};
+use super::{HookInputs, hook, rules::FactRule};
 
-/// Without these it cannot be told which code a call ran.
+/// Without these facts it is unknown which code a call ran.
 const TURNS: [ObservedFact; 2] = [ObservedFact::Begun, ObservedFact::Complete];
 
-pub(super) fn calls(rule: &Rule, known: &Known) -> ChosenHook {
+pub(super) fn calls(rule: &FactRule, known: &HookInputs) -> ChosenHook {
     if let Err(why) = countable(known) {
-        return hook(rule, HookKind::None, None, None, why);
+        return hook(rule, FactSource::None, None, None, why);
     }
     match (&known.sharing, known.kprobes) {
         (Ok(()), kprobes) => {
             let elsewhere = if kprobes {
-                "kprobes on functions of modules, which an fentry would hold, on functions not \
-                 patched yet, and wherever fentry is refused"
+                "kprobes on functions of modules (an fentry would pin the module), on functions not \
+         patched yet, and wherever fentry is refused"
             } else {
-                "none: functions of modules, and those not patched yet, are not counted"
+                "none: functions of modules and functions not patched yet are not counted"
             };
             hook(
                 rule,
-                HookKind::Fentry,
-                Some("functions of vmlinux that are patched"),
+                FactSource::Fentry,
+                Some("patched functions of vmlinux"),
                 Some(elsewhere),
-                "this kernel lets fentry and a live patch share a function, and fentry costs least"
+                "on this kernel, fentry and a live patch can share a function, and fentry costs least"
                     .to_owned(),
             )
         }
         (Err(why), true) => hook(
             rule,
-            HookKind::Kprobe,
-            Some("functions that are patched or watched"),
+            FactSource::Kprobe,
+            Some("patched or watched functions"),
             None,
-            format!("a kprobe never keeps a patch from loading; no fentry, since {why}"),
+            format!("a kprobe never prevents a patch from loading; no fentry, because {why}"),
         ),
         (Err(why), false) => hook(
             rule,
-            HookKind::None,
+            FactSource::None,
             None,
             None,
-            format!("there are no kprobes; no fentry, since {why}"),
+            format!("kprobes are unavailable; no fentry, because {why}"),
         ),
     }
 }
 
-pub(super) fn effect(rule: &Rule, known: &Known) -> ChosenHook {
+pub(super) fn effect(rule: &FactRule, known: &HookInputs) -> ChosenHook {
     let possible = countable(known)
         .and_then(|()| known.new_code.clone())
         .and_then(|()| {
-            let missing = || "there are no kprobes, and an fentry would hold the patch's module";
+            let missing = || "kprobes are unavailable, and an fentry would pin the patch's module";
             known
                 .kprobes
                 .then_some(())
@@ -61,19 +61,19 @@ pub(super) fn effect(rule: &Rule, known: &Known) -> ChosenHook {
     match possible {
         Ok(()) => hook(
             rule,
-            HookKind::Kprobe,
+            FactSource::Kprobe,
             Some("the new functions of patches"),
             None,
-            "at the entry of the new function itself; a kprobe does not hold the patch's module, \
-             as an fentry would"
+            "at the entry of the new function itself; a kprobe does not pin the patch's module, \
+         as an fentry would"
                 .to_owned(),
         ),
-        Err(why) => hook(rule, HookKind::None, None, None, why),
+        Err(why) => hook(rule, FactSource::None, None, None, why),
     }
 }
 
 /// Whether anything can be counted, or why not.
-fn countable(known: &Known) -> Result<(), String> {
+fn countable(known: &HookInputs) -> Result<(), String> {
     let hooks = known.hooks.as_ref().map_err(Clone::clone)?;
     if !known.addresses {
         return Err("the kernel hides its symbols' addresses (kptr_restrict)".to_owned());
@@ -87,7 +87,7 @@ fn countable(known: &Known) -> Result<(), String> {
     };
     match TURNS.iter().find(|fact| !follows(fact)) {
         Some(fact) => Err(format!(
-            "without the hook `{fact}` it cannot be told which code a call runs"
+            "without the hook `{fact}` it is unknown which code a call runs"
         )),
         None => Ok(()),
     }

@@ -1,22 +1,22 @@
-//! The facts, and what serves where a hook is not to be had.
+//! The facts and their fallbacks, for hosts where a hook is unavailable.
 
-use crate::model::{ObservedFact, doctor::HookKind};
+use crate::model::{ObservedFact, doctor::FactSource};
 
-use super::Known;
+use super::HookInputs;
 
 /// One fact.
-pub(super) struct Rule {
+pub(super) struct FactRule {
     pub fact: ObservedFact,
-    /// What is known by it.
+    /// What the fact says.
     pub what: &'static str,
-    pub source: Source,
-    /// Best first; the first that serves on this host is taken.
+    pub source: PrimarySource,
+    /// Best first; the first that works on this host is used.
     pub fallbacks: &'static [Fallback],
 }
 
-/// What tells of a fact first of all.
+/// The primary source of a fact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Source {
+pub(super) enum PrimarySource {
     /// A hook of the policy.
     Hook,
     Sysfs,
@@ -31,32 +31,32 @@ pub(super) enum Source {
     Effect,
 }
 
-/// What serves instead.
+/// A replacement for a hook.
 pub(super) struct Fallback {
-    pub kind: HookKind,
+    pub kind: FactSource,
     pub target: Option<&'static str>,
     /// A sentence.
     pub text: &'static str,
 }
 
 impl Fallback {
-    pub fn serves(&self, known: &Known) -> bool {
+    pub fn serves(&self, known: &HookInputs) -> bool {
         match self.kind {
-            HookKind::Kmsg => known.log.is_ok(),
-            HookKind::Procfs => known.patch_state.is_ok(),
+            FactSource::Kmsg => known.log.is_ok(),
+            FactSource::Procfs => known.patch_state.is_ok(),
             _ => true,
         }
     }
 
-    /// Whether it is of a kind of its own, or only makes do.
+    /// Whether it is a full source, or only a partial replacement.
     pub fn is_hook(&self) -> bool {
-        self.kind != HookKind::None
+        self.kind != FactSource::None
     }
 }
 
 const fn kmsg(text: &'static str) -> Fallback {
     Fallback {
-        kind: HookKind::Kmsg,
+        kind: FactSource::Kmsg,
         target: Some("/dev/kmsg"),
         text,
     }
@@ -64,7 +64,7 @@ const fn kmsg(text: &'static str) -> Fallback {
 
 const fn sysfs(target: &'static str, text: &'static str) -> Fallback {
     Fallback {
-        kind: HookKind::Sysfs,
+        kind: FactSource::Sysfs,
         target: Some(target),
         text,
     }
@@ -72,7 +72,7 @@ const fn sysfs(target: &'static str, text: &'static str) -> Fallback {
 
 const fn makes_do(text: &'static str) -> Fallback {
     Fallback {
-        kind: HookKind::None,
+        kind: FactSource::None,
         target: None,
         text,
     }
@@ -83,75 +83,75 @@ const MODULES: &str = "/sys/module";
 
 macro_rules! rules {
     ($($fact:ident $source:ident $what:literal [$($fallback:expr),*];)*) => {
-        &[$(Rule {
+        &[$(FactRule {
             fact: ObservedFact::$fact,
             what: $what,
-            source: Source::$source,
+            source: PrimarySource::$source,
             fallbacks: &[$($fallback),*],
         }),*]
     };
 }
 
-/// Every fact, in the order they are shown in.
-pub(super) const RULES: &[Rule] = rules! {
-    Patches Sysfs "which patches are loaded, on, and in transition" [];
-    Begun Hook "a transition begins: of which patch, in which direction" [
-        kmsg("the kernel log tells of it"),
-        sysfs(TRANSITION, "sysfs is read again and again")
+/// Every fact, in display order.
+pub(super) const RULES: &[FactRule] = rules! {
+    Patches Sysfs "which patches are loaded, enabled and in transition" [];
+    Begun Hook "a transition begins: its patch and direction" [
+        kmsg("the kernel log reports it"),
+        sysfs(TRANSITION, "sysfs is read repeatedly")
     ];
     Complete Hook "a transition has ended" [
-        kmsg("the kernel log tells of it"),
-        sysfs(TRANSITION, "sysfs is read again and again")
+        kmsg("the kernel log reports it"),
+        sysfs(TRANSITION, "sysfs is read repeatedly")
     ];
-    Reversed Hook "an operator turned a transition round" [
-        kmsg("the kernel log tells that it starts again, the other way"),
+    Reversed Hook "an operator reversed a transition" [
+        kmsg("the kernel log reports the start in the other direction"),
         sysfs(TRANSITION, "sysfs shows the other direction")
     ];
     Forced Hook "an operator forced a transition" [
-        kmsg("the kernel log tells of it")
+        kmsg("the kernel log reports it")
     ];
-    Cancelled Hook "the kernel gave a transition up while enabling the patch" [
-        kmsg("the kernel log tells of it")
+    Cancelled Hook "the kernel cancelled a transition while enabling the patch" [
+        kmsg("the kernel log reports it")
     ];
     Enable Hook "a patch is being enabled" [
-        kmsg("the kernel log tells of it"),
+        kmsg("the kernel log reports it"),
         sysfs(TRANSITION, "sysfs shows patches that were enabled")
     ];
     Refused Hook "the kernel refused a patch, and with which error" [
-        kmsg("the kernel log tells of most refusals")
+        kmsg("the kernel log reports most refusals")
     ];
-    Try Hook "each round of the kernel over all tasks, and its signals" [
-        kmsg("the kernel log tells of the first signals; rounds are not counted"),
-        makes_do("the age of the transition stands in; rounds and signals are not counted")
+    Try Hook "each try of the kernel to switch all tasks, and its signals" [
+        kmsg("the kernel log reports the first signals; tries are not counted"),
+        makes_do("estimated from the age of the transition; tries and signals are not counted")
     ];
-    Tasks Tasks "which tasks are left on old code, with their stacks" [
+    Tasks Tasks "which tasks are on old code, with their stacks" [
         Fallback {
-            kind: HookKind::Procfs,
+            kind: FactSource::Procfs,
             target: Some("/proc/<pid>/task/<tid>/patch_state"),
-            text: "each thread's patch_state and stack in /proc: the same, slower",
+            text: "each thread's patch_state and stack in /proc; slower",
         }
     ];
-    Verdict Hook "the kernel's own answer on each task it checks" [
-        makes_do("why a task stays is told from its stack and state")
+    Verdict Hook "the kernel's own verdict on each task that it checks" [
+        makes_do("the reason is derived from the task's stack and state")
     ];
     Switched Hook "how each task switched: checked, on return to user space, idle, forced" [
-        makes_do("only how many tasks are left is told")
+        makes_do("only the number of remaining tasks is known")
     ];
-    Programs Programs "whose BPF program is on the stack of a task" [
-        makes_do("a program is named by its symbol; who holds it is not known")
+    Programs Programs "the owner of a BPF program on the stack of a task" [
+        makes_do("a program is named by its symbol; its owner is unknown")
     ];
-    Calls Calls "how often old and new code of a function run" [];
-    Effect Effect "that the new code does run" [];
-    ModuleLoaded Hook "a module came, and with it functions to patch or count" [
-        sysfs(MODULES, "sysfs is read at each look")
+    Calls Calls "how often the old and new code of a function run" [];
+    Effect Effect "whether the new code runs" [];
+    ModuleLoaded Hook "a module was loaded, with functions to patch or count" [
+        sysfs(MODULES, "sysfs is read at each sample")
     ];
-    ModuleFreed Hook "a module went" [
-        sysfs(MODULES, "sysfs is read at each look")
+    ModuleFreed Hook "a module was unloaded" [
+        sysfs(MODULES, "sysfs is read at each sample")
     ];
-    Stops Hook "for how long stop_machine stopped the machine, and for whom" [
-        makes_do("that the machine was stopped is not told")
+    Stops Hook "how long stop_machine stopped the machine, and for which system" [
+        makes_do("stops of the machine are not reported")
     ];
-    Log Log "what the kernel says of live patches" [
-        makes_do("what happens is seen from now on; of the past nothing is known")
+    Log Log "the kernel's messages about live patches" [
+        makes_do("only events from now on are known")
     ];
 };

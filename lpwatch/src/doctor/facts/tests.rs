@@ -1,4 +1,4 @@
-//! What is chosen on hosts of several kinds.
+//! The chosen hooks on different kinds of hosts.
 
 use std::collections::BTreeSet;
 
@@ -18,8 +18,10 @@ fn probe(fact: ObservedFact, kind: &str, attached: bool, note: Option<&str>) -> 
 }
 
 /// A kernel of 6.12 as root sees it.
-fn whole() -> Known {
-    let hooked = RULES.iter().filter(|rule| rule.source == Source::Hook);
+fn whole() -> HookInputs {
+    let hooked = RULES
+        .iter()
+        .filter(|rule| rule.source == PrimarySource::Hook);
     let hooks = hooked.map(|rule| match rule.fact {
         ObservedFact::Verdict => probe(rule.fact, "kretprobe", true, None),
         ObservedFact::Refused | ObservedFact::ModuleLoaded | ObservedFact::ModuleFreed => {
@@ -27,7 +29,7 @@ fn whole() -> Known {
         }
         fact => probe(fact, "fentry", true, None),
     });
-    Known {
+    HookInputs {
         livepatch: true,
         by: ChosenBy::Attaching,
         hooks: Ok(hooks.collect()),
@@ -42,15 +44,15 @@ fn whole() -> Known {
     }
 }
 
-fn no_bpf() -> Known {
-    Known {
+fn no_bpf() -> HookInputs {
+    HookInputs {
         by: ChosenBy::Policy,
         hooks: Err("BPF is ruled out".to_owned()),
         ..whole()
     }
 }
 
-fn of(known: &Known, fact: ObservedFact) -> ChosenHook {
+fn of(known: &HookInputs, fact: ObservedFact) -> ChosenHook {
     let chosen = choose(known);
     chosen.into_iter().find(|one| one.fact == fact).unwrap()
 }
@@ -66,27 +68,27 @@ fn every_fact_has_one_rule() {
 fn every_hook_of_the_policy_is_a_hook_here() {
     for probe in crate::probe::planned(|_| true, |_| None) {
         let rule = RULES.iter().find(|rule| rule.fact == probe.fact).unwrap();
-        assert_eq!(rule.source, Source::Hook, "{probe:?}");
+        assert_eq!(rule.source, PrimarySource::Hook, "{probe:?}");
     }
 }
 
 #[test]
 fn a_whole_kernel_has_a_hook_for_everything() {
     for fact in choose(&whole()) {
-        assert_ne!(fact.kind, HookKind::None, "{fact:?}");
+        assert_ne!(fact.kind, FactSource::None, "{fact:?}");
         assert!(!fact.fallen_back && !fact.is_lost(), "{fact:?}");
         assert!(!fact.why.is_empty() && !fact.what.is_empty(), "{fact:?}");
     }
     let calls = of(&whole(), ObservedFact::Calls);
-    assert_eq!(calls.kind, HookKind::Fentry);
+    assert_eq!(calls.kind, FactSource::Fentry);
     assert!(calls.fallback.unwrap().contains("modules"));
-    assert_eq!(of(&whole(), ObservedFact::Effect).kind, HookKind::Kprobe);
+    assert_eq!(of(&whole(), ObservedFact::Effect).kind, FactSource::Kprobe);
     assert_eq!(of(&whole(), ObservedFact::Tasks).works, Some(true));
 }
 
 #[test]
 fn the_oldest_kernel_counts_by_kprobes_and_has_no_verdicts() {
-    let mut known = Known {
+    let mut known = HookInputs {
         sharing: Err("this kernel does not let them share".to_owned()),
         ..whole()
     };
@@ -99,10 +101,10 @@ fn the_oldest_kernel_counts_by_kprobes_and_has_no_verdicts() {
         Some("it came with 5.16"),
     ));
     let calls = of(&known, ObservedFact::Calls);
-    assert_eq!(calls.kind, HookKind::Kprobe);
+    assert_eq!(calls.kind, FactSource::Kprobe);
     assert!(calls.why.contains("share"), "{calls:?}");
     let verdict = of(&known, ObservedFact::Verdict);
-    assert_eq!(verdict.kind, HookKind::None);
+    assert_eq!(verdict.kind, FactSource::None);
     assert_eq!(verdict.why, "it came with 5.16");
     assert!(!verdict.is_lost() && verdict.fallen_back, "{verdict:?}");
 }
@@ -111,11 +113,11 @@ fn the_oldest_kernel_counts_by_kprobes_and_has_no_verdicts() {
 fn without_bpf_files_serve_and_calls_are_not_known() {
     let known = no_bpf();
     for (fact, kind) in [
-        (ObservedFact::Patches, HookKind::Sysfs),
-        (ObservedFact::Begun, HookKind::Kmsg),
-        (ObservedFact::Tasks, HookKind::Procfs),
-        (ObservedFact::ModuleLoaded, HookKind::Sysfs),
-        (ObservedFact::Verdict, HookKind::None),
+        (ObservedFact::Patches, FactSource::Sysfs),
+        (ObservedFact::Begun, FactSource::Kmsg),
+        (ObservedFact::Tasks, FactSource::Procfs),
+        (ObservedFact::ModuleLoaded, FactSource::Sysfs),
+        (ObservedFact::Verdict, FactSource::None),
     ] {
         let chosen = of(&known, fact);
         assert_eq!(chosen.kind, kind, "{chosen:?}");
@@ -130,12 +132,12 @@ fn without_bpf_files_serve_and_calls_are_not_known() {
 
 #[test]
 fn without_the_log_sysfs_serves_and_outcomes_are_lost() {
-    let known = Known {
+    let known = HookInputs {
         log: Err("no permission to read /dev/kmsg".to_owned()),
         patch_state: Err("no permission".to_owned()),
         ..no_bpf()
     };
-    assert_eq!(of(&known, ObservedFact::Begun).kind, HookKind::Sysfs);
+    assert_eq!(of(&known, ObservedFact::Begun).kind, FactSource::Sysfs);
     for fact in [
         ObservedFact::Forced,
         ObservedFact::Cancelled,
@@ -155,8 +157,8 @@ fn what_was_not_tried_is_not_said_to_work() {
         probe.attached = false;
     }
     let begun = of(&known, ObservedFact::Begun);
-    assert_eq!((begun.kind, begun.works), (HookKind::Fentry, None));
-    assert_eq!(of(&known, ObservedFact::Calls).kind, HookKind::Fentry);
+    assert_eq!((begun.kind, begun.works), (FactSource::Fentry, None));
+    assert_eq!(of(&known, ObservedFact::Calls).kind, FactSource::Fentry);
 }
 
 #[test]
@@ -167,13 +169,13 @@ fn a_kprobe_in_the_place_of_fentry_says_why() {
     let note = "not in the BTF, so no fentry";
     hooks.push(probe(ObservedFact::Begun, "kprobe", true, Some(note)));
     let begun = of(&known, ObservedFact::Begun);
-    assert_eq!(begun.kind, HookKind::Kprobe);
+    assert_eq!(begun.kind, FactSource::Kprobe);
     assert!(begun.why.starts_with(note), "{begun:?}");
 }
 
 #[test]
 fn counting_needs_addresses_and_the_turns_of_livepatch() {
-    let hidden = Known {
+    let hidden = HookInputs {
         addresses: false,
         ..whole()
     };
@@ -194,15 +196,15 @@ fn counting_needs_addresses_and_the_turns_of_livepatch() {
 
 #[test]
 fn without_kprobes_only_patched_functions_are_counted() {
-    let known = Known {
+    let known = HookInputs {
         kprobes: false,
         ..whole()
     };
     let calls = of(&known, ObservedFact::Calls);
-    assert_eq!(calls.kind, HookKind::Fentry);
+    assert_eq!(calls.kind, FactSource::Fentry);
     assert!(calls.fallback.unwrap().starts_with("none"));
     assert!(of(&known, ObservedFact::Effect).is_lost());
-    let neither = Known {
+    let neither = HookInputs {
         sharing: Err("no".to_owned()),
         ..known
     };
@@ -211,7 +213,7 @@ fn without_kprobes_only_patched_functions_are_counted() {
 
 #[test]
 fn a_kernel_without_live_patches_has_no_facts() {
-    let known = Known {
+    let known = HookInputs {
         livepatch: false,
         ..whole()
     };

@@ -1,4 +1,4 @@
-//! What BPF needs, and what this kernel's BPF can do.
+//! What BPF needs, and what BPF can do on this kernel.
 
 use crate::{
     kernel::offers::{Capability, Memlock, Offers, Reading},
@@ -28,7 +28,7 @@ fn programs(is_built: bool) -> Offer {
     let draft = Draft {
         id: "bpf_programs",
         name: "BPF programs",
-        why: "They are compiled into lpwatch where a BPF compiler was there to build it.",
+        why: "They are compiled into lpwatch if a BPF compiler was available at build time.",
     };
     if is_built {
         return draft.available("compiled in");
@@ -36,7 +36,7 @@ fn programs(is_built: bool) -> Offer {
     draft.missing(
         "this lpwatch was built without them",
         WITHOUT_BPF,
-        "Build lpwatch with `cargo xtask build`.",
+        "Build lpwatch with: cargo xtask build",
     )
 }
 
@@ -44,7 +44,7 @@ fn btf(host: &Offers) -> Offer {
     let draft = Draft {
         id: "btf",
         name: "BTF",
-        why: "The kernel's types: where the members of its structures lie, and fentry.",
+        why: "The kernel's types: fentry and the offsets of structure members need them.",
     };
     let path = "/sys/kernel/btf/vmlinux";
     match &host.btf {
@@ -62,7 +62,7 @@ fn jit(host: &Offers) -> Offer {
     let draft = Draft {
         id: "bpf_jit",
         name: "BPF JIT",
-        why: "It turns BPF programs into the processor's own code.",
+        why: "It compiles BPF programs to machine code.",
     };
     match &host.settings.bpf_jit_enable {
         Reading::Found(value) if value == "0" => draft.missing(
@@ -88,10 +88,10 @@ fn memory(host: &Offers) -> Offer {
     let draft = Draft {
         id: "bpf_memory",
         name: "memory for BPF",
-        why: "Before 5.11 BPF maps count against the memory a process may lock.",
+        why: "Before 5.11, BPF maps count against the memory that a process may lock.",
     };
     match host.has_symbol(marker::CHARGES_MAPS) {
-        Some(false) => draft.available("not bound to RLIMIT_MEMLOCK"),
+        Some(false) => draft.available("not limited by RLIMIT_MEMLOCK"),
         None => draft.unread("/proc/kallsyms", &host.symbols),
         Some(true) => {
             let Some(rights) = &host.rights else {
@@ -105,7 +105,7 @@ fn memory(host: &Offers) -> Offer {
                 (Memlock::Bytes(bytes), _) => draft.missing(
                     format!("RLIMIT_MEMLOCK is {} KB", bytes.div_ceil(1024)),
                     WITHOUT_BPF,
-                    "ulimit -l unlimited, or CAP_SYS_RESOURCE",
+                    "Give lpwatch CAP_SYS_RESOURCE, or raise the limit: ulimit -l unlimited",
                 ),
             }
         }
@@ -116,7 +116,7 @@ fn kprobes(host: &Offers) -> Offer {
     let draft = Draft {
         id: "kprobes",
         name: "kprobes",
-        why: "They go where fentry cannot: modules, functions not patched yet, older kernels.",
+        why: "They are used where fentry is not: in modules, on functions not patched yet, on older kernels.",
     };
     let lost = "Calls of functions of modules, of functions not patched yet and of new code \
                 cannot be counted; the kernel's verdicts on tasks are not seen.";
@@ -146,23 +146,22 @@ fn sharing(host: &Offers) -> Offer {
     let draft = Draft {
         id: "ipmodify_sharing",
         name: "sharing with fentry",
-        why: "An fentry and a live patch can stand on one function (SHARE_IPMODIFY, 6.0).",
+        why: "An fentry and a live patch can share a function (SHARE_IPMODIFY, 6.0).",
     };
     match host.has_symbol(SHARING_MARKER) {
         None => draft.unread("/proc/kallsyms", &host.symbols),
         Some(marked) => match (marked, probe::sharing(marked)) {
-            (_, Ok(())) => draft.available(format!("{SHARING_MARKER} is there")),
+            (_, Ok(())) => draft.available(format!("{SHARING_MARKER} exists")),
             (true, Err(why)) => draft.missing(
                 why,
-                "Calls of patched functions are counted by kprobes, which cost more.",
+                "Calls of patched functions are counted with kprobes, which cost more.",
                 "None on this processor.",
             ),
             (false, Err(_)) => draft.missing(
                 format!("no {SHARING_MARKER}"),
-                "Calls of patched functions are counted by kprobes, which cost more: an fentry \
-                 would keep the patch from loading (EBUSY). Other tools' fentry programs do just \
-                 that.",
-                "Linux 6.0 or newer.",
+                "Calls of patched functions are counted with kprobes, which cost more: an fentry \
+                 would prevent the patch from loading (EBUSY), as those of other tools do.",
+                "Use Linux 6.0 or newer.",
             ),
         },
     }
@@ -172,21 +171,21 @@ fn frames(host: &Offers, processor: &str) -> Offer {
     let draft = Draft {
         id: "bpf_frames",
         name: "BPF frames on stacks",
-        why: "The unwinder knows the frames of BPF trampolines (6.19): they hold no transition up.",
+        why: "If the unwinder knows the frames of BPF trampolines (6.19), they do not block transitions.",
     };
     let lost = "An fexit or fmod_ret program of another tool, on the stack of a task that sleeps, \
-                holds transitions up. lpwatch itself uses none.";
+                blocks transitions. lpwatch itself uses none.";
     match host.has_symbol(FRAMES_MARKER) {
-        Some(true) => draft.available(format!("{FRAMES_MARKER} is there")),
+        Some(true) => draft.available(format!("{FRAMES_MARKER} exists")),
         Some(false) if processor == "x86_64" => draft.missing(
             format!("no {FRAMES_MARKER}"),
             lost,
-            "Linux 6.19 or newer; before, stop such tools while a patch is applied: `lpwatch \
-             tasks` names them.",
+            "Use Linux 6.19 or newer. On an older kernel, stop such tools while a patch is being \
+             enabled. To list them during a transition: lpwatch tasks",
         ),
         Some(false) => draft.unknown(
-            "on this processor no symbol tells",
-            "`lpwatch tasks` names programs of others that hold a transition up.",
+            "unknown: no symbol shows it on this processor",
+            "To list programs of other tools that block a transition: lpwatch tasks",
         ),
         None => draft.unread("/proc/kallsyms", &host.symbols),
     }
@@ -196,7 +195,7 @@ fn cpus(host: &Offers) -> Offer {
     let draft = Draft {
         id: "cpus",
         name: "CPUs",
-        why: "Counters keep 96 KB for each CPU.",
+        why: "Counters use 96 KB for each CPU.",
     };
     match host.cpus {
         Some(cpus) => draft.available(cpus.to_string()),

@@ -30,7 +30,7 @@ fn livepatch(host: &Offers) -> Offer {
     let draft = Draft {
         id: "livepatch",
         name: "live patching",
-        why: "Patches and their transitions show below /sys/kernel/livepatch.",
+        why: "Patches and their transitions are in /sys/kernel/livepatch.",
     };
     if host.livepatch {
         return draft.available("/sys/kernel/livepatch");
@@ -63,7 +63,7 @@ fn livepatch(host: &Offers) -> Offer {
         String::new()
     } else {
         format!(
-            ", and with what that needs and this one lacks: {}",
+            ", and with the options that it needs and this kernel lacks: {}",
             unmet.join(", ")
         )
     };
@@ -78,18 +78,18 @@ fn ftrace(host: &Offers) -> Offer {
     let draft = Draft {
         id: "ftrace",
         name: "ftrace",
-        why: "It leads the calls of a patched function to the new code, and to most hooks.",
+        why: "It redirects the calls of a patched function to the new code and calls most hooks.",
     };
     match &host.settings.ftrace_enabled {
         Reading::Found(value) if value == "0" => draft.missing(
             "kernel.ftrace_enabled=0: switched off",
-            "Live patches and counters are both dead: calls run the original code, new patches \
+            "Live patches and counters have no effect: calls run the original code, new patches \
              are refused (EBUSY), and hooks on functions do not fire.",
             "sysctl -w kernel.ftrace_enabled=1",
         ),
         Reading::Found(value) => draft.available(format!("kernel.ftrace_enabled={value}")),
         Reading::Absent => draft.missing(
-            "there is no kernel.ftrace_enabled",
+            "kernel.ftrace_enabled does not exist",
             "Neither live patches nor fentry hooks are possible.",
             "Boot a kernel built with CONFIG_FUNCTION_TRACER=y and CONFIG_DYNAMIC_FTRACE=y.",
         ),
@@ -101,7 +101,7 @@ fn reliable_stacks(host: &Offers, processor: &str) -> Offer {
     let draft = Draft {
         id: "reliable_stacks",
         name: "reliable stacks",
-        why: "By the stack of a task that sleeps the kernel tells whether it may switch.",
+        why: "The kernel inspects the stack of a sleeping task to decide whether it may switch.",
     };
     let has = |name| host.has_symbol(name);
     let walks = has(marker::RELIABLE)
@@ -115,20 +115,20 @@ fn reliable_stacks(host: &Offers, processor: &str) -> Offer {
     match (configured, walks, orc) {
         (Some(true), ..) => draft.available(unwinder(host)),
         (Some(false), ..) | (None, Some(false), _) => draft.missing(
-            "this kernel cannot tell",
+            "this kernel has none",
             "Tasks switch only on their way to user space, kernel threads never: most \
              transitions stall until they are forced.",
             "Boot a kernel built with CONFIG_HAVE_RELIABLE_STACKTRACE=y (on x86 that takes \
              CONFIG_UNWINDER_ORC=y).",
         ),
-        // On x86 the function is there whatever the unwinder.
-        (None, Some(true), Some(true)) => draft.available("the ORC unwinder is there"),
+        // On x86 the function exists with every unwinder.
+        (None, Some(true), Some(true)) => draft.available("the ORC unwinder exists"),
         (None, Some(true), _) if processor != "x86_64" => {
-            draft.available(format!("{} is there", marker::RELIABLE))
+            draft.available(format!("{} exists", marker::RELIABLE))
         }
         _ => draft.unknown(
-            "neither the configuration nor the symbols tell",
-            "Look for CONFIG_HAVE_RELIABLE_STACKTRACE=y in the kernel's configuration.",
+            "neither the configuration nor the symbols show it",
+            "Check the kernel's configuration for CONFIG_HAVE_RELIABLE_STACKTRACE=y.",
         ),
     }
 }
@@ -146,7 +146,7 @@ fn functions(host: &Offers) -> Offer {
     let draft = Draft {
         id: "livepatch_functions",
         name: "livepatch's functions",
-        why: "Hooks at their entries tell of transitions; compilers may have inlined some.",
+        why: "Hooks at their entries report transitions; a compiler may have inlined some.",
     };
     let Some(symbols) = host.symbols.found() else {
         return draft.unread("/proc/kallsyms", &host.symbols);
@@ -159,11 +159,15 @@ fn functions(host: &Offers) -> Offer {
         .collect();
     let there = wanted.len() - absent.len();
     if absent.is_empty() {
-        return draft.available(format!("all {there} that hooks go to"));
+        return draft.available(format!("all {there} that hooks use"));
     }
     draft.missing(
-        format!("{there} of {}; not {}", wanted.len(), absent.join(", ")),
-        "What these tell is learned otherwise, or not at all: see the facts below.",
-        "None on this kernel: its version has no such function, or its compiler inlined it.",
+        format!(
+            "{there} of {}; missing: {}",
+            wanted.len(),
+            absent.join(", ")
+        ),
+        "Their facts come from a fallback or are unavailable: see the facts below.",
+        "None on this kernel: its version lacks the function, or its compiler inlined it.",
     )
 }

@@ -1,4 +1,4 @@
-//! What this user may do and read, and what the kernel keeps back from anyone.
+//! What this user may do and read, and what the kernel denies to everyone.
 
 use strum::VariantArray as _;
 
@@ -44,7 +44,7 @@ fn capabilities(host: &Offers) -> Offer {
     };
     if !may_trace {
         let value = if held.is_empty() {
-            "none of those that matter".to_owned()
+            "none of those that lpwatch uses".to_owned()
         } else {
             format!("{} only", names(true))
         };
@@ -56,16 +56,16 @@ fn capabilities(host: &Offers) -> Offer {
         );
     }
     if held.len() == Capability::VARIANTS.len() {
-        return draft.available("all that matter");
+        return draft.available("all that lpwatch uses");
     }
-    draft.available(format!("{}; not {}", names(true), names(false)))
+    draft.available(format!("{}; missing: {}", names(true), names(false)))
 }
 
 fn addresses(host: &Offers) -> Offer {
     let draft = Draft {
         id: "symbol_addresses",
         name: "symbols' addresses",
-        why: "Counters are told apart, and stacks read, by the addresses in /proc/kallsyms.",
+        why: "Counters and stacks need the addresses in /proc/kallsyms.",
     };
     let restrict = host.settings.kptr_restrict.found().map(String::as_str);
     let setting =
@@ -86,7 +86,7 @@ fn addresses(host: &Offers) -> Offer {
             },
         ),
         Reading::Absent => draft.missing(
-            "there is no /proc/kallsyms",
+            "/proc/kallsyms does not exist",
             "Calls are not counted, events do not name their patch, and what this kernel can do \
              is not known.",
             "Boot a kernel built with CONFIG_KALLSYMS=y, and mount procfs on /proc.",
@@ -99,13 +99,13 @@ fn lockdown(host: &Offers) -> Offer {
     let draft = Draft {
         id: "lockdown",
         name: "lockdown",
-        why: "It keeps even root from changing (integrity) or reading (confidentiality) the kernel.",
+        why: "It prevents even root from changing (integrity) or reading (confidentiality) the kernel.",
     };
     match &host.settings.lockdown {
         Reading::Found(level) if level == "confidentiality" => draft.missing(
             "confidentiality",
-            "The kernel refuses kprobes, and BPF programs that read its memory.",
-            "Boot with lockdown=integrity, or without.",
+            "The kernel refuses kprobes and BPF programs that read its memory.",
+            "Boot with lockdown=integrity or without lockdown.",
         ),
         Reading::Found(level) if level == "integrity" => {
             draft.available("integrity: BPF works, patches must be signed")
@@ -138,11 +138,11 @@ fn perf_events(host: &Offers) -> Offer {
             format!("kernel.perf_event_paranoid={value}, and no CAP_SYS_ADMIN"),
             "Kprobes: the kernel's verdicts on tasks, entries of new code, and calls of functions \
              that fentry is not for.",
-            "Give lpwatch CAP_SYS_ADMIN, or sysctl -w kernel.perf_event_paranoid=2",
+            "Give lpwatch CAP_SYS_ADMIN, or allow it for all: sysctl -w kernel.perf_event_paranoid=2",
         ),
         Reading::Found(value) => draft.available(format!("kernel.perf_event_paranoid={value}")),
         Reading::Absent => draft.missing(
-            "there is no kernel.perf_event_paranoid",
+            "kernel.perf_event_paranoid does not exist",
             "Kprobes cannot be placed.",
             "Boot a kernel built with CONFIG_PERF_EVENTS=y.",
         ),
@@ -150,7 +150,7 @@ fn perf_events(host: &Offers) -> Offer {
     }
 }
 
-/// Debian and others have levels that mainline has not.
+/// Debian and others have levels that mainline does not have.
 fn is_above_two(level: &str) -> bool {
     level.trim().parse::<i32>().is_ok_and(|level| level > 2)
 }
@@ -159,14 +159,14 @@ fn unprivileged(host: &Offers) -> Offer {
     let draft = Draft {
         id: "unprivileged_bpf",
         name: "unprivileged BPF",
-        why: "It does not matter to lpwatch, which needs CAP_BPF whatever it says.",
+        why: "It does not matter to lpwatch, which always needs CAP_BPF.",
     };
     match &host.settings.unprivileged_bpf_disabled {
         Reading::Found(value) => {
             draft.available(format!("kernel.unprivileged_bpf_disabled={value}"))
         }
         Reading::Absent => draft.missing(
-            "there is no kernel.unprivileged_bpf_disabled",
+            "kernel.unprivileged_bpf_disabled does not exist",
             "Perhaps all of BPF: kernels with the bpf(2) system call have this setting.",
             "Boot a kernel built with CONFIG_BPF_SYSCALL=y.",
         ),
@@ -178,7 +178,7 @@ fn kernel_log(host: &Offers) -> Offer {
     let draft = Draft {
         id: "kernel_log",
         name: "kernel log",
-        why: "It tells what happened before lpwatch started, and why a patch was refused.",
+        why: "It shows what happened before lpwatch started and why a patch was refused.",
     };
     let lost = "What happened before lpwatch started, and the kernel's reasons for a refusal.";
     match &host.log {
@@ -204,9 +204,9 @@ fn patch_state(host: &Offers) -> Offer {
     let draft = Draft {
         id: "patch_state",
         name: "tasks' patch state",
-        why: "/proc/<pid>/task/<tid>/patch_state tells who has switched where BPF is not used.",
+        why: "Without BPF, /proc/<pid>/task/<tid>/patch_state shows which tasks have switched.",
     };
-    let lost = "Without BPF, which tasks are left is not known.";
+    let lost = "Without BPF, the remaining tasks are unknown.";
     match &host.patch_state {
         Reading::Found(_) => draft.available("/proc/<pid>/patch_state can be read"),
         Reading::Forbidden => draft.missing(
@@ -217,7 +217,7 @@ fn patch_state(host: &Offers) -> Offer {
         Reading::Absent => draft.missing(
             "/proc/1/patch_state does not exist",
             lost,
-            "Linux 4.12 or newer, with procfs mounted on /proc and without hidepid.",
+            "Use Linux 4.12 or newer, with procfs mounted on /proc and without hidepid.",
         ),
         other => draft.unread("/proc/1/patch_state", other),
     }
@@ -227,14 +227,14 @@ fn tracefs(host: &Offers) -> Offer {
     let draft = Draft {
         id: "tracefs",
         name: "tracefs",
-        why: "It names return probes of other tools that hold a transition up.",
+        why: "It names return probes of other tools that block a transition.",
     };
-    let lost = "Return probes of other tools on a task's stack are told without their names.";
+    let lost = "Return probes of other tools on a task's stack are reported without their names.";
     match &host.tracefs {
         Reading::Found(_) => draft.available("kprobe_events can be read"),
         Reading::Forbidden => draft.missing("no permission", lost, "Run as root."),
         Reading::Absent => draft.missing(
-            "no kprobe_events in /sys/kernel/tracing",
+            "/sys/kernel/tracing/kprobe_events does not exist",
             lost,
             "mount -t tracefs tracefs /sys/kernel/tracing (the kernel needs \
              CONFIG_KPROBE_EVENTS=y)",

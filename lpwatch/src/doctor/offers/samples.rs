@@ -14,7 +14,7 @@ fn found(text: &str) -> Reading {
     Reading::Found(text.to_owned())
 }
 
-/// A 7.x kernel with all there is, seen by root.
+/// A 7.x kernel with all features, as root sees it.
 pub(in crate::doctor) fn whole() -> Offers {
     let markers = super::symbols().into_iter().map(str::to_owned);
     Offers {
@@ -74,7 +74,7 @@ pub(in crate::doctor) fn no_livepatch(config: &str) -> Offers {
     }
 }
 
-/// A host as a user without any right sees it.
+/// A host as a user without privileges sees it.
 pub(in crate::doctor) fn unprivileged() -> Offers {
     let mut host = whole();
     if let Reading::Found(symbols) = &mut host.symbols {

@@ -1,4 +1,4 @@
-//! What is said of whole hosts and of hosts that lack something.
+//! Tests with complete hosts and with hosts that lack something.
 
 use std::collections::BTreeSet;
 
@@ -85,7 +85,7 @@ fn a_kernel_without_livepatch_is_told_what_it_lacks() {
         "does not exist",
         "CONFIG_LIVEPATCH=y",
     );
-    // Nothing is asked of what only a livepatch kernel has.
+    // Offers that only a livepatch kernel has are left out.
     for id in ["livepatch_functions", "patch_state"] {
         let offers = all(&silent, true, X86);
         assert!(offers.iter().all(|offer| offer.id != id));
@@ -98,7 +98,7 @@ fn ftrace_switched_off_kills_patches_and_counters() {
     host.settings.ftrace_enabled = Reading::Found("0".to_owned());
     let offer = of(&host, "ftrace");
     assert_missing(&offer, "switched off", "sysctl -w kernel.ftrace_enabled=1");
-    assert!(offer.lost.unwrap().contains("both dead"));
+    assert!(offer.lost.unwrap().contains("have no effect"));
 }
 
 #[test]
@@ -127,7 +127,11 @@ fn before_sharing_and_before_the_verdict() {
     let host = without_symbols(&[SHARING_MARKER, "klp_check_and_switch_task"]);
     assert_missing(&of(&host, "ipmodify_sharing"), "no bpf_tramp", "Linux 6.0");
     let functions = of(&host, "livepatch_functions");
-    assert_missing(&functions, "8 of 9; not klp_check_and_switch_task", "None");
+    assert_missing(
+        &functions,
+        "8 of 9; missing: klp_check_and_switch_task",
+        "None",
+    );
 }
 
 #[test]
@@ -182,7 +186,7 @@ fn an_ordinary_user_is_told_what_root_would_see() {
     assert_missing(&of(&host, "kernel_log"), "dmesg_restrict=1", "CAP_SYSLOG");
     assert_missing(&of(&host, "patch_state"), "no permission", "root");
     assert_eq!(of(&host, "bpf_jit").state, Availability::Unknown);
-    // These need no right to be known.
+    // These need no privilege to be read.
     assert_eq!(of(&host, "btf").state, Availability::Available);
     assert_eq!(of(&host, "ipmodify_sharing").state, Availability::Available);
 }

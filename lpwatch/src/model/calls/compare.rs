@@ -1,10 +1,10 @@
-//! Whether a function is called at another rate than before.
+//! Whether the call rate of a function has changed.
 //!
-//! Calls come in bursts, so nothing is assumed of how they are spread: the
-//! Mann-Whitney U test (H. B. Mann, D. R. Whitney, Annals of Mathematical
-//! Statistics 18, 1947) asks only whether rates of the one time tend to be
-//! larger than those of the other. A change has to be large as well: with
-//! enough calls the smallest one is beyond chance.
+//! Calls come in bursts, so the test assumes no distribution: the Mann-Whitney U
+//! test (H. B. Mann, D. R. Whitney, Annals of Mathematical Statistics 18, 1947)
+//! checks only whether the rates of one time tend to be larger than those of the
+//! other. The change must also be large, because with enough calls the smallest
+//! change is significant.
 
 use std::collections::VecDeque;
 
@@ -13,29 +13,29 @@ use statrs::stats_tests::{
     mannwhitneyu::{MannWhitneyUMethod, mannwhitneyu},
 };
 
-/// Stretches that have to be there on both sides.
+/// The least number of stretches on both sides.
 const ENOUGH: usize = 8;
 
-/// A host has hundreds of functions patched, and each is tested again and
-/// again: one false alarm in twenty would be many.
+/// A host can have hundreds of patched functions, and each is tested repeatedly,
+/// so false alarms must be rare.
 const CHANCE: f64 = 1e-3;
 
-/// A change by half.
+/// A change by at least half.
 const LARGE: f64 = 1.5;
 
-/// A rate that is another than before.
+/// A changed call rate.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Change {
     /// Medians, in calls per second.
     pub before: f64,
     pub after: f64,
-    /// In words.
+    /// The factor in words.
     pub factor: String,
-    /// By chance alone a difference this clear comes up this often.
+    /// The probability of such a difference by chance.
     pub probability: f64,
 }
 
-/// The change between two times, if there is one beyond chance, and large.
+/// The change between two times, if it is significant and large.
 pub(super) fn compare(before: &VecDeque<f64>, after: &VecDeque<f64>) -> Option<Change> {
     if before.len() < ENOUGH || after.len() < ENOUGH {
         return None;
@@ -54,7 +54,7 @@ pub(super) fn compare(before: &VecDeque<f64>, after: &VecDeque<f64>) -> Option<C
     })
 }
 
-/// How much larger or smaller, where that is much.
+/// The factor in words, if the change is large.
 fn factor(before: f64, after: f64) -> Option<String> {
     if before <= 0.0 && after <= 0.0 {
         return None;
@@ -63,14 +63,14 @@ fn factor(before: f64, after: f64) -> Option<String> {
         return Some(if before > 0.0 {
             format!("{:.1} times as often", after / before)
         } else {
-            "hardly ever before".to_owned()
+            "almost never before".to_owned()
         });
     }
     (before >= after * LARGE).then(|| {
         if after > 0.0 {
             format!("{:.1} times less often", before / after)
         } else {
-            "hardly ever now".to_owned()
+            "almost never now".to_owned()
         }
     })
 }
@@ -98,7 +98,7 @@ mod tests {
         assert_eq!(change.factor, "2.1 times as often");
         assert!(change.probability < 1e-3, "{}", change.probability);
         let change = compare(&rates(100.0, 30.0, 20), &rates(0.0, 0.0, 12)).unwrap();
-        assert_eq!(change.factor, "hardly ever now");
+        assert_eq!(change.factor, "almost never now");
     }
 
     #[test]
@@ -106,7 +106,7 @@ mod tests {
         let usual = rates(100.0, 300.0, 20);
         assert_eq!(compare(&usual, &rates(110.0, 300.0, 20)), None, "small");
         assert_eq!(compare(&usual, &rates(900.0, 1.0, 7)), None, "too little");
-        // Bursts: large now and then, before and after.
+        // Occasional bursts, before and after.
         let bursts: VecDeque<f64> = (0..20)
             .map(|n| if n % 5 == 0 { 1000.0 } else { 1.0 })
             .collect();

@@ -1,24 +1,24 @@
-//! Whether a patch's code runs: entries of the new function held against the
-//! calls that should lead there.
+//! Whether the code of a patch runs: compares the entries of the new function with
+//! the calls that should lead there.
 //!
-//! Both are counted by hooks, and read one after the other. A call can be on
-//! its way from the one to the other, or come between the two readings; so a
-//! difference counts only if it stays.
+//! Hooks count both, and lpwatch reads one count after the other. A call can be
+//! between the two hooks or between the two readings, so only a lasting difference
+//! counts.
 
 use std::time::Duration;
 
 use super::figures::Entered;
 
-/// How long calls may be on their way.
+/// How long a call may be between the two hooks.
 pub(super) const CONFIRMED_AFTER: Duration = Duration::from_millis(500);
 
-/// Entries missing out of a thousand calls that may be put down to hooks: one
-/// that hits while another runs on the same CPU is not counted.
+/// The share of missing entries, in thousandths, that the hooks explain: a hook
+/// that fires while another runs on the same CPU is not counted.
 const TOLERATED_PER_MILLE: u64 = 10;
 const TOLERATED: u64 = 3;
 
-/// Entries are read a little later than calls: so large a part of the calls may
-/// have come in between.
+/// Entries are read a little later than calls. This share of the calls may have
+/// come in between.
 const AHEAD_PART: u64 = 10;
 
 /// The two numbers at one time.
@@ -29,25 +29,25 @@ struct Pair {
     entries: u64,
 }
 
-/// What is known of one new function.
+/// The state of the comparison for one new function.
 #[derive(Clone, Debug)]
-pub(super) struct Effect {
+pub(super) struct EffectTracker {
     function: String,
-    /// The counter of the entries.
+    /// When the counter of the entries began.
     since: Duration,
     /// Where counting both began.
     first: Pair,
-    /// Where the judgement under way began.
+    /// Where the current comparison began.
     base: Pair,
     last: Pair,
-    /// Since when entries are missing, and how few at the least.
+    /// Since when entries are missing, and the least number missing.
     doubt: Option<(Duration, u64)>,
     pub effective: Option<bool>,
-    /// Calls that should have led to the new function, and did not.
+    /// Calls that should have led to the new function and did not.
     pub missing: u64,
 }
 
-impl Effect {
+impl EffectTracker {
     pub fn new(function: &str, since: Duration, at: Duration, expected: u64, entries: u64) -> Self {
         let first = Pair {
             at,
@@ -66,12 +66,12 @@ impl Effect {
         }
     }
 
-    /// Whether it goes on from this counter.
+    /// Whether this counter is still the same.
     pub fn is_of(&self, function: &str, since: Duration) -> bool {
         self.function == function && self.since == since
     }
 
-    /// Takes in both numbers; both only grow.
+    /// Adds a reading of both numbers, which only grow.
     pub fn take(&mut self, at: Duration, expected: u64, entries: u64) {
         self.last = Pair {
             at,
@@ -102,7 +102,7 @@ impl Effect {
         self.judge_anew(0);
     }
 
-    /// Calls and entries since the judgement under way began.
+    /// Calls and entries since the current comparison began.
     fn grown(&self) -> (u64, u64) {
         (
             self.last.expected.saturating_sub(self.base.expected),
@@ -110,15 +110,15 @@ impl Effect {
         )
     }
 
-    /// Begins anew from here. Entries that are ahead may belong to calls that
-    /// the next reading shows.
+    /// Starts a new comparison. Surplus entries may belong to calls that the next
+    /// reading shows.
     fn judge_anew(&mut self, ahead: u64) {
         self.base = self.last;
         self.base.entries = self.base.entries.saturating_sub(ahead);
         self.doubt = None;
     }
 
-    /// Whether entries are missing, and for how long is not known yet.
+    /// Whether entries are missing, but not yet for long enough.
     pub fn is_doubtful(&self) -> bool {
         self.doubt.is_some()
     }
@@ -141,8 +141,8 @@ mod tests {
         Duration::from_millis(milliseconds)
     }
 
-    fn effect() -> Effect {
-        Effect::new("new", at(0), at(0), 100, 7)
+    fn effect() -> EffectTracker {
+        EffectTracker::new("new", at(0), at(0), 100, 7)
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The patches of each epoch, and so which code a call ran.
+//! The patches of each epoch, which show the code that a call ran.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -10,20 +10,20 @@ use crate::model::{Direction, Moment, SystemView};
 use super::{FunctionId, Turn, stack::Stack};
 use lpwatch_common::calls::{EPOCHS, STATE_PATCHED, STATE_UNPATCHED};
 
-/// Epochs remembered: as many as counters keep apart, and some more for
-/// readings that come late.
+/// The number of epochs to keep: as many as the counters distinguish, and some
+/// more for late readings.
 const REMEMBERED: usize = 2 * EPOCHS;
 
-/// For how long an event may be on its way: the hook moves the epoch before it
-/// tells of it, and its CPU may be busy elsewhere in between.
+/// How late an event may arrive: the hook changes the epoch before it sends the
+/// event, and its CPU may be busy in between.
 const ON_ITS_WAY: Duration = Duration::from_secs(1);
 
 /// Which code a call ran.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Code<'a> {
-    /// The kernel's, or its module's, own.
+    /// The original code of the kernel or the module.
     Original,
-    /// That of this patch.
+    /// The code of this patch.
     Patch(&'a str),
     Unknown,
 }
@@ -37,7 +37,7 @@ pub(super) struct Epoch {
     pub state: State,
 }
 
-/// What patches there are.
+/// Which patches there are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum State {
     Rest(Stack),
@@ -58,15 +58,15 @@ pub(super) struct Timeline {
     epochs: VecDeque<Epoch>,
     /// What each patch changes.
     functions: BTreeMap<String, BTreeSet<FunctionId>>,
-    /// What sysfs says against the turns, and since when; believed if it goes on
-    /// saying so.
+    /// A reading of sysfs that contradicts the turns, and since when. It is accepted
+    /// if it persists.
     contradiction: Option<(State, Duration)>,
-    /// A reading of the counters in an epoch that was not told yet.
+    /// A reading of the counters in an epoch that was not reported yet.
     untold: Option<(u32, Duration)>,
 }
 
 impl Timeline {
-    /// Takes in a turn at `at`.
+    /// Adds a turn at `at`.
     pub fn turn(&mut self, turn: Turn, at: Moment) {
         self.contradiction = None;
         let (number, state) = match turn {
@@ -117,7 +117,7 @@ impl Timeline {
     fn push(&mut self, number: u32, began: Duration, state: State) {
         if let Some(last) = self.epochs.back_mut() {
             if last.number == number {
-                // Found in sysfs before it was told.
+                // sysfs showed it before its event arrived.
                 last.state = state;
                 return;
             }
@@ -140,7 +140,7 @@ impl Timeline {
         }
     }
 
-    /// Takes in a reading of sysfs that was made after all turns so far.
+    /// Adds a reading of sysfs that was made after all turns so far.
     pub fn observe(&mut self, view: &SystemView) {
         self.learn_functions(view);
         if let Some((number, at)) = self.untold
@@ -148,7 +148,7 @@ impl Timeline {
         {
             self.untold = None;
             if self.is_ahead(number) {
-                // Its turn would have been told by now.
+                // Its event would have arrived by now.
                 self.push(number, at, State::Unknown);
             }
         }
@@ -190,7 +190,7 @@ impl Timeline {
         });
     }
 
-    /// What sysfs shows, in the terms of an epoch.
+    /// The state that sysfs shows.
     fn seen_in(&self, view: &SystemView) -> State {
         let known = match self.epochs.back().map(|epoch| &epoch.state) {
             Some(State::Rest(stack) | State::Transition { stack, .. }) => stack.clone(),
@@ -214,9 +214,9 @@ impl Timeline {
         }
     }
 
-    /// The epochs from this one to that, both included; `None` if one of them
-    /// was not told yet. A number from before all that is remembered stands for
-    /// the oldest.
+    /// The epochs from this one to that, both included; `None` if one of them was
+    /// not reported yet. An epoch older than all that are kept counts as the
+    /// oldest.
     pub fn between(&mut self, from: u32, to: u32, at: Duration) -> Option<Vec<Epoch>> {
         if self.is_ahead(to) {
             if self.untold.is_none_or(|(number, _)| number != to) {
@@ -229,7 +229,7 @@ impl Timeline {
         Some(self.epochs.iter().filter(within).cloned().collect())
     }
 
-    /// Whether this epoch comes after all that were told.
+    /// Whether this epoch is later than all reported ones.
     fn is_ahead(&self, number: u32) -> bool {
         let last = self.epochs.back();
         last.is_none_or(|last| after(number, last.number))
@@ -247,12 +247,12 @@ impl Timeline {
         self.epochs.back().map(|epoch| &epoch.state)
     }
 
-    /// Whether a reading waits for a turn to be told.
+    /// Whether a reading waits for the event of a turn.
     pub fn is_waiting(&self) -> bool {
         self.untold.is_some()
     }
 
-    /// Whether a patch changes a function; `None` where that is not known.
+    /// Whether a patch changes a function; `None` if unknown.
     pub fn changes(&self, patch: &str, function: &FunctionId) -> Option<bool> {
         self.functions
             .get(patch)
@@ -278,7 +278,7 @@ impl Timeline {
                     (Some(false), Some(true)) => Code::Original,
                     (Some(false), Some(false) | None) => self.top(stack, function, None),
                 },
-                // The kernel has not come to this task yet.
+                // The kernel has not reached this task yet.
                 _ => self.top(stack, function, None),
             },
             State::Unknown => Code::Unknown,
@@ -310,8 +310,7 @@ impl Timeline {
 }
 
 impl State {
-    /// The patches, the lowest first, as far as they matter for which code lies
-    /// above which.
+    /// The patches that matter for the order of the code, the lowest first.
     pub fn position(&self, patch: &str) -> Option<usize> {
         match self {
             Self::Rest(stack) => stack.position(patch),
@@ -341,8 +340,8 @@ impl State {
         self.position(patch).is_some()
     }
 
-    /// Whether sysfs cannot look so in this state, at rest. In a transition it
-    /// lags behind the turns.
+    /// Whether sysfs contradicts this state. In a transition, sysfs lags behind the
+    /// turns, so only states without one are compared.
     fn contradicts(&self, seen: &Self) -> bool {
         match (self, seen) {
             (Self::Rest(is), Self::Rest(seen)) => is != seen,
@@ -357,7 +356,7 @@ pub(super) fn after(one: u32, other: u32) -> bool {
     one != other && one.wrapping_sub(other) < u32::MAX / 2
 }
 
-/// The numbers between two epochs, at most as many as are remembered.
+/// The numbers between two epochs, at most as many as are kept.
 fn missing(last: u32, next: u32) -> Vec<u32> {
     let between = next.wrapping_sub(last).wrapping_sub(1);
     if between as usize > REMEMBERED {

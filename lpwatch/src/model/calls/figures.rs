@@ -1,54 +1,52 @@
-//! The calls of a function as they are shown: part of the snapshot's JSON.
+//! The calls of a function in the snapshot's JSON.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// Calls of the old and of the new code of a function, as a patch divides them:
-/// its own code is new, whatever ran before it is old.
+/// Calls of the old and the new code of a function, for one patch: its own code is
+/// new, the code before it is old.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Calls {
     /// Calls of the old code since counting began.
     pub old: u64,
     /// Calls of the new code since counting began.
     pub new: u64,
-    /// Over the last ten seconds, as are the calls of new code; `null` until
-    /// it was counted for as long.
+    /// Over the last ten seconds, like the calls of new code; `null` until it was
+    /// counted for that long.
     pub old_per_second: Option<f64>,
     pub new_per_second: Option<f64>,
-    /// The same over 10, 60 and 300 seconds, as far as it was counted for as
-    /// long.
+    /// The same over 10, 60 and 300 seconds, if it was counted for that long.
     pub rates: Vec<Rate>,
-    /// What counts: `fentry` or `kprobe`.
+    /// The kind of counter: `fentry` or `kprobe`.
     pub counter: String,
-    /// Since when.
+    /// When counting began.
     pub since: Timestamp,
-    /// Before the patch; `null` where counting began later.
+    /// Before the patch; `null` if counting began later.
     pub before: Option<PhaseCalls>,
-    /// While it was applied or removed.
+    /// While it was being enabled or disabled.
     pub during: Option<PhaseCalls>,
-    /// Since it was applied.
+    /// Since it was enabled.
     pub after: Option<PhaseCalls>,
     /// The share of new code in the calls of the last ten seconds, 0 to 1;
     /// `null` without calls.
     pub new_share: Option<f64>,
-    /// How often the new function itself was entered since it is counted, and
-    /// how many calls of new code there were in that time; `null` where its
-    /// entries cannot be counted.
+    /// How often the new function itself was entered since its counting began, and
+    /// the calls of new code in that time; `null` if its entries cannot be counted.
     pub entered: Option<Entered>,
-    /// Why entries of the new function are not counted, where that is known.
+    /// Why entries of the new function are not counted, if known.
     #[serde(default)]
     pub not_entered: Option<String>,
-    /// Whether the new function was found to run: `null` where not known.
+    /// Whether the new function runs: `null` if unknown.
     pub effective: Option<bool>,
     /// Calls that ran the code of a patch above this one: in neither sum.
     #[serde(default)]
     pub above: u64,
-    /// Counts that could not be told apart by epoch, e.g. after lost events.
+    /// Calls that cannot be assigned to an epoch, e.g. after lost events.
     pub uncertain: u64,
     pub findings: Vec<Finding>,
 }
 
-/// Entries of the new function, held against the calls that should lead there.
+/// Entries of the new function, and the calls that should lead there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entered {
     /// The new function's symbol.
@@ -62,7 +60,7 @@ pub struct Entered {
 pub struct PhaseCalls {
     pub old: u64,
     pub new: u64,
-    /// For how long it was counted in this phase.
+    /// How long it was counted in this phase.
     pub seconds: f64,
     pub old_per_second: Option<f64>,
     pub new_per_second: Option<f64>,
@@ -77,7 +75,7 @@ pub struct Rate {
     pub new_per_second: f64,
 }
 
-/// What the numbers say.
+/// A finding from the numbers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
     pub kind: FindingKind,
@@ -88,19 +86,19 @@ pub struct Finding {
     pub advice: Vec<String>,
 }
 
-/// What was found.
+/// The kind of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FindingKind {
-    /// The original is called and the new function is not entered.
+    /// The original is called, and the new function is not entered.
     NotEffective,
     /// Some calls did not reach the new function.
     OldCodeCalled,
     /// Not called at all since it was patched.
     NeverCalled,
-    /// Called at another rate than before.
+    /// Its call rate has changed.
     RateChanged,
-    /// In a transition: only tasks that have not switched call it.
+    /// In a transition, only tasks that have not switched call it.
     OnlyUnswitchedCall,
     /// Functions cannot be patched or counted while ftrace is off.
     FtraceDisabled,
@@ -115,7 +113,7 @@ pub enum Severity {
     Danger,
 }
 
-/// A function that is watched ahead of its patch.
+/// A function that is watched before its patch is loaded.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Watched {
     /// `vmlinux` or a module.
@@ -123,6 +121,6 @@ pub struct Watched {
     pub name: String,
     pub sympos: u32,
     pub calls: Option<Calls>,
-    /// Why nothing counts it.
+    /// Why it is not counted.
     pub not_counted: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! What the numbers of one function say: in a sentence, with the evidence.
+//! Findings from the call numbers of one function, with their evidence.
 
 use std::time::Duration;
 
@@ -10,32 +10,33 @@ use super::{
 };
 use crate::model::Direction;
 
-/// A function not called for this long since it was patched is worth a word.
+/// A function that was not called for this long since it was patched is reported.
 const QUIET_FOR: Duration = Duration::from_mins(1);
 
-/// Calls that were to be expected before silence is a surprise: by chance it
-/// happens once in twenty thousand times (e to the minus 10th).
+/// The expected number of calls above which no call at all is a warning. By chance
+/// this happens once in twenty thousand times (e to the minus 10th).
 const EXPECTED: f64 = 10.0;
 
-/// Calls of tasks that have not switched before it is said that no others call.
+/// The least number of calls by unswitched tasks for the finding that only they
+/// call the function.
 const UNSWITCHED_CALLS: u64 = 10;
 
-/// What is known of a function of a patch.
-pub(super) struct Evidence<'a> {
+/// The evidence about one function of a patch.
+pub(super) struct FunctionEvidence<'a> {
     pub name: &'a str,
     pub patch: &'a str,
     pub record: &'a Record,
-    /// How it is called since, if the patch is applied and at rest.
+    /// Its call rates since then, if the patch is enabled and not in transition.
     pub rates: Option<&'a Stretches>,
-    /// Which way the patch's own transition goes, if one is under way.
+    /// The direction of the patch's own transition, if it is in one.
     pub transition: Option<Direction>,
-    /// Likely causes for new code that does not run.
+    /// Likely reasons why the new code does not run.
     pub suspects: &'a [String],
     pub ftrace_off: bool,
 }
 
-/// All that is to be said, the worst first.
-pub(super) fn of(evidence: &Evidence<'_>) -> Vec<Finding> {
+/// All findings, the worst first.
+pub(super) fn of(evidence: &FunctionEvidence<'_>) -> Vec<Finding> {
     let found = [
         evidence.ftrace_off.then(|| ftrace_off(evidence.name)),
         no_effect(evidence),
@@ -48,7 +49,7 @@ pub(super) fn of(evidence: &Evidence<'_>) -> Vec<Finding> {
     found
 }
 
-/// What is to be said of a function that no patch changes.
+/// The findings about a function that no patch changes.
 pub(super) fn unpatched(name: &str, is_ftrace_off: bool) -> Vec<Finding> {
     is_ftrace_off
         .then(|| ftrace_off(name))
@@ -68,9 +69,9 @@ fn ftrace_off(name: &str) -> Finding {
     }
 }
 
-/// New code that should have been entered and was not.
-fn no_effect(evidence: &Evidence<'_>) -> Option<Finding> {
-    let Evidence {
+/// New code that should run and does not.
+fn no_effect(evidence: &FunctionEvidence<'_>) -> Option<Finding> {
+    let FunctionEvidence {
         name,
         patch,
         record,
@@ -86,14 +87,14 @@ fn no_effect(evidence: &Evidence<'_>) -> Option<Finding> {
     let is_over = effect.effective == Some(true);
     let (kind, severity, text) = if is_over {
         let text = format!(
-            "{missing} calls of {name} did not reach the new code {} of {patch}; it runs now.",
+            "{missing} calls of {name} did not reach the new code {} of {patch}. The new code runs now.",
             entered.function
         );
         (FindingKind::OldCodeCalled, Severity::Warning, text)
     } else if entered.entries == 0 {
         let text = format!(
-            "Patched but not effective: {name} was called {} times since {patch} should have its \
-             way, and its new code {} was never entered.",
+            "Patched but not effective: {name} was called {} times since {patch} should be in effect, \
+             but its new code {} was never entered.",
             entered.expected, entered.function
         );
         (FindingKind::NotEffective, Severity::Danger, text)
@@ -123,15 +124,15 @@ fn causes(suspects: &[String]) -> Vec<String> {
         return suspects.to_vec();
     }
     vec![
-        "Something stands before the patch at the function's entry: list what does with \
-         `cat /sys/kernel/debug/kprobes/list /sys/kernel/tracing/enabled_functions`."
+        "Another hook at the function's entry may prevent the redirection. To list the hooks: \
+         cat /sys/kernel/debug/kprobes/list /sys/kernel/tracing/enabled_functions"
             .to_owned(),
-        "Treat the host as not patched until that is gone.".to_owned(),
+        "Treat the host as not patched until that hook is removed.".to_owned(),
     ]
 }
 
-fn never_called(evidence: &Evidence<'_>) -> Option<Finding> {
-    let Evidence { name, record, .. } = evidence;
+fn never_called(evidence: &FunctionEvidence<'_>) -> Option<Finding> {
+    let FunctionEvidence { name, record, .. } = evidence;
     evidence.rates?;
     let after = record.after().filter(|after| after.time >= QUIET_FOR)?;
     if after.calls.all() > 0 || record.above > 0 {
@@ -147,8 +148,8 @@ fn never_called(evidence: &Evidence<'_>) -> Option<Finding> {
         Some(rate) => (
             Severity::Warning,
             format!(
-                "{name} was not called once in the {time} since it was patched, and {rate:.1} \
-                 times a second before."
+                "{name} was not called once in the {time} since it was patched; before, it was called \
+                 {rate:.1} times a second."
             ),
         ),
         None => (
@@ -157,10 +158,8 @@ fn never_called(evidence: &Evidence<'_>) -> Option<Finding> {
         ),
     };
     let advice = match before {
-        Some(_) => {
-            "Check that what calls it still runs: silence does not show that the patch works."
-        }
-        None => "Whether the new code works has not been tried on this host.",
+        Some(_) => "Check that its callers still run. No calls do not prove that the patch works.",
+        None => "The new code has not run on this host, so it is unknown whether it works.",
     };
     Some(Finding {
         kind: FindingKind::NeverCalled,
@@ -170,8 +169,8 @@ fn never_called(evidence: &Evidence<'_>) -> Option<Finding> {
     })
 }
 
-fn only_unswitched(evidence: &Evidence<'_>) -> Option<Finding> {
-    let Evidence { name, record, .. } = evidence;
+fn only_unswitched(evidence: &FunctionEvidence<'_>) -> Option<Finding> {
+    let FunctionEvidence { name, record, .. } = evidence;
     let calls = record.this_transition;
     let (unswitched, switched) = match evidence.transition? {
         Direction::Patching => (calls.old, calls.new),
@@ -183,12 +182,12 @@ fn only_unswitched(evidence: &Evidence<'_>) -> Option<Finding> {
         text: format!(
             "Only tasks that have not switched call {name} ({unswitched} calls in this transition)."
         ),
-        advice: vec!["They are the ones to look at: lpwatch tasks".to_owned()],
+        advice: vec!["To see these tasks: lpwatch tasks".to_owned()],
     })
 }
 
-fn rate_changed(evidence: &Evidence<'_>) -> Option<Finding> {
-    let Evidence { name, record, .. } = evidence;
+fn rate_changed(evidence: &FunctionEvidence<'_>) -> Option<Finding> {
+    let FunctionEvidence { name, record, .. } = evidence;
     let now = evidence.rates?;
     let Change {
         before,
@@ -200,10 +199,13 @@ fn rate_changed(evidence: &Evidence<'_>) -> Option<Finding> {
         kind: FindingKind::RateChanged,
         severity: Severity::Note,
         text: format!(
-            "{name} is called {after:.1} times a second, {before:.1} times before it was patched \
+            "{name} is called {after:.1} times a second; it was {before:.1} before it was patched \
              ({factor}; medians over 5 s; Mann-Whitney U test, p = {probability:.1e})."
         ),
-        advice: vec!["The patch, or the load: compare with hosts that are not patched.".to_owned()],
+        advice: vec![
+            "The patch or the load changed this. Compare with hosts that are not patched."
+                .to_owned(),
+        ],
     })
 }
 

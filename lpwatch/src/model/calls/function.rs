@@ -1,4 +1,4 @@
-//! One function that is counted: from its raw counts to calls by code.
+//! One counted function: converts its raw counts to calls of old and new code.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -8,13 +8,13 @@ use super::{
     FunctionId,
     epochs::{Code, Epoch, State, Timeline},
     reading::{Buckets, Entries},
-    record::{Phase, Record, Stage, applies, bucket_of},
+    record::{CallPeriod, Record, TransitionStage, applies, bucket_of},
     series::{Series, Split, Stretches},
 };
 
 /// A function that is counted.
 #[derive(Clone, Debug)]
-pub(super) struct Function {
+pub(super) struct TrackedFunction {
     pub kind: &'static str,
     /// When the counter began, since boot.
     pub since: Duration,
@@ -23,21 +23,21 @@ pub(super) struct Function {
     last_missed: u64,
     last_at: Duration,
     last_epoch: u32,
-    /// Calls of the kernel's own code, and of any patch's.
+    /// Calls of the original code, and of the code of any patch.
     pub calls: Split,
-    /// Calls since counting began, or since a patch of it was last taken away.
-    pub base: Phase,
-    /// Calls of which it is not known what they ran.
+    /// Calls since counting began, or since a patch of it was last removed.
+    pub base: CallPeriod,
+    /// Calls whose code is unknown.
     pub uncertain: u64,
     pub series: Series,
     pub rates: Stretches,
     pub records: BTreeMap<String, Record>,
-    /// What may keep new code from being entered.
+    /// Possible reasons why new code is not entered.
     pub suspects: Vec<String>,
 }
 
 /// The part of a reading that concerns one function.
-pub(super) struct Reading<'a> {
+pub(super) struct CountedReading<'a> {
     pub at: Duration,
     pub epoch: u32,
     pub calls: &'a Buckets,
@@ -45,7 +45,7 @@ pub(super) struct Reading<'a> {
     pub entries: &'a [Entries],
 }
 
-impl Function {
+impl TrackedFunction {
     pub fn new(kind: &'static str, since: Duration, first_epoch: u32) -> Self {
         Self {
             kind,
@@ -56,7 +56,7 @@ impl Function {
             last_at: since,
             last_epoch: first_epoch,
             calls: Split::default(),
-            base: Phase::default(),
+            base: CallPeriod::default(),
             uncertain: 0,
             series: Series::default(),
             rates: Stretches::default(),
@@ -65,11 +65,11 @@ impl Function {
         }
     }
 
-    /// Takes in a reading; `false` if it has to wait for a turn.
+    /// Adds a reading; `false` if it must wait for a turn.
     pub fn take(
         &mut self,
         id: &FunctionId,
-        reading: &Reading<'_>,
+        reading: &CountedReading<'_>,
         timeline: &mut Timeline,
     ) -> bool {
         let Some(epochs) = timeline.between(self.last_epoch, reading.epoch, reading.at) else {
@@ -113,8 +113,7 @@ impl Function {
         true
     }
 
-    /// An epoch begins, or goes on: makes a record for each patch that changes
-    /// this function in it.
+    /// Creates a record for each patch that changes this function in this epoch.
     fn enter(&mut self, id: &FunctionId, epoch: &Epoch, timeline: &Timeline) {
         let is_new = epoch.began > self.last_at;
         let patches: Vec<String> = match &epoch.state {
@@ -132,7 +131,7 @@ impl Function {
             let counted_before = applies(&patch, &epoch.state) && self.base.time > Duration::ZERO;
             let (base, rates) = (self.base, &self.rates);
             let record = self.records.entry(patch.clone()).or_insert_with(|| Record {
-                before: counted_before.then_some(Phase {
+                before: counted_before.then_some(CallPeriod {
                     calls: Split {
                         old: base.calls.all(),
                         new: 0,
@@ -146,7 +145,7 @@ impl Function {
                 },
                 ..Record::default()
             });
-            if is_new && Stage::of(&patch, &epoch.state) == Stage::During {
+            if is_new && TransitionStage::of(&patch, &epoch.state) == TransitionStage::During {
                 record.begin_transition();
             }
         }
@@ -170,8 +169,8 @@ impl Function {
         }
     }
 
-    /// Adds calls of which only their number is known: what they ran is known
-    /// where all calls since the last reading ran the same.
+    /// Adds calls of which only the number is known. Their code is known if all calls
+    /// since the last reading ran the same code.
     fn add_missed(&mut self, id: &FunctionId, epochs: &[Epoch], calls: u64, timeline: &Timeline) {
         match epochs {
             [epoch] if epoch.state.turning().is_none() => {
@@ -182,8 +181,8 @@ impl Function {
         }
     }
 
-    fn close(&mut self, reading: &Reading<'_>, affected: bool) {
-        let Reading { at, entries, .. } = *reading;
+    fn close(&mut self, reading: &CountedReading<'_>, affected: bool) {
+        let CountedReading { at, entries, .. } = *reading;
         self.series.push(at, self.calls);
         if affected {
             self.rates.restart();
@@ -195,12 +194,13 @@ impl Function {
         }
     }
 
-    /// Forgets the patches that are gone: what comes is before the next one.
+    /// Removes the records of patches that are gone: later calls count as before the
+    /// next patch.
     pub fn retain(&mut self, is_there: impl Fn(&str) -> bool) {
         let records = self.records.len();
         self.records.retain(|patch, _| is_there(patch));
         if self.records.len() < records {
-            self.base = Phase::default();
+            self.base = CallPeriod::default();
             self.rates.restart();
         }
     }
@@ -209,11 +209,11 @@ impl Function {
     pub fn is_doubtful(&self) -> bool {
         self.records.values().any(|record| {
             let effect = record.effect.as_ref();
-            effect.is_some_and(super::effect::Effect::is_doubtful)
+            effect.is_some_and(super::effect::EffectTracker::is_doubtful)
         })
     }
 
-    /// Whether new code that should run was found not to.
+    /// Whether new code that should run does not.
     pub fn is_ineffective(&self) -> bool {
         self.records.values().any(|record| {
             let effect = record.effect.as_ref();
@@ -222,8 +222,7 @@ impl Function {
     }
 }
 
-/// Whether the transition under way in this state changes which code of the
-/// function runs.
+/// Whether the transition in this state changes which code of the function runs.
 fn touches(id: &FunctionId, state: &State, timeline: &Timeline) -> bool {
     state
         .turning()

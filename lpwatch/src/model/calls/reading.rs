@@ -1,4 +1,4 @@
-//! A reading of the counters, as the kernel side keeps them.
+//! A reading of the counters in the kernel.
 
 use std::time::Duration;
 
@@ -15,8 +15,8 @@ pub struct FunctionId {
 }
 
 impl FunctionId {
-    /// Of this object, name and place; 0, which a patch file may have for "the
-    /// only one", is 1 as in sysfs.
+    /// A `sympos` of 0, which means the only symbol in a patch file, becomes 1 as in
+    /// sysfs.
     #[must_use]
     pub fn new(object: &str, name: &str, sympos: u32) -> Self {
         Self {
@@ -26,7 +26,7 @@ impl FunctionId {
         }
     }
 
-    /// As kprobes and people name it: `name`, or `module:name`.
+    /// The name for kprobes and messages: `name` or `module:name`.
     #[must_use]
     pub fn spelled(&self) -> String {
         if self.object == VMLINUX {
@@ -47,7 +47,7 @@ pub struct CallsReading {
     /// The epoch before and after the reading: it did not change meanwhile.
     pub epoch: u32,
     pub functions: Vec<FunctionReading>,
-    /// `kernel.ftrace_enabled` is 0: nothing is redirected, nothing counted.
+    /// `kernel.ftrace_enabled` is 0: nothing is redirected or counted.
     pub ftrace_off: bool,
 }
 
@@ -55,13 +55,13 @@ pub struct CallsReading {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FunctionReading {
     pub id: FunctionId,
-    /// Whether it was asked for, besides being patched or not.
+    /// Whether the user asked for it, patched or not.
     pub asked: bool,
     pub counter: Counter,
-    /// What its new code does, for each patch that has one for it.
+    /// The entries of its new code, for each patch that changes it.
     pub entries: Vec<Entries>,
-    /// What may keep the new code from being entered, a sentence each; looked
-    /// for only where there is a doubt.
+    /// Possible reasons why the new code is not entered, one sentence each; read
+    /// only in case of doubt.
     pub suspects: Vec<String>,
 }
 
@@ -71,20 +71,20 @@ pub enum Counter {
     Counting {
         /// `fentry` or `kprobe`.
         kind: &'static str,
-        /// Since when, since boot. Another time means another counter, which
-        /// began at 0 again.
+        /// When it began, since boot. Another time means another counter, which
+        /// began at 0.
         since: Duration,
         calls: Box<Buckets>,
-        /// Calls that the hook was not told of and that are not among `calls`.
+        /// Calls that the hook missed and that are not in `calls`.
         missed: u64,
     },
-    /// Nothing counts it: why, in a sentence.
+    /// Why it is not counted, in one sentence.
     Missing(String),
 }
 
-/// The counter at the entry of the function that a patch puts in the place of
-/// another. It is read after the original's, so calls under way may be counted
-/// here and not there, never the other way round for long.
+/// The counter at the entry of the new function of a patch. It is read after the
+/// original's counter, so it can be ahead of it for a moment, but never behind for
+/// long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entries {
     pub patch: String,

@@ -1,9 +1,9 @@
-//! The calls of one function as one patch divides them.
+//! The calls of one function before, during and after one patch.
 
 use std::time::Duration;
 
 use super::{
-    effect::Effect,
+    effect::EffectTracker,
     epochs::{Code, Epoch, State},
     reading::{Counter, Entries},
     series::{Series, Split, Stretches},
@@ -11,42 +11,41 @@ use super::{
 use crate::model::Direction;
 use lpwatch_common::calls::{STATE_NONE, bucket};
 
-/// Calls over a time.
+/// Calls in a period of time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Phase {
+pub(super) struct CallPeriod {
     pub calls: Split,
     pub time: Duration,
 }
 
-/// The three phases of a patch's life; each is none as long as nothing was
-/// counted in it.
+/// The three phases of a patch. Each is `None` until something was counted in it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Record {
-    pub before: Option<Phase>,
-    pub during: Option<Phase>,
-    pub after: Option<Phase>,
-    /// In the transition under way, or the last one.
+    pub before: Option<CallPeriod>,
+    pub during: Option<CallPeriod>,
+    pub after: Option<CallPeriod>,
+    /// In the current or the last transition.
     pub this_transition: Split,
     /// Calls of the code of patches above this one.
     pub above: u64,
     pub series: Series,
-    /// How it was called before.
+    /// The call rates before.
     pub before_rates: Stretches,
-    pub effect: Option<Effect>,
+    pub effect: Option<EffectTracker>,
     /// Why entries of the new function are not counted.
     pub no_entries: Option<String>,
 }
 
-/// Where a patch stands in an epoch.
+/// The stage of a patch in an epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(super) enum TransitionStage {
     During,
     After,
     /// Neither enabled nor in transition.
     Outside,
 }
 
-impl Stage {
+impl TransitionStage {
     pub fn of(patch: &str, state: &State) -> Self {
         match (state.turning(), state.position(patch)) {
             (Some((turning, _)), _) if turning == patch => Self::During,
@@ -72,27 +71,27 @@ impl Record {
                 false
             }
         };
-        let stage = Stage::of(patch, &epoch.state);
-        if stage == Stage::During && state != STATE_NONE {
+        let stage = TransitionStage::of(patch, &epoch.state);
+        if stage == TransitionStage::During && state != STATE_NONE {
             self.this_transition.add(is_new, calls);
         }
-        let is_early = stage == Stage::During && state == STATE_NONE && !is_new;
+        let is_early = stage == TransitionStage::During && state == STATE_NONE && !is_new;
         let phase = match (stage, &mut self.before) {
-            // The transition has not come to that task yet.
-            (Stage::During, Some(before)) if is_early => before,
-            (Stage::During, _) => self.during.get_or_insert_default(),
-            (Stage::After, _) => self.after.get_or_insert_default(),
-            (Stage::Outside, _) => return,
+            // The transition has not reached that task yet.
+            (TransitionStage::During, Some(before)) if is_early => before,
+            (TransitionStage::During, _) => self.during.get_or_insert_default(),
+            (TransitionStage::After, _) => self.after.get_or_insert_default(),
+            (TransitionStage::Outside, _) => return,
         };
         phase.calls.add(is_new, calls);
     }
 
-    /// Adds time that was counted in this epoch.
+    /// Adds the counting time of this epoch.
     pub fn add_time(&mut self, patch: &str, epoch: &Epoch, time: Duration) {
-        let phase = match Stage::of(patch, &epoch.state) {
-            Stage::During => self.during.get_or_insert_default(),
-            Stage::After => self.after.get_or_insert_default(),
-            Stage::Outside => return,
+        let phase = match TransitionStage::of(patch, &epoch.state) {
+            TransitionStage::During => self.during.get_or_insert_default(),
+            TransitionStage::After => self.after.get_or_insert_default(),
+            TransitionStage::Outside => return,
         };
         phase.time += time;
     }
@@ -102,7 +101,7 @@ impl Record {
         self.this_transition = Split::default();
     }
 
-    /// All calls so far, by what the patches of each epoch say.
+    /// All calls so far, assigned by the patches of each epoch.
     fn inferred(&self) -> Split {
         let mut sum = Split::default();
         for phase in [&self.before, &self.during, &self.after]
@@ -115,15 +114,15 @@ impl Record {
         sum
     }
 
-    /// All calls so far. Calls that should have led to the new function and
-    /// did not are none of new code.
+    /// All calls so far. Calls that should have led to the new function and did not
+    /// do not count as new code.
     pub fn sum(&self) -> Split {
         self.inferred().moved(self.missing())
     }
 
-    /// After the transition, with what is known of the effect.
-    pub fn after(&self) -> Option<Phase> {
-        self.after.map(|phase| Phase {
+    /// After the transition, corrected by the measured effect.
+    pub fn after(&self) -> Option<CallPeriod> {
+        self.after.map(|phase| CallPeriod {
             calls: phase.calls.moved(self.missing()),
             time: phase.time,
         })
@@ -133,8 +132,7 @@ impl Record {
         self.effect.as_ref().map_or(0, |effect| effect.missing)
     }
 
-    /// Takes in the entries of the new function, counted right after all calls
-    /// were, and notes how the calls stand.
+    /// Adds the entries of the new function, which were counted just after the calls.
     pub fn close(&mut self, at: Duration, entries: Option<&Entries>) {
         let expected = self.inferred().new;
         match entries.map(|entries| (&entries.function, &entries.counter)) {
@@ -154,7 +152,10 @@ impl Record {
                     Some(effect) if effect.is_of(function, *since) => {
                         effect.take(at, expected, entered);
                     }
-                    _ => self.effect = Some(Effect::new(function, *since, at, expected, entered)),
+                    _ => {
+                        self.effect =
+                            Some(EffectTracker::new(function, *since, at, expected, entered));
+                    }
                 }
                 self.no_entries = None;
             }
@@ -164,7 +165,7 @@ impl Record {
         self.series.push(at, self.sum());
     }
 
-    /// What was found out stays; that it is still so is not known.
+    /// Keeps the last result, but it may no longer be true.
     fn lose_effect(&mut self, why: Option<String>) {
         self.no_entries = why;
         if let Some(effect) = &mut self.effect {
@@ -179,7 +180,7 @@ impl Split {
         *counted = counted.wrapping_add(calls);
     }
 
-    /// With so many calls taken from the new and given to the old.
+    /// With this number of calls moved from the new code to the old.
     fn moved(self, calls: u64) -> Self {
         let calls = calls.min(self.new);
         Self {
@@ -189,7 +190,7 @@ impl Split {
     }
 }
 
-/// Whether an epoch begins a transition of this patch that applies it.
+/// Whether an epoch begins a transition that enables this patch.
 pub(super) fn applies(patch: &str, state: &State) -> bool {
     state.turning() == Some((patch, Direction::Patching))
 }

@@ -1,5 +1,4 @@
-//! What `lpwatch calls` and `lpwatch verify` give: functions, cut out of a
-//! snapshot.
+//! The report of `lpwatch calls` and `lpwatch verify`: functions from a snapshot.
 
 use jiff::Timestamp;
 use lpwatch_common::patch::VMLINUX;
@@ -11,27 +10,27 @@ use crate::model::{
     snapshot::{Function, Object, Patch, SCHEMA_VERSION},
 };
 
-/// The calls of functions on one host at one moment. The JSON form is a
-/// contract, as that of the [`Snapshot`].
+/// The calls of functions on one host at one moment. The JSON form is a contract,
+/// like that of the [`Snapshot`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CallsReport {
     pub schema_version: u32,
     pub host: String,
     pub kernel: String,
     pub taken_at: Timestamp,
-    /// Whether a daemon, which has counted for longer, gave this.
+    /// Whether this comes from a daemon, which has counted for longer.
     pub daemon: bool,
     pub notes: Vec<String>,
     pub functions: Vec<CountedFunction>,
 }
 
-/// A function of a patch, or one that is watched without one.
+/// A function of a patch, or a watched function without one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CountedFunction {
     /// `null` for a function that is watched without a patch.
     pub patch: Option<String>,
     pub enabled: Option<bool>,
-    /// The direction of the patch's transition, if one is under way.
+    /// The direction of the patch's transition, if it is in one.
     pub transition: Option<Direction>,
     pub object: String,
     pub object_patched: Option<bool>,
@@ -51,7 +50,7 @@ pub enum Effect {
     Effective,
     /// Calls should reach it and do not.
     NotEffective,
-    /// Not known: why.
+    /// Unknown, with the reason.
     NotKnown { why: String },
     /// No patch changes the function, or it is disabled.
     NotPatched,

@@ -3,9 +3,9 @@
 use super::{
     epochs::State,
     figures::{Calls, PhaseCalls, Rate},
-    findings::{self, Evidence},
-    function::Function,
-    record::{Phase, Record},
+    findings::{self, FunctionEvidence},
+    function::TrackedFunction,
+    record::{CallPeriod, Record},
     series::{Series, Split, Stretches, per_second},
 };
 use crate::model::{
@@ -17,7 +17,7 @@ use crate::model::{
 pub(super) struct Shown<'a> {
     pub name: &'a str,
     pub patch: &'a str,
-    pub function: &'a Function,
+    pub function: &'a TrackedFunction,
     /// The state now.
     pub state: Option<&'a State>,
     pub ftrace_off: bool,
@@ -31,10 +31,13 @@ impl Shown<'_> {
         calls.during = record.during.map(PhaseCalls::of);
         calls.after = record.after().map(PhaseCalls::of);
         calls.above = record.above;
-        calls.entered = record.effect.as_ref().map(super::effect::Effect::entered);
+        calls.entered = record
+            .effect
+            .as_ref()
+            .map(super::effect::EffectTracker::entered);
         calls.effective = record.effect.as_ref().and_then(|effect| effect.effective);
         calls.not_entered.clone_from(&record.no_entries);
-        calls.findings = findings::of(&Evidence {
+        calls.findings = findings::of(&FunctionEvidence {
             name: self.name,
             patch: self.patch,
             record,
@@ -59,14 +62,19 @@ impl Shown<'_> {
 }
 
 /// A function that no patch changes: all its calls come before one.
-pub(super) fn unpatched(name: &str, function: &Function, ftrace_off: bool, now: &Moment) -> Calls {
+pub(super) fn unpatched(
+    name: &str,
+    function: &TrackedFunction,
+    ftrace_off: bool,
+    now: &Moment,
+) -> Calls {
     let mut calls = figures(function, &function.series, function.calls, now);
     calls.before = Some(PhaseCalls::of(function.base));
     calls.findings = findings::unpatched(name, ftrace_off);
     calls
 }
 
-fn figures(function: &Function, series: &Series, sum: Split, now: &Moment) -> Calls {
+fn figures(function: &TrackedFunction, series: &Series, sum: Split, now: &Moment) -> Calls {
     let rates = series.rates();
     let last: Option<Rate> = rates.first().copied();
     Calls {
@@ -97,8 +105,8 @@ fn share(rate: Rate) -> Option<f64> {
 }
 
 impl PhaseCalls {
-    fn of(phase: Phase) -> Self {
-        let Phase { calls, time } = phase;
+    fn of(phase: CallPeriod) -> Self {
+        let CallPeriod { calls, time } = phase;
         Self {
             old: calls.old,
             new: calls.new,

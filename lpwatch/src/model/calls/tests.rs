@@ -1,4 +1,4 @@
-//! The ledger on plain values: which code each call is put down to, in every
+//! The tracker on plain values: to which code each call is assigned, in every
 //! order of turns, readings and losses.
 
 mod effects;
@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use lpwatch_common::calls::{STATE_NONE, STATE_PATCHED, STATE_UNPATCHED, bucket};
 
 use super::{
-    Buckets, CallsReading, Counter, Entries, FunctionId, FunctionReading, Ledger, Turn,
+    Buckets, CallTracker, CallsReading, Counter, Entries, FunctionId, FunctionReading, Turn,
     figures::{Calls, Finding, FindingKind, PhaseCalls},
 };
 use crate::model::{Direction, EngineKind, Moment, ObjectView, PatchView, SystemView};
@@ -36,7 +36,7 @@ fn moment(seconds: f64) -> Moment {
 
 /// A patch in sysfs.
 #[derive(Clone, Copy)]
-struct Seen<'a> {
+struct SeenPatch<'a> {
     name: &'a str,
     functions: &'a [&'a str],
     enabled: bool,
@@ -44,8 +44,8 @@ struct Seen<'a> {
     order: Option<u32>,
 }
 
-const fn on<'a>(name: &'a str, functions: &'a [&'a str]) -> Seen<'a> {
-    Seen {
+const fn on<'a>(name: &'a str, functions: &'a [&'a str]) -> SeenPatch<'a> {
+    SeenPatch {
         name,
         functions,
         enabled: true,
@@ -54,8 +54,8 @@ const fn on<'a>(name: &'a str, functions: &'a [&'a str]) -> Seen<'a> {
     }
 }
 
-const fn turning<'a>(name: &'a str, functions: &'a [&'a str], enabled: bool) -> Seen<'a> {
-    Seen {
+const fn turning<'a>(name: &'a str, functions: &'a [&'a str], enabled: bool) -> SeenPatch<'a> {
+    SeenPatch {
         name,
         functions,
         enabled,
@@ -64,10 +64,10 @@ const fn turning<'a>(name: &'a str, functions: &'a [&'a str], enabled: bool) -> 
     }
 }
 
-/// A ledger, and the kernel's counters as a test moves them.
+/// A tracker, and the kernel's counters as a test moves them.
 #[derive(Default)]
-struct Host {
-    ledger: Ledger,
+struct CallHost {
+    tracker: CallTracker,
     epoch: u32,
     now: f64,
     /// Of the function `f`.
@@ -78,7 +78,7 @@ struct Host {
     entries: Vec<(String, u64)>,
 }
 
-impl Host {
+impl CallHost {
     fn at(&mut self, seconds: f64) -> &mut Self {
         self.now = seconds;
         self
@@ -92,7 +92,7 @@ impl Host {
             direction,
             replace: Some(replace),
         };
-        self.ledger.turn(turn, moment(self.now));
+        self.tracker.turn(turn, moment(self.now));
         self
     }
 
@@ -102,11 +102,11 @@ impl Host {
             epoch: self.epoch,
             direction: Some(direction),
         };
-        self.ledger.turn(turn, moment(self.now));
+        self.tracker.turn(turn, moment(self.now));
         self
     }
 
-    fn see(&mut self, patches: &[Seen<'_>]) -> &mut Self {
+    fn see(&mut self, patches: &[SeenPatch<'_>]) -> &mut Self {
         let patches = patches.iter().map(|seen| PatchView {
             enabled: Some(seen.enabled),
             in_transition: seen.in_transition,
@@ -122,7 +122,7 @@ impl Host {
             }],
             ..PatchView::new(seen.name.to_owned(), EngineKind::Livepatch)
         });
-        self.ledger.observe(&SystemView {
+        self.tracker.observe(&SystemView {
             read_at: moment(self.now).boot,
             patches: patches.collect(),
             ..SystemView::default()
@@ -184,7 +184,7 @@ impl Host {
             entries: entries.collect(),
             suspects: Vec::new(),
         };
-        self.ledger.read(CallsReading {
+        self.tracker.read(CallsReading {
             at: moment(self.now).boot,
             epoch: self.epoch,
             functions: vec![function],
@@ -194,7 +194,7 @@ impl Host {
     }
 
     fn calls(&self, patch: &str) -> Calls {
-        let calls = self.ledger.calls(patch, &id("f"), &moment(self.now));
+        let calls = self.tracker.calls(patch, &id("f"), &moment(self.now));
         calls.unwrap_or_else(|| panic!("{patch} has no calls"))
     }
 

@@ -2,7 +2,7 @@
 //! is ending. An engine has one at a time.
 //!
 //! Events are exact but can be lost; readings are complete but can be older than
-//! the last event. So events move the course, and readings mend it.
+//! the last event. So events change the course, and readings correct it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,12 +15,12 @@ use crate::model::{
     snapshot::{PastTransition, SwitchedBy},
 };
 
-/// Between the hook on `klp_complete_transition` and sysfs saying so lies the
-/// kernel's own clean-up, which waits for all CPUs.
+/// How long sysfs may lag behind the hook on `klp_complete_transition`: the
+/// kernel's clean-up in between waits for all CPUs.
 const CLEAN_UP: Duration = Duration::from_secs(10);
 
-/// Between the hook on `klp_init_transition` and sysfs saying so lies no more
-/// than a few instructions, but their CPU may be busy with something else.
+/// How long sysfs may lag behind the hook on `klp_init_transition`: only a few
+/// instructions, but their CPU may be busy with something else.
 const BEGINNING: Duration = Duration::from_secs(10);
 
 /// A reading.
@@ -39,7 +39,7 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// The course of one engine's transitions.
+/// The transitions of one engine.
 #[derive(Debug)]
 pub(super) struct Course {
     engine: EngineKind,
@@ -48,11 +48,11 @@ pub(super) struct Course {
     ending: Option<(String, Moment)>,
     /// Events of the running transition may have been lost.
     doubtful: bool,
-    /// Which patches were applied at the last reading, and why others were not.
+    /// Which patches were enabled at the last reading, and why others were not.
     applied: Option<BTreeMap<String, Applied>>,
 }
 
-/// Whether a patch is applied, where that is told; if it failed, why.
+/// Whether a patch is enabled, if known; if it failed, why.
 type Applied = (Option<bool>, Option<String>);
 
 impl Course {
@@ -85,20 +85,19 @@ impl Course {
         self.ending.is_some()
     }
 
-    /// Whether the end of this patch's transition was told just now.
+    /// Whether the end of this patch's transition was just reported.
     pub fn is_ending(&self, patch: &str) -> bool {
         let ending = self.ending.as_ref();
         ending.is_some_and(|(ending, _)| ending == patch)
     }
 
-    /// An end that was announced may since have been followed by a beginning
-    /// that was lost.
+    /// A lost event may have started another transition after the reported end.
     pub fn note_lost(&mut self) {
         self.ending = None;
         self.doubtful = true;
     }
 
-    /// A transition begins; gives the one it ends thereby, if one was running.
+    /// A transition begins; returns the one that this ends, if one was running.
     pub fn begin(
         &mut self,
         patch: String,
@@ -111,8 +110,8 @@ impl Course {
         if let Some(running) = &mut self.running
             && running.patch == patch
         {
-            if !running.direction_told {
-                // A reading was faster than the event.
+            if !running.direction_reported {
+                // A reading came before the event.
                 *running = Running::new(patch, direction, at).begin(at);
             } else if running.direction != direction {
                 running.reverse(Some(at));
@@ -127,8 +126,7 @@ impl Course {
         before
     }
 
-    /// The running transition, or one made from an event whose beginning was
-    /// not seen.
+    /// The running transition, or a new one if its start was not observed.
     pub fn running_or_found(
         &mut self,
         patch: Option<String>,
@@ -144,8 +142,7 @@ impl Course {
         self.running.as_mut()
     }
 
-    /// Ends the running transition; `delay` is how long its event was on its
-    /// way.
+    /// Ends the running transition; `delay` is the delay of its event.
     pub fn finish(
         &mut self,
         at: Moment,
@@ -159,7 +156,7 @@ impl Course {
         Some(running.finish(self.engine, at, outcome, delay))
     }
 
-    /// Takes in a reading; gives the transition it shows to have ended.
+    /// Applies a reading; returns the transition that it shows as ended.
     pub fn observe(&mut self, reading: Reading<'_>, now: &Moment) -> Option<PastTransition> {
         let ended = self.mend_running(reading);
         self.mend_ending(reading, now);
@@ -175,7 +172,7 @@ impl Course {
         ended
     }
 
-    /// Ends or turns the running transition if a newer reading says so.
+    /// Ends or reverses the running transition if a newer reading shows it.
     fn mend_running(&mut self, reading: Reading<'_>) -> Option<PastTransition> {
         let Reading { at, .. } = reading;
         let running = self.running.as_mut()?;
@@ -187,9 +184,9 @@ impl Course {
         if let Some(patch) = patch.filter(|patch| patch.in_transition) {
             running.last_heard = at.boot;
             running.seen_at_it = true;
-            // While a patch is being enabled sysfs says `enabled=0` for a
-            // moment; where events tell of reversals they are believed.
-            let told = running.direction_told && !self.doubtful;
+            // While a patch is being enabled, sysfs shows `enabled=0` for a
+            // moment. If events report reversals, the events decide.
+            let told = running.direction_reported && !self.doubtful;
             if !told && patch.direction() != running.direction {
                 running.reverse(None);
             }
@@ -200,15 +197,15 @@ impl Course {
         if begins && !running.seen_at_it && !self.doubtful {
             return None;
         }
-        // Some systems say of a patch that they gave it up, and why.
+        // Some systems report that they refused a patch, with the reason.
         if let Some(why) = patch.and_then(|patch| patch.failure.clone()) {
             let mut ended = self.finish(at, Some(Outcome::Refused), None)?;
             self.ending = None;
             ended.message = Some(why);
             return Some(ended);
         }
-        // A disabled patch's directory goes when its unpatching completes.
-        // What is not told may be either.
+        // The directory of a disabled patch disappears when its unpatching
+        // completes. An unknown state may be either.
         let is_on = patch.map_or(Some(false), |patch| patch.enabled);
         if is_on.is_some_and(|is_on| Direction::of_enabled(is_on) != running.direction) {
             running.reverse(None);
@@ -218,7 +215,7 @@ impl Course {
         ended
     }
 
-    /// Forgets an announced end once sysfs shows it, or has had long enough.
+    /// Forgets a reported end when sysfs shows it, or after the time limit.
     fn mend_ending(&mut self, reading: Reading<'_>, now: &Moment) {
         if let Some((ending, since)) = &self.ending
             && (now.since(since) > CLEAN_UP
@@ -230,16 +227,16 @@ impl Course {
         }
     }
 
-    /// What changed since the last reading without a transition that was seen:
-    /// engines that stop the machine change all tasks at once. `ended` is the
-    /// transition that this reading shows to have ended.
+    /// The changes since the last reading without an observed transition: engines
+    /// that stop the machine switch all tasks at once. `ended` is the transition
+    /// that this reading shows as ended.
     pub fn changed_at_once(
         &mut self,
         reading: Reading<'_>,
         ended: Option<&PastTransition>,
     ) -> Vec<PastTransition> {
         let own = reading.of(self.engine);
-        // What one reading does not tell is taken to be as it was.
+        // An unknown state counts as unchanged.
         let known = |name: &String| self.applied.as_ref()?.get(name)?.0;
         let applied: BTreeMap<String, Applied> = own
             .map(|patch| {
@@ -248,7 +245,7 @@ impl Course {
             })
             .collect();
         let now = applied.clone();
-        // What the first reading shows may be long past.
+        // What the first reading shows may have happened long ago.
         let Some(before) = self.applied.replace(applied) else {
             return Vec::new();
         };
@@ -273,7 +270,7 @@ impl Course {
         now: Option<&Applied>,
         at: Moment,
     ) -> Option<PastTransition> {
-        // A patch that is not there is not applied.
+        // A missing patch is not enabled.
         let is_applied = |state: Option<&Applied>| state.map_or(Some(false), |state| state.0);
         let is_on = is_applied(now);
         let direction = Direction::of_enabled(is_on == Some(true));
@@ -284,14 +281,14 @@ impl Course {
         }
         let failure = |state: Option<&Applied>| state.and_then(|(_, failure)| failure.clone());
         let why = failure(now).filter(|_| failure(before) != failure(now))?;
-        // It was to change, and has not.
+        // It should have changed, and has not.
         let running = Running::new(name.to_owned(), direction.opposite(), at);
         let mut past = running.finish(self.engine, at, Outcome::Refused, None);
         past.message = Some(why);
         Some(past)
     }
 
-    /// Takes in a look at all tasks.
+    /// Applies a sample of all tasks.
     pub fn sample(&mut self, sample: TaskSample, now: &Moment) {
         if let Some(running) = &mut self.running {
             running.sample(sample, now);

@@ -1,5 +1,5 @@
-//! What the systems beside livepatch say in the kernel log. It adds words and
-//! moments to what their readings show; it never stands alone.
+//! The kernel log lines of the systems other than livepatch. They add reasons and
+//! times to the readings of those systems and never count alone.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use crate::model::{
 
 use super::{Model, course::Course};
 
-/// Lines and readings of one refusal come within this.
+/// The longest time between the lines and readings of one refusal.
 const ONE_STORY: Duration = Duration::from_secs(10);
 
 impl Model {
-    /// Takes in a line of such a system.
+    /// Applies a line of such a system.
     pub(super) fn elsewhere(&mut self, engine: EngineKind, what: Elsewhere, at: Moment) {
         let course = self
             .others
@@ -60,7 +60,7 @@ impl Model {
             }
             return;
         }
-        // What is in force was not to be applied once more.
+        // An enabled patch was not to be enabled again.
         let is_on = self.patches.iter().any(|known| {
             known.engine == engine
                 && patch.as_ref() == Some(&known.name)
@@ -73,8 +73,8 @@ impl Model {
         self.remember(past);
     }
 
-    /// Takes in what readings show to have ended; a refusal that the log told of
-    /// is one story with it.
+    /// Applies the transitions that readings show as ended. A refusal in the log
+    /// belongs to the same transition.
     pub(super) fn remember_elsewhere(&mut self, past: PastTransition, at: Moment) {
         let refused = past.outcome == Outcome::Refused;
         if let (true, Some(engine)) = (refused, past.engine)

@@ -1,4 +1,4 @@
-//! What hooks and the kernel log report, taken into the state.
+//! Applies the events of hooks and the kernel log to the state.
 
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ use crate::model::{
 
 use super::Model;
 
-/// Transitions remembered.
+/// The number of ended transitions to keep.
 const PAST_TRANSITIONS: usize = 32;
 
-/// How long the kernel's words stay eligible as the reason of a refusal.
+/// How long a kernel message can count as the reason of a refusal.
 const COMPLAINT_LIFE: Duration = Duration::from_secs(10);
 
 impl Model {
-    /// Notes how many events were lost so far; readings mend the state.
+    /// Records how many events were lost so far; readings correct the state.
     pub(super) fn note_lost(&mut self, lost: u64) {
         if lost > self.events_lost {
             self.course.note_lost();
@@ -24,7 +24,7 @@ impl Model {
         self.events_lost = lost;
     }
 
-    /// Takes in an event.
+    /// Applies an event.
     pub(super) fn apply(&mut self, event: Event, now: &Moment) {
         let Event { at, source, kind } = event;
         let moment = now.at(at);
@@ -106,7 +106,7 @@ impl Model {
         }
     }
 
-    /// Whether a log line at `at` repeats what a hook told.
+    /// Whether a log line at `at` repeats the report of a hook.
     fn is_repeated(&self, at: Duration, kind: &EventKind) -> bool {
         // An end that was reported while the last hooks were being attached.
         let told = matches!(kind, EventKind::Complete { patch: Some(patch), .. }
@@ -175,7 +175,7 @@ impl Model {
         self.complaints
             .retain(|(when, _)| at.boot.saturating_sub(*when) < COMPLAINT_LIFE);
         match self.course.running_mut() {
-            // A hook tells of the refusal itself; this is why.
+            // A hook reports the refusal itself; this is the reason.
             _ if hooks_tell => self.complaints.push((at.boot, text)),
             // The kernel says this just before it cancels what it began.
             Some(running) if patch.is_none_or(|patch| patch == running.patch) => {

@@ -1,4 +1,4 @@
-//! Readings of sysfs and looks at the tasks, taken into the state.
+//! Applies readings of sysfs and samples of the tasks to the state.
 
 use strum::VariantArray as _;
 
@@ -10,7 +10,7 @@ use super::{
 };
 
 impl Model {
-    /// Takes in a reading of all patches.
+    /// Applies a reading of all patches.
     pub(super) fn observe(&mut self, mut view: SystemView, now: &Moment) {
         self.keep_unread(&mut view);
         let at = now.at(view.read_at);
@@ -32,8 +32,7 @@ impl Model {
         });
     }
 
-    /// Patches of a system that cannot be read have not gone: they are as they
-    /// were.
+    /// The patches of an unreadable system keep their state.
     fn keep_unread(&self, view: &mut SystemView) {
         let unread = |patch: &&PatchView| view.unread.contains(&patch.engine);
         let kept: Vec<_> = self.patches.iter().filter(unread).cloned().collect();

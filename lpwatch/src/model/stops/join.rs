@@ -1,62 +1,62 @@
-//! From what each CPU tells to one stop of the machine.
+//! Joins the records of the CPUs to stops of the machine.
 
 use std::time::Duration;
 
-/// How long after the last CPU told of a stop the others may.
+/// How long to wait for further records after the last one of a stop.
 const LATE: Duration = Duration::from_secs(1);
 
-/// Stops remembered of which a CPU had not told.
+/// The number of incomplete stops to keep.
 const REMEMBERED: usize = 16;
 
-/// One CPU, held in one stop.
+/// One CPU in one stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span {
-    /// What tells stops of the same time apart.
+pub struct CpuStop {
+    /// Distinguishes stops at the same time.
     pub stop: u64,
-    /// The address of the function that ran meanwhile; 0 if not known.
+    /// The address of the function that ran meanwhile; 0 if unknown.
     pub function: u64,
     pub cpu: u32,
-    /// How many CPUs the stop holds; 0 if not known.
+    /// How many CPUs the stop includes; 0 if unknown.
     pub cpus: u32,
     /// Since boot.
     pub begun: Duration,
     pub ended: Duration,
 }
 
-/// One stop, of as many CPUs as told of it.
+/// One stop, joined from the records of its CPUs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Joined {
     pub function: u64,
-    /// When the first CPU was held and the last was; when the first was free
-    /// and the last was. Since boot.
+    /// When the first and the last CPU stopped, and when the first and the last were
+    /// released. Since boot.
     pub first_held: Duration,
     pub last_held: Duration,
     pub first_free: Duration,
     pub last_free: Duration,
     pub cpus: u32,
-    /// How many there are to be; 0 if not known.
+    /// How many there should be; 0 if unknown.
     pub cpus_of: u32,
 }
 
 impl Joined {
-    /// From when the last CPU stood until the first went on.
+    /// From the stop of the last CPU to the release of the first.
     #[must_use]
     pub fn stopped(&self) -> Duration {
         self.first_free.saturating_sub(self.last_held)
     }
 
-    /// From when the first CPU was held until the last was free.
+    /// From the stop of the first CPU to the release of the last.
     #[must_use]
     pub fn held(&self) -> Duration {
         self.last_free.saturating_sub(self.first_held)
     }
 }
 
-/// Joins spans.
+/// Joins the records of CPUs to stops.
 #[derive(Debug, Default)]
 pub struct Joiner {
     open: Vec<Open>,
-    /// Those that were given up waiting for.
+    /// Stops that were closed before all records arrived.
     incomplete: Vec<Open>,
 }
 
@@ -68,7 +68,7 @@ struct Open {
 }
 
 impl Open {
-    fn new(span: &Span) -> Self {
+    fn new(span: &CpuStop) -> Self {
         Self {
             stop: span.stop,
             cpus: vec![span.cpu],
@@ -84,8 +84,8 @@ impl Open {
         }
     }
 
-    /// All CPUs of a stop come before any may go.
-    fn takes(&self, span: &Span) -> bool {
+    /// Every CPU of a stop enters it before any may leave.
+    fn takes(&self, span: &CpuStop) -> bool {
         let joined = &self.joined;
         self.stop == span.stop
             && joined.function == span.function
@@ -94,7 +94,7 @@ impl Open {
             && joined.last_held <= span.ended
     }
 
-    fn take(&mut self, span: &Span) {
+    fn take(&mut self, span: &CpuStop) {
         self.cpus.push(span.cpu);
         let joined = &mut self.joined;
         joined.cpus += 1;
@@ -110,9 +110,9 @@ impl Open {
 }
 
 impl Joiner {
-    /// Takes in a span; gives the stop that it completes.
-    pub fn add(&mut self, span: &Span) -> Option<Joined> {
-        // A CPU that went offline tells when it comes back.
+    /// Adds a record; returns the stop that it completes.
+    pub fn add(&mut self, span: &CpuStop) -> Option<Joined> {
+        // An offline CPU reports when it is online again.
         if self.incomplete.iter().any(|open| open.takes(span)) {
             return None;
         }
@@ -126,7 +126,7 @@ impl Joiner {
         complete.then(|| self.open.remove(at).joined)
     }
 
-    /// The stops of which no more CPUs are expected to tell.
+    /// The stops for which no more records are expected.
     pub fn overdue(&mut self, now: Duration) -> Vec<Joined> {
         let is_overdue = |open: &mut Open| now.saturating_sub(open.joined.last_free) >= LATE;
         let overdue: Vec<Open> = self.open.extract_if(.., is_overdue).collect();
@@ -137,7 +137,7 @@ impl Joiner {
         joined
     }
 
-    /// How soon to ask for those, if there may be any.
+    /// When to ask for those, if there may be any.
     #[must_use]
     pub fn wait(&self) -> Option<Duration> {
         (!self.open.is_empty()).then_some(LATE)

@@ -7,8 +7,8 @@ use crate::model::{Outcome, samples, snapshot::PastTransition};
 
 const MS: u64 = 1000;
 
-fn span(cpu: u32, begun: u64, ended: u64) -> Span {
-    Span {
+fn span(cpu: u32, begun: u64, ended: u64) -> CpuStop {
+    CpuStop {
         stop: 0xa000,
         function: 0xf000,
         cpu,
@@ -22,7 +22,7 @@ fn span(cpu: u32, begun: u64, ended: u64) -> Span {
 fn the_cpus_of_a_stop_are_joined() {
     let mut joiner = Joiner::default();
     assert_eq!(joiner.add(&span(0, 100, 30_300)), None);
-    let other = Span {
+    let other = CpuStop {
         stop: 0xb000,
         ..span(1, 200, 30_250)
     };
@@ -105,24 +105,24 @@ fn past(engine: EngineKind, started: Option<u64>, ended: u64) -> PastTransition 
 
 #[test]
 fn nothing_is_said_where_nothing_is_hooked() {
-    let mut ledger = Ledger::default();
-    assert_eq!(ledger.shown(), None);
+    let mut tracker = StopTracker::default();
+    assert_eq!(tracker.shown(), None);
     assert_eq!(
-        ledger.during(&past(EngineKind::Livepatch, Some(0), MS)),
+        tracker.during(&past(EngineKind::Livepatch, Some(0), MS)),
         None
     );
 }
 
 #[test]
 fn sums_are_by_system() {
-    let mut ledger = Ledger::default();
-    ledger.begin(moment(0));
-    let none = ledger.shown().unwrap();
+    let mut tracker = StopTracker::default();
+    tracker.begin(moment(0));
+    let none = tracker.shown().unwrap();
     assert_eq!((none.engines.len(), none.engines[0].times), (1, 0));
-    ledger.note(stop("kpatch_apply_patch", 10 * MS, 30 * MS));
-    ledger.note(stop("kpatch_remove_patch", 90 * MS, 2000 * MS));
-    ledger.note(stop("take_cpu_down", 3000 * MS, MS));
-    let stops = ledger.shown().unwrap();
+    tracker.note(stop("kpatch_apply_patch", 10 * MS, 30 * MS));
+    tracker.note(stop("kpatch_remove_patch", 90 * MS, 2000 * MS));
+    tracker.note(stop("take_cpu_down", 3000 * MS, MS));
+    let stops = tracker.shown().unwrap();
     let kpatch = &stops.engines[1];
     assert_eq!((kpatch.engine, kpatch.times), (Some(EngineKind::Kpatch), 2));
     assert_eq!(kpatch.buckets, [0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1]);
@@ -132,22 +132,22 @@ fn sums_are_by_system() {
 
 #[test]
 fn transitions_have_their_stops() {
-    let mut ledger = Ledger::default();
-    ledger.begin(moment(0));
-    ledger.note(stop("kpatch_apply_patch", 20 * MS, 30 * MS));
+    let mut tracker = StopTracker::default();
+    tracker.begin(moment(0));
+    tracker.note(stop("kpatch_apply_patch", 20 * MS, 30 * MS));
     // A live patch came meanwhile.
-    let live = ledger.during(&past(EngineKind::Livepatch, Some(10 * MS), 99 * MS));
+    let live = tracker.during(&past(EngineKind::Livepatch, Some(10 * MS), 99 * MS));
     assert_eq!(live, Some(Stopped::default()));
-    let kpatch = ledger
+    let kpatch = tracker
         .during(&past(EngineKind::Kpatch, None, 500 * MS))
         .unwrap();
     assert_eq!((kpatch.times, kpatch.functions.len()), (1, 1));
-    // It has been told; of another it is not known.
+    // Only this one was reported.
     assert_eq!(
-        ledger.during(&past(EngineKind::Kpatch, None, 600 * MS)),
+        tracker.during(&past(EngineKind::Kpatch, None, 600 * MS)),
         None
     );
-    ledger.note(stop("take_cpu_down", 700 * MS, MS));
-    let live = ledger.during(&past(EngineKind::Livepatch, Some(600 * MS), 800 * MS));
+    tracker.note(stop("take_cpu_down", 700 * MS, MS));
+    let live = tracker.during(&past(EngineKind::Livepatch, Some(600 * MS), 800 * MS));
     assert_eq!(live.unwrap().times, 1);
 }

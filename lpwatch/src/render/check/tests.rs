@@ -2,10 +2,10 @@
 
 use super::*;
 use crate::check::rules;
-use crate::model::check::{Forecast, Refusal};
+use crate::model::check::{Forecast, LoadRefusal};
 use crate::model::samples;
 
-fn report(findings: Vec<CheckFinding>, verdict: Verdict) -> CheckReport {
+fn report(findings: Vec<CheckFinding>, verdict: CheckVerdict) -> CheckReport {
     CheckReport {
         schema_version: 1,
         host: "web-17".to_owned(),
@@ -16,7 +16,7 @@ fn report(findings: Vec<CheckFinding>, verdict: Verdict) -> CheckReport {
         verdict,
         findings,
         forecast: Forecast {
-            course: Course::Completes,
+            course: ForecastOutcome::Completes,
             text: "60 of 60 tasks would switch at once.".to_owned(),
             refusal: None,
             at_once: Some(60),
@@ -35,13 +35,16 @@ fn danger() -> CheckFinding {
         text: "other is in transition: the kernel would refuse this patch (EBUSY).".to_owned(),
         evidence: vec!["/sys/kernel/livepatch/other/transition is 1".to_owned()],
         remedy: vec!["Wait for its end: lpwatch wait other".to_owned()],
-        refusal: Some(Refusal { errno: 16 }),
+        refusal: Some(LoadRefusal { errno: 16 }),
     }
 }
 
 #[test]
 fn the_verdict_comes_first() {
-    let text = check(&report(vec![danger()], Verdict::Danger), &Style::default());
+    let text = check(
+        &report(vec![danger()], CheckVerdict::Danger),
+        &Style::default(),
+    );
     let expected = "\
 DANGER  fix: do not load it here now.
   web-17 6.12.43 | 2026-03-01 03:12:45 UTC
@@ -57,7 +60,7 @@ Expect: 60 of 60 tasks would switch at once.
 Note: The module's build-id is not known.
 ";
     assert_eq!(text, expected);
-    let text = check(&report(Vec::new(), Verdict::Safe), &Style::default());
+    let text = check(&report(Vec::new(), CheckVerdict::Safe), &Style::default());
     assert!(
         text.starts_with("SAFE  fix: can be loaded here now.\n"),
         "{text}"
@@ -69,7 +72,10 @@ fn names_of_others_do_not_reach_the_terminal() {
     let mut finding = danger();
     finding.text.push('\u{1b}');
     finding.evidence.push("\u{1b}[2J".to_owned());
-    let text = check(&report(vec![finding], Verdict::Danger), &Style::default());
+    let text = check(
+        &report(vec![finding], CheckVerdict::Danger),
+        &Style::default(),
+    );
     assert!(!text.contains('\u{1b}'), "{text}");
 }
 

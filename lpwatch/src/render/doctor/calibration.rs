@@ -1,6 +1,6 @@
 //! The result of the calibration: what the counters did when they were tried.
 
-use crate::model::doctor::{Calibration, Counted, CounterTrial};
+use crate::model::doctor::{Calibration, CounterOutcome, CounterTrial};
 use crate::render::page::{Page, Paint, painted, plain};
 use crate::text::NBSP;
 
@@ -56,26 +56,26 @@ fn trial_line(page: &mut Page<'_>, trial: &CounterTrial) {
     let counted = counted.unwrap_or_default();
     let why = why.as_deref().unwrap_or("the reason is unknown");
     let (words, paint) = match outcome {
-        Counted::Exactly => (
+        CounterOutcome::Exactly => (
             format!("counts exactly: {counted} of {calls} calls"),
             Paint::Green,
         ),
-        Counted::WithOthers => (
+        CounterOutcome::WithOthers => (
             format!(
                 "counts every call: {counted} for {calls}, {} of them by other processes",
                 counted.saturating_sub(*calls)
             ),
             Paint::Green,
         ),
-        Counted::TooFew => (
+        CounterOutcome::TooFew => (
             format!("MISSES CALLS: {counted} of {calls}; do not trust its numbers"),
             Paint::Alarm,
         ),
-        Counted::Failed => (
+        CounterOutcome::Failed => (
             format!("does not work: {}", page.style.text(why)),
             Paint::Red,
         ),
-        Counted::NotTried => (page.style.text(why), Paint::Dim),
+        CounterOutcome::NotTried => (page.style.text(why), Paint::Dim),
     };
     let prefix = [plain(format!("  {:<8}", kind.name()))];
     let mut spans = vec![painted(paint, words)];
@@ -86,7 +86,7 @@ fn trial_line(page: &mut Page<'_>, trial: &CounterTrial) {
 /// `; a call takes 1.4 times as long (310 ns for 220)`
 fn cost(trial: &CounterTrial) -> Option<String> {
     let (plain, counted) = (trial.plain_ns?, trial.counted_ns?);
-    if plain <= 0.0 || trial.outcome == Counted::TooFew {
+    if plain <= 0.0 || trial.outcome == CounterOutcome::TooFew {
         return None;
     }
     let ratio = counted / plain;

@@ -3,8 +3,8 @@
 use crate::model::{
     ObservedFact,
     doctor::{
-        Availability, Calibration, ChosenBy, ChosenHook, Counted, CounterTrial, HookKind, Offer,
-        Report, SCHEMA_VERSION, Standing,
+        Availability, Calibration, ChosenBy, ChosenHook, CounterOutcome, CounterTrial,
+        DoctorReport, FactSource, Offer, Readiness, SCHEMA_VERSION,
     },
 };
 
@@ -22,20 +22,24 @@ pub(super) fn offer(name: &str, state: Availability, value: &str) -> Offer {
     }
 }
 
-pub(super) fn fact(fact: ObservedFact, kind: HookKind, target: &str, why: &str) -> ChosenHook {
+pub(super) fn fact(fact: ObservedFact, kind: FactSource, target: &str, why: &str) -> ChosenHook {
     ChosenHook {
         fact,
         what: "a transition begins: of which patch, in which direction".to_owned(),
         kind,
         target: Some(target.to_owned()),
-        works: (kind != HookKind::None).then_some(true),
+        works: (kind != FactSource::None).then_some(true),
         fallen_back: false,
         why: why.to_owned(),
         fallback: None,
     }
 }
 
-pub(super) fn trial(kind: HookKind, outcome: Counted, counted: Option<u64>) -> CounterTrial {
+pub(super) fn trial(
+    kind: FactSource,
+    outcome: CounterOutcome,
+    counted: Option<u64>,
+) -> CounterTrial {
     CounterTrial {
         kind,
         outcome,
@@ -48,11 +52,11 @@ pub(super) fn trial(kind: HookKind, outcome: Counted, counted: Option<u64>) -> C
 }
 
 /// A host of 5.10 without BTF's fentry for one function, calibrated.
-pub(super) fn report() -> Report {
+pub(super) fn report() -> DoctorReport {
     let fentry = "the kernel's BTF has the function";
     let mut verdict = fact(
         ObservedFact::Verdict,
-        HookKind::None,
+        FactSource::None,
         "klp_check_and_switch_task",
         "it came with 5.16",
     );
@@ -60,19 +64,19 @@ pub(super) fn report() -> Report {
     verdict.fallback = Some("why a task stays is told from its stack".to_owned());
     let mut effect = fact(
         ObservedFact::Effect,
-        HookKind::None,
+        FactSource::None,
         "",
         "it came with 5.16",
     );
     effect.target = None;
-    let mut not_used = trial(HookKind::Fentry, Counted::NotTried, None);
+    let mut not_used = trial(FactSource::Fentry, CounterOutcome::NotTried, None);
     not_used.why = Some("not used here: it came with 6.0".to_owned());
-    Report {
+    DoctorReport {
         schema_version: SCHEMA_VERSION,
         host: "web-17".to_owned(),
         kernel: "5.10.0-35".to_owned(),
         arch: "x86_64".to_owned(),
-        standing: Standing::Lacking,
+        standing: Readiness::Lacking,
         summary: "This host can be watched, but these are not known here: effect.".to_owned(),
         chosen_by: ChosenBy::Attaching,
         attach_seconds: Some(1.26),
@@ -92,19 +96,19 @@ pub(super) fn report() -> Report {
         facts: vec![
             fact(
                 ObservedFact::Begun,
-                HookKind::Fentry,
+                FactSource::Fentry,
                 "klp_init_transition",
                 fentry,
             ),
             fact(
                 ObservedFact::Complete,
-                HookKind::Kprobe,
+                FactSource::Kprobe,
                 "klp_complete_transition",
                 "not in the BTF",
             ),
             fact(
                 ObservedFact::Forced,
-                HookKind::Fentry,
+                FactSource::Fentry,
                 "klp_force_transition",
                 fentry,
             ),
@@ -116,7 +120,7 @@ pub(super) fn report() -> Report {
             function: Some("__do_sys_getppid".to_owned()),
             call: "getppid".to_owned(),
             trials: vec![
-                trial(HookKind::Kprobe, Counted::Exactly, Some(1000)),
+                trial(FactSource::Kprobe, CounterOutcome::Exactly, Some(1000)),
                 not_used,
             ],
             left_behind: Some(0),

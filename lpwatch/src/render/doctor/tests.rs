@@ -2,7 +2,7 @@
 
 use super::samples::{fact, offer, report, trial};
 use super::*;
-use crate::model::doctor::Counted;
+use crate::model::doctor::CounterOutcome;
 use crate::text::cells;
 
 const UNICODE: Style = Style {
@@ -12,7 +12,7 @@ const UNICODE: Style = Style {
 };
 
 #[track_caller]
-fn assert_says(report: &Report, golden: &str) {
+fn assert_says(report: &DoctorReport, golden: &str) {
     let text = doctor(report, &UNICODE);
     assert_eq!(
         text.trim_end_matches('\n'),
@@ -66,7 +66,7 @@ Note: A daemon was not asked.",
 #[test]
 fn a_host_without_live_patches_shows_no_hooks() {
     let mut report = report();
-    report.standing = Standing::NoLivepatch;
+    report.standing = Readiness::NoLivepatch;
     report.summary = "This kernel cannot be live-patched.".to_owned();
     report.calibration = None;
     let text = doctor(&report, &UNICODE);
@@ -83,8 +83,8 @@ fn a_counter_that_misses_calls_is_loud() {
     let mut report = report();
     let calibration = report.calibration.as_mut().unwrap();
     calibration.trials = vec![
-        trial(HookKind::Kprobe, Counted::TooFew, Some(990)),
-        trial(HookKind::Fentry, Counted::WithOthers, Some(1003)),
+        trial(FactSource::Kprobe, CounterOutcome::TooFew, Some(990)),
+        trial(FactSource::Fentry, CounterOutcome::WithOthers, Some(1003)),
     ];
     calibration.left_behind = None;
     let text = doctor(&report, &UNICODE);
@@ -142,7 +142,7 @@ fn no_line_is_too_wide_and_no_name_reaches_the_terminal() {
         .push(offer("x\u{202e}y", Availability::Missing, "a\nb"));
     let odd = fact(
         ObservedFact::Tasks,
-        HookKind::Iter,
+        FactSource::Iter,
         "t\u{7}\u{9b}",
         "w\u{1b}",
     );

@@ -2,7 +2,7 @@
 
 use super::{explain, not_left};
 use crate::model::samples::task;
-use crate::model::{Answer, Blocker, Direction, Reason, TaskReport};
+use crate::model::{Blocker, Direction, KernelAnswer, Reason, TaskReport};
 use crate::render::style::Style;
 use crate::render::tasks::samples::{kthread, mixed, report, traced};
 
@@ -193,9 +193,9 @@ fn a_task_that_is_not_left_is_not_said_to_have_switched() {
 #[test]
 fn the_kernels_words_for_each_answer() {
     for (answer, words) in [
-        (Answer::Running, "it is running"),
-        (Answer::UnreliableStack, "it has an unreliable stack"),
-        (Answer::SleepingOnFunction, "it sleeps on target_main"),
+        (KernelAnswer::Running, "it is running"),
+        (KernelAnswer::UnreliableStack, "it has an unreliable stack"),
+        (KernelAnswer::SleepingOnFunction, "it sleeps on target_main"),
     ] {
         let mut report = report(vec![kthread()]);
         if let Some(verdict) = &mut report.blockers[0].verdict {

@@ -2,13 +2,13 @@
 
 use crate::model::samples::{stalled, task};
 use crate::model::snapshot::{Snapshot, SwitchedBy};
-use crate::model::{Answer, Blocker, Cause, Culprit, Reason, TaskReport, Verdict};
+use crate::model::{Blocker, Cause, Culprit, KernelAnswer, Reason, TaskReport, Verdict};
 
 fn lines(stack: &[&str]) -> Vec<String> {
     stack.iter().map(|&frame| frame.to_owned()).collect()
 }
 
-fn verdict(answer: Answer, function: Option<&str>, tries: u32) -> Verdict {
+fn verdict(answer: KernelAnswer, function: Option<&str>, tries: u32) -> Verdict {
     Verdict {
         answer,
         function: function.map(str::to_owned),
@@ -26,7 +26,7 @@ pub(crate) fn kthread() -> Blocker {
         reason: Some(Reason::SleepingOnFunction),
         function: Some("target_main".to_owned()),
         verdict: Some(verdict(
-            Answer::SleepingOnFunction,
+            KernelAnswer::SleepingOnFunction,
             Some("target_main"),
             130,
         )),
@@ -66,7 +66,7 @@ pub(crate) fn traced(tid: u32, tgid: u32, comm: &str) -> Blocker {
             owner_comm: Some("loader".to_owned()),
             ..Culprit::default()
         }),
-        verdict: Some(verdict(Answer::UnreliableStack, None, 41)),
+        verdict: Some(verdict(KernelAnswer::UnreliableStack, None, 41)),
         stack: lines(&[
             "schedule+0x27",
             "do_nanosleep+0x6b",

@@ -1,4 +1,4 @@
-//! Whether a kprobe stands in a function, and where.
+//! Determines whether a kprobe is in a function, and where.
 
 use crate::{
     check::facts::objects::Extent,
@@ -8,9 +8,9 @@ use crate::{
 
 use super::KprobePlace;
 
-/// Where in the function the probe stands; `None` if elsewhere.
+/// Where in the function the probe is; `None` if it is in another one.
 ///
-/// By addresses where both are known, and else by name.
+/// Compares addresses if both are known, and names otherwise.
 pub(super) fn of(probe: &Kprobe, function: &FunctionId, extents: &[Extent]) -> Option<KprobePlace> {
     if probe.module.as_deref().unwrap_or(VMLINUX) != function.object {
         return None;
@@ -36,7 +36,8 @@ pub(super) fn of(probe: &Kprobe, function: &FunctionId, extents: &[Extent]) -> O
     })
 }
 
-/// Whether compilers name so a part of the function that is only jumped to:
+/// Whether this is a name that compilers give to a part of the function that is
+/// only jumped to:
 /// GCC's `f.cold` and `f.cold.0`, clang's `f.cold.1`.
 fn is_part(symbol: &str, function: &str) -> bool {
     let rest = symbol.strip_prefix(function);

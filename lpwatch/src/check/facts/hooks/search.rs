@@ -1,4 +1,4 @@
-//! Looks for hooks: among BPF programs, armed kprobes and the users of the
+//! Searches for hooks in the BPF programs, the armed kprobes and the users of the
 //! function tracer.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,13 +16,13 @@ use crate::{
 };
 
 use super::{
-    Bears, Hook, HookKind, KprobePlace, place,
+    FoundHook, FoundHookKind, HookSupport, KprobePlace, place,
     users::{direct, is_ours, program_line, programs, redirect},
 };
 
 const PROBES_FILE: &str = "/sys/kernel/debug/kprobes/list";
 
-/// How many programs may be named that could be behind a probe.
+/// How many candidate programs are named for one probe.
 const CANDIDATES: usize = 5;
 
 pub(super) struct Search<'a> {
@@ -47,8 +47,12 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// The hooks at each function that has any.
-    pub fn all(mut self, bears: Bears, notes: &mut Vec<String>) -> BTreeMap<FunctionId, Vec<Hook>> {
+    /// The hooks on each function that has any.
+    pub fn all(
+        mut self,
+        support: HookSupport,
+        notes: &mut Vec<String>,
+    ) -> BTreeMap<FunctionId, Vec<FoundHook>> {
         let users = self.users(notes);
         let probes = self.probes(notes);
         let candidates = self.candidates(&probes);
@@ -63,7 +67,7 @@ impl<'a> Search<'a> {
             };
             let any_program = !hooks.is_empty();
             hooks.extend(users.and_then(|users| direct(users, any_program)));
-            hooks.extend(users.and_then(|users| redirect(users, bears)));
+            hooks.extend(users.and_then(|users| redirect(users, support)));
             hooks.extend(self.kprobes(&probes, &candidates, function));
             programs_unknown = programs_unknown.or(tracers.err());
             if !hooks.is_empty() {
@@ -72,8 +76,8 @@ impl<'a> Search<'a> {
         }
         if let Some(reason) = programs_unknown {
             notes.push(format!(
-                "Which BPF programs trace the functions to be patched is not known ({reason}): \
-                 only whether any does can be seen."
+                "The BPF programs that trace the functions to be patched are unknown ({reason}); \
+                     only whether there is one is visible."
             ));
         }
         notes.extend_from_slice(self.finder.notes());
@@ -85,7 +89,7 @@ impl<'a> Search<'a> {
         let names: BTreeSet<&str> = names.collect();
         ftrace_users::read(self.roots, |name| names.contains(name)).unwrap_or_else(|error| {
             notes.push(format!(
-                "Who else redirects the functions to be patched is not known: {}.",
+                "Other users that redirect the functions to be patched are unknown: {}.",
                 chain(&error)
             ));
             Vec::new()
@@ -95,15 +99,15 @@ impl<'a> Search<'a> {
     fn probes(&self, notes: &mut Vec<String>) -> Vec<Kprobe> {
         kprobes::armed(self.roots).unwrap_or_else(|error| {
             notes.push(format!(
-                "Which kprobes stand in the functions to be patched is not known: {}.",
+                "The kprobes in the functions to be patched are unknown: {}.",
                 chain(&error)
             ));
             Vec::new()
         })
     }
 
-    /// The BPF programs that may be behind a probe without a name, in words;
-    /// looked for only if there is one in a function that matters.
+    /// Descriptions of the BPF programs that may own a probe without a name. Read
+    /// only if a function to be patched has such a probe.
     fn candidates(&mut self, probes: &[Kprobe]) -> Vec<String> {
         let mut unnamed = probes.iter().filter(|probe| probe.name.is_none());
         let matters = |probe: &Kprobe| {
@@ -129,27 +133,26 @@ impl<'a> Search<'a> {
         probes: &[Kprobe],
         candidates: &[String],
         function: &FunctionId,
-    ) -> Vec<Hook> {
+    ) -> Vec<FoundHook> {
         let here = probes.iter().filter_map(|probe| {
             let place = self.place_of(probe, function)?;
             let (kind, word) = if probe.is_return {
-                (HookKind::Kretprobe, "kretprobe")
+                (FoundHookKind::Kretprobe, "kretprobe")
             } else {
-                (HookKind::Kprobe(place), "kprobe")
+                (FoundHookKind::Kprobe(place), "kprobe")
             };
             let mut evidence = vec![probe_line(probe)];
             if probe.name.is_none() {
                 evidence.push(
-                    "It has no name in tracefs: a kernel module placed it, or perf or BPF."
-                        .to_owned(),
+                    "It has no name in tracefs: a kernel module, perf or BPF placed it.".to_owned(),
                 );
                 evidence.extend(
                     candidates
                         .iter()
-                        .map(|one| format!("It may be that of {one}.")),
+                        .map(|one| format!("It may belong to {one}.")),
                 );
             }
-            Some(Hook {
+            Some(FoundHook {
                 kind,
                 owner: Culprit {
                     name: probe.name.clone(),

@@ -73,7 +73,7 @@ fn gather(roots: &Roots, functions: &[&str]) -> (HookFacts, Vec<String>) {
     (facts, notes)
 }
 
-fn told(facts: &HookFacts, function: &str) -> Vec<(HookKind, Option<String>)> {
+fn told(facts: &HookFacts, function: &str) -> Vec<(FoundHookKind, Option<String>)> {
     let (_, hooks) = facts.at.iter().find(|(id, _)| id.name == function).unwrap();
     hooks
         .iter()
@@ -89,10 +89,10 @@ fn every_hook_of_a_function_is_found_without_bpf() {
         &["gcd", "cmdline_proc_show", "hrtimer_nanosleep", "lcm"],
     );
     let named = |name: &str| Some(format!("kprobes/{name}"));
-    let redirect = |handler: Option<&str>| HookKind::Redirect {
+    let redirect = |handler: Option<&str>| FoundHookKind::Redirect {
         handler: handler.map(str::to_owned),
     };
-    let entry = HookKind::Kprobe(KprobePlace::Entry);
+    let entry = FoundHookKind::Kprobe(KprobePlace::Entry);
     let expected = [
         (redirect(Some("kprobe_ftrace_handler")), None),
         (entry.clone(), None),
@@ -100,23 +100,26 @@ fn every_hook_of_a_function_is_found_without_bpf() {
     assert_eq!(told(&facts, "gcd"), expected);
     assert_eq!(
         told(&facts, "hrtimer_nanosleep"),
-        [(HookKind::Trampoline, None)]
+        [(FoundHookKind::Trampoline, None)]
     );
     let expected = [
         // The livepatch, which the kernel does not name here: the rule knows.
         (redirect(None), None),
-        (HookKind::Kprobe(KprobePlace::Offset(9)), named("inside9")),
-        (HookKind::Kretprobe, named("ret")),
+        (
+            FoundHookKind::Kprobe(KprobePlace::Offset(9)),
+            named("inside9"),
+        ),
+        (FoundHookKind::Kretprobe, named("ret")),
         (entry, named("entry")),
     ];
     assert_eq!(told(&facts, "cmdline_proc_show"), expected);
     assert_eq!(facts.at.len(), 3, "nothing is at lcm");
-    let expected = Bears {
+    let expected = HookSupport {
         trampolines: Some(true),
         bpf_frames: Some(false),
         return_probes: Some(true),
     };
-    assert_eq!(facts.bears, expected);
+    assert_eq!(facts.support, expected);
     assert_eq!(notes.len(), 1, "{notes:?}");
     assert!(notes[0].contains("BPF is not used"), "{notes:?}");
 }
@@ -129,7 +132,7 @@ fn what_shows_a_probe_is_told() {
         .at
         .values()
         .flatten()
-        .filter(|hook| matches!(hook.kind, HookKind::Kprobe(_)))
+        .filter(|hook| matches!(hook.kind, FoundHookKind::Kprobe(_)))
         .map(|hook| hook.evidence.as_slice())
         .collect();
     let list = "/sys/kernel/debug/kprobes/list: k";

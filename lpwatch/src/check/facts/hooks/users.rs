@@ -1,5 +1,5 @@
-//! From what stands at a function's entry to hooks: BPF programs, and other
-//! users of the function tracer.
+//! Converts the BPF programs and the other users of the function tracer at a
+//! function's entry to hooks.
 
 use crate::{
     kernel::ftrace_users::FtraceUsers,
@@ -7,29 +7,29 @@ use crate::{
     probe::{TraceHook, Tracer},
 };
 
-use super::{Bears, Hook, HookKind};
+use super::{FoundHook, FoundHookKind, HookSupport};
 
 /// The name of lpwatch's processes.
 const OURS: &str = "lpwatch";
 
 const USERS_FILE: &str = "/sys/kernel/tracing/enabled_functions";
-/// Handlers of live patches: the kernel's, and that of kpatch before it.
+/// Handlers of live patches: of the kernel, and of the older kpatch.
 const PATCH_HANDLERS: [&str; 2] = ["klp_ftrace_handler", "kpatch_ftrace_handler"];
 
-/// The programs at a function. Where the kernel does not show whether one is
-/// attached, it is if anything is.
-pub(super) fn programs(tracers: &[Tracer], users: Option<&FtraceUsers>) -> Vec<Hook> {
+/// The programs at a function. If the kernel does not show whether a program is
+/// attached, any user of the function counts as proof.
+pub(super) fn programs(tracers: &[Tracer], users: Option<&FtraceUsers>) -> Vec<FoundHook> {
     let any = users.is_some_and(|users| users.direct);
     let attached = tracers
         .iter()
         .filter(|tracer| tracer.attached.unwrap_or(any));
-    let hooks = attached.map(|tracer| Hook {
+    let hooks = attached.map(|tracer| FoundHook {
         kind: match tracer.hook {
-            TraceHook::Fentry => HookKind::Fentry,
-            TraceHook::Fexit => HookKind::Fexit,
-            TraceHook::FmodRet => HookKind::FmodRet,
-            TraceHook::Lsm => HookKind::Lsm,
-            TraceHook::Other => HookKind::Trampoline,
+            TraceHook::Fentry => FoundHookKind::Fentry,
+            TraceHook::Fexit => FoundHookKind::Fexit,
+            TraceHook::FmodRet => FoundHookKind::FmodRet,
+            TraceHook::Lsm => FoundHookKind::Lsm,
+            TraceHook::Other => FoundHookKind::Trampoline,
         },
         owner: tracer.program.clone(),
         is_ours: tracer.is_own || is_ours(&tracer.program),
@@ -38,9 +38,9 @@ pub(super) fn programs(tracers: &[Tracer], users: Option<&FtraceUsers>) -> Vec<H
     hooks.collect()
 }
 
-/// What is called without a handler, if no program is known that stands for it:
-/// programs may not be known at all, or be of a kind that names no function.
-pub(super) fn direct(users: &FtraceUsers, any_program: bool) -> Option<Hook> {
+/// A direct call that no known program explains: the programs may be unknown, or
+/// of a kind that names no function.
+pub(super) fn direct(users: &FtraceUsers, any_program: bool) -> Option<FoundHook> {
     if !users.direct {
         return None;
     }
@@ -48,12 +48,12 @@ pub(super) fn direct(users: &FtraceUsers, any_program: bool) -> Option<Hook> {
     let is_bpf = target.is_none_or(|target| target.starts_with("bpf_trampoline_"));
     let kind = match (is_bpf, any_program) {
         (true, true) => return None,
-        (true, false) => HookKind::Trampoline,
-        (false, _) => HookKind::Direct,
+        (true, false) => FoundHookKind::Trampoline,
+        (false, _) => FoundHookKind::Direct,
     };
     let mut evidence = vec![users_line(users)];
     evidence.extend(target.map(|target| format!("It calls {target} directly.")));
-    Some(Hook {
+    Some(FoundHook {
         kind,
         owner: Culprit {
             name: target.filter(|_| !is_bpf).map(str::to_owned),
@@ -65,24 +65,24 @@ pub(super) fn direct(users: &FtraceUsers, any_program: bool) -> Option<Hook> {
     })
 }
 
-/// Who may send calls elsewhere, if it is no live patch.
-pub(super) fn redirect(users: &FtraceUsers, bears: Bears) -> Option<Hook> {
+/// The user that may redirect calls, if it is not a live patch.
+pub(super) fn redirect(users: &FtraceUsers, support: HookSupport) -> Option<FoundHook> {
     let mut handlers = users.handlers.iter().map(String::as_str);
     let is_patch = handlers.any(|handler| PATCH_HANDLERS.contains(&handler));
-    // Before 6.0 what is called directly is itself such a user.
-    let is_direct = users.direct && bears.trampolines != Some(true);
+    // Before 6.0 a direct call counts as such a user.
+    let is_direct = users.direct && support.trampolines != Some(true);
     if !users.redirected || is_patch || is_direct {
         return None;
     }
     let handler = users.handlers.first().cloned();
     let is_kprobe = handler.as_deref() == Some("kprobe_ftrace_handler");
-    Some(Hook {
+    Some(FoundHook {
         owner: Culprit {
             kind: is_kprobe.then(|| "kprobe".to_owned()),
             attached_to: Some(users.function.clone()),
             ..Culprit::default()
         },
-        kind: HookKind::Redirect { handler },
+        kind: FoundHookKind::Redirect { handler },
         is_ours: false,
         evidence: vec![users_line(users)],
     })

@@ -31,8 +31,8 @@ pub(super) fn facts(roots: &Roots, disk: &Disk, name: &str) -> ModuleFacts {
     }
 }
 
-/// sysfs lists built-in code only if it has parameters: the kernel's own list
-/// has the rest.
+/// sysfs lists built-in code only if it has parameters. The kernel's own list of
+/// built-in modules is complete.
 pub(super) fn presence(roots: &Roots, disk: &Disk, name: &str) -> Option<Presence> {
     let presence = modules::presence(roots, name)?;
     let built_in = disk

@@ -1,4 +1,4 @@
-//! Where the functions lie, and what livepatch will find of them.
+//! The addresses of the functions, and what livepatch finds of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,11 +12,11 @@ use crate::{
     model::calls::FunctionId,
 };
 
-use super::{Extent, Look, SymbolFacts, named, symbol};
+use super::{Extent, ObjectQuery, SymbolFacts, named, symbol};
 
-/// What is known of the functions.
+/// The symbols of all functions of a patch.
 #[derive(Default)]
-pub(super) struct Symbols {
+pub(super) struct FunctionSymbols {
     pub functions: BTreeMap<FunctionId, Vec<Extent>>,
     pub hidden: bool,
     pub known: Option<BTreeMap<FunctionId, SymbolFacts>>,
@@ -24,8 +24,8 @@ pub(super) struct Symbols {
     pub unread: Vec<String>,
 }
 
-impl Symbols {
-    pub fn gather(look: &Look<'_>) -> Self {
+impl FunctionSymbols {
+    pub fn gather(look: &ObjectQuery<'_>) -> Self {
         let named = named(look.patch);
         let used: BTreeSet<Symbol> = look.patch.uses.iter().map(used_symbol).collect();
         let asked = named.iter().map(|(id, _)| symbol(id));
@@ -82,10 +82,10 @@ fn why(what: &str, error: ReadError) -> String {
     format!("{what}: {:#}", anyhow::Error::from(error))
 }
 
-/// The symbols of one name, and those of them that are meant.
+/// The symbols of one name, and those that the patch means.
 struct Meant<'a> {
     all: Option<&'a Matches>,
-    /// More than one only where the patch does not say which.
+    /// More than one only if the patch is ambiguous.
     places: Vec<&'a SymbolPlace>,
     hidden: bool,
 }
@@ -125,10 +125,10 @@ impl<'a> Meant<'a> {
     }
 }
 
-/// What ftrace says of the functions.
+/// Which functions ftrace can redirect.
 struct Redirectable {
     traceable: Traceable,
-    /// The first names of functions that have several: ftrace says only these.
+    /// The first names of functions with several names: ftrace lists only these.
     first_names: BTreeMap<u64, Symbol>,
 }
 
@@ -146,7 +146,7 @@ impl Redirectable {
                 first_names: BTreeMap::new(),
             },
             Err(error) => {
-                let what = "whether calls of the functions can be redirected is not known";
+                let what = "it is unknown whether calls of the functions can be redirected";
                 unread.push(why(what, error));
                 return None;
             }
@@ -183,7 +183,7 @@ impl Redirectable {
         };
         let listed = usize::try_from(listed).unwrap_or(usize::MAX);
         match listed {
-            // It may be listed under another name.
+            // ftrace may list it under another name.
             0 if meant.hidden => None,
             0 => Some(false),
             _ => (listed >= meant.functions()).then_some(true),
@@ -191,7 +191,7 @@ impl Redirectable {
     }
 }
 
-/// The functions among these places, where addresses are known.
+/// The functions among these places whose addresses are known.
 fn extents<'a>(places: impl IntoIterator<Item = &'a SymbolPlace>) -> Vec<Extent> {
     let places = places.into_iter();
     places

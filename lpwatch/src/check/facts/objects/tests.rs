@@ -22,12 +22,12 @@ ffffffff81000050 t once.part.0
 ffffffff81000060 T end
 ";
 
-struct Tree {
+struct ObjectTree {
     folder: tempfile::TempDir,
     roots: Roots,
 }
 
-impl Tree {
+impl ObjectTree {
     fn new(files: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let roots = Roots {
@@ -49,7 +49,7 @@ impl Tree {
 
     fn facts(&self, patch: &PatchFile, patches: &[PatchView]) -> ObjectFacts {
         let disk = Disk::at(&self.folder.path().join("modules"));
-        ObjectFacts::gather(&Look {
+        ObjectFacts::gather(&ObjectQuery {
             roots: &self.roots,
             disk: &disk,
             patch,
@@ -73,7 +73,7 @@ fn begins(extents: &[Extent]) -> Vec<u64> {
 
 #[test]
 fn each_function_has_its_extent() {
-    let tree = Tree::new(&[("proc/kallsyms", KALLSYMS)]);
+    let tree = ObjectTree::new(&[("proc/kallsyms", KALLSYMS)]);
     let mut patch = samples::patch(&["once", "twice", "twice", "twice", "data", "none"]);
     patch.objects[0].functions[2].sympos = 2;
     patch.objects[0].functions[3].sympos = 3;
@@ -104,7 +104,7 @@ fn each_function_has_its_extent() {
 
 #[test]
 fn a_kernel_that_tells_nothing_is_noted() {
-    let facts = Tree::new(&[]).facts(&samples::patch(&["f"]), &[]);
+    let facts = ObjectTree::new(&[]).facts(&samples::patch(&["f"]), &[]);
     assert_eq!(facts.functions[&id("f", 1)], []);
     assert_eq!(facts.symbols, None);
     assert!(facts.unread[0].contains("kallsyms"), "{:?}", facts.unread);
@@ -112,7 +112,7 @@ fn a_kernel_that_tells_nothing_is_noted() {
 
 #[test]
 fn a_function_is_listed_by_its_first_name_only() {
-    let tree = Tree::new(&[
+    let tree = ObjectTree::new(&[
         ("proc/kallsyms", KALLSYMS),
         (
             "sys/kernel/tracing/available_filter_functions",
@@ -161,7 +161,7 @@ fn what_loaded_patches_put_in_place_is_known_from_their_files() {
     assert_eq!(super::code(&samples::patch(&[])), None);
 
     // Without its file nothing is known of a loaded patch.
-    let tree = Tree::new(&[("proc/kallsyms", KALLSYMS)]);
+    let tree = ObjectTree::new(&[("proc/kallsyms", KALLSYMS)]);
     let older = samples::loaded("older", &["once"]);
     let facts = tree.facts(&samples::patch(&["once"]), &[older]);
     assert_eq!(facts.stand_ins, []);
@@ -169,7 +169,7 @@ fn what_loaded_patches_put_in_place_is_known_from_their_files() {
 
 #[test]
 fn the_loaded_module_is_held_against_the_kernels_own() {
-    let tree = Tree::new(&[
+    let tree = ObjectTree::new(&[
         ("proc/kallsyms", KALLSYMS),
         ("sys/module/fuse/initstate", "live\n"),
         ("sys/module/fuse/taint", "O\n"),

@@ -61,7 +61,7 @@ fn what_is_there_once_and_traced_is_counted() {
 #[test]
 fn what_a_daemon_counts_is_not_counted_again() {
     let objects = objects(&["a", "b"]);
-    let rate = Rate {
+    let rate = CallRate {
         per_second: 1.0,
         seconds: 10.0,
         by: CountedBy::Daemon,
@@ -98,7 +98,7 @@ fn without_bpf_that_is_said_and_no_rate_is_made_up() {
     let mut counting = Counting::begin(&roots, &patch, &objects, &known, None, &mut notes);
     assert_eq!(notes.len(), 1);
     assert!(notes[0].contains("recorded tree"), "{notes:?}");
-    counting.turn(&roots, &mut notes);
+    counting.update(&roots, &mut notes);
     assert_eq!((counting.end(), notes.len()), (Rates::new(), 1));
 }
 

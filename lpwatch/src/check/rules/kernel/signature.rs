@@ -1,4 +1,4 @@
-//! Whether the kernel asks for a signature, and the patch has one.
+//! Whether the kernel requires a signature and the patch has one.
 
 use crate::{
     check::{facts::kernel::KernelFacts, rules::errno::EKEYREJECTED},
@@ -32,11 +32,12 @@ pub(super) fn judge(patch: &PatchFile, kernel: &KernelFacts) -> Option<CheckFind
 
 fn unsigned(name: &str, errno: u32, mut evidence: Vec<String>) -> CheckFinding {
     evidence.push("no signature is appended to the file".to_owned());
-    let text = format!("The patch is not signed, and this kernel asks for it ({name}).");
+    let text = format!("The patch is not signed, but this kernel requires a signature ({name}).");
     CheckFinding {
         evidence,
         remedy: vec![
-            "Sign it with a key that the kernel trusts: scripts/sign-file, or kmodsign.".to_owned(),
+            "Sign it with a key that the kernel trusts, with scripts/sign-file or kmodsign."
+                .to_owned(),
         ],
         ..finding(Severity::Danger, text, Some(errno))
     }
@@ -44,11 +45,11 @@ fn unsigned(name: &str, errno: u32, mut evidence: Vec<String>) -> CheckFinding {
 
 fn signed(mut evidence: Vec<String>) -> CheckFinding {
     evidence.push("a signature is appended to the file; only the kernel can verify it".to_owned());
-    let text = "This kernel asks for a signature: whether it trusts this one is not known.";
+    let text = "This kernel requires a signature. It is unknown whether it trusts this one.";
     CheckFinding {
         evidence,
         remedy: vec![
-            "Compare who signed it (modinfo -F signer FILE) with the kernel's keys (keyctl list %:.builtin_trusted_keys; keyctl list %:.secondary_trusted_keys).".to_owned(),
+            "Compare its signer with the kernel's trusted keys: modinfo -F signer FILE && keyctl list %:.builtin_trusted_keys && keyctl list %:.secondary_trusted_keys".to_owned(),
         ],
         ..finding(Severity::Note, text, None)
     }
@@ -57,12 +58,12 @@ fn signed(mut evidence: Vec<String>) -> CheckFinding {
 fn not_known(kernel: &KernelFacts) -> CheckFinding {
     let mut evidence = vec!["no signature is appended to the file".to_owned()];
     if kernel.sig_enforce.is_none() {
-        evidence.push("module.sig_enforce is not known".to_owned());
+        evidence.push("module.sig_enforce is unknown".to_owned());
     }
     if kernel.lockdown.is_none() {
-        evidence.push("the lockdown is not known (is securityfs mounted?)".to_owned());
+        evidence.push("the lockdown state is unknown (is securityfs mounted?)".to_owned());
     }
-    let text = "The patch is not signed, and whether this kernel asks for it is not known.";
+    let text = "The patch is not signed. It is unknown whether this kernel requires a signature.";
     CheckFinding {
         evidence,
         ..finding(Severity::Note, text, None)

@@ -2,7 +2,7 @@
 
 use crate::{
     check::{
-        facts::{Facts, kernel::Vermagic},
+        facts::{CheckFacts, kernel::Vermagic},
         rules::samples,
     },
     kernel::{host::Host, patch_file::Machine},
@@ -14,10 +14,10 @@ use crate::check::rules::errno::EKEYREJECTED;
 const MAGIC: &str = "6.12.1 SMP preempt mod_unload ";
 
 /// A kernel and a patch that fit.
-fn fitting() -> (PatchFile, Facts) {
+fn fitting() -> (PatchFile, CheckFacts) {
     let mut patch = samples::patch(&["f"]);
     patch.modinfo.vermagic = Some(MAGIC.to_owned());
-    let facts = Facts {
+    let facts = CheckFacts {
         host: Host {
             release: "6.12.1".to_owned(),
             ..Host::default()
@@ -36,16 +36,16 @@ fn fitting() -> (PatchFile, Facts) {
             }),
             unread: Vec::new(),
         },
-        ..Facts::default()
+        ..CheckFacts::default()
     };
     (patch, facts)
 }
 
 /// The only finding after a change: how bad, and the refusal.
-fn one(change: impl FnOnce(&mut PatchFile, &mut Facts)) -> (Severity, Option<u32>) {
+fn one(change: impl FnOnce(&mut PatchFile, &mut CheckFacts)) -> (Severity, Option<u32>) {
     let (mut patch, mut facts) = fitting();
     change(&mut patch, &mut facts);
-    let found = judge(&samples::ground(&patch, &facts));
+    let found = judge(&samples::context(&patch, &facts));
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(found[0].text.ends_with('.'), "{}", found[0].text);
     (
@@ -57,7 +57,7 @@ fn one(change: impl FnOnce(&mut PatchFile, &mut Facts)) -> (Severity, Option<u32
 #[test]
 fn a_patch_that_fits_is_fine() {
     let (patch, facts) = fitting();
-    assert_eq!(judge(&samples::ground(&patch, &facts)), []);
+    assert_eq!(judge(&samples::context(&patch, &facts)), []);
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn a_signature_is_asked_for_by_enforcement_and_by_lockdown() {
         patch.signed = signed;
         facts.kernel.sig_enforce = enforce;
         facts.kernel.lockdown = lockdown.map(str::to_owned);
-        let found = judge(&samples::ground(&patch, &facts));
+        let found = judge(&samples::context(&patch, &facts));
         assert!(found.len() < 2, "{found:?}");
         let found = found.first();
         found.map(|found| (found.severity, found.refusal.map(|refusal| refusal.errno)))
@@ -172,8 +172,8 @@ fn of_a_loaded_patch_only_what_still_matters_is_said() {
     facts.kernel.sig_enforce = Some(true);
     facts.kernel.ftrace_enabled = Some(false);
     facts.kernel.reliable_stacks = Some(false);
-    let mut ground = samples::ground(&patch, &facts);
-    assert_eq!(judge(&ground).len(), 3);
-    ground.is_loaded = true;
-    assert_eq!(judge(&ground).len(), 1);
+    let mut context = samples::context(&patch, &facts);
+    assert_eq!(judge(&context).len(), 3);
+    context.is_loaded = true;
+    assert_eq!(judge(&context).len(), 1);
 }

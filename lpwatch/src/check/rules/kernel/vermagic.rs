@@ -22,8 +22,7 @@ pub(super) fn judge(patch: &PatchFile, host: &Host, kernel: &KernelFacts) -> Opt
 }
 
 fn without() -> CheckFinding {
-    let text =
-        "The patch does not say which kernel it is built for: it would be refused (ENOEXEC).";
+    let text = "The patch does not name the kernel that it is built for: the kernel would refuse it (ENOEXEC).";
     CheckFinding {
         evidence: vec!["its .modinfo has no vermagic".to_owned()],
         remedy: vec!["Build it for the running kernel.".to_owned()],
@@ -46,7 +45,7 @@ fn whole(magic: &str, own: &Vermagic) -> Option<CheckFinding> {
         return Some(versioned(release, own_release, evidence));
     }
     let text = if release == own_release {
-        "The patch is built for another configuration of this kernel: it would be refused (ENOEXEC)."
+        "The patch is built for another configuration of this kernel: the kernel would refuse it (ENOEXEC)."
             .to_owned()
     } else {
         another(release, own_release)
@@ -58,10 +57,11 @@ fn whole(magic: &str, own: &Vermagic) -> Option<CheckFinding> {
     })
 }
 
-/// Only the release could be compared.
+/// The release matches, and nothing else could be compared.
 fn same_release(magic: &str, own: &str) -> CheckFinding {
-    let text =
-        format!("The patch is built for {own}; whether also for its configuration is not known.");
+    let text = format!(
+        "The patch is built for {own}. It is unknown whether the configuration matches, too."
+    );
     CheckFinding {
         evidence: by_release(magic, own),
         ..finding(Severity::Note, text, None)
@@ -70,11 +70,11 @@ fn same_release(magic: &str, own: &str) -> CheckFinding {
 
 fn other_release(patch: &PatchFile, magic: &str, own: &str) -> CheckFinding {
     if own.is_empty() {
-        let text = "Whether the patch is built for this kernel is not known.";
+        let text = "It is unknown whether the patch is built for this kernel.";
         return CheckFinding {
             evidence: vec![
                 format!("the patch: {}", magic.trim()),
-                "the kernel's release is not known".to_owned(),
+                "the kernel's release is unknown".to_owned(),
             ],
             ..finding(Severity::Warning, text, None)
         };
@@ -93,14 +93,16 @@ fn other_release(patch: &PatchFile, magic: &str, own: &str) -> CheckFinding {
 fn by_release(magic: &str, own: &str) -> Vec<String> {
     vec![
         format!("the patch: {}", magic.trim()),
-        format!("this kernel: {own} (no module file of it was found to compare all with)"),
+        format!(
+            "this kernel: {own} (only the release was compared: no module file of this kernel was found)"
+        ),
     ]
 }
 
-/// With symbol versions the kernel does not compare the release.
+/// With symbol versions, the kernel does not compare the release.
 fn versioned(release: &str, own: &str, evidence: Vec<String>) -> CheckFinding {
     let text = format!(
-        "The patch is built for {release}, and this is {own}: the kernel may take it all the same, as both have symbol versions."
+        "The patch is built for {release}, but this kernel is {own}. The kernel may accept it anyway, because both have symbol versions."
     );
     CheckFinding {
         evidence,
@@ -110,17 +112,19 @@ fn versioned(release: &str, own: &str, evidence: Vec<String>) -> CheckFinding {
 }
 
 fn another(release: &str, own: &str) -> String {
-    format!("The patch is built for {release}, and this is {own}: it would be refused (ENOEXEC).")
+    format!(
+        "The patch is built for {release}, but this kernel is {own}: the kernel would refuse it (ENOEXEC)."
+    )
 }
 
 fn remedy(own: &str) -> Vec<String> {
     vec![
         format!("Use the patch that is built for {own}."),
-        "Do not force it (insmod -f): its functions are those of another kernel.".to_owned(),
+        "Do not force it with insmod -f: its functions are those of another kernel.".to_owned(),
     ]
 }
 
-/// The release, and the options that must fit.
+/// The release, and the options that must match.
 fn split(magic: &str) -> (&str, &str) {
     magic.split_once(' ').unwrap_or((magic, ""))
 }

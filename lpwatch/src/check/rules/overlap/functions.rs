@@ -1,10 +1,10 @@
-//! Functions that are patched already, and what becomes of them.
+//! Functions that other patches change, too.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     check::{
-        Ground,
+        CheckContext,
         facts::objects::function_id,
         rules::findings::{bounded, display, listed},
     },
@@ -14,21 +14,21 @@ use crate::{
 
 use super::finding;
 
-/// Functions with the names of the patches that change them.
-type Owners<'a> = BTreeMap<FunctionId, Vec<&'a str>>;
+/// The names of the patches that change each function.
+type PatchesByFunction<'a> = BTreeMap<FunctionId, Vec<&'a str>>;
 
-pub(super) fn judge(ground: &Ground<'_>, others: &[&PatchView]) -> Vec<CheckFinding> {
+pub(super) fn judge(context: &CheckContext<'_>, others: &[&PatchView]) -> Vec<CheckFinding> {
     if others.is_empty() {
         return Vec::new();
     }
-    let own = own(ground.patch);
-    let (shared, left): (Owners<'_>, Owners<'_>) = owners(others)
+    let own = own(context.patch);
+    let (shared, left): (PatchesByFunction<'_>, PatchesByFunction<'_>) = owners(others)
         .into_iter()
         .partition(|(id, _)| own.contains(id));
     let names: Vec<&str> = others.iter().map(|patch| patch.name.as_str()).collect();
     let names = listed(&names);
     let mut found = Vec::new();
-    match ground.patch.replace {
+    match context.patch.replace {
         Some(true) => {
             found.push(replaced(&names, &shared));
             found.extend(taken_back(&left));
@@ -42,11 +42,11 @@ pub(super) fn judge(ground: &Ground<'_>, others: &[&PatchView]) -> Vec<CheckFind
     found
 }
 
-/// Of a loaded patch: what lies on top of it.
-pub(super) fn above(ground: &Ground<'_>, others: &[&PatchView]) -> Option<CheckFinding> {
-    let own = own(ground.patch);
-    let mut patches = ground.facts.patches.iter().flatten();
-    let patch = patches.find(|patch| patch.name == ground.patch.name)?;
+/// For a loaded patch: the patches above it in the stack.
+pub(super) fn above(context: &CheckContext<'_>, others: &[&PatchView]) -> Option<CheckFinding> {
+    let own = own(context.patch);
+    let mut patches = context.facts.patches.iter().flatten();
+    let patch = patches.find(|patch| patch.name == context.patch.name)?;
     let shared = |others: &[&PatchView]| -> Vec<String> {
         let shared = owners(others).into_iter();
         shared
@@ -65,24 +65,24 @@ pub(super) fn above(ground: &Ground<'_>, others: &[&PatchView]) -> Option<CheckF
     let covered = shared(&higher);
     if !covered.is_empty() {
         let text = format!(
-            "Not all of {} runs: newer patches change the same functions.",
+            "Not all code of {} runs: newer patches change the same functions.",
             patch.name
         );
         return Some(CheckFinding {
             evidence: bounded(covered),
-            remedy: vec!["See that the newer patches contain its fixes.".to_owned()],
+            remedy: vec!["Make sure that the newer patches contain its fixes.".to_owned()],
             ..finding(Severity::Warning, text, None)
         });
     }
     let shared = shared(&unknown);
     let text = format!(
-        "Whether all of {} runs is not known: other patches change the same functions.",
+        "It is unknown whether all code of {} runs: other patches change the same functions.",
         patch.name
     );
     (!shared.is_empty()).then(|| CheckFinding {
         evidence: bounded(shared),
         remedy: vec![
-            "This kernel does not show which is on top: see in which order they were loaded."
+            "This kernel does not show the order of the patches. Find out in which order they were loaded."
                 .to_owned(),
         ],
         ..finding(Severity::Note, text, None)
@@ -98,11 +98,11 @@ fn own(patch: &PatchFile) -> BTreeSet<FunctionId> {
     own.collect()
 }
 
-/// Who changes each function, in the order of the stack where that is known.
-fn owners<'a>(patches: &[&'a PatchView]) -> Owners<'a> {
+/// The patches of each function, in stack order if that is known.
+fn owners<'a>(patches: &[&'a PatchView]) -> PatchesByFunction<'a> {
     let mut sorted = patches.to_vec();
     sorted.sort_by_key(|patch| patch.stack_order);
-    let mut owners = Owners::new();
+    let mut owners = PatchesByFunction::new();
     for patch in sorted {
         for id in patch.function_ids() {
             owners.entry(id).or_default().push(&patch.name);
@@ -111,12 +111,12 @@ fn owners<'a>(patches: &[&'a PatchView]) -> Owners<'a> {
     owners
 }
 
-fn replaced(names: &str, shared: &Owners<'_>) -> CheckFinding {
-    let text = format!("It replaces all patches that are loaded: {names}.");
+fn replaced(names: &str, shared: &PatchesByFunction<'_>) -> CheckFinding {
+    let text = format!("The patch replaces all loaded patches: {names}.");
     let kept = shared.iter();
     let kept = kept.map(|(id, names)| {
         let by = names.join(", ");
-        format!("{}: its code takes the place of that of {by}", display(id))
+        format!("{}: its code replaces that of {by}", display(id))
     });
     let mut evidence = vec!["the patch is marked `replace`".to_owned()];
     evidence.extend(bounded(kept.collect()));
@@ -126,41 +126,35 @@ fn replaced(names: &str, shared: &Owners<'_>) -> CheckFinding {
     }
 }
 
-fn taken_back(left: &Owners<'_>) -> Option<CheckFinding> {
+fn taken_back(left: &PatchesByFunction<'_>) -> Option<CheckFinding> {
     let names: Vec<String> = left.keys().map(display).collect();
-    let text = format!(
-        "Functions go back to the original code: {}.",
-        listed(&names)
-    );
+    let text = format!("Functions return to the original code: {}.", listed(&names));
     (!left.is_empty()).then(|| CheckFinding {
         evidence: bounded(lines(left)),
-        remedy: vec![
-            "See that the patch contains the fixes that it takes away, if they are still needed."
-                .to_owned(),
-        ],
+        remedy: vec!["If these fixes are still needed, use a patch that contains them.".to_owned()],
         ..finding(Severity::Warning, text, None)
     })
 }
 
-fn may_be_taken_back(patches: &str, left: &Owners<'_>) -> Option<CheckFinding> {
+fn may_be_taken_back(patches: &str, left: &PatchesByFunction<'_>) -> Option<CheckFinding> {
     let names: Vec<String> = left.keys().map(display).collect();
     let text = format!(
-        "Whether it replaces what is loaded ({patches}) is not known: if it does, functions go back to the original code: {}.",
+        "It is unknown whether the patch replaces the loaded patches ({patches}). If it does, functions return to the original code: {}.",
         listed(&names)
     );
     (!left.is_empty()).then(|| CheckFinding {
         evidence: bounded(lines(left)),
-        remedy: vec!["Ask those who built it: kpatch-build makes patches that replace all others, unless it is told not to (--non-replace).".to_owned()],
+        remedy: vec!["Ask the patch's vendor. Patches of kpatch-build replace all others, unless built with --non-replace.".to_owned()],
         ..finding(Severity::Warning, text, None)
     })
 }
 
-fn lines(left: &Owners<'_>) -> Vec<String> {
+fn lines(left: &PatchesByFunction<'_>) -> Vec<String> {
     let lines = left.iter();
     lines
         .map(|(id, names)| {
             format!(
-                "{} is patched by {}, and not by this patch",
+                "{} is patched by {}, but not by this patch",
                 display(id),
                 names.join(", ")
             )
@@ -168,13 +162,17 @@ fn lines(left: &Owners<'_>) -> Vec<String> {
         .collect()
 }
 
-fn on_top(shared: &Owners<'_>, severity: Severity, others: &[&PatchView]) -> Option<CheckFinding> {
+fn on_top(
+    shared: &PatchesByFunction<'_>,
+    severity: Severity,
+    others: &[&PatchView],
+) -> Option<CheckFinding> {
     if shared.is_empty() {
         return None;
     }
     let functions: Vec<String> = shared.keys().map(display).collect();
     let text = format!(
-        "Patched already: {}; this patch's code would run instead, as the last one loaded.",
+        "Already patched: {}. The code of this patch would run instead, because it is loaded last.",
         listed(&functions)
     );
     let is_ordered = others.iter().all(|patch| patch.stack_order.is_some());
@@ -194,7 +192,7 @@ fn on_top(shared: &Owners<'_>, severity: Severity, others: &[&PatchView]) -> Opt
     Some(CheckFinding {
         evidence: bounded(lines.collect()),
         remedy: vec![
-            "See that this patch contains the earlier fixes of these functions.".to_owned(),
+            "Make sure that this patch contains the earlier fixes of these functions.".to_owned(),
         ],
         ..finding(severity, text, None)
     })

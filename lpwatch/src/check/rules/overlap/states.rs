@@ -1,8 +1,8 @@
-//! States of loaded patches that this one does not fit.
+//! Whether the states of this patch are compatible with those of loaded patches.
 
 use crate::{
     check::{
-        Ground,
+        CheckContext,
         rules::{
             errno::EINVAL,
             findings::{bounded, listed},
@@ -14,23 +14,23 @@ use crate::{
 
 use super::finding;
 
-/// How a patch gets along with one state of another.
+/// Whether a patch is compatible with one state of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fit {
     Fits,
-    /// Known in an older version only.
+    /// It has the state in an older version.
     Older {
         own: u32,
     },
-    /// Not known, which a patch that replaces others may not.
+    /// It lacks the state, which a patch with `replace` must have.
     Missing,
-    /// Not known, and it is not known whether it replaces.
+    /// It lacks the state, and it is unknown whether it replaces.
     MayBeMissing,
 }
 
 impl Fit {
-    /// As `klp_is_state_compatible` (kernel/livepatch/state.c): the first state
-    /// of an id counts.
+    /// The rule of `klp_is_state_compatible` (kernel/livepatch/state.c): the
+    /// first state with an id counts.
     fn of(patch: &PatchFile, old: PatchState) -> Self {
         let own = patch.states.iter().find(|state| state.id == old.id);
         match (own, patch.replace) {
@@ -43,9 +43,9 @@ impl Fit {
     }
 }
 
-pub(super) fn judge(ground: &Ground<'_>, others: &[&PatchView]) -> Vec<CheckFinding> {
-    let Ground { patch, facts, .. } = ground;
-    let (mut refused, mut doubtful) = (Evidence::default(), Evidence::default());
+pub(super) fn judge(context: &CheckContext<'_>, others: &[&PatchView]) -> Vec<CheckFinding> {
+    let CheckContext { patch, facts, .. } = context;
+    let (mut refused, mut doubtful) = (FindingParts::default(), FindingParts::default());
     let mut not_known = Vec::new();
     for other in others {
         let name = other.name.as_str();
@@ -59,37 +59,37 @@ pub(super) fn judge(ground: &Ground<'_>, others: &[&PatchView]) -> Vec<CheckFind
             match Fit::of(patch, *old) {
                 Fit::Fits => {}
                 Fit::Older { own } => {
-                    refused.add(name, format!("{has}, this patch in version {own}"));
+                    refused.add(name, format!("{has}; this patch has version {own}"));
                 }
                 Fit::Missing => {
                     refused.add(
                         name,
-                        format!("{has}, this patch replaces it and has no state {id}"),
+                        format!("{has}; this patch replaces it and has no state {id}"),
                     );
                 }
                 Fit::MayBeMissing => {
-                    doubtful.add(name, format!("{has}, this patch has no state {id}"));
+                    doubtful.add(name, format!("{has}; this patch has no state {id}"));
                 }
             }
         }
     }
     let matters = !patch.states.is_empty() || patch.replace != Some(false);
     let found = [
-        refused.told(incompatible),
-        doubtful.told(may_be_incompatible),
+        refused.into_finding(incompatible),
+        doubtful.into_finding(may_be_incompatible),
         (matters && !not_known.is_empty()).then(|| unknown(&not_known)),
     ];
     found.into_iter().flatten().collect()
 }
 
-/// The patches a finding is about, and what it rests on.
+/// The patches of a finding and its evidence.
 #[derive(Default)]
-struct Evidence<'a> {
+struct FindingParts<'a> {
     names: Vec<&'a str>,
     lines: Vec<String>,
 }
 
-impl<'a> Evidence<'a> {
+impl<'a> FindingParts<'a> {
     fn add(&mut self, name: &'a str, line: String) {
         if !self.names.contains(&name) {
             self.names.push(name);
@@ -97,7 +97,7 @@ impl<'a> Evidence<'a> {
         self.lines.push(line);
     }
 
-    fn told(self, finding: impl FnOnce(&str) -> CheckFinding) -> Option<CheckFinding> {
+    fn into_finding(self, finding: impl FnOnce(&str) -> CheckFinding) -> Option<CheckFinding> {
         let Self { names, lines } = self;
         (!lines.is_empty()).then(|| CheckFinding {
             evidence: bounded(lines),
@@ -108,12 +108,13 @@ impl<'a> Evidence<'a> {
 
 fn incompatible(names: &str) -> CheckFinding {
     let text = format!(
-        "It does not fit the system states of what is loaded ({names}): the kernel would refuse it (EINVAL)."
+        "The patch is incompatible with the system states of loaded patches ({names}): the kernel would refuse it (EINVAL)."
     );
     CheckFinding {
         remedy: vec![
-            "Use a patch that was built to follow these: with each of their states, in the same version or a higher one.".to_owned(),
-            "Or remove these first: echo 0 > /sys/kernel/livepatch/PATCH/enabled".to_owned(),
+            "Use a patch that has each of their states in the same or a higher version.".to_owned(),
+            "Or disable these patches first: echo 0 > /sys/kernel/livepatch/PATCH/enabled"
+                .to_owned(),
         ],
         ..finding(Severity::Danger, text, Some(EINVAL))
     }
@@ -121,26 +122,27 @@ fn incompatible(names: &str) -> CheckFinding {
 
 fn may_be_incompatible(names: &str) -> CheckFinding {
     let text = format!(
-        "If it replaces what is loaded, the kernel would refuse it (EINVAL) for the system states of {names}."
+        "If the patch replaces the loaded patches, the kernel would refuse it (EINVAL) because of the system states of {names}."
     );
     CheckFinding {
-        remedy: vec!["Ask those who built it whether it replaces other patches.".to_owned()],
+        remedy: vec!["Ask the patch's vendor whether it replaces other patches.".to_owned()],
         ..finding(Severity::Warning, text, None)
     }
 }
 
 fn unknown(names: &[&str]) -> CheckFinding {
     let text = format!(
-        "Whether it fits the system states of {} is not known.",
+        "It is unknown whether the patch is compatible with the system states of {}.",
         listed(names)
     );
     CheckFinding {
         evidence: vec![
-            "sysfs shows no states, and not all of the files of these patches were found and read"
+            "sysfs shows no states, and the files of these patches were not all found and read"
                 .to_owned(),
         ],
         remedy: vec![
-            "Put the files of the loaded patches beside this one, and check again.".to_owned(),
+            "Put the files of the loaded patches into the folder of this one, and check again."
+                .to_owned(),
         ],
         ..finding(Severity::Note, text, None)
     }

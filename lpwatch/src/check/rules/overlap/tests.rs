@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     check::{
-        facts::{Facts, objects::ObjectFacts},
+        facts::{CheckFacts, objects::ObjectFacts},
         rules::{
             errno::{EEXIST, EINVAL},
             samples,
@@ -18,10 +18,10 @@ use crate::{
 
 use super::*;
 
-fn facts(patches: Vec<PatchView>) -> Facts {
-    Facts {
+fn facts(patches: Vec<PatchView>) -> CheckFacts {
+    CheckFacts {
         patches: Some(patches),
-        ..Facts::default()
+        ..CheckFacts::default()
     }
 }
 
@@ -33,8 +33,8 @@ fn patch(functions: &[&str], replace: Option<bool>) -> PatchFile {
 }
 
 /// What is said, as severity and refusal.
-fn said(patch: &PatchFile, facts: &Facts) -> Vec<(Severity, Option<u32>)> {
-    let found = judge(&samples::ground(patch, facts));
+fn said(patch: &PatchFile, facts: &CheckFacts) -> Vec<(Severity, Option<u32>)> {
+    let found = judge(&samples::context(patch, facts));
     for finding in &found {
         assert!(finding.text.ends_with('.'), "{}", finding.text);
         assert!(!finding.evidence.is_empty(), "{}", finding.text);
@@ -58,7 +58,10 @@ fn a_patch_alone_meets_nobody() {
     assert_eq!(said(&patch(&["f"], Some(true)), &facts(Vec::new())), []);
     let other = facts(vec![samples::loaded("p", &["g"])]);
     assert_eq!(said(&patch(&["f"], Some(false)), &other), []);
-    assert_eq!(said(&patch(&["f"], Some(false)), &Facts::default()), []);
+    assert_eq!(
+        said(&patch(&["f"], Some(false)), &CheckFacts::default()),
+        []
+    );
 }
 
 #[test]
@@ -69,7 +72,7 @@ fn the_last_one_loaded_runs() {
     let facts = facts(vec![first, second]);
     let file = patch(&["f"], Some(false));
     assert_eq!(said(&file, &facts), [WARNING]);
-    let found = judge(&samples::ground(&file, &facts));
+    let found = judge(&samples::context(&file, &facts));
     assert_eq!(found[0].evidence, ["f is patched by q, p; p runs now"]);
 }
 
@@ -80,7 +83,7 @@ fn a_replace_takes_back_what_it_does_not_name() {
     assert_eq!(said(&patch(&["f", "g"], Some(true)), &facts), [NOTE]);
     let file = patch(&["f"], Some(true));
     assert_eq!(said(&file, &facts), [NOTE, WARNING]);
-    let found = judge(&samples::ground(&file, &facts));
+    let found = judge(&samples::context(&file, &facts));
     assert!(found[1].text.ends_with("code: g."), "{}", found[1].text);
     // Not said in the file: it may.
     assert_eq!(said(&patch(&["f"], None), &facts), [NOTE, WARNING]);
@@ -96,11 +99,11 @@ fn the_same_module_cannot_be_loaded_twice() {
     let mut disabled = facts(Vec::new());
     disabled.objects.namesake = Some(Build::default());
     assert_eq!(said(&file, &disabled), refused);
-    let found = judge(&samples::ground(&file, &disabled));
+    let found = judge(&samples::context(&file, &disabled));
     assert_eq!(found[0].remedy, ["Unload the module: rmmod fix"]);
-    let mut ground = samples::ground(&file, &applied);
-    ground.is_loaded = true;
-    assert_eq!(judge(&ground), []);
+    let mut context = samples::context(&file, &applied);
+    context.is_loaded = true;
+    assert_eq!(judge(&context), []);
 }
 
 fn files(files: &[(&str, &[(u64, u32)])]) -> BTreeMap<String, PatchFile> {
@@ -124,7 +127,7 @@ fn states(states: &[(u64, u32)]) -> Vec<PatchState> {
 
 /// What is said of a patch with these states where `p` has state 1 in version 2.
 fn of_states(own: &[(u64, u32)], replace: Option<bool>) -> Vec<(Severity, Option<u32>)> {
-    let facts = Facts {
+    let facts = CheckFacts {
         objects: ObjectFacts {
             patch_files: files(&[("p", &[(1, 2)])]),
             ..ObjectFacts::default()
@@ -178,9 +181,9 @@ fn of_a_loaded_patch_what_lies_on_top_is_said() {
     let file = patch(&["f"], Some(false));
     let severity = |own: &PatchView, other: &PatchView| {
         let facts = facts(vec![own.clone(), other.clone()]);
-        let mut ground = samples::ground(&file, &facts);
-        ground.is_loaded = true;
-        let found = judge(&ground);
+        let mut context = samples::context(&file, &facts);
+        context.is_loaded = true;
+        let found = judge(&context);
         found.first().map(|finding| finding.severity)
     };
     assert_eq!(severity(&own, &other), Some(Severity::Note));

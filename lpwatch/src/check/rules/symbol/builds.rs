@@ -1,8 +1,8 @@
-//! The modules that are loaded, against the builds the patch may be made for.
+//! Compares the loaded modules with the builds that the patch may be made for.
 
 use crate::{
     check::{
-        Ground,
+        CheckContext,
         facts::objects::{ModuleFacts, ModuleFile},
     },
     kernel::modules::{Build, Likeness, Presence},
@@ -11,8 +11,8 @@ use crate::{
 
 use super::finding;
 
-pub(super) fn judge(ground: &Ground<'_>) -> Vec<CheckFinding> {
-    let modules = ground.facts.objects.modules.iter();
+pub(super) fn judge(context: &CheckContext<'_>) -> Vec<CheckFinding> {
+    let modules = context.facts.objects.modules.iter();
     let loaded = modules.filter(|(_, facts)| facts.presence == Some(Presence::Loaded));
     loaded
         .filter_map(|(name, facts)| loaded_module(name, facts))
@@ -31,7 +31,7 @@ fn loaded_module(name: &str, facts: &ModuleFacts) -> Option<CheckFinding> {
     }
 }
 
-/// There is a file of the kernel's own tree: it is what patches are made for.
+/// The in-tree file exists. Patches are normally made for it.
 fn against(
     name: &str,
     facts: &ModuleFacts,
@@ -43,25 +43,25 @@ fn against(
         _ if out_of_tree => (
             Severity::Danger,
             format!(
-                "The patch was most likely made for the in-tree {name}.ko, and an out-of-tree one is loaded."
+                "The patch was most likely made for the in-tree {name}.ko, but an out-of-tree one is loaded."
             ),
         ),
         Likeness::Same => return None,
         Likeness::Different => (
             Severity::Danger,
             format!(
-                "The {name} that is loaded is not the one of this kernel, for which the patch was most likely made."
+                "The loaded {name} is not the module of this kernel, for which the patch was most likely made."
             ),
         ),
         Likeness::Rebuilt => (
             Severity::Warning,
             format!(
-                "The {name} that is loaded is another build of the same sources: its code may differ from what the patch was made for."
+                "The loaded {name} is another build of the same source: its code may differ from the code that the patch was made for."
             ),
         ),
         Likeness::NotKnown => (
             Severity::Note,
-            format!("Whether the {name} that is loaded is the one of this kernel is not known."),
+            format!("It is unknown whether the loaded {name} is the module of this kernel."),
         ),
     };
     let mut evidence = evidence(name, facts, Some(file));
@@ -70,11 +70,11 @@ fn against(
         remedy.push(ask(name));
     }
     if likeness == Likeness::Same {
-        // Someone put it where the kernel's own was.
-        evidence.push("both are the same build: the file is not the kernel's own".to_owned());
+        // Someone overwrote the kernel's own file.
+        evidence.push("both are the same build: the file is not that of the kernel".to_owned());
     } else if severity > Severity::Note {
         remedy.push(format!(
-            "If it is for the in-tree one, load that first: modprobe -r {name}; insmod {}",
+            "If the patch is for the in-tree module, load that first: modprobe -r {name} && insmod {}",
             file.path.display()
         ));
     }
@@ -85,13 +85,13 @@ fn against(
     })
 }
 
-/// The kernel has no such module of its own: the patch is for another's.
+/// The kernel has no in-tree module of this name.
 fn alone(name: &str, facts: &ModuleFacts, out_of_tree: bool) -> Option<CheckFinding> {
     if !out_of_tree && facts.preferred.is_some() {
         return None;
     }
     let text = format!(
-        "{name} is no module of this kernel's own tree: whether the patch is for this build of it is not known."
+        "{name} is not an in-tree module. It is unknown whether the patch is for this build of it."
     );
     Some(CheckFinding {
         evidence: evidence(name, facts, None),
@@ -100,18 +100,17 @@ fn alone(name: &str, facts: &ModuleFacts, out_of_tree: bool) -> Option<CheckFind
     })
 }
 
-/// The kernel's own files are not there to compare with.
+/// The kernel's own files are not available for comparison.
 fn not_known(name: &str, facts: &ModuleFacts, out_of_tree: bool) -> CheckFinding {
     let mut evidence = evidence(name, facts, None);
-    evidence.push("no module files of this kernel were found to compare with".to_owned());
+    evidence.push("no module files of this kernel were found".to_owned());
     let (severity, text) = if out_of_tree {
         let text = format!(
-            "An out-of-tree {name} is loaded: if the patch was made for the in-tree one, it is wrong here."
+            "An out-of-tree {name} is loaded. If the patch was made for the in-tree module, it does not fit."
         );
         (Severity::Warning, text)
     } else {
-        let text =
-            format!("Whether the patch was made for the {name} that is loaded is not known.");
+        let text = format!("It is unknown whether the patch was made for the loaded {name}.");
         (Severity::Note, text)
     };
     CheckFinding {
@@ -122,7 +121,7 @@ fn not_known(name: &str, facts: &ModuleFacts, out_of_tree: bool) -> CheckFinding
 }
 
 fn ask(name: &str) -> String {
-    format!("Ask those who built the patch which {name} it is for.")
+    format!("Ask the patch's vendor which {name} it is for.")
 }
 
 fn evidence(name: &str, facts: &ModuleFacts, file: Option<&ModuleFile>) -> Vec<String> {
@@ -132,7 +131,7 @@ fn evidence(name: &str, facts: &ModuleFacts, file: Option<&ModuleFile>) -> Vec<S
     }
     lines.extend(described(&facts.build).map(|build| format!("loaded: {build}")));
     if let Some(ModuleFile { path, build }) = file {
-        let build = described(build).unwrap_or_else(|| "says nothing of its build".to_owned());
+        let build = described(build).unwrap_or_else(|| "has no build information".to_owned());
         lines.push(format!("{}: {build}", path.display()));
     }
     lines

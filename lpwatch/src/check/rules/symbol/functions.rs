@@ -1,10 +1,10 @@
-//! Each function that is to be patched, in the kernel's symbols.
+//! Looks up each function to be patched in the kernel's symbols.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     check::{
-        Ground,
+        CheckContext,
         facts::objects::{ObjectFacts, SymbolFacts, function_id},
         rules::findings::{display, listed},
     },
@@ -14,11 +14,11 @@ use crate::{
 
 use super::{
     finding,
-    trouble::{Trouble, told},
+    trouble::{Trouble, finding_of},
 };
 
-pub(super) fn judge(ground: &Ground<'_>) -> Vec<CheckFinding> {
-    let Ground { patch, facts, .. } = ground;
+pub(super) fn judge(context: &CheckContext<'_>) -> Vec<CheckFinding> {
+    let CheckContext { patch, facts, .. } = context;
     let objects = &facts.objects;
     let mut troubles = repeated(patch);
     let not_known = match &objects.symbols {
@@ -29,24 +29,24 @@ pub(super) fn judge(ground: &Ground<'_>) -> Vec<CheckFinding> {
         None => not_known(patch, objects),
     };
     let found = troubles.into_iter();
-    let found = found.map(|(trouble, functions)| told(trouble, functions, objects));
+    let found = found.map(|(trouble, functions)| finding_of(trouble, functions, objects));
     found.chain(not_known).collect()
 }
 
 fn not_known(patch: &PatchFile, objects: &ObjectFacts) -> Option<CheckFinding> {
-    let text = "Whether the functions are there is not known.";
+    let text = "It is unknown whether the functions exist.";
     let has_functions = patch
         .objects
         .iter()
         .any(|object| !object.functions.is_empty());
     has_functions.then(|| CheckFinding {
         evidence: objects.unread.clone(),
-        remedy: vec!["Run the check as root, outside of a sandbox.".to_owned()],
+        remedy: vec!["Run the check as root and outside a sandbox.".to_owned()],
         ..finding(Severity::Warning, text, None)
     })
 }
 
-/// The functions in trouble, with a line of evidence each.
+/// The functions with a problem, with one line of evidence each.
 type Troubles = BTreeMap<Trouble, Vec<(String, String)>>;
 
 /// Functions that the patch names more than once.
@@ -58,7 +58,7 @@ fn repeated(patch: &PatchFile) -> Troubles {
             let id = function_id(&object.name, function);
             let name = display(&id);
             if seen.contains(&id) {
-                let line = format!("{name},{} is there more than once", id.sympos);
+                let line = format!("{name},{} is listed more than once", id.sympos);
                 troubles
                     .entry(Trouble::Twice)
                     .or_default()
@@ -82,7 +82,7 @@ fn collect(
             .modules
             .get(&object.name)
             .map(|facts| facts.presence);
-        // What is not loaded has no symbols yet.
+        // An object that is not loaded has no symbols yet.
         if object.name != VMLINUX && presence != Some(Some(Presence::Loaded)) {
             continue;
         }
@@ -101,7 +101,7 @@ fn collect(
     }
 }
 
-/// What is wrong with one function, with the evidence.
+/// The problems of one function, with their evidence.
 fn wrong(
     id: &FunctionId,
     sympos: u32,
@@ -126,12 +126,13 @@ fn wrong(
         }
         (count, 0) if count > 1 => {
             let line =
-                format!("there are {count} symbols {name}, and the patch does not say which");
+                format!("there are {count} symbols {name}, and the patch does not select one");
             found.push((Trouble::Ambiguous, line));
         }
         (count, sympos) if sympos > count => {
-            let line =
-                format!("the patch means symbol {sympos} named {name}, and there are only {count}");
+            let line = format!(
+                "the patch selects symbol {sympos} named {name}, but there are only {count}"
+            );
             found.push((Trouble::TooFew, line));
         }
         _ if !is_code => found.push((Trouble::Data, format!("{name} is data"))),
@@ -156,7 +157,7 @@ fn wrong(
     found
 }
 
-/// Parts of it that the patch does not name.
+/// Parts of the function that the patch does not name.
 fn split_off(
     id: &FunctionId,
     parts: &[String],
@@ -169,10 +170,13 @@ fn split_off(
     let left = parts.iter().filter(|part| !is_named(part));
     let (cold, others): (Vec<&String>, Vec<&String>) =
         left.partition(|part| part.contains(".cold"));
-    let told = |trouble: Trouble, parts: &[&String]| {
+    let finding_of = |trouble: Trouble, parts: &[&String]| {
         let line = format!("{}: {}", display(id), listed(parts));
         (!parts.is_empty()).then_some((trouble, line))
     };
-    let found = [told(Trouble::Parts, &others), told(Trouble::Cold, &cold)];
+    let found = [
+        finding_of(Trouble::Parts, &others),
+        finding_of(Trouble::Cold, &cold),
+    ];
     found.into_iter().flatten().collect()
 }

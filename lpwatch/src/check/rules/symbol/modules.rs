@@ -1,19 +1,19 @@
-//! The modules that the patch names or needs, and that are not there.
+//! The modules that the patch names or needs and that are not loaded.
 
 use crate::{
-    check::{Ground, facts::objects::ModuleFacts},
+    check::{CheckContext, facts::objects::ModuleFacts},
     kernel::modules::Presence,
     model::{check::CheckFinding, snapshot::Severity},
 };
 
 use super::finding;
 
-pub(super) fn judge(ground: &Ground<'_>) -> Vec<CheckFinding> {
-    let Ground { facts, .. } = ground;
+pub(super) fn judge(context: &CheckContext<'_>) -> Vec<CheckFinding> {
+    let CheckContext { facts, .. } = context;
     let objects = &facts.objects;
     let mut found = Vec::new();
     for (name, module) in &objects.modules {
-        let functions = ground
+        let functions = context
             .patch
             .objects
             .iter()
@@ -28,7 +28,7 @@ pub(super) fn judge(ground: &Ground<'_>) -> Vec<CheckFinding> {
     }
     let needed = objects.needed.iter();
     let missing = needed.filter(|(_, presence)| **presence == Some(Presence::NotLoaded));
-    if !ground.is_loaded {
+    if !context.is_loaded {
         found.extend(missing.map(|(name, _)| needed_first(name)));
     }
     found
@@ -47,53 +47,50 @@ fn absent(name: &str, module: &ModuleFacts, functions: usize) -> CheckFinding {
         .filter(|(preferred, in_tree)| **preferred != in_tree.path);
     if let Some((preferred, in_tree)) = foreign {
         let text = format!(
-            "{name} is not loaded, and would be loaded from elsewhere than this kernel's own tree, for which the patch was most likely made."
+            "{name} is not loaded. modprobe would load an out-of-tree file, but the patch was most likely made for the in-tree module."
         );
         return CheckFinding {
             evidence: vec![
                 format!("modprobe would load {}", preferred.display()),
-                format!("the kernel's own is {}", in_tree.path.display()),
+                format!("the in-tree file is {}", in_tree.path.display()),
             ],
-            remedy: vec![format!(
-                "Ask those who built the patch which {name} it is for."
-            )],
+            remedy: vec![format!("Ask the patch's vendor which {name} it is for.")],
             ..finding(Severity::Warning, text, None)
         };
     }
     let text =
-        format!("{name} is not loaded: {of_it} once it loads, and nothing could be checked of it.");
-    let mut evidence = vec![format!("there is no /sys/module/{name}")];
+        format!("{name} is not loaded: {of_it} when it loads. Its functions could not be checked.");
+    let mut evidence = vec![format!("/sys/module/{name} does not exist")];
     if module.disk_known && module.preferred.is_none() {
         evidence.push(format!("this kernel's modules have no {name}"));
     }
     CheckFinding {
         evidence,
-        remedy: vec![
-            "If patching it fails then, the kernel refuses to load the module.".to_owned(),
-        ],
+        remedy: vec!["If patching fails then, the kernel refuses to load the module.".to_owned()],
         ..finding(Severity::Note, text, None)
     }
 }
 
 fn built_in(name: &str) -> CheckFinding {
     let text = format!(
-        "{name} is built into this kernel: the patch's part for it would never take effect."
+        "{name} is built into this kernel: the patch's changes to it would never take effect."
     );
     CheckFinding {
         evidence: vec![format!(
-            "{name} is no module here, and the patch names it as one"
+            "{name} is not a module here, but the patch names it as one"
         )],
         remedy: vec![
-            "Use the patch that is built for this kernel: there its object is vmlinux.".to_owned(),
+            "Use a patch that is built for this kernel, where these functions belong to vmlinux."
+                .to_owned(),
         ],
         ..finding(Severity::Danger, text, None)
     }
 }
 
 fn not_known(name: &str) -> CheckFinding {
-    let text = format!("Whether {name} is loaded is not known.");
+    let text = format!("It is unknown whether {name} is loaded.");
     CheckFinding {
-        evidence: vec!["/sys/module is not there".to_owned()],
+        evidence: vec!["/sys/module does not exist".to_owned()],
         ..finding(Severity::Warning, text, None)
     }
 }

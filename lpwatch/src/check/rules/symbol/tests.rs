@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     check::{
         facts::{
-            Facts,
+            CheckFacts,
             objects::{ModuleFacts, ModuleFile, ObjectFacts, SymbolFacts},
         },
         rules::{
@@ -40,19 +40,19 @@ fn id(object: &str, name: &str, sympos: u32) -> FunctionId {
     }
 }
 
-fn facts(symbols: Vec<(FunctionId, SymbolFacts)>) -> Facts {
-    Facts {
+fn facts(symbols: Vec<(FunctionId, SymbolFacts)>) -> CheckFacts {
+    CheckFacts {
         objects: ObjectFacts {
             symbols: Some(symbols.into_iter().collect()),
             ..ObjectFacts::default()
         },
-        ..Facts::default()
+        ..CheckFacts::default()
     }
 }
 
 /// What is said, as severity and refusal.
-fn said(patch: &PatchFile, facts: &Facts) -> Vec<(Severity, Option<u32>)> {
-    let found = judge(&samples::ground(patch, facts));
+fn said(patch: &PatchFile, facts: &CheckFacts) -> Vec<(Severity, Option<u32>)> {
+    let found = judge(&samples::context(patch, facts));
     for finding in &found {
         assert!(finding.text.ends_with('.'), "{}", finding.text);
         assert!(!finding.evidence.is_empty(), "{}", finding.text);
@@ -106,12 +106,12 @@ fn what_is_not_known_is_a_warning() {
         ..fine()
     };
     assert_eq!(of_function(0, not_known), [(Severity::Warning, None)]);
-    let facts = Facts {
+    let facts = CheckFacts {
         objects: ObjectFacts {
             unread: vec!["kallsyms".to_owned()],
             ..ObjectFacts::default()
         },
-        ..Facts::default()
+        ..CheckFacts::default()
     };
     let patch = samples::patch(&["f"]);
     assert_eq!(said(&patch, &facts), [(Severity::Warning, None)]);
@@ -147,7 +147,7 @@ fn many_functions_make_one_finding() {
             .map(|name| (id(VMLINUX, name, 1), missing.clone()))
             .into(),
     );
-    let found = judge(&samples::ground(&patch, &facts));
+    let found = judge(&samples::context(&patch, &facts));
     assert_eq!((found.len(), found[0].evidence.len()), (1, 5));
     assert!(
         found[0].text.contains("a, b, c and 2 more"),

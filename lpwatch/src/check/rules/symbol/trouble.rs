@@ -1,4 +1,4 @@
-//! What can be wrong with a function, and what is said of it.
+//! The possible problems of a function and their findings.
 
 use crate::{
     check::{
@@ -13,7 +13,7 @@ use crate::{
 
 use super::finding;
 
-/// What can be wrong with a function; each makes one finding.
+/// A problem of a function; each kind makes one finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Trouble {
     Twice,
@@ -30,8 +30,8 @@ pub(super) enum Trouble {
     Cold,
 }
 
-/// The finding about these functions, of which each has its line of evidence.
-pub(super) fn told(
+/// The finding about these functions; each has its line of evidence.
+pub(super) fn finding_of(
     trouble: Trouble,
     functions: Vec<(String, String)>,
     objects: &ObjectFacts,
@@ -41,7 +41,7 @@ pub(super) fn told(
     if trouble == Trouble::TraceNotKnown {
         evidence.clone_from(&objects.unread);
         if evidence.is_empty() {
-            evidence.push("ftrace lists some functions of the name, and not which".to_owned());
+            evidence.push("ftrace lists some functions of the name, but not which ones".to_owned());
             remedy = &["Load it on a test host with this kernel first."];
         }
     }
@@ -62,55 +62,59 @@ fn sentence(trouble: Trouble, names: &str) -> (Severity, Option<u32>, String) {
         ),
         Trouble::Missing => (
             refused,
-            format!("Not in this kernel: {names}; the patch would be refused (EINVAL)."),
+            format!("Not in this kernel: {names}. The kernel would refuse the patch (EINVAL)."),
         ),
         Trouble::Ambiguous => (
             refused,
-            format!("The patch does not say which {names} it means: it would be refused (EINVAL)."),
+            format!(
+                "The patch does not say which {names} it means: the kernel would refuse it (EINVAL)."
+            ),
         ),
         Trouble::TooFew => (
             refused,
             format!(
-                "Fewer symbols than the patch counts on: {names}; it would be refused (EINVAL)."
+                "Fewer symbols than the patch expects: {names}. The kernel would refuse it (EINVAL)."
             ),
         ),
         Trouble::Data => (
             refused,
-            format!("No function, but data: {names}; the patch would be refused (EINVAL)."),
+            format!("Data, not a function: {names}. The kernel would refuse the patch (EINVAL)."),
         ),
         Trouble::UsedMissing => (
             refused,
             format!(
-                "The patch's code uses what is not in this kernel: {names}; it would be refused (EINVAL)."
+                "The patch's code uses symbols that are not in this kernel: {names}. The kernel would refuse it (EINVAL)."
             ),
         ),
         Trouble::UsedAmbiguous => (
             refused,
             format!(
-                "The patch does not say which {names} its code uses: it would be refused (EINVAL)."
+                "The patch does not say which {names} its code uses: the kernel would refuse it (EINVAL)."
             ),
         ),
         Trouble::Untraceable => (
             refused,
-            format!("Calls cannot be redirected: {names}; the patch would be refused (EINVAL)."),
+            format!(
+                "Calls cannot be redirected: {names}. The kernel would refuse the patch (EINVAL)."
+            ),
         ),
         Trouble::TraceNotKnown => (
             (Severity::Warning, None),
-            format!("Whether calls can be redirected is not known: {names}."),
+            format!("It is unknown whether calls can be redirected: {names}."),
         ),
         Trouble::ByPosition => (
             (Severity::Note, None),
             format!(
-                "Told apart by position only: {names}; in another build that may be another function."
+                "Identified by sympos only: {names}. In another build the same sympos may mean another function."
             ),
         ),
         Trouble::Parts => (
             (Severity::Note, None),
-            format!("Parts that the compiler split off stay as they are: {names}."),
+            format!("Parts that the compiler split off are not patched: {names}."),
         ),
         Trouble::Cold => (
             (Severity::Note, None),
-            format!("The kernel does not look for the cold parts on stacks: {names}."),
+            format!("The kernel does not search stacks for the cold parts: {names}."),
         ),
     };
     (severity, errno, text)
@@ -118,7 +122,7 @@ fn sentence(trouble: Trouble, names: &str) -> (Severity, Option<u32>, String) {
 
 fn remedy(trouble: Trouble) -> &'static [&'static str] {
     match trouble {
-        Trouble::Twice => &["Build the patch anew, with each function once."],
+        Trouble::Twice => &["Rebuild the patch with each function once."],
         Trouble::Missing
         | Trouble::TooFew
         | Trouble::Data
@@ -126,17 +130,15 @@ fn remedy(trouble: Trouble) -> &'static [&'static str] {
         | Trouble::UsedAmbiguous => {
             &["Use the patch that is built for this kernel, with the same compiler."]
         }
-        Trouble::Ambiguous => &["Give its position among the symbols of its name (old_sympos)."],
+        Trouble::Ambiguous => &["Set its position among the symbols of its name (old_sympos)."],
         Trouble::Untraceable => &[
-            "Patch its callers instead: this one is marked notrace, or was built without a place for ftrace.",
+            "Patch its callers instead. This function is notrace or was built without an ftrace entry.",
         ],
-        Trouble::TraceNotKnown => &["Run the check as root, with tracefs mounted."],
+        Trouble::TraceNotKnown => &["Run the check as root and with tracefs mounted."],
         Trouble::ByPosition => &[],
-        Trouble::Parts => {
-            &["See that the fix does not lie in these parts, or in copies that were inlined."]
-        }
+        Trouble::Parts => &["Make sure that the fix is not in these parts or in inlined copies."],
         Trouble::Cold => {
-            &["A task asleep in one would be taken for one that has left the function."]
+            &["The kernel treats a task asleep in a cold part as outside the function."]
         }
     }
 }

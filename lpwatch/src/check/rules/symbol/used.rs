@@ -1,10 +1,10 @@
-//! Symbols that the patch's code uses and the kernel is to find by their names
-//! (`.klp.sym.`): one that it does not find is as bad as a function.
+//! Symbols that the patch's code uses and that the kernel finds by name
+//! (`.klp.sym.`). A missing one has the same effect as a missing function.
 
 use std::collections::BTreeMap;
 
 use crate::{
-    check::{Ground, facts::objects::ObjectFacts},
+    check::{CheckContext, facts::objects::ObjectFacts},
     kernel::{
         kallsyms::{Symbol, VMLINUX},
         modules::Presence,
@@ -13,15 +13,15 @@ use crate::{
     model::{calls::FunctionId, check::CheckFinding},
 };
 
-use super::trouble::{Trouble, told};
+use super::trouble::{Trouble, finding_of};
 
-pub(super) fn judge(ground: &Ground<'_>) -> Vec<CheckFinding> {
-    let objects = &ground.facts.objects;
-    if ground.is_loaded || objects.symbols.is_none() {
+pub(super) fn judge(context: &CheckContext<'_>) -> Vec<CheckFinding> {
+    let objects = &context.facts.objects;
+    if context.is_loaded || objects.symbols.is_none() {
         return Vec::new();
     }
     let mut troubles: BTreeMap<Trouble, Vec<(String, String)>> = BTreeMap::new();
-    let looked_for = ground
+    let looked_for = context
         .patch
         .uses
         .iter()
@@ -34,11 +34,11 @@ pub(super) fn judge(ground: &Ground<'_>) -> Vec<CheckFinding> {
     }
     let found = troubles.into_iter();
     found
-        .map(|(trouble, symbols)| told(trouble, symbols, objects))
+        .map(|(trouble, symbols)| finding_of(trouble, symbols, objects))
         .collect()
 }
 
-/// With a module that is not loaded it is looked for once that is.
+/// For a module that is not loaded, the kernel looks it up when it loads.
 fn is_looked_for(used: &UsedSymbol, objects: &ObjectFacts) -> bool {
     let module = objects.modules.get(&used.with);
     used.with == VMLINUX || module.is_some_and(|facts| facts.presence == Some(Presence::Loaded))
@@ -58,11 +58,11 @@ fn wrong(used: &UsedSymbol, name: &str, objects: &ObjectFacts) -> Option<(Troubl
         )),
         (2.., 0) => Some((
             Trouble::UsedAmbiguous,
-            format!("there are {count} symbols {name}, and the patch does not say which"),
+            format!("there are {count} symbols {name}, and the patch does not select one"),
         )),
         (count, sympos) if sympos > count => Some((
             Trouble::UsedMissing,
-            format!("the patch means symbol {sympos} named {name}, and there are only {count}"),
+            format!("the patch selects symbol {sympos} named {name}, but there are only {count}"),
         )),
         _ => None,
     }
@@ -73,10 +73,10 @@ mod tests {
     use super::*;
     use crate::{
         check::{
-            facts::{Facts, objects::ModuleFacts},
+            facts::{CheckFacts, objects::ModuleFacts},
             rules::samples,
         },
-        model::{check::Refusal, snapshot::Severity},
+        model::{check::LoadRefusal, snapshot::Severity},
     };
 
     fn used(with: &str, name: &str, sympos: u32) -> UsedSymbol {
@@ -92,7 +92,7 @@ mod tests {
     fn judged(uses: Vec<UsedSymbol>, is_loaded: bool) -> Vec<CheckFinding> {
         let mut patch = samples::patch(&[]);
         patch.uses = uses;
-        let mut facts = Facts::default();
+        let mut facts = CheckFacts::default();
         facts.objects.symbols = Some(BTreeMap::new());
         let count = [("vmlinux", "once", 1), ("vmlinux", "twice", 2)];
         facts.objects.used = count
@@ -112,7 +112,7 @@ mod tests {
             ..ModuleFacts::default()
         };
         facts.objects.modules.insert("ext4".to_owned(), ext4);
-        judge(&samples::ground(&patch, &facts))
+        judge(&samples::context(&patch, &facts))
     }
 
     #[test]
@@ -127,14 +127,14 @@ mod tests {
         for (name, sympos, words) in [
             ("none", 0, "kallsyms has no none"),
             ("none", 1, "kallsyms has no none"),
-            ("twice", 0, "does not say which"),
+            ("twice", 0, "does not select one"),
             ("twice", 3, "only 2"),
             ("once", 2, "only 1"),
         ] {
             let found = judged(vec![used("vmlinux", name, sympos)], true);
             assert_eq!(found.len(), 1, "{name},{sympos}");
             assert_eq!(found[0].severity, Severity::Danger);
-            assert_eq!(found[0].refusal, Some(Refusal { errno: 22 }));
+            assert_eq!(found[0].refusal, Some(LoadRefusal { errno: 22 }));
             assert!(found[0].evidence[0].contains(words), "{found:?}");
         }
     }
@@ -151,7 +151,7 @@ mod tests {
     fn without_the_kernels_symbols_nothing_is_said_here() {
         let mut patch = samples::patch(&["f"]);
         patch.uses = vec![used("vmlinux", "none", 0)];
-        let facts = Facts::default();
-        assert_eq!(judge(&samples::ground(&patch, &facts)), []);
+        let facts = CheckFacts::default();
+        assert_eq!(judge(&samples::context(&patch, &facts)), []);
     }
 }

@@ -2,25 +2,25 @@
 
 use super::*;
 use crate::check::{
-    facts::{Facts, hooks::Bears},
+    facts::{CheckFacts, hooks::HookSupport},
     rules::{
         hooked::samples::{facts, function, hook, named},
         samples,
     },
 };
 
-fn judged(hooks: Vec<Hook>, machine: Machine) -> Vec<CheckFinding> {
-    on(&facts(hooks, Bears::default()), machine)
+fn judged(hooks: Vec<FoundHook>, machine: Machine) -> Vec<CheckFinding> {
+    on(&facts(hooks, HookSupport::default()), machine)
 }
 
-fn on(facts: &Facts, machine: Machine) -> Vec<CheckFinding> {
+fn on(facts: &CheckFacts, machine: Machine) -> Vec<CheckFinding> {
     let mut patch = samples::patch(&["gcd"]);
     patch.machine = machine;
-    judge(&samples::ground(&patch, facts))
+    judge(&samples::context(&patch, facts))
 }
 
-fn kprobe(place: KprobePlace) -> Hook {
-    named(HookKind::Kprobe(place), "kprobes/inside")
+fn kprobe(place: KprobePlace) -> FoundHook {
+    named(FoundHookKind::Kprobe(place), "kprobes/inside")
 }
 
 #[test]
@@ -30,8 +30,8 @@ fn a_kprobe_inside_the_old_body_goes_blind() {
         panic!("{found:?}");
     };
     assert_eq!(finding.severity, Severity::Warning);
-    let expected = "Kprobe kprobes/inside stands inside gcd, at +0x9: once patched, that code is \
-                    left out, and it sees no call any more.";
+    let expected = "Kprobe kprobes/inside is inside gcd, at +0x9: once patched, that code is skipped \
+                    and it sees no calls.";
     assert_eq!(finding.text, expected);
     assert!(
         finding.remedy[0].contains("fix:new_gcd"),
@@ -52,13 +52,13 @@ fn a_kprobe_inside_the_old_body_goes_blind() {
 
 #[test]
 fn a_loaded_patch_has_blinded_it_already() {
-    let facts = facts(vec![kprobe(KprobePlace::Offset(9))], Bears::default());
+    let facts = facts(vec![kprobe(KprobePlace::Offset(9))], HookSupport::default());
     let patch = samples::patch(&["gcd"]);
-    let mut ground = samples::ground(&patch, &facts);
-    ground.is_loaded = true;
-    let finding = judge(&ground).remove(0);
+    let mut context = samples::context(&patch, &facts);
+    context.is_loaded = true;
+    let finding = judge(&context).remove(0);
     assert!(
-        finding.text.ends_with("and it sees no call."),
+        finding.text.ends_with("so it sees no call."),
         "{}",
         finding.text
     );
@@ -67,14 +67,14 @@ fn a_loaded_patch_has_blinded_it_already() {
 #[test]
 fn probes_at_the_entry_and_at_the_return_go_on() {
     let at_entry = || kprobe(KprobePlace::Entry);
-    let returns = || named(HookKind::Kretprobe, "kprobes/ret");
+    let returns = || named(FoundHookKind::Kretprobe, "kprobes/ret");
     for machine in [Machine::X86_64, Machine::Aarch64, Machine::Ppc64le] {
         assert!(
             judged(vec![at_entry(), returns()], machine).is_empty(),
             "{machine:?}"
         );
     }
-    let programs = || vec![hook(HookKind::Fentry), hook(HookKind::Fexit)];
+    let programs = || vec![hook(FoundHookKind::Fentry), hook(FoundHookKind::Fexit)];
     assert!(judged(programs(), Machine::X86_64).is_empty());
 }
 
@@ -94,22 +94,22 @@ fn how_long_an_entry_is_depends_on_the_processor() {
 
 #[test]
 fn a_nameless_probe_at_the_entry_may_redirect() {
-    let nameless = || hook(HookKind::Kprobe(KprobePlace::Entry));
+    let nameless = || hook(FoundHookKind::Kprobe(KprobePlace::Entry));
     let found = judged(vec![nameless()], Machine::X86_64);
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].severity, Severity::Note);
     assert!(found[0].remedy[0].ends_with("lpwatch verify fix"));
 
-    let redirect = HookKind::Redirect { handler: None };
+    let redirect = FoundHookKind::Redirect { handler: None };
     assert!(judged(vec![nameless(), hook(redirect)], Machine::X86_64).is_empty());
-    let mut patched = facts(vec![nameless()], Bears::default());
+    let mut patched = facts(vec![nameless()], HookSupport::default());
     patched.patches = Some(vec![samples::loaded("first", &["gcd"])]);
     assert!(on(&patched, Machine::X86_64).is_empty());
 }
 
 #[test]
 fn on_s390x_an_entry_hook_switches_the_patch_off() {
-    for hook in [hook(HookKind::Fentry), kprobe(KprobePlace::Entry)] {
+    for hook in [hook(FoundHookKind::Fentry), kprobe(KprobePlace::Entry)] {
         let found = judged(vec![hook.clone()], Machine::S390x);
         assert_eq!(found[0].severity, Severity::Danger, "{hook:?}");
         assert!(
@@ -118,13 +118,13 @@ fn on_s390x_an_entry_hook_switches_the_patch_off() {
             found[0].text
         );
     }
-    let unknown = judged(vec![hook(HookKind::Trampoline)], Machine::S390x);
+    let unknown = judged(vec![hook(FoundHookKind::Trampoline)], Machine::S390x);
     assert_eq!(unknown[0].severity, Severity::Warning);
-    for kind in [HookKind::Fexit, HookKind::Kretprobe] {
+    for kind in [FoundHookKind::Fexit, FoundHookKind::Kretprobe] {
         assert!(judged(vec![hook(kind)], Machine::S390x).is_empty());
     }
     // A kprobe that came after the first patch does no harm.
-    let mut patched = facts(vec![kprobe(KprobePlace::Entry)], Bears::default());
+    let mut patched = facts(vec![kprobe(KprobePlace::Entry)], HookSupport::default());
     patched.patches = Some(vec![samples::loaded("first", &["gcd"])]);
     assert!(on(&patched, Machine::S390x).is_empty());
 }
@@ -132,10 +132,10 @@ fn on_s390x_an_entry_hook_switches_the_patch_off() {
 #[test]
 fn on_powerpc_bpf_sees_nothing_of_a_patched_function() {
     for kind in [
-        HookKind::Fentry,
-        HookKind::Fexit,
-        HookKind::FmodRet,
-        HookKind::Trampoline,
+        FoundHookKind::Fentry,
+        FoundHookKind::Fexit,
+        FoundHookKind::FmodRet,
+        FoundHookKind::Trampoline,
     ] {
         let found = judged(vec![hook(kind.clone())], Machine::Ppc64le);
         assert_eq!(found[0].severity, Severity::Warning, "{kind:?}");
@@ -145,7 +145,7 @@ fn on_powerpc_bpf_sees_nothing_of_a_patched_function() {
 
 #[test]
 fn lpwatch_never_warns_of_itself() {
-    let mut ours = hook(HookKind::Fentry);
+    let mut ours = hook(FoundHookKind::Fentry);
     ours.is_ours = true;
     assert!(judged(vec![ours], Machine::S390x).is_empty());
 }

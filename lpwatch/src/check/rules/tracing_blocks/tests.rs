@@ -3,54 +3,54 @@
 use super::*;
 use crate::{
     check::{
-        facts::{Facts, hooks::KprobePlace},
+        facts::{CheckFacts, hooks::KprobePlace},
         rules::hooked::samples::{facts, function, hook, program},
         rules::samples,
     },
     model::PatchView,
 };
 
-const OLD: Bears = Bears {
+const OLD: HookSupport = HookSupport {
     trampolines: Some(false),
     bpf_frames: Some(false),
     return_probes: Some(false),
 };
-const SHARES: Bears = Bears {
+const SHARES: HookSupport = HookSupport {
     trampolines: Some(true),
     return_probes: Some(true),
     ..OLD
 };
-const NEW: Bears = Bears {
+const NEW: HookSupport = HookSupport {
     bpf_frames: Some(true),
     ..SHARES
 };
 
-fn judged(facts: &Facts) -> Vec<CheckFinding> {
-    judge(&samples::ground(&samples::patch(&["gcd"]), facts))
+fn judged(facts: &CheckFacts) -> Vec<CheckFinding> {
+    judge(&samples::context(&samples::patch(&["gcd"]), facts))
 }
 
-fn one(kind: HookKind, bears: Bears) -> Option<CheckFinding> {
-    let mut found = judged(&facts(vec![hook(kind)], bears));
+fn one(kind: FoundHookKind, support: HookSupport) -> Option<CheckFinding> {
+    let mut found = judged(&facts(vec![hook(kind)], support));
     assert!(found.len() < 2, "{found:?}");
     found.pop()
 }
 
-fn post_handler() -> HookKind {
-    HookKind::Redirect {
+fn post_handler() -> FoundHookKind {
+    FoundHookKind::Redirect {
         handler: Some("kprobe_ftrace_handler".to_owned()),
     }
 }
 
 #[test]
 fn a_post_handler_is_refused_by_every_kernel() {
-    for bears in [OLD, SHARES, NEW, Bears::default()] {
-        let finding = one(post_handler(), bears).unwrap();
+    for support in [OLD, SHARES, NEW, HookSupport::default()] {
+        let finding = one(post_handler(), support).unwrap();
         assert_eq!(finding.severity, Severity::Danger);
-        assert_eq!(finding.refusal, Some(Refusal { errno: EBUSY }));
+        assert_eq!(finding.refusal, Some(LoadRefusal { errno: EBUSY }));
         assert!(
             finding
                 .text
-                .starts_with("A kprobe with a post handler holds gcd:")
+                .starts_with("A kprobe with a post handler occupies gcd:")
         );
         assert_eq!(finding.evidence, ["what shows it"]);
         assert!(finding.remedy[1].contains("/sys/module"));
@@ -59,16 +59,19 @@ fn a_post_handler_is_refused_by_every_kernel() {
 
 #[test]
 fn other_users_that_let_no_patch_beside_them_are_refused() {
-    let named = HookKind::Redirect {
+    let named = FoundHookKind::Redirect {
         handler: Some("guard".to_owned()),
     };
     for (kind, begins) in [
-        (named, "`guard` holds gcd:"),
+        (named, "`guard` occupies gcd:"),
         (
-            HookKind::Redirect { handler: None },
-            "An unknown user of the function tracer holds",
+            FoundHookKind::Redirect { handler: None },
+            "An unknown user of the function tracer occupies",
         ),
-        (HookKind::Direct, "Code called directly holds gcd:"),
+        (
+            FoundHookKind::Direct,
+            "Code that ftrace calls directly occupies gcd:",
+        ),
     ] {
         let finding = one(kind, NEW).unwrap();
         assert!(finding.refusal.is_some());
@@ -79,11 +82,11 @@ fn other_users_that_let_no_patch_beside_them_are_refused() {
 /// Loaded, or not the first one of the function, it is not asked for again.
 #[test]
 fn a_function_that_is_patched_already_refuses_no_further_patch() {
-    let mut held = facts(vec![hook(post_handler()), hook(HookKind::Fentry)], OLD);
+    let mut held = facts(vec![hook(post_handler()), hook(FoundHookKind::Fentry)], OLD);
     let patch = samples::patch(&["gcd"]);
-    let mut ground = samples::ground(&patch, &held);
-    ground.is_loaded = true;
-    assert!(judge(&ground).is_empty());
+    let mut context = samples::context(&patch, &held);
+    context.is_loaded = true;
+    assert!(judge(&context).is_empty());
 
     held.patches = Some(vec![samples::loaded("other", &["lcm"])]);
     assert_eq!(judged(&held).len(), 2);
@@ -100,16 +103,16 @@ fn a_function_that_is_patched_already_refuses_no_further_patch() {
 #[test]
 fn bpf_at_the_function_is_refused_before_6_0_alone() {
     for kind in [
-        HookKind::Fentry,
-        HookKind::Fexit,
-        HookKind::FmodRet,
-        HookKind::Lsm,
-        HookKind::Trampoline,
+        FoundHookKind::Fentry,
+        FoundHookKind::Fexit,
+        FoundHookKind::FmodRet,
+        FoundHookKind::Lsm,
+        FoundHookKind::Trampoline,
     ] {
         let finding = one(kind.clone(), OLD).unwrap();
         assert_eq!(finding.severity, Severity::Danger, "{kind:?}");
-        assert_eq!(finding.refusal, Some(Refusal { errno: EBUSY }));
-        let unknown = Bears {
+        assert_eq!(finding.refusal, Some(LoadRefusal { errno: EBUSY }));
+        let unknown = HookSupport {
             trampolines: None,
             ..OLD
         };
@@ -119,13 +122,13 @@ fn bpf_at_the_function_is_refused_before_6_0_alone() {
             (Severity::Warning, None)
         );
     }
-    assert_eq!(one(HookKind::Fentry, SHARES), None);
-    assert_eq!(one(HookKind::Fentry, NEW), None);
+    assert_eq!(one(FoundHookKind::Fentry, SHARES), None);
+    assert_eq!(one(FoundHookKind::Fentry, NEW), None);
 }
 
 #[test]
 fn its_owner_is_named_and_how_to_make_way() {
-    let finding = judged(&facts(vec![program(HookKind::Fexit)], OLD)).remove(0);
+    let finding = judged(&facts(vec![program(FoundHookKind::Fexit)], OLD)).remove(0);
     assert!(
         finding
             .text
@@ -135,14 +138,18 @@ fn its_owner_is_named_and_how_to_make_way() {
     );
     let expected = [
         "Before loading the patch, stop falcon (pid 77), which holds fexit program on_exit (id 42).",
-        "If that process may end: kill 77",
+        "If that process may be ended: kill 77",
     ];
     assert_eq!(finding.remedy, expected);
 }
 
 #[test]
 fn what_stays_on_the_stack_is_a_warning_where_the_unwinder_does_not_know_it() {
-    for kind in [HookKind::Fexit, HookKind::FmodRet, HookKind::Lsm] {
+    for kind in [
+        FoundHookKind::Fexit,
+        FoundHookKind::FmodRet,
+        FoundHookKind::Lsm,
+    ] {
         let finding = one(kind.clone(), SHARES).unwrap();
         assert_eq!(
             (finding.severity, finding.refusal),
@@ -155,25 +162,25 @@ fn what_stays_on_the_stack_is_a_warning_where_the_unwinder_does_not_know_it() {
         );
         assert_eq!(one(kind, NEW), None);
     }
-    let finding = one(HookKind::Trampoline, SHARES).unwrap();
+    let finding = one(FoundHookKind::Trampoline, SHARES).unwrap();
     assert_eq!(finding.severity, Severity::Note);
-    assert_eq!(one(HookKind::Trampoline, NEW), None);
+    assert_eq!(one(FoundHookKind::Trampoline, NEW), None);
     let mut patch = samples::patch(&["gcd"]);
     patch.machine = Machine::Aarch64;
-    let facts = facts(vec![hook(HookKind::Fexit)], SHARES);
-    assert!(judge(&samples::ground(&patch, &facts)).is_empty());
+    let facts = facts(vec![hook(FoundHookKind::Fexit)], SHARES);
+    assert!(judge(&samples::context(&patch, &facts)).is_empty());
 }
 
 #[test]
 fn return_probes_are_a_warning_where_the_unwinder_does_not_know_them() {
-    let finding = one(HookKind::Kretprobe, OLD).unwrap();
+    let finding = one(FoundHookKind::Kretprobe, OLD).unwrap();
     assert_eq!(
         (finding.severity, finding.refusal),
         (Severity::Warning, None)
     );
-    assert_eq!(one(HookKind::Kretprobe, SHARES), None);
-    assert_eq!(one(HookKind::Kretprobe, Bears::default()), None);
-    let facts = facts(vec![hook(HookKind::Kretprobe)], NEW);
+    assert_eq!(one(FoundHookKind::Kretprobe, SHARES), None);
+    assert_eq!(one(FoundHookKind::Kretprobe, HookSupport::default()), None);
+    let facts = facts(vec![hook(FoundHookKind::Kretprobe)], NEW);
     let mut patch = samples::patch(&["gcd"]);
     for (machine, count) in [
         (Machine::Ppc64le, 1),
@@ -182,7 +189,7 @@ fn return_probes_are_a_warning_where_the_unwinder_does_not_know_them() {
     ] {
         patch.machine = machine;
         assert_eq!(
-            judge(&samples::ground(&patch, &facts)).len(),
+            judge(&samples::context(&patch, &facts)).len(),
             count,
             "{machine:?}"
         );
@@ -192,13 +199,13 @@ fn return_probes_are_a_warning_where_the_unwinder_does_not_know_them() {
 #[test]
 fn a_kprobe_is_in_nobodys_way() {
     for place in [KprobePlace::Entry, KprobePlace::Offset(9)] {
-        assert_eq!(one(HookKind::Kprobe(place), OLD), None);
+        assert_eq!(one(FoundHookKind::Kprobe(place), OLD), None);
     }
 }
 
 #[test]
 fn lpwatch_never_warns_of_itself() {
-    let mut ours = program(HookKind::Fexit);
+    let mut ours = program(FoundHookKind::Fexit);
     ours.is_ours = true;
     assert!(judged(&facts(vec![ours], OLD)).is_empty());
 }

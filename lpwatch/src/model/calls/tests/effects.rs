@@ -1,11 +1,11 @@
-//! Whether new code runs, and what the numbers say.
+//! Whether new code runs, and the findings from the numbers.
 
 use super::*;
 use crate::model::calls::figures::Severity;
 
 #[test]
 fn entries_show_that_new_code_runs() {
-    let mut host = Host::applied(10);
+    let mut host = CallHost::applied(10);
     host.enter("p", 0).at(12.0).read();
     host.at(13.0).call(NONE, 20).enter("p", 20).read();
     let calls = host.calls("p");
@@ -18,10 +18,10 @@ fn entries_show_that_new_code_runs() {
 
 #[test]
 fn a_patch_without_effect_is_a_danger() {
-    let mut host = Host::applied(10);
+    let mut host = CallHost::applied(10);
     host.enter("p", 0).at(12.0).read();
     host.at(13.0).call(NONE, 1).read();
-    assert_eq!(host.ledger.recheck(), Some(Duration::from_millis(500)));
+    assert_eq!(host.tracker.recheck(), Some(Duration::from_millis(500)));
     assert_eq!(host.calls("p").effective, None);
     host.at(13.5).read();
     let calls = host.calls("p");
@@ -32,12 +32,12 @@ fn a_patch_without_effect_is_a_danger() {
     let finding = host.finding("p", FindingKind::NotEffective).unwrap();
     assert_eq!(finding.severity, Severity::Danger);
     assert!(finding.text.contains("never entered"), "{}", finding.text);
-    assert!(host.ledger.doubted().contains(&id("f")));
+    assert!(host.tracker.doubted().contains(&id("f")));
 }
 
 #[test]
 fn without_a_counter_of_entries_nothing_is_claimed() {
-    let mut host = Host::applied(10);
+    let mut host = CallHost::applied(10);
     host.at(13.0).call(NONE, 20).read();
     host.at(15.0).read();
     let calls = host.calls("p");
@@ -47,7 +47,7 @@ fn without_a_counter_of_entries_nothing_is_claimed() {
 
 #[test]
 fn silence_after_many_calls_is_a_surprise() {
-    let mut host = Host::applied(1000);
+    let mut host = CallHost::applied(1000);
     host.at(30.0).read();
     assert_eq!(
         host.finding("p", FindingKind::NeverCalled),
@@ -57,7 +57,7 @@ fn silence_after_many_calls_is_a_surprise() {
     host.at(75.0).read();
     let finding = host.finding("p", FindingKind::NeverCalled).unwrap();
     assert_eq!(finding.severity, Severity::Warning);
-    let mut host = Host::applied(0);
+    let mut host = CallHost::applied(0);
     host.at(75.0).read();
     let finding = host.finding("p", FindingKind::NeverCalled).unwrap();
     assert_eq!(finding.severity, Severity::Note);
@@ -67,7 +67,7 @@ fn silence_after_many_calls_is_a_surprise() {
 
 #[test]
 fn calls_of_tasks_held_back_are_told() {
-    let mut host = Host::default();
+    let mut host = CallHost::default();
     host.at(0.0).see(&[]).read();
     host.at(10.0).begin("p", Direction::Patching, false);
     host.at(12.0)
@@ -81,7 +81,7 @@ fn calls_of_tasks_held_back_are_told() {
 
 #[test]
 fn another_rate_than_before_is_told_with_its_test() {
-    let mut host = Host::default();
+    let mut host = CallHost::default();
     host.at(0.0).see(&[]).read();
     for second in 1..=60 {
         host.at(f64::from(second)).call(NONE, 100).read();

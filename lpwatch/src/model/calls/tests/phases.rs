@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn every_call_is_in_one_phase() {
-    let mut host = Host::default();
+    let mut host = CallHost::default();
     host.at(0.0).see(&[]).read();
     host.at(10.0).call(NONE, 1000).read();
     host.at(20.0).begin("p", Direction::Patching, false);
@@ -29,15 +29,15 @@ fn every_call_is_in_one_phase() {
     let before = calls.before.unwrap();
     assert!((before.old_per_second.unwrap() - 50.05).abs() < 1e-9);
     // It is shown with its patch, and only there.
-    assert!(host.ledger.watched(&moment(23.0)).is_empty());
+    assert!(host.tracker.watched(&moment(23.0)).is_empty());
 }
 
 #[test]
 fn what_is_watched_without_a_patch_is_all_before_one() {
-    let mut host = Host::default();
+    let mut host = CallHost::default();
     host.at(0.0).see(&[]).read();
     host.at(30.0).call(NONE, 60).read();
-    let watched = host.ledger.watched(&moment(30.0));
+    let watched = host.tracker.watched(&moment(30.0));
     let calls = watched[0].calls.as_ref().unwrap();
     assert_eq!(
         (watched[0].name.as_str(), calls.old, calls.new),
@@ -50,10 +50,10 @@ fn what_is_watched_without_a_patch_is_all_before_one() {
 
 #[test]
 fn a_daemon_that_comes_late_has_no_before() {
-    let mut host = Host {
+    let mut host = CallHost {
         epoch: 0,
         since: 100.0,
-        ..Host::default()
+        ..CallHost::default()
     };
     host.at(100.0).see(&[on("p", &["f"])]).read();
     host.at(110.0).call(NONE, 5).read();
@@ -65,10 +65,10 @@ fn a_daemon_that_comes_late_has_no_before() {
     );
     assert_eq!(sums(calls.after.as_ref()), (0, 5));
 
-    let mut host = Host {
+    let mut host = CallHost {
         epoch: 1,
         since: 100.0,
-        ..Host::default()
+        ..CallHost::default()
     };
     host.at(100.0).see(&[turning("p", &["f"], true)]).read();
     host.at(101.0).call(OLD, 2).call(NEW, 3).read();
@@ -79,7 +79,7 @@ fn a_daemon_that_comes_late_has_no_before() {
 
 #[test]
 fn a_patch_taken_back_ran_for_a_while() {
-    let mut host = Host::applied(100);
+    let mut host = CallHost::applied(100);
     host.at(20.0)
         .call(NONE, 10)
         .begin("p", Direction::Unpatching, false);
@@ -94,9 +94,9 @@ fn a_patch_taken_back_ran_for_a_while() {
         .call(OLD, 1);
     host.at(21.1).see(&[]).read();
     // Now it is watched without a patch, and a new *before* begins.
-    assert!(host.ledger.calls("p", &id("f"), &moment(21.1)).is_none());
+    assert!(host.tracker.calls("p", &id("f"), &moment(21.1)).is_none());
     host.at(25.0).call(NONE, 5).read();
-    let watched = host.ledger.watched(&moment(25.0));
+    let watched = host.tracker.watched(&moment(25.0));
     let calls = watched[0].calls.as_ref().unwrap();
     assert_eq!((calls.old, calls.new), (100 + 4 + 1001 + 5, 10 + 3));
     assert_eq!(sums(calls.before.as_ref()), (5, 0));
@@ -104,7 +104,7 @@ fn a_patch_taken_back_ran_for_a_while() {
 
 #[test]
 fn a_reversal_leaves_the_states_their_meaning() {
-    let mut host = Host::default();
+    let mut host = CallHost::default();
     host.at(0.0).see(&[]).read();
     host.at(10.0)
         .call(NONE, 9)
@@ -124,14 +124,14 @@ fn a_reversal_leaves_the_states_their_meaning() {
     assert_eq!(sums(calls.during.as_ref()), (22, 33));
     host.at(13.0).end(Direction::Unpatching).call(NONE, 100);
     host.at(13.1).see(&[]).read();
-    let watched = host.ledger.watched(&moment(13.1));
+    let watched = host.tracker.watched(&moment(13.1));
     let calls = watched[0].calls.as_ref().unwrap();
     assert_eq!((calls.old, calls.new), (9 + 22 + 100, 33));
 }
 
 #[test]
 fn the_patch_on_top_is_new() {
-    let mut host = Host::applied(10);
+    let mut host = CallHost::applied(10);
     host.at(20.0)
         .call(NONE, 100)
         .begin("q", Direction::Patching, false);
@@ -153,7 +153,7 @@ fn the_patch_on_top_is_new() {
 
 #[test]
 fn a_patch_of_something_else_changes_nothing() {
-    let mut host = Host::applied(10);
+    let mut host = CallHost::applied(10);
     host.at(20.0)
         .call(NONE, 100)
         .begin("q", Direction::Patching, false);
@@ -167,12 +167,12 @@ fn a_patch_of_something_else_changes_nothing() {
         .read();
     let calls = host.calls("p");
     assert_eq!((calls.old, calls.new, calls.above), (10, 1111, 0));
-    assert!(host.ledger.calls("q", &id("f"), &moment(21.1)).is_none());
+    assert!(host.tracker.calls("q", &id("f"), &moment(21.1)).is_none());
 }
 
 #[test]
 fn a_replacement_gives_the_original_back() {
-    let mut host = Host::applied(10);
+    let mut host = CallHost::applied(10);
     host.at(20.0)
         .call(NONE, 100)
         .begin("r", Direction::Patching, true);
@@ -185,7 +185,7 @@ fn a_replacement_gives_the_original_back() {
     assert_eq!((calls.old, calls.new), (10 + 6, 105));
     host.at(21.0).end(Direction::Patching).call(NONE, 1000);
     host.at(21.1).see(&[on("r", &["g"])]).read();
-    let watched = host.ledger.watched(&moment(21.1));
+    let watched = host.tracker.watched(&moment(21.1));
     let calls = watched[0].calls.as_ref().unwrap();
     assert_eq!((calls.old, calls.new), (1016, 105));
 }
@@ -193,7 +193,7 @@ fn a_replacement_gives_the_original_back() {
 #[test]
 fn without_a_known_order_nothing_is_claimed() {
     let both = [on("p", &["f"]), on("q", &["f"])];
-    let mut host = Host::default();
+    let mut host = CallHost::default();
     host.at(0.0).see(&both).read();
     host.at(1.0).call(NONE, 7).read();
     assert_eq!(host.calls("p").uncertain, 7);
@@ -208,11 +208,11 @@ fn without_a_known_order_nothing_is_claimed() {
         .read();
     assert_eq!((host.calls("t").new, host.calls("t").uncertain), (4, 7));
     // The kernel tells the order from 6.14 on.
-    let ordered = |seen: Seen<'static>, order| Seen {
+    let ordered = |seen: SeenPatch<'static>, order| SeenPatch {
         order: Some(order),
         ..seen
     };
-    let mut host = Host::default();
+    let mut host = CallHost::default();
     host.at(0.0)
         .see(&[ordered(on("p", &["f"]), 2), ordered(on("q", &["f"]), 1)]);
     host.at(1.0).call(NONE, 7).read();

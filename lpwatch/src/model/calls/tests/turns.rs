@@ -4,41 +4,41 @@ use super::*;
 
 #[test]
 fn a_reading_waits_for_its_turn() {
-    let mut host = Host::default();
+    let mut host = CallHost::default();
     host.at(0.0).see(&[]).read();
     host.at(10.0).call(NONE, 5);
     // The kernel is ahead: its events are not read yet.
     host.epoch = 1;
     host.call(OLD, 2).call(NEW, 3).read();
     assert_eq!(
-        host.ledger.watched(&moment(10.0))[0]
+        host.tracker.watched(&moment(10.0))[0]
             .calls
             .as_ref()
             .unwrap()
             .old,
         0
     );
-    assert!(host.ledger.is_waiting());
+    assert!(host.tracker.is_waiting());
     host.epoch = 0;
     host.begin("p", Direction::Patching, false);
     host.at(10.2).see(&[turning("p", &["f"], false)]).read();
-    assert!(!host.ledger.is_waiting());
+    assert!(!host.tracker.is_waiting());
     let calls = host.calls("p");
     assert_eq!((calls.old, calls.new, calls.uncertain), (7, 3, 0));
 }
 
 #[test]
 fn a_lost_turn_makes_calls_uncertain_not_wrong() {
-    let mut host = Host::default();
+    let mut host = CallHost::default();
     host.at(0.0).see(&[]).read();
     host.at(10.0).call(NONE, 5);
     host.epoch = 1;
     host.call(OLD, 2).call(NEW, 3);
     host.epoch = 2;
     host.call(NONE, 100).read();
-    // Two events were lost; a reading after that shows what is.
+    // Two events were lost; the next reading shows the state.
     host.at(10.5).see(&[on("p", &["f"])]).read();
-    assert!(host.ledger.is_waiting(), "they may be on their way");
+    assert!(host.tracker.is_waiting(), "they may be on their way");
     host.at(11.5).see(&[on("p", &["f"])]).read();
     let calls = host.calls("p");
     assert_eq!((calls.new, calls.uncertain), (100, 5));
@@ -49,7 +49,7 @@ fn a_lost_turn_makes_calls_uncertain_not_wrong() {
 
 #[test]
 fn buckets_used_again_before_they_were_read_are_uncertain() {
-    let mut host = Host::default();
+    let mut host = CallHost::default();
     host.at(0.0).see(&[]).read();
     host.call(NONE, 1);
     for round in 0..3 {
@@ -65,7 +65,7 @@ fn buckets_used_again_before_they_were_read_are_uncertain() {
         host.at(start + 3.1).see(&[]);
     }
     host.at(50.0).read();
-    let watched = host.ledger.watched(&moment(50.0));
+    let watched = host.tracker.watched(&moment(50.0));
     let calls = watched[0].calls.as_ref().unwrap();
     assert_eq!(calls.old + calls.new + calls.uncertain, 1 + 3 * 110);
     assert!(calls.uncertain > 0);
@@ -73,7 +73,7 @@ fn buckets_used_again_before_they_were_read_are_uncertain() {
 
 #[test]
 fn calls_that_the_hook_missed_are_told_apart_where_all_ran_the_same() {
-    let mut host = Host::applied(10);
+    let mut host = CallHost::applied(10);
     host.at(12.0).call(NONE, 3).miss(4).read();
     let calls = host.calls("p");
     assert_eq!((calls.new, calls.uncertain), (7, 0));
@@ -94,7 +94,7 @@ fn calls_that_the_hook_missed_are_told_apart_where_all_ran_the_same() {
 
 #[test]
 fn entries_that_the_hook_missed_are_no_lost_effect() {
-    let mut host = Host::applied(10);
+    let mut host = CallHost::applied(10);
     host.at(12.0).call(NONE, 50).enter("p", 50).read();
     host.at(13.0).call(NONE, 50).miss_entries(50).read();
     host.at(14.0).read();
@@ -104,7 +104,7 @@ fn entries_that_the_hook_missed_are_no_lost_effect() {
 
 #[test]
 fn transitions_between_two_readings_are_told_apart() {
-    let mut host = Host::default();
+    let mut host = CallHost::default();
     host.at(0.0).see(&[]).read();
     host.at(10.0)
         .call(NONE, 5)
@@ -123,24 +123,24 @@ fn transitions_between_two_readings_are_told_apart() {
 
 #[test]
 fn sysfs_is_believed_once_it_goes_on_saying_so() {
-    let mut host = Host::applied(10);
+    let mut host = CallHost::applied(10);
     // While a patch is freed sysfs can show one more than there is.
     host.at(12.0)
         .see(&[on("p", &["f"]), on("q", &["f"])])
         .read();
     host.at(12.1).see(&[on("p", &["f"])]).call(NONE, 5).read();
     assert_eq!((host.calls("p").new, host.calls("p").uncertain), (5, 0));
-    // Its removal was never told of.
+    // Its removal was never reported.
     host.at(13.0).see(&[]).read();
     host.at(13.5).see(&[]).read();
     host.at(14.5).see(&[]).call(NONE, 50).read();
-    let watched = host.ledger.watched(&moment(14.5));
+    let watched = host.tracker.watched(&moment(14.5));
     assert_eq!(watched[0].calls.as_ref().unwrap().old, 60);
 }
 
 #[test]
 fn a_counter_that_begins_again_is_another() {
-    let mut host = Host::applied(10);
+    let mut host = CallHost::applied(10);
     host.at(20.0).call(NONE, 500).read();
     assert_eq!(host.calls("p").new, 500);
     host.calls = Buckets::default();
@@ -155,20 +155,20 @@ fn a_counter_that_begins_again_is_another() {
 
 #[test]
 fn numbers_beyond_the_largest_begin_anew() {
-    let mut host = Host::default();
+    let mut host = CallHost::default();
     host.calls[bucket(0, NONE)] = u64::MAX - 1;
     host.at(0.0).see(&[]).read();
     host.calls[bucket(0, NONE)] = 3;
     host.at(1.0).read();
-    let watched = host.ledger.watched(&moment(1.0));
+    let watched = host.tracker.watched(&moment(1.0));
     // 2^64 - 2 and then five more: the sum itself has wrapped, nothing panics.
     assert_eq!(watched[0].calls.as_ref().unwrap().old, 3);
 }
 
 #[test]
 fn what_is_not_counted_says_why() {
-    let mut ledger = Ledger::default();
-    ledger.read(CallsReading {
+    let mut tracker = CallTracker::default();
+    tracker.read(CallsReading {
         at: Duration::from_secs(1),
         epoch: 0,
         functions: vec![FunctionReading {
@@ -180,8 +180,8 @@ fn what_is_not_counted_says_why() {
         }],
         ftrace_off: false,
     });
-    assert_eq!(ledger.why_not(&id("g")), Some("notrace"));
-    let watched = ledger.watched(&moment(1.0));
+    assert_eq!(tracker.why_not(&id("g")), Some("notrace"));
+    let watched = tracker.watched(&moment(1.0));
     assert_eq!(watched[0].not_counted.as_deref(), Some("notrace"));
     assert_eq!(watched[0].calls, None);
 }

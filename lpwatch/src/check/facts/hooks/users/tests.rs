@@ -1,13 +1,13 @@
-//! What is told of one function's users.
+//! Tests of the hooks of one function.
 
 use super::*;
 
-const SHARES: Bears = Bears {
+const SHARES: HookSupport = HookSupport {
     trampolines: Some(true),
     bpf_frames: Some(false),
     return_probes: Some(true),
 };
-const OLD: Bears = Bears {
+const OLD: HookSupport = HookSupport {
     trampolines: Some(false),
     ..SHARES
 };
@@ -42,7 +42,7 @@ fn tracer(hook: TraceHook, attached: Option<bool>, comm: &str) -> Tracer {
     }
 }
 
-fn kinds(hooks: &[Hook]) -> Vec<&HookKind> {
+fn kinds(hooks: &[FoundHook]) -> Vec<&FoundHookKind> {
     hooks.iter().map(|hook| &hook.kind).collect()
 }
 
@@ -53,10 +53,13 @@ fn a_program_counts_while_it_is_attached() {
         tracer(TraceHook::Fentry, Some(false), "falcon"),
         tracer(TraceHook::FmodRet, None, "falcon"),
     ];
-    assert_eq!(kinds(&programs(&all, None)), [&HookKind::Fexit]);
+    assert_eq!(kinds(&programs(&all, None)), [&FoundHookKind::Fexit]);
     let traced = users(false, Some("bpf_trampoline_1"), &[]);
     let found = programs(&all, Some(&traced));
-    assert_eq!(kinds(&found), [&HookKind::Fexit, &HookKind::FmodRet]);
+    assert_eq!(
+        kinds(&found),
+        [&FoundHookKind::Fexit, &FoundHookKind::FmodRet]
+    );
     let expected = "fexit program on_exit (id 42), tag a04f5eef06a7f555, held by falcon (pid 77), \
                     pinned at /sys/fs/bpf/x";
     assert_eq!(found[0].evidence, [expected]);
@@ -78,11 +81,11 @@ fn a_program_held_by_lpwatch_is_ours() {
 fn what_is_called_directly_is_bpf_by_its_name() {
     let bpf = users(false, Some("bpf_trampoline_6442474735"), &[]);
     assert_eq!(direct(&bpf, true), None, "its program stands for it");
-    assert_eq!(direct(&bpf, false).unwrap().kind, HookKind::Trampoline);
+    assert_eq!(direct(&bpf, false).unwrap().kind, FoundHookKind::Trampoline);
     let other = users(false, Some("my_tramp"), &[]);
     for any in [true, false] {
         let found = direct(&other, any).unwrap();
-        assert_eq!(found.kind, HookKind::Direct);
+        assert_eq!(found.kind, FoundHookKind::Direct);
         assert_eq!(found.owner.name.as_deref(), Some("my_tramp"));
         assert_eq!(found.evidence[1], "It calls my_tramp directly.");
     }
@@ -105,19 +108,19 @@ fn a_live_patch_is_no_foreign_user() {
     );
     let found = redirect(&users(true, None, &["kprobe_ftrace_handler"]), SHARES).unwrap();
     let handler = Some("kprobe_ftrace_handler".to_owned());
-    assert_eq!(found.kind, HookKind::Redirect { handler });
+    assert_eq!(found.kind, FoundHookKind::Redirect { handler });
     assert_eq!(
         found.evidence,
         ["/sys/kernel/tracing/enabled_functions: gcd (1) R I"]
     );
     let found = redirect(&users(true, None, &[]), SHARES).unwrap();
-    assert_eq!(found.kind, HookKind::Redirect { handler: None });
+    assert_eq!(found.kind, FoundHookKind::Redirect { handler: None });
 }
 
 #[test]
 fn before_6_0_a_trampoline_is_itself_the_one_that_redirects() {
     let bpf = users(true, Some("bpf_trampoline_1"), &[]);
     assert_eq!(redirect(&bpf, OLD), None);
-    assert_eq!(redirect(&bpf, Bears::default()), None);
+    assert_eq!(redirect(&bpf, HookSupport::default()), None);
     assert!(redirect(&bpf, SHARES).is_some());
 }

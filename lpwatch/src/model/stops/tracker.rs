@@ -1,4 +1,4 @@
-//! The stops so far: sums by patching system, and the last ones.
+//! The stops so far: sums for each patching system, and the last stops.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -11,20 +11,20 @@ use crate::model::{EngineKind, Moment, snapshot::PastTransition, time::milliseco
 
 use super::{BOUNDS_MS, LastStop, OfEngine, Stop, Stopped, Stops, engine_of};
 
-/// Stops remembered.
+/// The number of stops to keep.
 const LAST: usize = 64;
-/// Stops shown.
+/// The number of stops to show.
 const SHOWN: usize = 16;
 
-/// What stops the machine shows a little later in its files.
+/// A system that stops the machine shows the result a little later in its files.
 const ONE_STORY: SignedDuration = SignedDuration::from_secs(10);
 
-/// Wall clocks are told to the millisecond.
+/// The precision of wall-clock times.
 const CLOCK: SignedDuration = SignedDuration::from_millis(1);
 
-/// What is known of stops.
+/// All recorded stops.
 #[derive(Debug, Default)]
-pub struct Ledger {
+pub struct StopTracker {
     since: Option<Moment>,
     engines: BTreeMap<Option<EngineKind>, Sum>,
     /// Newest first.
@@ -43,11 +43,11 @@ struct Sum {
 #[derive(Debug)]
 struct Kept {
     shown: LastStop,
-    /// A transition of its system has it for its own.
+    /// It belongs to a transition of its system.
     told: bool,
 }
 
-impl Ledger {
+impl StopTracker {
     pub fn begin(&mut self, since: Moment) {
         self.since = Some(since);
         self.engines.entry(None).or_default();
@@ -87,7 +87,7 @@ impl Ledger {
         self.last.push_front(Kept { shown, told: false });
     }
 
-    /// `None` where stops are not hooked.
+    /// `None` if stops are not hooked.
     #[must_use]
     pub fn shown(&self) -> Option<Stops> {
         let engines = self.engines.iter().map(|(engine, sum)| OfEngine {
@@ -110,11 +110,11 @@ impl Ledger {
         })
     }
 
-    /// The stops during a transition; `None` where that is not known.
+    /// The stops during a transition; `None` if unknown.
     ///
-    /// Of livepatch these are all that no other patching system made: its
-    /// beginning and its end are known. The systems that stop the machine tell
-    /// of neither, so theirs are those stops of theirs just before.
+    /// For livepatch, whose start and end are known, these are all stops that no other
+    /// patching system made. The systems that stop the machine report neither, so
+    /// theirs are their own stops just before.
     pub fn during(&mut self, past: &PastTransition) -> Option<Stopped> {
         let since = self.since?.wall;
         match (past.engine?, past.started_at) {

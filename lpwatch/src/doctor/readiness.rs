@@ -1,21 +1,21 @@
-//! What it all comes to.
+//! The readiness of the host, in one sentence.
 
 use crate::{
     kernel::offers::{Offers, Reading, Rights},
-    model::doctor::{ChosenBy, ChosenHook, Offer, Standing},
+    model::doctor::{ChosenBy, ChosenHook, Offer, Readiness},
 };
 
-/// What decides how a host stands.
-pub(super) struct Grounds<'a> {
+/// The inputs that decide a host's readiness.
+pub(super) struct ReadinessInputs<'a> {
     pub host: &'a Offers,
     pub offers: &'a [Offer],
     pub facts: &'a [ChosenHook],
     pub by: ChosenBy,
-    /// Whether BPF was ruled out by whoever asks.
+    /// Whether the caller disabled BPF.
     pub no_bpf: bool,
 }
 
-/// Whether ftrace, which everything hangs on, is switched off.
+/// Whether ftrace, which everything depends on, is switched off.
 pub(super) fn is_ftrace_off(host: &Offers) -> bool {
     host.settings
         .ftrace_enabled
@@ -23,9 +23,9 @@ pub(super) fn is_ftrace_off(host: &Offers) -> bool {
         .is_some_and(|value| value == "0")
 }
 
-/// How the host stands, and that in a sentence.
-pub(super) fn judge(grounds: &Grounds<'_>) -> (Standing, String) {
-    let Grounds {
+/// The readiness of the host and its description.
+pub(super) fn judge(grounds: &ReadinessInputs<'_>) -> (Readiness, String) {
+    let ReadinessInputs {
         host,
         offers,
         facts,
@@ -35,18 +35,18 @@ pub(super) fn judge(grounds: &Grounds<'_>) -> (Standing, String) {
         let found = offers.iter().find(|offer| offer.id == "livepatch");
         let found = found.and_then(|offer| offer.value.as_deref());
         return (
-            Standing::NoLivepatch,
+            Readiness::NoLivepatch,
             format!(
-                "This kernel cannot be live-patched: {}.",
-                found.unwrap_or("it does not show live patches")
+                "This kernel does not support live patching: {}.",
+                found.unwrap_or("/sys/kernel/livepatch is not available")
             ),
         );
     }
     if is_ftrace_off(host) {
         return (
-            Standing::Danger,
+            Readiness::Danger,
             "DANGER: ftrace is switched off (kernel.ftrace_enabled=0): live patches and counters \
-             are both dead."
+             have no effect."
                 .to_owned(),
         );
     }
@@ -56,21 +56,22 @@ pub(super) fn judge(grounds: &Grounds<'_>) -> (Standing, String) {
         .map(|fact| fact.fact.name())
         .collect();
     if lost.is_empty() {
-        return (Standing::Well, well(facts));
+        return (Readiness::Well, well(facts));
     }
     let lost = lost.join(", ");
     if grounds.no_bpf {
-        let words = format!("This host can be watched. Without BPF, as asked for, not: {lost}.");
-        return (Standing::Well, words);
+        let words =
+            format!("This host can be watched. Unavailable, because BPF is disabled: {lost}.");
+        return (Readiness::Well, words);
     }
     if grounds.by != ChosenBy::Daemon && wants_rights(host) {
         let words = format!(
-            "This user may not see all: not known are {lost}. As root, more of them may be."
+            "This user may not read everything. Unavailable: {lost}. More may be available as root."
         );
-        return (Standing::NoPermission, words);
+        return (Readiness::NoPermission, words);
     }
-    let words = format!("This host can be watched, but these are not known here: {lost}.");
-    (Standing::Lacking, words)
+    let words = format!("This host can be watched. Unavailable: {lost}.");
+    (Readiness::Lacking, words)
 }
 
 fn well(facts: &[ChosenHook]) -> String {
@@ -80,13 +81,15 @@ fn well(facts: &[ChosenHook]) -> String {
         .map(|fact| fact.fact.name())
         .collect();
     if fallen_back.is_empty() {
-        return "This host can be watched, and every fact has its hook.".to_owned();
+        return "This host can be watched, and every fact has a hook.".to_owned();
     }
     let fallen_back = fallen_back.join(", ");
-    format!("This host can be watched. By a fallback, as there is no hook: {fallen_back}.")
+    format!(
+        "This host can be watched. Facts from a fallback, because they have no hook: {fallen_back}."
+    )
 }
 
-/// Whether this user lacks a right that matters.
+/// Whether this user lacks a privilege that lpwatch needs.
 fn wants_rights(host: &Offers) -> bool {
     let rights = host.rights.as_ref();
     rights.and_then(Rights::may_trace) == Some(false)
@@ -98,24 +101,24 @@ fn wants_rights(host: &Offers) -> bool {
 mod tests {
     use super::*;
     use crate::doctor::offers::{self, samples};
-    use crate::model::{ObservedFact, doctor::HookKind};
+    use crate::model::{ObservedFact, doctor::FactSource};
 
-    fn fact(name: ObservedFact, kind: HookKind, fallback: Option<&str>) -> ChosenHook {
+    fn fact(name: ObservedFact, kind: FactSource, fallback: Option<&str>) -> ChosenHook {
         ChosenHook {
             fact: name,
             what: String::new(),
             kind,
             target: None,
             works: None,
-            fallen_back: kind == HookKind::None,
+            fallen_back: kind == FactSource::None,
             why: String::new(),
             fallback: fallback.map(str::to_owned),
         }
     }
 
-    fn judged(host: &Offers, facts: &[ChosenHook], no_bpf: bool) -> (Standing, String) {
+    fn judged(host: &Offers, facts: &[ChosenHook], no_bpf: bool) -> (Readiness, String) {
         let offers = offers::all(host, true, "x86_64");
-        judge(&Grounds {
+        judge(&ReadinessInputs {
             host,
             offers: &offers,
             facts,
@@ -127,25 +130,29 @@ mod tests {
     #[test]
     fn all_is_well_where_every_fact_has_something() {
         let host = samples::whole();
-        let hooked = [fact(ObservedFact::Begun, HookKind::Fentry, None)];
+        let hooked = [fact(ObservedFact::Begun, FactSource::Fentry, None)];
         let (standing, summary) = judged(&host, &hooked, false);
-        assert_eq!(standing, Standing::Well);
-        assert!(summary.contains("every fact has its hook"), "{summary}");
-        let makes_do = [fact(ObservedFact::Verdict, HookKind::None, Some("stacks"))];
+        assert_eq!(standing, Readiness::Well);
+        assert!(summary.contains("every fact has a hook"), "{summary}");
+        let makes_do = [fact(
+            ObservedFact::Verdict,
+            FactSource::None,
+            Some("stacks"),
+        )];
         let (standing, summary) = judged(&host, &makes_do, false);
-        assert_eq!(standing, Standing::Well);
+        assert_eq!(standing, Readiness::Well);
         assert!(summary.ends_with("no hook: verdict."), "{summary}");
     }
 
     #[test]
     fn a_lost_fact_is_the_kernels_or_the_users_or_was_asked_for() {
-        let lost = [fact(ObservedFact::Calls, HookKind::None, None)];
+        let lost = [fact(ObservedFact::Calls, FactSource::None, None)];
         let standing = |host: &Offers, no_bpf| judged(host, &lost, no_bpf).0;
-        assert_eq!(standing(&samples::whole(), false), Standing::Lacking);
-        assert_eq!(standing(&samples::whole(), true), Standing::Well);
+        assert_eq!(standing(&samples::whole(), false), Readiness::Lacking);
+        assert_eq!(standing(&samples::whole(), true), Readiness::Well);
         assert_eq!(
             standing(&samples::unprivileged(), false),
-            Standing::NoPermission
+            Readiness::NoPermission
         );
         assert!(judged(&samples::whole(), &lost, false).1.contains("calls"));
     }
@@ -155,7 +162,7 @@ mod tests {
         let mut host = samples::no_livepatch("CONFIG_X86=y\n");
         host.settings.ftrace_enabled = Reading::Found("0".to_owned());
         let (standing, summary) = judged(&host, &[], false);
-        assert_eq!(standing, Standing::NoLivepatch);
+        assert_eq!(standing, Readiness::NoLivepatch);
         assert!(summary.contains("CONFIG_LIVEPATCH is not set"), "{summary}");
     }
 
@@ -164,7 +171,7 @@ mod tests {
         let mut host = samples::whole();
         host.settings.ftrace_enabled = Reading::Found("0".to_owned());
         let (standing, summary) = judged(&host, &[], false);
-        assert_eq!(standing, Standing::Danger);
+        assert_eq!(standing, Readiness::Danger);
         assert!(summary.starts_with("DANGER"), "{summary}");
     }
 }

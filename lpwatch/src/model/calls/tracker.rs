@@ -1,4 +1,4 @@
-//! All functions that are counted, and the patches of each epoch.
+//! All counted functions, and the patches of each epoch.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,45 +10,45 @@ use super::{
     effect::CONFIRMED_AFTER,
     epochs::Timeline,
     figures::{Calls, Watched},
-    function::{Function, Reading},
+    function::{CountedReading, TrackedFunction},
     show,
 };
 use crate::model::{Moment, SystemView};
 
-/// Takes in turns, readings of sysfs and readings of the counters; gives the
-/// calls of each function.
+/// Combines turns, readings of sysfs and readings of the counters into the calls of
+/// each function.
 #[derive(Debug, Default)]
-pub struct Ledger {
+pub struct CallTracker {
     timeline: Timeline,
-    functions: BTreeMap<FunctionId, Function>,
+    functions: BTreeMap<FunctionId, TrackedFunction>,
     missing: BTreeMap<FunctionId, Missing>,
     /// The patches that sysfs shows.
     there: BTreeSet<String>,
     ftrace_off: bool,
 }
 
-/// A function that nothing counts.
+/// A function that is not counted.
 #[derive(Debug)]
 struct Missing {
     why: String,
     asked: bool,
 }
 
-impl Ledger {
-    /// Takes in a turn that happened at `at`.
+impl CallTracker {
+    /// Adds a turn that happened at `at`.
     pub fn turn(&mut self, turn: Turn, at: Moment) {
         self.timeline.turn(turn, at);
     }
 
-    /// Takes in a reading of all patches, made after all turns so far.
+    /// Adds a reading of all patches, made after all turns so far.
     pub fn observe(&mut self, view: &SystemView) {
         self.timeline.observe(view);
         let names = view.livepatches().map(|patch| patch.name.clone());
         self.there = names.collect();
     }
 
-    /// Takes in a reading of the counters. One of an epoch whose beginning was
-    /// not told yet is put off: counts only grow, so the next one has it all.
+    /// Adds a reading of the counters. A reading from an epoch that was not reported
+    /// yet is dropped: counts only grow, so the next reading contains it.
     pub fn read(&mut self, reading: CallsReading) {
         let CallsReading {
             at,
@@ -86,7 +86,7 @@ impl Ledger {
                 return;
             }
         };
-        // Another counter begins at 0 again.
+        // Another counter begins at 0.
         if self
             .functions
             .get(&id)
@@ -103,10 +103,10 @@ impl Ledger {
         let first = timeline.number_at(since).unwrap_or(epoch);
         let function = functions
             .entry(id.clone())
-            .or_insert_with(|| Function::new(kind, since, first));
+            .or_insert_with(|| TrackedFunction::new(kind, since, first));
         function.asked = asked;
         function.suspects = suspects;
-        let reading = Reading {
+        let reading = CountedReading {
             at,
             epoch,
             calls: &calls,
@@ -121,7 +121,7 @@ impl Ledger {
         }
     }
 
-    /// The calls of a patch's function; `None` where nothing counts them.
+    /// The calls of a patch's function; `None` if they are not counted.
     #[must_use]
     pub fn calls(&self, patch: &str, function: &FunctionId, now: &Moment) -> Option<Calls> {
         let counted = self.functions.get(function)?;
@@ -144,7 +144,7 @@ impl Ledger {
             .map(|missing| missing.why.as_str())
     }
 
-    /// The functions that were asked for and that no patch changes.
+    /// The functions that the user asked for and that no patch changes.
     #[must_use]
     pub fn watched(&self, now: &Moment) -> Vec<Watched> {
         let is_patched = |id: &FunctionId| {
@@ -175,22 +175,22 @@ impl Ledger {
         all
     }
 
-    /// Whether the last reading gives reason to look again soon: new code that
-    /// should have been entered was not.
+    /// Whether the counters should be read again soon, because new code that should
+    /// run was not entered.
     #[must_use]
     pub fn recheck(&self) -> Option<Duration> {
-        let doubtful = self.functions.values().any(Function::is_doubtful);
+        let doubtful = self.functions.values().any(TrackedFunction::is_doubtful);
         (doubtful || self.timeline.is_waiting()).then_some(CONFIRMED_AFTER)
     }
 
-    /// Whether readings wait for a turn that events have not told of.
+    /// Whether readings wait for the event of a turn.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
         self.timeline.is_waiting()
     }
 
-    /// The functions of which it is worth knowing what else hooks them: their
-    /// new code is not entered as it should be.
+    /// The functions whose other hooks matter, because their new code is not entered
+    /// as it should be.
     #[must_use]
     pub fn doubted(&self) -> BTreeSet<FunctionId> {
         let doubted = self
