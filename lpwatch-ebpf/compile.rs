@@ -80,6 +80,8 @@ impl BpfCrate<'_> {
             .current_dir(self.folder)
             .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"))
             .env("RUSTC", field("rustc")?)
+            // Less leaves functions that return structs, which BPF cannot.
+            .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "3")
             .args(["build", "--quiet", "--release"])
             .args(self.arguments)
             .args(["--target", target, "--target-dir"])

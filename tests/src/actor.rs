@@ -86,6 +86,8 @@ fn is_room() -> Result<bool> {
     Ok(kib > ROOM_KIB)
 }
 
+const BETWEEN_FORKS: Duration = Duration::from_millis(10);
+
 fn forking() -> Result<()> {
     println!("ready");
     loop {
@@ -94,6 +96,8 @@ fn forking() -> Result<()> {
         thread::spawn(|| {})
             .join()
             .map_err(|_| anyhow::anyhow!("a thread panicked"))?;
+        // Dozens a second are enough, and leave the processors to others.
+        thread::park_timeout(BETWEEN_FORKS);
     }
 }
 

@@ -11,7 +11,6 @@ use crate::lpwatch::{self, PATIENT, code};
 #[derive(Debug, Deserialize)]
 struct Document {
     patches: Vec<Patch>,
-    notes: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -88,7 +87,6 @@ pub struct Look {
     pub how: String,
     pub direction: String,
     pub blockers: Vec<Blocker>,
-    pub notes: Vec<String>,
 }
 
 impl Look {
@@ -126,6 +124,5 @@ pub fn look(patch: &str, how: &[&str]) -> Result<Option<Look>> {
         how: how.join(" "),
         direction: transition.direction,
         blockers: transition.blockers,
-        notes: document.notes,
     }))
 }

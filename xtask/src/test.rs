@@ -101,8 +101,8 @@ impl Run<'_> {
             return Ok(());
         }
         if self.plan.has(Part::Unit) {
-            let count = self.timings.of(Part::Unit.title(), unit::run)?;
-            self.note(|summary| summary.note(Part::Unit, count, Vec::new()));
+            let (count, failed) = self.timings.of(Part::Unit.title(), unit::run)?;
+            self.note(|summary| summary.note(Part::Unit, count, failed));
             if count.failed > 0 {
                 return Ok(());
             }

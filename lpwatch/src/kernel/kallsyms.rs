@@ -16,9 +16,10 @@ mod suffixes;
 mod wanted;
 
 pub use functions::{Functions, find_functions};
+pub use lines::{KeptSymbols, keep_symbols};
 pub use matches::{Matches, ObjectSymbols, SymbolPlace, find_matches};
 pub use names::{Names, find_names};
-pub use stack::{Location, Symbolizer, parse_frame};
+pub use stack::{Location, PrintedFrame, Symbolizer, parse_frame};
 
 /// The kernel's own name among the objects.
 pub use lpwatch_common::patch::VMLINUX;

@@ -7,7 +7,7 @@ use std::{fs, path::PathBuf, sync::OnceLock};
 
 use super::{
     Roots,
-    kallsyms::{self, Location, Symbolizer, parse_frame},
+    kallsyms::{self, Location, PrintedFrame, Symbolizer, parse_frame},
     tasks::{ProcTask, stat},
 };
 
@@ -38,14 +38,15 @@ pub fn stack(roots: &Roots, tgid: u32, tid: u32) -> Option<Vec<Location>> {
 }
 
 /// Before 5.15 the kernel prints the trampoline of a return probe, which
-/// replaces a return address, as the end of the function before it.
-fn kretprobe_by_name(frame: Location, roots: &Roots) -> Location {
+/// replaces a return address, as the end of the function before it. Symbols are
+/// read only for a frame that looks like that.
+fn kretprobe_by_name(frame: PrintedFrame, roots: &Roots) -> Location {
     // The symbols of a running kernel do not change.
     static PRINTED_AS: OnceLock<Option<Location>> = OnceLock::new();
-    if !roots.is_live()
-        || PRINTED_AS.get_or_init(|| before(roots, KRETPROBE)).as_ref() != Some(&frame)
-    {
-        return frame;
+    let PrintedFrame { location, at_end } = frame;
+    let printed_as = || PRINTED_AS.get_or_init(|| before(roots, KRETPROBE)).as_ref();
+    if !at_end || !roots.is_live() || printed_as() != Some(&location) {
+        return location;
     }
     Location {
         symbol: KRETPROBE.to_owned(),

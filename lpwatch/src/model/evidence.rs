@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use super::{Culprit, KernelAnswer};
+use super::{Culprit, FrameSymbol, KernelAnswer};
 
 /// One frame of a kernel stack.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -87,19 +87,13 @@ pub enum ForeignFrame {
 }
 
 impl ForeignFrame {
-    /// The kind of frame, if it is foreign (arch/x86/kernel/kprobes/core.c and
-    /// rethook.c; `bpf_image_ksym_add`, `bpf_prog_ksym_set_name`).
+    /// The kind of frame, if it is foreign.
     #[must_use]
     pub fn of(frame: &Frame) -> Option<Self> {
-        match frame.symbol.as_str() {
-            "kretprobe_trampoline" | "__kretprobe_trampoline" | "arch_rethook_trampoline" => {
-                Some(Self::Kretprobe)
-            }
-            symbol if symbol.starts_with("bpf_trampoline_") => Some(Self::BpfTrampoline),
-            symbol if symbol.starts_with("bpf_prog_") && frame.module.is_some() => {
-                Some(Self::BpfProgram)
-            }
-            _ => None,
-        }
+        Some(match FrameSymbol::of(&frame.symbol)? {
+            FrameSymbol::Trampoline { .. } => Self::BpfTrampoline,
+            FrameSymbol::Program { .. } => Self::BpfProgram,
+            FrameSymbol::Kretprobe => Self::Kretprobe,
+        })
     }
 }

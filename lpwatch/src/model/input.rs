@@ -11,6 +11,8 @@ use super::{
 pub enum Input {
     /// A hook or the kernel log reported something.
     Event(Event),
+    /// Whether the kernel's unwinder knows the frames of BPF.
+    UnwindsBpf(bool),
     /// The number of events lost since the hooks were attached. Readings compensate
     /// for them.
     EventsLost(u64),

@@ -97,6 +97,7 @@ impl Model {
     pub fn handle(&mut self, input: Input, now: &Moment) -> Vec<PastTransition> {
         match input {
             Input::Event(event) => self.apply(event, now),
+            Input::UnwindsBpf(knows) => self.facts.traits.bpf_frames_reliable = knows,
             Input::EventsLost(lost) => self.note_lost(lost),
             Input::HooksDisabled(disabled) => self.hooks_disabled = disabled,
             Input::Reading(view) => self.observe(view, now),

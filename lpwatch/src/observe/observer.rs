@@ -72,7 +72,15 @@ impl Observer {
 
     /// Inspects every task.
     pub fn look_at_all(&mut self) -> TaskReading {
-        self.tasks.look_at_all(&self.roots, Clocks::now().boot)
+        let look = self.tasks.look_at_all(&self.roots, Clocks::now().boot);
+        self.note_unwinder(&look);
+        look
+    }
+
+    fn note_unwinder(&mut self, look: &TaskReading) {
+        if let Some(knows) = look.unwinds_bpf {
+            self.handle(Input::UnwindsBpf(knows), &clock::now());
+        }
     }
 
     /// Reads the watch list again: files may have changed.
@@ -195,6 +203,7 @@ impl Observer {
             let at = Clocks::now().boot;
             let into = into || self.model.known_for(at) >= STAYING;
             let look = self.tasks.look(&self.roots, direction, at, into);
+            self.note_unwinder(&look);
             if let Some(sample) = look.sample {
                 let engine = EngineKind::Livepatch;
                 self.handle(Input::Tasks { engine, sample }, &clock::now());

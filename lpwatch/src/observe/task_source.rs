@@ -5,13 +5,17 @@ use std::time::Duration;
 
 use crate::{
     engine::{frame, inspect, task},
-    kernel::{ReadError, Roots, kallsyms::Symbolizer, tasks::read_tasks},
+    kernel::{
+        ReadError, Roots,
+        kallsyms::{self, Symbolizer},
+        tasks::read_tasks,
+    },
     model::{
         Direction, ObservedFact, Task, TaskSample,
         evidence::{ForeignFrame, Frame, Suspect},
         snapshot::{Probe, Source},
     },
-    probe::{CulpritFinder, TaskFilter, TaskIterator},
+    probe::{CulpritFinder, FRAMES_MARKER, TaskFilter, TaskIterator},
 };
 
 /// Tasks that /proc is read for one by one; for further ones only the data of
@@ -30,18 +34,24 @@ pub(super) struct TaskSource {
     symbols: Symbolizer,
     /// The owners of foreign frames, and since when they are known.
     culprits: Option<(Duration, CulpritFinder)>,
+    /// Whether the kernel's unwinder knows the frames of BPF, once it is known.
+    unwinds_bpf: Option<bool>,
 }
 
 /// A look at the tasks, and what was missing from it.
 #[derive(Debug, Default)]
 pub struct TaskReading {
     pub sample: Option<TaskSample>,
+    /// Whether the kernel's unwinder knows the frames of BPF; `None` if no stack
+    /// has one.
+    pub unwinds_bpf: Option<bool>,
     pub notes: Vec<String>,
 }
 
 impl TaskSource {
     pub fn new(iterator: Option<TaskIterator>) -> Self {
         Self {
+            unwinds_bpf: iterator.as_ref().map(TaskIterator::unwinds_bpf),
             iterator: iterator.map(Box::new),
             symbols: Symbolizer::default(),
             culprits: None,
@@ -131,6 +141,7 @@ impl TaskSource {
                         switched,
                     };
                     return TaskReading {
+                        unwinds_bpf: self.unwinds_bpf(roots, &sample.remaining),
                         sample: Some(sample),
                         notes,
                     };
@@ -144,7 +155,32 @@ impl TaskSource {
             notes.extend(not_all(sample.remaining.len(), into, most));
             self.name_suspects(roots, &mut sample.remaining, at, &mut notes);
         }
-        TaskReading { sample, notes }
+        let remaining = sample.iter().flat_map(|sample| &sample.remaining);
+        TaskReading {
+            unwinds_bpf: self.unwinds_bpf(roots, remaining),
+            sample,
+            notes,
+        }
+    }
+
+    /// Whether the kernel's unwinder knows the frames of BPF: only if one of these
+    /// tasks has such a frame, because without BPF all symbols are read for it.
+    fn unwinds_bpf<'a>(
+        &mut self,
+        roots: &Roots,
+        tasks: impl IntoIterator<Item = &'a Task>,
+    ) -> Option<bool> {
+        let is_bpf = |frame: &Frame| {
+            let kind = ForeignFrame::of(frame);
+            kind.is_some_and(|kind| kind != ForeignFrame::Kretprobe)
+        };
+        let mut frames = tasks.into_iter().flat_map(|task| &task.evidence.stack);
+        frames.any(is_bpf).then(|| {
+            *self.unwinds_bpf.get_or_insert_with(|| {
+                kallsyms::find_names(roots, &[FRAMES_MARKER])
+                    .is_ok_and(|found| found.addresses.contains_key(FRAMES_MARKER))
+            })
+        })
     }
 
     /// Finds the owners of the foreign frames on the tasks' stacks.
@@ -184,30 +220,36 @@ impl TaskSource {
 
     /// Names the functions on the tasks' stacks; for the first `most` tasks the
     /// rest comes from /proc.
+    ///
+    /// If the tasks are few, /proc shows their stacks with names: reading all
+    /// symbols of the kernel takes as long as reading thousands of stacks.
     fn with_stacks(
         &mut self,
         roots: &Roots,
-        tasks: Vec<(Task, Vec<u64>)>,
+        mut tasks: Vec<(Task, Vec<u64>)>,
         most: usize,
         notes: &mut Vec<String>,
     ) -> Vec<Task> {
-        let addresses = tasks.iter().flat_map(|(_, stack)| stack.iter().copied());
-        if let Err(error) = self.symbols.learn(roots, addresses) {
-            notes.push(format!("Stacks are read from /proc: {error}."));
-        } else if self.symbols.is_hidden() {
-            notes.push(
-                "The kernel hides its addresses (kptr_restrict, no CAP_SYSLOG): stacks are read \
-                 from /proc, of the first tasks only."
-                    .to_owned(),
-            );
+        let few = tasks.len() <= most.min(ASKED);
+        if few {
+            let own = std::process::id();
+            for (task, addresses) in &mut tasks {
+                // This process runs just now, and never blocks a transition for long.
+                let is_named = inspect(roots, task) && !task.evidence.stack.is_empty();
+                if is_named || task.tgid == own {
+                    addresses.clear();
+                }
+            }
         }
+        notes.extend(self.learn(roots, &tasks));
         let tasks = tasks.into_iter().enumerate();
-        let tasks = tasks.map(|(index, (mut task, stack))| {
-            let located = stack
-                .iter()
-                .filter_map(|address| self.symbols.locate(*address));
-            task.evidence.stack = located.cloned().map(frame).collect();
-            if index < most {
+        let tasks = tasks.map(|(index, (mut task, addresses))| {
+            if !addresses.is_empty() {
+                let located = addresses.iter();
+                let located = located.filter_map(|address| self.symbols.locate(*address));
+                task.evidence.stack = located.cloned().map(frame).collect();
+            }
+            if index < most && !few {
                 inspect(roots, &mut task);
             }
             // For the others only the kernel's answer can be known.
@@ -216,6 +258,19 @@ impl TaskSource {
             task
         });
         tasks.collect()
+    }
+
+    /// Looks up the addresses on the stacks; returns what is missing then.
+    fn learn(&mut self, roots: &Roots, tasks: &[(Task, Vec<u64>)]) -> Option<String> {
+        let addresses = tasks.iter().flat_map(|(_, stack)| stack.iter().copied());
+        if let Err(error) = self.symbols.learn(roots, addresses) {
+            return Some(format!("Stacks are read from /proc: {error}."));
+        }
+        self.symbols.is_hidden().then(|| {
+            "The kernel hides its addresses (kptr_restrict, no CAP_SYSLOG): stacks are read from \
+             /proc, of the first tasks only."
+                .to_owned()
+        })
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
         btf::KernelBtf,
         kretprobes::{self, Kretprobe},
     },
-    model::Culprit,
+    model::{Culprit, FrameSymbol, bare},
 };
 
 use super::{
@@ -19,11 +19,9 @@ use super::{
     programs::{ForeignProgram, Programs, Traced},
 };
 
-mod frame;
 mod owners;
 mod tracers;
 
-use frame::{FrameSymbol, bare};
 use owners::OwnerIndex;
 pub use tracers::Tracer;
 

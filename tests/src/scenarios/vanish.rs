@@ -18,6 +18,8 @@ const CYCLES: u32 = 4;
 /// for that, lpwatch or not.
 const ENOUGH: Duration = Duration::from_secs(30);
 
+const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
+
 pub fn run(trial: &mut Trial) -> Result<()> {
     let done = AtomicBool::new(false);
     let mut looks = 0_u32;
@@ -46,6 +48,8 @@ fn look_until(done: &AtomicBool, looks: &mut u32) -> Result<()> {
         for how in [ALONE, ALONE_NO_BPF] {
             lpwatch::look(&[how])?;
             *looks += 1;
+            // The transitions need the processors, too.
+            thread::park_timeout(BETWEEN_LOOKS);
         }
     }
     Ok(())

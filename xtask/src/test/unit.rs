@@ -5,11 +5,11 @@ use std::process::Stdio;
 
 use anyhow::{Context, Result};
 
-use super::{lint, summary::Count};
+use super::{lint, report::Report, summary::Count};
 use crate::ui;
 
-/// Runs `cargo test` and adds up what its test programs report.
-pub fn run() -> Result<Count> {
+/// Runs `cargo test`: what its test programs add up to, and each test that failed.
+pub fn run() -> Result<(Count, Vec<Report>)> {
     ui::note("running the unit tests");
     let mut child = lint::tests()?
         .arg("--no-fail-fast")
@@ -18,6 +18,7 @@ pub fn run() -> Result<Count> {
         .spawn()
         .context("cannot start cargo")?;
     let mut count = Count::default();
+    let mut failed = Vec::new();
     if let Some(output) = child.stdout.take() {
         for line in BufReader::new(output).lines() {
             let line = line?;
@@ -25,7 +26,7 @@ pub fn run() -> Result<Count> {
                 Some(more) => count += more,
                 // Each passed test on its own would drown the rest.
                 None if line.ends_with("... ok") || line.is_empty() => continue,
-                None => {}
+                None => failed.extend(failed_test(&line)),
             }
             eprintln!("{line}");
         }
@@ -35,7 +36,13 @@ pub fn run() -> Result<Count> {
         // They do not compile, or a test program crashed.
         count.failed = 1;
     }
-    Ok(count)
+    Ok((count, failed))
+}
+
+/// `test model::tests::a_stall ... FAILED`
+fn failed_test(line: &str) -> Option<Report> {
+    let name = line.strip_prefix("test ")?.strip_suffix(" ... FAILED")?;
+    Some(Report::missing(name, ""))
 }
 
 /// `test result: ok. 12 passed; 0 failed; 1 ignored; …`
@@ -70,5 +77,13 @@ mod tests {
             })
         );
         assert_eq!(parse_result("test a::b ... ok"), None);
+    }
+
+    #[test]
+    fn a_failed_test_is_named() {
+        let name = |line| failed_test(line).map(|report| report.scenario);
+        assert_eq!(name("test a::b ... FAILED"), Some("a::b".to_owned()));
+        assert_eq!(name("test a::b ... ok"), None);
+        assert_eq!(name("test result: FAILED. 12 passed; 2 failed"), None);
     }
 }

@@ -9,7 +9,7 @@ use std::{
 use crate::{
     engine,
     error::Error,
-    kernel::{Roots, host::Host, patch_file::PatchFile},
+    kernel::{Roots, host::Host, kallsyms::keep_symbols, patch_file::PatchFile},
     model::{
         PatchView,
         prediction::{PredictionContext, predict_blockers},
@@ -64,6 +64,7 @@ pub fn gather(
     let systems = engine::read_all(roots)?;
     let patches = (!systems.present.is_empty()).then_some(systems.patches);
     progress("reading the kernel's symbols");
+    let symbols = keep_symbols(roots);
     let objects = ObjectFacts::gather(&ObjectQuery {
         roots,
         disk: &disk,
@@ -74,6 +75,8 @@ pub fn gather(
     progress("searching for hooks on the functions");
     let iterator = looker.as_mut().and_then(|(looker, _)| looker.iterator());
     let hooks = HookFacts::gather(roots, patch, &objects, iterator, &mut notes);
+    // Modules may come and go while the tasks are sampled.
+    drop(symbols);
     let tasks = match looker {
         Some((mut looker, counters)) => {
             let sampler = TaskSampler {
@@ -154,12 +157,6 @@ impl TaskSampler<'_> {
     ) -> TaskFacts {
         let mut facts = TaskFacts::default();
         let view = as_view(self.patch);
-        let before = PredictionContext {
-            patch: &view,
-            loaded: self.loaded,
-            code: &self.objects.stand_ins,
-            traits: looker.model().facts().traits,
-        };
         let started = Instant::now();
         loop {
             progress("sampling all tasks");
@@ -176,6 +173,12 @@ impl TaskSampler<'_> {
             // This process is no blocker: it ends before the patch is loaded.
             let own = std::process::id();
             sample.remaining.retain(|task| task.tgid != own);
+            let before = PredictionContext {
+                patch: &view,
+                loaded: self.loaded,
+                code: &self.objects.stand_ins,
+                traits: looker.model().facts().traits,
+            };
             facts.seconds = started.elapsed().as_secs_f64();
             facts.add(
                 sample.total.unwrap_or_default(),

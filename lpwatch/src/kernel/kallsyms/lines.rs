@@ -1,9 +1,11 @@
 //! The lines of the file.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, Read},
     ops::ControlFlow,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError, Weak},
 };
 
 use super::{Symbol, VMLINUX};
@@ -64,6 +66,34 @@ impl<'a> SymbolLine<'a> {
     }
 }
 
+/// The text of the file as it was at one moment.
+#[derive(Debug)]
+pub struct KeptSymbols {
+    path: PathBuf,
+    text: Vec<u8>,
+}
+
+static KEPT: Mutex<Weak<KeptSymbols>> = Mutex::new(Weak::new());
+
+/// Reads the file once for all searches until the result is dropped. For a command
+/// that searches several times within a moment: the kernel takes longer to format
+/// its symbols than lpwatch takes to search them. The text has about 10 MB.
+///
+/// `None` if the file cannot be read; each search then reports why.
+#[must_use]
+pub fn keep_symbols(roots: &Roots) -> Option<Arc<KeptSymbols>> {
+    let path = roots.procfs.join("kallsyms");
+    let text = fs::read(&path).ok()?;
+    let kept = Arc::new(KeptSymbols { path, text });
+    *KEPT.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&kept);
+    Some(kept)
+}
+
+fn kept(path: &Path) -> Option<Arc<KeptSymbols>> {
+    let kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    kept.upgrade().filter(|kept| kept.path == path)
+}
+
 /// By hand, because `from_str_radix` would take a good part of the pass.
 fn parse_address(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() || digits.len() > 16 {
@@ -87,17 +117,18 @@ pub(super) fn read(
     let path = roots.procfs.join("kallsyms");
     let mut any_line = false;
     let mut any_address = false;
-    let file = File::open(&path);
-    let read = file.and_then(|file| {
-        split(file, |line| {
-            let Some(line) = SymbolLine::parse(line) else {
-                return ControlFlow::Continue(());
-            };
-            any_line = true;
-            any_address |= line.address != 0;
-            take(&line)
-        })
-    });
+    let take_line = |line: &[u8]| {
+        let Some(line) = SymbolLine::parse(line) else {
+            return ControlFlow::Continue(());
+        };
+        any_line = true;
+        any_address |= line.address != 0;
+        take(&line)
+    };
+    let read = match kept(&path) {
+        Some(kept) => split(&*kept.text, take_line),
+        None => File::open(&path).and_then(|file| split(file, take_line)),
+    };
     match read {
         Ok(()) => Ok(any_line && !any_address),
         Err(source) => Err(ReadError::from_io(&path, source, REMEDY)),

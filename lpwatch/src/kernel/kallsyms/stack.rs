@@ -159,10 +159,19 @@ fn locate_all(wanted: &[u64], nearest: Vec<Option<Start>>) -> Vec<Option<Locatio
     located.collect()
 }
 
-/// A frame as the kernel itself prints it, e.g. in `/proc/<pid>/stack`:
+/// A frame as the kernel itself prints it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PrintedFrame {
+    pub location: Location,
+    /// Whether the offset is the size of the function: the address is that of
+    /// what comes behind it.
+    pub at_end: bool,
+}
+
+/// Parses a line, e.g. of `/proc/<pid>/stack`:
 /// `[<0>] do_nanosleep+0x5f/0x190 [module]`.
 #[must_use]
-pub fn parse_frame(line: &str) -> Option<Location> {
+pub fn parse_frame(line: &str) -> Option<PrintedFrame> {
     let line = line.trim();
     let line = line
         .strip_prefix("[<")
@@ -173,12 +182,16 @@ pub fn parse_frame(line: &str) -> Option<Location> {
         None => (line, None),
     };
     let (symbol, offsets) = place.split_once('+')?;
-    let offset = offsets.split('/').next()?.strip_prefix("0x")?;
-    let offset = u64::from_str_radix(offset, 16).ok()?;
-    Some(Location {
-        symbol: symbol.to_owned(),
-        offset,
-        module,
+    let number = |text: &str| u64::from_str_radix(text.strip_prefix("0x")?, 16).ok();
+    let mut offsets = offsets.split('/');
+    let offset = number(offsets.next()?)?;
+    Some(PrintedFrame {
+        location: Location {
+            symbol: symbol.to_owned(),
+            offset,
+            module,
+        },
+        at_end: offsets.next().and_then(number) == Some(offset),
     })
 }
 
@@ -269,20 +282,25 @@ ffffffffc0002000 t bpf_trampoline_6442536263\t[bpf]
 
     #[test]
     fn the_kernels_own_frames_are_read() {
-        let location = |symbol: &str, offset, module: Option<&str>| {
-            Some(Location {
+        let frame = |symbol: &str, offset, module: Option<&str>, at_end| {
+            let location = Location {
                 symbol: symbol.to_owned(),
                 offset,
                 module: module.map(str::to_owned),
-            })
+            };
+            Some(PrintedFrame { location, at_end })
         };
         assert_eq!(
             parse_frame("[<0>] do_nanosleep+0x5f/0x190"),
-            location("do_nanosleep", 0x5f, None)
+            frame("do_nanosleep", 0x5f, None, false)
         );
         assert_eq!(
             parse_frame("[<0>] lpwatch_target_main+0x2c/0x50 [lpwatch_target]\n"),
-            location("lpwatch_target_main", 0x2c, Some("lpwatch_target"))
+            frame("lpwatch_target_main", 0x2c, Some("lpwatch_target"), false)
+        );
+        assert_eq!(
+            parse_frame("[<0>] elfcorehdr_read+0x40/0x40"),
+            frame("elfcorehdr_read", 0x40, None, true)
         );
         assert_eq!(parse_frame("[<0>] 0xffffffff12345678"), None);
         assert_eq!(parse_frame(""), None);

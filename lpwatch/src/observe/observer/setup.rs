@@ -8,7 +8,6 @@ use crate::{
     kernel::{
         Roots,
         host::{Clocks, Host},
-        kallsyms,
     },
     model::{HostFacts, Input, Model, evidence::Traits, snapshot::Probe},
     observe::{
@@ -16,8 +15,8 @@ use crate::{
         stop_source::StopSource, task_source::TaskSource, watch_list::WatchList,
     },
     probe::{
-        BpfLog, CallCounters, EventRing, FRAMES_MARKER, Hooks, LoadOptions, ProbeError, StopRing,
-        TaskIterator, load_hooks, load_iterator_and_counters, load_task_iterator,
+        BpfLog, CallCounters, EventRing, Hooks, LoadOptions, ProbeError, StopRing, TaskIterator,
+        load_hooks, load_iterator_and_counters, load_task_iterator,
     },
 };
 
@@ -101,8 +100,7 @@ impl Observer {
             Ok((iterator, probes)) => (Some(iterator), probes, None),
             Err(note) => (None, Vec::new(), note),
         };
-        let reliable = in_transition && unwinds_bpf(&options.roots, iterator.as_ref());
-        Self::new(options, iterator, probes, note, None, reliable)
+        Self::new(options, iterator, probes, note, None)
     }
 
     /// Prepares looks at all tasks outside a transition: no hooks and no log,
@@ -114,8 +112,7 @@ impl Observer {
             Ok((iterator, counters)) => (Some(iterator), Some(counters), None),
             Err(note) => (None, None, note),
         };
-        let reliable = unwinds_bpf(&options.roots, iterator.as_ref());
-        let observer = Self::new(options, iterator, Vec::new(), note, None, reliable);
+        let observer = Self::new(options, iterator, Vec::new(), note, None);
         (observer, counters)
     }
 
@@ -157,8 +154,7 @@ impl Observer {
             .unwrap_or_default();
         let hooked = hooks.as_ref().is_some_and(Hooks::follow_transitions);
         let since = hooked.then(|| Clocks::now().boot);
-        let reliable = unwinds_bpf(&options.roots, iterator.as_ref());
-        let mut observer = Self::new(options, iterator, probes, note, since, reliable);
+        let mut observer = Self::new(options, iterator, probes, note, since);
         observer.read_history();
         let sources = hooks.map(|hooks| observer.take_counters(hooks));
         Ok((observer, sources))
@@ -170,7 +166,6 @@ impl Observer {
         mut probes: Vec<Probe>,
         note: Option<String>,
         hooks_since: Option<Duration>,
-        bpf_frames_reliable: bool,
     ) -> Self {
         let host = Host::of(&options.roots);
         let tasks = TaskSource::new(iterator);
@@ -190,7 +185,8 @@ impl Observer {
             probes,
             notes: notes.clone(),
             traits: Traits {
-                bpf_frames_reliable,
+                // Read with the first frame of BPF on a stack.
+                bpf_frames_reliable: false,
                 verdicts: tasks.has_verdicts(),
             },
         };
@@ -250,17 +246,6 @@ impl Observer {
             }
         }
     }
-}
-
-/// Whether this kernel's unwinder knows the frames of BPF programs and
-/// trampolines. Kallsyms is read for it only where BPF, which has the kernel's
-/// types at hand, is not used.
-fn unwinds_bpf(roots: &Roots, iterator: Option<&TaskIterator>) -> bool {
-    let by_symbol = || {
-        kallsyms::find_names(roots, &[FRAMES_MARKER])
-            .is_ok_and(|found| found.addresses.contains_key(FRAMES_MARKER))
-    };
-    iterator.map_or_else(by_symbol, TaskIterator::unwinds_bpf)
 }
 
 /// Runs `load` unless BPF is ruled out; otherwise returns the note to show, if

@@ -1,8 +1,13 @@
-//! Recognizes foreign frames by their symbols.
+//! Recognizes foreign frames by their symbols (arch/x86/kernel/kprobes/core.c and
+//! rethook.c; `bpf_image_ksym_add` in kernel/bpf/trampoline.c,
+//! `bpf_prog_ksym_set_name` in kernel/bpf/core.c).
+//!
+//! BPF's code is named by a number. The kernel's functions that manage it, such as
+//! `bpf_trampoline_update`, have names that begin alike.
 
 /// A frame that is not the kernel's own, by its symbol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum FrameSymbol<'a> {
+pub(crate) enum FrameSymbol<'a> {
     /// `bpf_trampoline_<key>`; older kernels append `_<n>` for the n-th
     /// trampoline of this function.
     Trampoline { key: u64 },
@@ -38,7 +43,7 @@ impl<'a> FrameSymbol<'a> {
 }
 
 /// The symbol of `symbol+0xoffset [module]`.
-pub(super) fn bare(frame: &str) -> &str {
+pub(crate) fn bare(frame: &str) -> &str {
     let end = frame.find(|sign: char| sign == '+' || sign.is_whitespace());
     frame.split_at(end.unwrap_or(frame.len())).0
 }
@@ -62,6 +67,7 @@ mod tests {
         for other in [
             "bpf_trampoline_",
             "bpf_trampoline_update",
+            "bpf_trampoline_link_prog",
             "bpf_trampoline_12_multi",
             "bpf_trampoline_99999999999999999999",
         ] {
