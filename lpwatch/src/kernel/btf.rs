@@ -11,6 +11,7 @@ use std::{
 
 use super::Roots;
 
+mod functions_only;
 mod types;
 
 pub use types::FormatError;
@@ -80,10 +81,14 @@ impl KernelBtf {
         })
     }
 
-    /// The bytes of the file.
+    /// BTF in which each of these functions has the id that it has here, and
+    /// everything else is left out: for loading programs. A function that the
+    /// kernel lacks is not in it.
     #[must_use]
-    pub fn bytes(&self) -> &[u8] {
-        self.types.bytes()
+    pub fn with_functions<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Vec<u8> {
+        let ids = names.into_iter().flat_map(|name| self.ids(name));
+        let ids: Vec<u32> = ids.filter(|id| self.function(*id).is_some()).collect();
+        functions_only::functions_only(&self.types, &ids)
     }
 
     /// The offset of `member` in `structure` (a struct or union), in bytes.

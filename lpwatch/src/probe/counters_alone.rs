@@ -2,14 +2,14 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use aya::{Btf, programs::loaded_programs};
+use aya::programs::loaded_programs;
 
 use crate::kernel::Roots;
 
 use super::{
     CallCounters, CountAt, ProbeError, TaskIterator,
     layout::Layout,
-    load::{LoadOptions, kernel_types, load_object, task_iterator},
+    load::{LoadOptions, function_types, kernel_types, load_object, task_iterator},
 };
 
 /// The prefix of the names of the counters' programs.
@@ -19,7 +19,7 @@ const COUNTERS: &str = "count_";
 pub struct CountersAlone {
     counters: CallCounters,
     iterator: TaskIterator,
-    btf: Btf,
+    roots: Roots,
 }
 
 impl CountersAlone {
@@ -36,7 +36,7 @@ impl CountersAlone {
         Ok(Self {
             counters,
             iterator: TaskIterator::new(bpf, None, false)?,
-            btf: types.for_loading,
+            roots: roots.clone(),
         })
     }
 
@@ -54,9 +54,10 @@ impl CountersAlone {
         let Self {
             counters,
             iterator,
-            btf,
+            roots,
         } = self;
-        let counter = counters.attach(iterator, at, Some(btf), Duration::ZERO)?;
+        let types = function_types(roots, [at.symbol.as_str()])?;
+        let counter = counters.attach(iterator, at, Some(&types), Duration::ZERO)?;
         let done = during();
         let counted = counters.read(&counter);
         counters.detach(counter);

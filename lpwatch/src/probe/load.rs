@@ -3,7 +3,7 @@
 use std::{error::Error, sync::Arc};
 
 use aya::{
-    Btf, Ebpf, EbpfLoader, Endianness,
+    Btf, BtfError, Ebpf, EbpfLoader, Endianness,
     programs::{FEntry, Iter, KProbe, RawTracePoint},
 };
 use lpwatch_common::calls::place;
@@ -34,8 +34,9 @@ pub struct LoadOptions {
     pub bpf_log: bool,
 }
 
-/// The kernel's BTF, read once, for aya and for us: aya's has no members.
+/// The kernel's BTF, read once.
 pub(super) struct KernelTypes {
+    /// For aya: the functions that programs are loaded for.
     pub for_loading: Btf,
     pub for_layout: Arc<KernelBtf>,
 }
@@ -109,6 +110,7 @@ pub fn load_hooks(
     let layout = Layout::of_tasks(&types.for_layout)?.with_hooks(&types.for_layout, roots);
     let mut bpf = load_object(&types.for_loading, &layout, options)?;
     task_iterator(&mut bpf, &types.for_loading)?;
+    programs::load(&mut bpf, &types.for_loading);
     patch_walk::load(&mut bpf, &types.for_loading);
     // The epoch is set before any hook can move it.
     let counters = CallCounters::new(&mut bpf, in_transition)?;
@@ -137,12 +139,37 @@ pub(super) fn kernel_types(roots: &Roots) -> Result<KernelTypes, ProbeError> {
     let for_layout = KernelBtf::open(roots)
         .map_err(|error| failed(&error))?
         .ok_or(ProbeError::NoBtf)?;
-    let for_loading =
-        Btf::parse(for_layout.bytes(), Endianness::default()).map_err(|error| failed(&error))?;
+    let hooks = policy::ENTRY_HOOKS.iter().map(|hook| hook.function);
+    let for_loading = types_with(&for_layout, ITERATORS.into_iter().chain(hooks))
+        .map_err(|error| failed(&error))?;
     Ok(KernelTypes {
         for_loading,
         for_layout,
     })
+}
+
+/// What the kernel's iterators are loaded for (`bpf_iter_reg_target`).
+const ITERATORS: [&str; 3] = ["bpf_iter_task", "bpf_iter_bpf_prog", "bpf_iter_bpf_link"];
+
+fn types_with<'a>(
+    types: &KernelBtf,
+    functions: impl IntoIterator<Item = &'a str>,
+) -> Result<Btf, BtfError> {
+    Btf::parse(&types.with_functions(functions), Endianness::default())
+}
+
+/// The kernel's types as far as fentry programs on these functions need them.
+///
+/// # Errors
+/// [`ProbeError`] if the kernel has no BTF, or it cannot be read.
+pub fn function_types<'a>(
+    roots: &Roots,
+    functions: impl IntoIterator<Item = &'a str>,
+) -> Result<Btf, ProbeError> {
+    let failed = |error: &(dyn Error + 'static)| ProbeError::new("read the BTF", error);
+    let types = KernelBtf::open(roots).map_err(|error| failed(&error))?;
+    let types = types.ok_or(ProbeError::NoBtf)?;
+    types_with(&types, functions).map_err(|error| failed(&error))
 }
 
 pub(super) fn load_object(
@@ -197,7 +224,6 @@ fn raise_files() {
 }
 
 pub(super) fn task_iterator(bpf: &mut Ebpf, btf: &Btf) -> Result<(), ProbeError> {
-    programs::load(bpf, btf);
     let program: &mut Iter = program(bpf, "tasks")?;
     program
         .load("task", btf)

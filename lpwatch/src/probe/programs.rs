@@ -5,9 +5,9 @@ use std::io::Read as _;
 use aya::{Btf, Ebpf, programs::Iter};
 use lpwatch_common::decode_all;
 
-use crate::kernel::btf::KernelBtf;
+use crate::kernel::{Roots, btf::KernelBtf};
 
-use super::{ProbeError, TaskIterator};
+use super::{ProbeError, TaskIterator, load::function_types};
 
 mod snapshot;
 
@@ -52,18 +52,23 @@ pub(super) fn offsets(btf: &KernelBtf) -> impl Iterator<Item = (&'static str, u3
     })
 }
 
-/// Loads the iterators. One that this kernel lacks is left out, and reading it
-/// fails.
+/// Loads the iterators ahead. One that this kernel lacks is left out, and reading
+/// it fails.
 pub(super) fn load(bpf: &mut Ebpf, btf: &Btf) {
     for (name, walks) in [PROGRAMS, LINKS] {
-        let loaded = iterator(bpf, name).and_then(|program| {
-            let loaded = program.load(walks, btf);
-            loaded.map_err(|error| ProbeError::new(ACTION, &error))
-        });
-        if let Err(error) = loaded {
+        if let Err(error) = load_one(bpf, (name, walks), btf) {
             tracing::debug!(walks, %error, "the iterator cannot be loaded");
         }
     }
+}
+
+fn load_one(
+    bpf: &mut Ebpf,
+    (name, walks): (&'static str, &str),
+    btf: &Btf,
+) -> Result<(), ProbeError> {
+    let loaded = iterator(bpf, name)?.load(walks, btf);
+    loaded.map_err(|error| ProbeError::new(ACTION, &error))
 }
 
 impl TaskIterator {
@@ -85,8 +90,8 @@ pub(super) fn read_programs(bpf: &mut Ebpf) -> Result<Programs, ProbeError> {
         .filter_map(|(_, program)| Some(program.info().ok()?.id()));
     let own = own.collect();
     // Links first: a link attached meanwhile then belongs to a known program.
-    let links = read(bpf, LINKS.0);
-    let programs = read(bpf, PROGRAMS.0)?;
+    let links = read(bpf, LINKS);
+    let programs = read(bpf, PROGRAMS)?;
     let links = match links {
         Ok(links) => Some(decode_all(&links).collect()),
         Err(error) => {
@@ -108,8 +113,17 @@ fn iterator<'a>(bpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut Iter, P
         .map_err(|error| ProbeError::new(ACTION, &error))
 }
 
-fn read(bpf: &mut Ebpf, name: &'static str) -> Result<Vec<u8>, ProbeError> {
+/// Most looks need no iterator: it is loaded here if it was not loaded ahead.
+fn read(
+    bpf: &mut Ebpf,
+    (name, walks): (&'static str, &'static str),
+) -> Result<Vec<u8>, ProbeError> {
     let fail = |error: &(dyn std::error::Error + 'static)| ProbeError::new(ACTION, error);
+    if iterator(bpf, name)?.fd().is_err() {
+        let target = format!("bpf_iter_{walks}");
+        let types = function_types(&Roots::default(), [target.as_str()])?;
+        load_one(bpf, (name, walks), &types)?;
+    }
     let program = iterator(bpf, name)?;
     let link = program.attach().map_err(|error| fail(&error))?;
     let link = program.take_link(link).map_err(|error| fail(&error))?;

@@ -81,7 +81,7 @@ pub fn read(trial: &mut Trial) -> Result<()> {
         check("lp_cmdline", SHORT)?.silent(rule)?;
     }
     let module = check("lpwatch_target", SHORT)?;
-    module.finding("kernel", "danger", &["no live patch", "no klp_patch"])?;
+    module.finding("kernel", "danger", &["not a live patch", "no klp_patch"])?;
     ensure!(module.verdict == "danger", "{module:?}");
 
     let dynamic = check("lp_dynamic", SHORT)?;

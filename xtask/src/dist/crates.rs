@@ -14,14 +14,17 @@ const HEAD: &str = "The Rust crates linked into lpwatch: name, version, licence,
 
 /// One line a crate.
 pub fn list() -> Result<String> {
+    let text = table(&metadata()?).context("cargo's metadata has another form than is known")?;
+    Ok(format!("{HEAD}{text}"))
+}
+
+fn metadata() -> Result<Value> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.current_dir(paths::workspace());
     command.args(["metadata", "--format-version", "1", "--locked"]);
     command.args(["--filter-platform", "x86_64-unknown-linux-gnu"]);
-    let metadata: Value = serde_json::from_str(&process::run(&mut command)?)?;
-    let text = table(&metadata).context("cargo's metadata has another form than is known")?;
-    Ok(format!("{HEAD}{text}"))
+    Ok(serde_json::from_str(&process::run(&mut command)?)?)
 }
 
 fn table(metadata: &Value) -> Option<String> {
@@ -97,5 +100,40 @@ mod tests {
             .filter_map(|line| line.split(' ').next())
             .collect();
         assert_eq!(names, ["aya", "log"]);
+    }
+
+    /// The licences that deny.toml allows.
+    fn allowed() -> Vec<String> {
+        let text = std::fs::read_to_string(paths::workspace().join("deny.toml")).unwrap();
+        let (_, list) = text.split_once("allow = [").unwrap();
+        let lines = list.lines().take_while(|line| *line != "]");
+        lines
+            .filter_map(|line| line.trim().strip_prefix('"')?.strip_suffix("\","))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// What `cargo deny check licenses` judges, without building it: crates for
+    /// building and testing as well.
+    #[test]
+    fn every_licence_is_allowed() {
+        let allowed = allowed();
+        assert!(allowed.contains(&"MIT".to_owned()));
+        let metadata = metadata().unwrap();
+        let mut others: Vec<String> = Vec::new();
+        for package in metadata["packages"].as_array().unwrap() {
+            let stated = package["license"].as_str().unwrap_or_default();
+            let fits =
+                spdx::Expression::parse_mode(stated, spdx::ParseMode::LAX).is_ok_and(|licence| {
+                    licence.evaluate(|required| {
+                        let name = required.license.id().map(|id| id.name);
+                        name.is_some_and(|name| allowed.iter().any(|one| one == name))
+                    })
+                });
+            if !fits {
+                others.push(format!("{} ({stated})", package["name"]));
+            }
+        }
+        assert!(others.is_empty(), "deny.toml does not allow: {others:?}");
     }
 }

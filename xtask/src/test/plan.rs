@@ -11,7 +11,7 @@ pub const SMOKE: [&str; 3] = ["easy", "stall", "wait"];
 
 /// Scenarios in one boot at most: another boot costs a few seconds, and a long
 /// one that is left alone at the end costs more.
-const MOST_IN_A_BOOT: usize = 8;
+const MOST_IN_A_BOOT: usize = 12;
 
 /// As many ordinary scenarios take as long as a long one.
 const LONG: f64 = 6.0;

@@ -124,11 +124,6 @@ impl Types {
         })
     }
 
-    /// The bytes of the file.
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
     pub fn get(&self, id: u32) -> Option<Type<'_>> {
         let index = usize::try_from(id.checked_sub(1)?).ok()?;
         let start = usize::try_from(*self.starts.get(index)?).ok()?;
