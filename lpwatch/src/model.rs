@@ -15,6 +15,7 @@ pub mod doctor;
 pub mod event;
 pub mod evidence;
 mod fact;
+mod force;
 mod frame_symbol;
 mod input;
 pub mod inventory;

@@ -6,17 +6,35 @@
 use super::{
     Blocker, Direction, EngineKind, Phase, Reason,
     advice::{in_main_function, other_engines, reversal},
+    force,
 };
+
+/// The transition that the steps are for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stuck<'a> {
+    pub engine: EngineKind,
+    pub patch: &'a str,
+    pub replace: Option<bool>,
+    pub direction: Direction,
+    /// How often the kernel has signalled the tasks left.
+    pub signals: Option<u32>,
+    /// The release of the running kernel.
+    pub kernel: &'a str,
+}
 
 /// The steps for a transition in this phase.
 pub(super) fn next_steps(
-    engine: EngineKind,
-    patch: &str,
-    direction: Direction,
+    stuck: &Stuck<'_>,
     phase: Option<Phase>,
-    signals: Option<u32>,
     blockers: &[Blocker],
 ) -> Vec<String> {
+    let Stuck {
+        engine,
+        patch,
+        direction,
+        signals,
+        ..
+    } = *stuck;
     if engine != EngineKind::Livepatch {
         return other_engines::next_steps(engine, phase, blockers);
     }
@@ -27,7 +45,7 @@ pub(super) fn next_steps(
             vec![reverse(patch, direction)]
         }
         Some(Phase::Slow | Phase::Long) => vec![waiting(signals, blockers)],
-        Some(Phase::Stalled) => stalled(patch, direction, blockers),
+        Some(Phase::Stalled) => stalled(stuck, blockers),
     }
 }
 
@@ -52,7 +70,7 @@ fn waiting(signals: Option<u32>, blockers: &[Blocker]) -> String {
     format!("Wait: {signalled} every 15 s. User tasks then switch.")
 }
 
-fn stalled(patch: &str, direction: Direction, blockers: &[Blocker]) -> Vec<String> {
+fn stalled(stuck: &Stuck<'_>, blockers: &[Blocker]) -> Vec<String> {
     let mut steps = Vec::new();
     let kthreads = blockers.iter().filter(|blocker| blocker.kthread).count();
     if kthreads > 0 {
@@ -67,12 +85,8 @@ fn stalled(patch: &str, direction: Direction, blockers: &[Blocker]) -> Vec<Strin
                 .to_owned(),
         );
     }
-    steps.push(reverse(patch, direction));
-    steps.push(
-        "Do not force the transition: the module can then never be removed, and old and new code \
-         may mix."
-            .to_owned(),
-    );
+    steps.push(reverse(stuck.patch, stuck.direction));
+    steps.push(force::warning(stuck.kernel, stuck.direction, stuck.replace));
     steps
 }
 

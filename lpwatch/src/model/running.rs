@@ -3,11 +3,10 @@
 use std::{collections::VecDeque, time::Duration};
 
 use super::{
-    Blocker, Direction, EngineKind, Moment, Outcome, PatchView, TaskSample, Thresholds,
+    Blocker, Direction, EngineKind, HostFacts, Moment, Outcome, PatchView, TaskSample, Thresholds,
     advice::{Situation, advice},
     classify::ClassifyContext,
-    evidence::Traits,
-    next_steps::next_steps,
+    next_steps::{Stuck, next_steps},
     remaining::Remaining,
     snapshot::{PastTransition, SwitchedBy, Transition, TrendPoint},
     time::{milliseconds, seconds},
@@ -182,7 +181,7 @@ impl Running {
         thresholds: &Thresholds,
         patch: &PatchView,
         all: &[PatchView],
-        traits: Traits,
+        host: &HostFacts,
     ) -> Transition {
         let age = self.direction_began.map(|began| now.since(&began));
         let idle = self.without_progress(now);
@@ -191,11 +190,19 @@ impl Running {
             all,
             code: &[],
             direction: self.direction,
-            traits,
+            traits: host.traits,
             signalled: self.signals.is_some_and(|signals| signals > 0),
         };
         let blockers = self.blockers(now, &context);
         let phase = thresholds.phase(age, idle);
+        let stuck = Stuck {
+            engine: patch.engine,
+            patch: &self.patch,
+            replace: patch.replace,
+            direction: self.direction,
+            signals: self.signals,
+            kernel: &host.kernel,
+        };
         Transition {
             direction: self.direction,
             started_at: self.direction_began.map(|began| began.wall),
@@ -209,14 +216,7 @@ impl Running {
             forced: self.turns.forced,
             seconds_without_progress: idle.map(seconds),
             trend: self.trend.iter().copied().collect(),
-            next: next_steps(
-                patch.engine,
-                &self.patch,
-                self.direction,
-                phase,
-                self.signals,
-                &blockers,
-            ),
+            next: next_steps(&stuck, phase, &blockers),
             switched: self.switched,
             blockers,
         }

@@ -12,8 +12,9 @@ pub use super::view::SwitchedBy;
 
 use super::stops::{Stopped, Stops};
 use super::{
-    Blocker, Direction, EngineKind, ObservedFact, Outcome, Phase, Thresholds, check::CheckSummary,
-    next_steps::next_steps,
+    Blocker, Direction, EngineKind, ObservedFact, Outcome, Phase, Thresholds,
+    check::CheckSummary,
+    next_steps::{Stuck, next_steps},
 };
 
 /// The version of the JSON form.
@@ -241,19 +242,28 @@ impl Snapshot {
         for Patch {
             name,
             engine,
+            replace,
             transition,
             ..
         } in &mut self.patches
         {
             if let Some(transition) = transition {
-                transition.judge(*engine, name, thresholds);
+                let stuck = Stuck {
+                    engine: *engine,
+                    patch: name,
+                    replace: *replace,
+                    direction: transition.direction,
+                    signals: transition.signals,
+                    kernel: &self.kernel,
+                };
+                transition.judge(&stuck, thresholds);
             }
         }
     }
 }
 
 impl Transition {
-    fn judge(&mut self, engine: EngineKind, patch: &str, thresholds: &Thresholds) {
+    fn judge(&mut self, stuck: &Stuck<'_>, thresholds: &Thresholds) {
         let duration = |seconds: Option<f64>| {
             seconds.and_then(|seconds| std::time::Duration::try_from_secs_f64(seconds).ok())
         };
@@ -261,13 +271,6 @@ impl Transition {
             duration(self.age_seconds),
             duration(self.seconds_without_progress),
         );
-        self.next = next_steps(
-            engine,
-            patch,
-            self.direction,
-            self.phase,
-            self.signals,
-            &self.blockers,
-        );
+        self.next = next_steps(stuck, self.phase, &self.blockers);
     }
 }

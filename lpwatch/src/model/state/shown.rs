@@ -47,20 +47,25 @@ impl Model {
             EngineKind::Livepatch => Some(&self.course),
             other => self.others.get(&other),
         };
+        let replace = patch
+            .replace
+            .or_else(|| self.known_replace.get(&patch.name).copied());
         let transition = course
             .and_then(Course::running)
             .filter(|running| running.patch == patch.name)
             .map(|running| {
-                running.snapshot(now, thresholds, patch, &self.patches, self.facts.traits)
+                let patch = PatchView {
+                    replace,
+                    ..patch.clone()
+                };
+                running.snapshot(now, thresholds, &patch, &self.patches, &self.facts)
             });
         Patch {
             name: patch.name.clone(),
             engine: patch.engine,
             enabled: patch.enabled,
             failure: patch.failure.clone(),
-            replace: patch
-                .replace
-                .or_else(|| self.known_replace.get(&patch.name).copied()),
+            replace,
             stack_order: patch.stack_order,
             objects: self.objects(patch, now),
             transition,

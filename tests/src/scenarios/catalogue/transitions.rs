@@ -3,8 +3,8 @@
 use super::{Scenario, scenario};
 use crate::scenarios::{
     calls_effect, calls_exact, calls_faults, calls_lifecycle, calls_unwatched, easy, forced,
-    objects, odd_names, reason_asleep, reason_foreign, reason_kernel, reason_restless, refused,
-    replace, sleepers, stall, stall_daemon, vanish, wait, wait_delay,
+    forced_removal, objects, odd_names, reason_asleep, reason_foreign, reason_kernel,
+    reason_restless, refused, replace, sleepers, stall, stall_daemon, vanish, wait, wait_delay,
 };
 
 pub(super) const ALL: &[Scenario] = &[
@@ -103,6 +103,20 @@ pub(super) const ALL: &[Scenario] = &[
         "forced",
         "A transition that the operator forces",
         forced::run,
+    )
+    .own_boot(),
+    scenario(
+        "life",
+        "forced_removal",
+        "Which modules can be removed after a transition was forced",
+        forced_removal::run,
+    )
+    .own_boot(),
+    scenario(
+        "life",
+        "forced_replace",
+        "The same after the transition of a replace patch was forced",
+        forced_removal::replaced,
     )
     .own_boot(),
     scenario(
