@@ -29,6 +29,7 @@ pub(crate) mod samples;
 pub mod snapshot;
 mod state;
 pub mod stops;
+mod task_kind;
 pub mod task_report;
 #[cfg(test)]
 mod tests;
@@ -45,6 +46,7 @@ pub use input::Input;
 pub use phase::{Phase, Thresholds};
 pub use snapshot::Snapshot;
 pub use state::{HostFacts, Model};
+pub use task_kind::TaskKind;
 pub use task_report::TaskReport;
 pub use time::Moment;
 pub use view::{

@@ -5,7 +5,7 @@ use std::env;
 use std::fs;
 use std::hint;
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, pause};
 
-use crate::foreign;
+use crate::{foreign, uring};
 
 /// Stacks of threads that do nothing.
 const SMALL_STACK: usize = 16 * 1024;
@@ -36,6 +36,8 @@ pub enum Part {
     Reading { file: String },
     /// A thread that holds a foreign BPF program
     Foreign,
+    /// A process whose `io_uring` worker opens a FIFO, which waits for ever
+    Uring,
 }
 
 /// What the processes do.
@@ -53,6 +55,7 @@ pub fn play(part: &Part) -> Result<()> {
             Ok(())
         }
         Part::Foreign => foreign::hold(),
+        Part::Uring => uring::open_fifo(),
     }
 }
 
@@ -114,6 +117,7 @@ fn computing() -> Result<()> {
 /// Such a process.
 pub struct Actor {
     child: Child,
+    stdout: Option<BufReader<ChildStdout>>,
     pub first_words: String,
 }
 
@@ -129,15 +133,24 @@ impl Actor {
             .with_context(|| format!("starting {part:?}"))?;
         let mut actor = Self {
             child,
+            stdout: None,
             first_words: String::new(),
         };
-        let stdout = actor.child.stdout.take().context("no stdout")?;
-        BufReader::new(stdout).read_line(&mut actor.first_words)?;
+        actor.stdout = actor.child.stdout.take().map(BufReader::new);
+        actor.first_words = actor.next_words()?;
         ensure!(
             actor.first_words.starts_with("ready"),
             "{part:?} ended before it was ready"
         );
         Ok(actor)
+    }
+
+    /// Waits for its next line.
+    pub fn next_words(&mut self) -> Result<String> {
+        let mut line = String::new();
+        let stdout = self.stdout.as_mut().context("no stdout")?;
+        stdout.read_line(&mut line)?;
+        Ok(line)
     }
 
     pub fn pid(&self) -> Result<i32> {

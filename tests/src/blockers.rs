@@ -34,6 +34,10 @@ pub struct Blocker {
     pub comm: String,
     pub kthread: bool,
     #[serde(deserialize_with = "nullable")]
+    pub kind: Option<String>,
+    #[serde(deserialize_with = "nullable")]
+    pub advice: Option<String>,
+    #[serde(deserialize_with = "nullable")]
     pub reason: Option<String>,
     #[serde(deserialize_with = "nullable")]
     pub cause: Option<String>,

@@ -2,7 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -119,6 +119,27 @@ impl Running {
             stdout,
             stderr,
         })
+    }
+
+    /// Waits until it sleeps, look after look: it has read what there is, and waits
+    /// for more. However busy the guest is, who still has work to do is running.
+    pub fn wait_asleep(&self) -> Result<()> {
+        const LOOKS: u32 = 5;
+        const BETWEEN: Duration = Duration::from_millis(50);
+        let path = format!("/proc/{}/stat", self.child.id());
+        let mut asleep = 0;
+        guest::wait_until("it waits for something", || {
+            let stat = fs::read_to_string(&path).context("it has ended")?;
+            let (_, fields) = stat.rsplit_once(") ").context("no name in stat")?;
+            asleep = if fields.starts_with('S') {
+                asleep + 1
+            } else {
+                0
+            };
+            thread::park_timeout(BETWEEN);
+            Ok(asleep >= LOOKS)
+        })
+        .with_context(|| self.line.clone())
     }
 
     /// Whether it has printed anything yet.

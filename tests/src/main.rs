@@ -24,6 +24,7 @@ mod scrape;
 mod sleeper;
 mod tasks;
 mod trial;
+mod uring;
 
 use std::process::ExitCode;
 

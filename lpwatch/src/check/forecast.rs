@@ -101,17 +101,15 @@ fn when(task: &PredictedBlocker, facts: &TaskFacts) -> When {
         // The kernel tries each second and soon finds it outside the function.
         return When::AtOnce;
     }
-    match (task.obstacle, task.kthread) {
-        (Obstacle::MainFunction | Obstacle::AsleepIn | Obstacle::UnreliableStack, true) => {
-            When::Never
-        }
-        (Obstacle::Uninterruptible, _) | (Obstacle::Running, true) => When::Later,
+    match task.obstacle {
+        Obstacle::MainFunction => When::Never,
+        // The signal wakes kernel threads too, and they sleep on.
+        Obstacle::AsleepIn | Obstacle::UnreliableStack if task.kind.is_kernel() => When::Never,
+        Obstacle::AsleepIn | Obstacle::UnreliableStack | Obstacle::KvmVcpu => When::AfterSignal,
+        Obstacle::Uninterruptible => When::Later,
         // It switches on its way back to user mode.
-        (Obstacle::Running, false) => When::AtOnce,
-        (Obstacle::KvmVcpu, _)
-        | (Obstacle::MainFunction | Obstacle::AsleepIn | Obstacle::UnreliableStack, false) => {
-            When::AfterSignal
-        }
+        Obstacle::Running if task.kind.is_user() => When::AtOnce,
+        Obstacle::Running => When::Later,
     }
 }
 
@@ -120,7 +118,8 @@ fn predicted(task: &PredictedBlocker, facts: &TaskFacts) -> Predicted {
         tid: task.tid,
         tgid: task.tgid,
         comm: task.comm.clone(),
-        kthread: task.kthread,
+        kthread: task.kind.is_kernel(),
+        kind: task.kind,
         function: task.function.clone(),
         reason: task.obstacle,
         program: task.program.clone(),
@@ -210,6 +209,7 @@ fn named(tasks: &[Predicted]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::TaskKind;
     use crate::{
         check::{facts::CheckFacts, rules::samples},
         model::check::LoadRefusal,
@@ -231,7 +231,7 @@ mod tests {
 
     fn kthread(tid: u32, obstacle: Obstacle, seen: u32) -> PredictedBlocker {
         PredictedBlocker {
-            kthread: true,
+            kind: TaskKind::Kthread,
             ..samples::observed(tid, obstacle, seen)
         }
     }

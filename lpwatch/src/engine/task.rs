@@ -3,7 +3,7 @@
 use crate::{
     kernel::{Roots, kallsyms::Location, task_detail, tasks::ProcTask},
     model::{
-        Task,
+        Task, TaskKind,
         evidence::{Evidence, Frame},
     },
 };
@@ -13,8 +13,8 @@ pub(crate) fn task(task: ProcTask) -> Task {
     Task {
         tid: task.tid,
         tgid: task.tgid,
+        kind: TaskKind::of(task.flags.unwrap_or_default(), &task.comm),
         comm: task.comm,
-        kthread: task.kthread,
         evidence: Evidence {
             state: task.state,
             ..Evidence::default()
@@ -35,7 +35,7 @@ pub(crate) fn inspect(roots: &Roots, task: &mut Task) -> bool {
     let Task { tid, tgid, .. } = *task;
     let evidence = &mut task.evidence;
     // Kernel threads live in the first namespace only.
-    if !task.kthread {
+    if !task.kind.is_kernel() {
         (evidence.ns_tid, evidence.ns_tgid) = task_detail::namespace_ids(roots, tgid, tid).unzip();
     }
     if !evidence.stack.is_empty() || evidence.on_cpu == Some(true) {

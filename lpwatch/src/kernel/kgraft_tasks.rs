@@ -176,7 +176,7 @@ mod tests {
                 tid: 9,
                 tgid: 9,
                 comm: "kswapd0".to_owned(),
-                kthread: true,
+                flags: Some(u64::from(KTHREAD)),
                 state: Some('S'),
                 started: Some(5),
             }]

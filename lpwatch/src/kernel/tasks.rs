@@ -28,8 +28,8 @@ pub struct ProcTask {
     /// The thread's name; bytes that are not UTF-8 are replaced, others kept,
     /// control characters too.
     pub comm: String,
-    /// A kernel thread (`PF_KTHREAD`).
-    pub kthread: bool,
+    /// `task_struct.flags` (`PF_*`); `None` if it is not available.
+    pub flags: Option<u64>,
     /// The letter of `stat`, e.g. `S` or `D`; `None` if it is not available.
     pub state: Option<char>,
     /// When it started, in clock ticks since boot: distinguishes it from a

@@ -12,7 +12,9 @@ pub(super) mod other_engines;
 
 use std::time::Duration;
 
-use super::{Blocker, Cause, Culprit, Direction, EngineKind, Phase, Reason};
+use super::{
+    Blocker, Cause, Culprit, Direction, EngineKind, Phase, Reason, TaskKind, evidence::calls_main,
+};
 use crate::text::printable;
 
 /// Seconds between two signals of the kernel to the tasks left
@@ -82,14 +84,22 @@ pub(super) fn advice(blocker: &Blocker, situation: &Situation<'_>) -> Option<Str
         Reason::SleepingOnFunction | Reason::WaitingForSignal if blocker.kthread => {
             sleeping_kthread(blocker, situation)
         }
+        Reason::SleepingOnFunction | Reason::WaitingForSignal
+            if blocker.kind() == TaskKind::UserWorker =>
+        {
+            sleeping_worker(blocker, situation)
+        }
         Reason::SleepingOnFunction | Reason::WaitingForSignal => by_signal(blocker, situation),
+        Reason::Uninterruptible if in_main_function(blocker) => never_leaves(blocker, situation),
         Reason::UnreliableStack => unreliable(blocker, situation),
         Reason::Uninterruptible => "No signal reaches it. It switches once what it waits for, \
              often I/O, completes; its stack shows what that is."
             .to_owned(),
-        Reason::Running if blocker.kthread => "It switches when the kernel finds it off its CPU \
+        Reason::Running if !blocker.kind().is_user() => {
+            "It switches when the kernel finds it off its CPU \
              and outside the patched functions. Reduce the load that keeps it busy."
-            .to_owned(),
+                .to_owned()
+        }
         Reason::Running => "It switches when it next returns to user space, or when the kernel \
              finds it off its CPU and outside the patched functions."
             .to_owned(),
@@ -115,13 +125,10 @@ fn stopped(blocker: &Blocker) -> String {
 
 /// The kernel only wakes kernel threads, and not those in state I.
 fn sleeping_kthread(blocker: &Blocker, situation: &Situation<'_>) -> String {
-    let reversal = reversal(situation.patch, situation.direction);
     if in_main_function(blocker) {
-        return format!(
-            "It does not leave this function, its own main loop. To end the transition, reverse \
-             it:\n{reversal}"
-        );
+        return never_leaves(blocker, situation);
     }
+    let reversal = reversal(situation.patch, situation.direction);
     if blocker.state == Some('I') {
         return format!(
             "It switches once its own work has woken it and it has left the function. To end the \
@@ -137,13 +144,48 @@ fn sleeping_kthread(blocker: &Blocker, situation: &Situation<'_>) -> String {
     "Wait: the kernel wakes it every 15 s. It switches once it has left the function.".to_owned()
 }
 
-/// Whether the blocking function is the one the kernel thread was started with:
-/// its caller is then `kthread` (kernel/kthread.c).
+/// What is asleep in its own main function stays there.
+fn never_leaves(blocker: &Blocker, situation: &Situation<'_>) -> String {
+    let reversal = reversal(situation.patch, situation.direction);
+    let owner = match blocker.kind() {
+        TaskKind::UserWorker => format!(
+            "It ends with process {}, for which it works. To end the transition without that",
+            blocker.tgid
+        ),
+        _ => "To end the transition".to_owned(),
+    };
+    format!("It does not leave this function, its own main loop. {owner}, reverse it:\n{reversal}")
+}
+
+/// The kernel's signal wakes a user worker (`set_notify_signal`), and the request
+/// that it works on fails: with EINTR on 6.1 and 6.12, with 512 on 7.2.13.
+fn sleeping_worker(blocker: &Blocker, situation: &Situation<'_>) -> String {
+    if in_main_function(blocker) {
+        return never_leaves(blocker, situation);
+    }
+    let tgid = blocker.tgid;
+    if situation.signalled_in_vain() {
+        let reversal = reversal(situation.patch, situation.direction);
+        return format!(
+            "The kernel's signal has not moved it so far. It ends with process {tgid}, for which \
+             it works. To end the transition without that, reverse it:\n{reversal}"
+        );
+    }
+    format!(
+        "Wait: the kernel's signal, {}, wakes it. The request of process {tgid} that it works on \
+         then fails (EINTR, on 7.x error 512).",
+        situation.next_signal()
+    )
+}
+
+/// Whether the blocking function is the one that the kernel thread or user worker
+/// was started with.
 pub(super) fn in_main_function(blocker: &Blocker) -> bool {
-    blocker
-        .blocking_frame
-        .and_then(|index| blocker.stack.get(index + 1))
-        .is_some_and(|frame| frame.split('+').next() == Some("kthread"))
+    !blocker.kind().is_user()
+        && blocker
+            .blocking_frame
+            .and_then(|index| blocker.stack.get(index + 1))
+            .is_some_and(|frame| calls_main(frame.split('+').next().unwrap_or_default()))
 }
 
 fn by_signal(blocker: &Blocker, situation: &Situation<'_>) -> String {
@@ -189,6 +231,9 @@ fn unreliable(blocker: &Blocker, situation: &Situation<'_>) -> String {
         Some(Cause::Unknown) | None if blocker.kthread || blocker.state == Some('D') => {
             return "The kernel checks it again every second. The stack shows where it is."
                 .to_owned();
+        }
+        Some(Cause::Unknown) | None if blocker.kind() == TaskKind::UserWorker => {
+            return sleeping_worker(blocker, situation);
         }
         Some(Cause::Unknown) | None => return by_signal(blocker, situation),
     };

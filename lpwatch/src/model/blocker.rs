@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
 
+use super::TaskKind;
+
 /// Why a task has not switched: a closed set.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, IntoStaticStr,
@@ -97,6 +99,9 @@ pub struct Blocker {
     /// The task's name; bytes that are not UTF-8 are replaced.
     pub comm: String,
     pub kthread: bool,
+    /// `null` from a daemon that does not report it.
+    #[serde(default)]
+    pub kind: Option<TaskKind>,
     /// Its ids in its own pid namespace, if that is another one.
     pub ns_tid: Option<u32>,
     pub ns_tgid: Option<u32>,
@@ -118,4 +123,16 @@ pub struct Blocker {
     /// The blocking frame, as an index into `stack`.
     pub blocking_frame: Option<usize>,
     pub advice: Option<String>,
+}
+
+impl Blocker {
+    /// What kind of task it is, as far as it is known.
+    #[must_use]
+    pub fn kind(&self) -> TaskKind {
+        self.kind.unwrap_or(if self.kthread {
+            TaskKind::Kthread
+        } else {
+            TaskKind::User
+        })
+    }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Culprit, snapshot::Severity};
+use super::{Culprit, TaskKind, snapshot::Severity};
 
 /// How safe it is to load the patch on this host now: the worst of all findings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -105,6 +105,8 @@ pub struct Predicted {
     pub tgid: u32,
     pub comm: String,
     pub kthread: bool,
+    #[serde(default)]
+    pub kind: TaskKind,
     /// The function on its stack, if there is one.
     pub function: Option<String>,
     pub reason: Obstacle,

@@ -103,7 +103,7 @@ fn by_crossing(task: &Task) -> Reason {
         }
     } else if state == Some('D') {
         Reason::Uninterruptible
-    } else if task.kthread {
+    } else if task.kind.is_kernel() {
         Reason::Pending
     } else {
         Reason::WaitingForSignal
@@ -172,7 +172,7 @@ fn by_stack(task: &Task, context: &ClassifyContext<'_>) -> Diagnosis {
     }
     // No obstacle is visible. The kernel tries again. If it has signalled and the
     // task has not run since, the task switches at the signal.
-    let by_signal = !task.kthread && evidence.state == Some('S') && context.signalled;
+    let by_signal = task.kind.is_user() && evidence.state == Some('S') && context.signalled;
     Diagnosis::of(if by_signal {
         Reason::WaitingForSignal
     } else {
@@ -314,5 +314,5 @@ fn is_vcpu(task: &Task) -> bool {
         .stack
         .iter()
         .any(|frame| GUEST.contains(&frame.symbol.as_str()))
-        || (!task.kthread && task.comm.starts_with("CPU ") && task.comm.ends_with("/KVM"))
+        || (!task.kind.is_kernel() && task.comm.starts_with("CPU ") && task.comm.ends_with("/KVM"))
 }

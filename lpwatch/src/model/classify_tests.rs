@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{
     Cause, Culprit, Direction, EngineKind, KernelAnswer, ObjectView, PatchView, Reason, Task,
+    TaskKind,
     classify::{ClassifyContext, Diagnosis, classify},
     evidence::{Answers, Evidence, Frame, Suspect, Traits},
 };
@@ -28,7 +29,7 @@ fn task(stack: &[&str]) -> Task {
         tid: 7,
         tgid: 7,
         comm: "sleeper".to_owned(),
-        kthread: false,
+        kind: TaskKind::User,
         evidence: Evidence {
             looked: true,
             state: Some('S'),

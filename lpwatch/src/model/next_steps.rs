@@ -4,7 +4,7 @@
 //! sentence on a line of its own.
 
 use super::{
-    Blocker, Direction, EngineKind, Phase, Reason,
+    Blocker, Direction, EngineKind, Phase, Reason, TaskKind,
     advice::{in_main_function, other_engines, reversal},
     force,
 };
@@ -50,9 +50,10 @@ pub(super) fn next_steps(
 }
 
 fn never_switches(blocker: &Blocker) -> bool {
-    blocker.kthread
-        && blocker.reason == Some(Reason::SleepingOnFunction)
-        && in_main_function(blocker)
+    matches!(
+        blocker.reason,
+        Some(Reason::SleepingOnFunction | Reason::Uninterruptible)
+    ) && in_main_function(blocker)
 }
 
 fn waiting(signals: Option<u32>, blockers: &[Blocker]) -> String {
@@ -72,14 +73,20 @@ fn waiting(signals: Option<u32>, blockers: &[Blocker]) -> String {
 
 fn stalled(stuck: &Stuck<'_>, blockers: &[Blocker]) -> Vec<String> {
     let mut steps = Vec::new();
-    let kthreads = blockers.iter().filter(|blocker| blocker.kthread).count();
-    if kthreads > 0 {
+    let count = |kind: fn(TaskKind) -> bool| {
+        let blockers = blockers.iter();
+        blockers.filter(|blocker| kind(blocker.kind())).count()
+    };
+    if count(TaskKind::is_kernel) > 0 {
         steps.push(
             "The kernel's signal does not move a kernel thread that stays in a patched function."
                 .to_owned(),
         );
     }
-    if kthreads < blockers.len() {
+    if count(|kind| kind == TaskKind::UserWorker) > 0 {
+        steps.push("A user worker ends with the process for which it works.".to_owned());
+    }
+    if count(TaskKind::is_user) > 0 {
         steps.push(
             "Restart the services of the user tasks that are left, or pause each task for a moment."
                 .to_owned(),

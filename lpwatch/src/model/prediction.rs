@@ -2,10 +2,10 @@
 //! of real transitions.
 
 use super::{
-    Culprit, Direction, PatchView, Reason, Task, TaskSample,
+    Culprit, Direction, PatchView, Reason, Task, TaskKind, TaskSample,
     check::Obstacle,
     classify::{ClassifyContext, classify},
-    evidence::{Evidence, Frame, Traits},
+    evidence::{Evidence, Frame, Traits, calls_main},
 };
 
 pub use super::classify::PatchCode;
@@ -16,7 +16,7 @@ pub struct PredictedBlocker {
     pub tid: u32,
     pub tgid: u32,
     pub comm: String,
-    pub kthread: bool,
+    pub kind: TaskKind,
     pub obstacle: Obstacle,
     /// The blocking function, if there is one.
     pub function: Option<String>,
@@ -83,14 +83,14 @@ fn predicted(task: &Task, context: &ClassifyContext<'_>) -> Option<PredictedBloc
     };
     let in_function = matches!(obstacle, Obstacle::AsleepIn | Obstacle::Uninterruptible);
     let is_main = in_function
-        && task.kthread
+        && !task.kind.is_user()
         && found.blocking_frame.is_some()
         && found.blocking_frame == main_frame(&task.evidence);
     Some(PredictedBlocker {
         tid: task.tid,
         tgid: task.tgid,
         comm: task.comm.clone(),
-        kthread: task.kthread,
+        kind: task.kind,
         obstacle: if is_main {
             Obstacle::MainFunction
         } else {
@@ -102,11 +102,11 @@ fn predicted(task: &Task, context: &ClassifyContext<'_>) -> Option<PredictedBloc
     })
 }
 
-/// The frame of a kernel thread's main function on its stack: `kthread()` calls it
-/// (kernel/kthread.c).
+/// The frame of the main function on the stack of a kernel thread or a user worker.
 fn main_frame(evidence: &Evidence) -> Option<usize> {
-    let is_caller = |frame: &Frame| frame.symbol == "kthread" && frame.module.is_none();
-    evidence.stack.iter().rposition(is_caller)?.checked_sub(1)
+    let is_caller = |frame: &Frame| frame.module.is_none() && calls_main(&frame.symbol);
+    let stack = &evidence.stack;
+    stack.iter().position(is_caller)?.checked_sub(1)
 }
 
 #[cfg(test)]
@@ -129,7 +129,11 @@ mod tests {
             tid,
             tgid: tid,
             comm: format!("task{tid}"),
-            kthread,
+            kind: if kthread {
+                TaskKind::Kthread
+            } else {
+                TaskKind::User
+            },
             evidence: Evidence {
                 looked: true,
                 state: Some('S'),

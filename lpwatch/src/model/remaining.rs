@@ -3,7 +3,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use super::{
-    Blocker, Moment, Reason, Task, Verdict,
+    Blocker, Moment, Reason, Task, TaskKind, Verdict,
     classify::{ClassifyContext, Diagnosis, classify},
     time::seconds,
 };
@@ -115,7 +115,7 @@ impl Remaining {
 fn idle_cpus() -> Blocker {
     let task = Task {
         comm: "swapper".to_owned(),
-        kthread: true,
+        kind: TaskKind::Idle,
         ..Task::default()
     };
     let finding = Diagnosis {
@@ -130,7 +130,7 @@ fn blocker(task: &Task, finding: Diagnosis, since: Option<Duration>, now: &Momen
         tid,
         tgid,
         comm,
-        kthread,
+        kind,
         evidence,
     } = task;
     let Diagnosis {
@@ -145,7 +145,8 @@ fn blocker(task: &Task, finding: Diagnosis, since: Option<Duration>, now: &Momen
         tid: *tid,
         tgid: *tgid,
         comm: comm.clone(),
-        kthread: *kthread,
+        kthread: kind.is_kernel(),
+        kind: Some(*kind),
         ns_tid: evidence.ns_tid,
         ns_tgid: evidence.ns_tgid,
         state: evidence.state,

@@ -72,6 +72,7 @@ pub(crate) fn task(tid: u32, comm: &str, kthread: bool) -> Blocker {
         tgid: tid,
         comm: comm.to_owned(),
         kthread,
+        kind: None,
         ns_tid: None,
         ns_tgid: None,
         state: None,

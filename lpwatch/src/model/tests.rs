@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::{
     Direction, EngineKind, Event, EventKind, EventSource, HostFacts, Input, Model, Moment, Outcome,
-    PatchView, Phase, Reason, Snapshot, SystemView, Task, TaskSample, Thresholds,
+    PatchView, Phase, Reason, Snapshot, SystemView, Task, TaskKind, TaskSample, Thresholds,
     evidence::{Evidence, Traits},
     snapshot::{PastTransition, Source, Transition},
 };
@@ -114,7 +114,7 @@ fn sample(model: &mut Model, seconds: f64, direction: Direction, left: std::ops:
         tid,
         tgid: tid,
         comm: format!("task{tid}"),
-        kthread: false,
+        kind: TaskKind::User,
         evidence: Evidence::default(),
     });
     let sample = TaskSample {

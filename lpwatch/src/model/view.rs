@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use strum::{IntoStaticStr, VariantArray};
 
-use super::{calls::FunctionId, evidence::Evidence, inventory::PatchRefusal};
+use super::{TaskKind, calls::FunctionId, evidence::Evidence, inventory::PatchRefusal};
 
 /// The direction of a transition.
 #[derive(
@@ -272,7 +272,7 @@ pub struct Task {
     pub tid: u32,
     pub tgid: u32,
     pub comm: String,
-    pub kthread: bool,
+    pub kind: TaskKind,
     pub evidence: Evidence,
 }
 

@@ -18,7 +18,7 @@ use lpwatch_common::{
     },
 };
 
-use crate::model::{Direction, Task, evidence::Evidence, snapshot::SwitchedBy};
+use crate::model::{Direction, Task, TaskKind, evidence::Evidence, snapshot::SwitchedBy};
 
 use super::{ProbeError, records::text, verdicts::Verdicts};
 
@@ -177,11 +177,12 @@ fn decode(mut bytes: &[u8]) -> Option<TaskPass> {
 }
 
 fn task(record: &TaskRecord, stack: &[u8]) -> (Task, Vec<u64>) {
+    let comm = text(&record.comm);
     let task = Task {
         tid: record.tid,
         tgid: record.tgid,
-        comm: text(&record.comm),
-        kthread: record.flags & PF_KTHREAD != 0,
+        kind: TaskKind::of(u64::from(record.flags), &comm),
+        comm,
         evidence: Evidence {
             state: Some(state_letter(record.state)),
             on_cpu: Some(record.on_cpu != 0),
@@ -231,7 +232,10 @@ mod tests {
         assert_eq!((look.total, look.remaining.len()), (90, 2));
         let (first, stack) = &look.remaining[0];
         let Evidence { state, on_cpu, .. } = first.evidence;
-        assert_eq!((first.tid, first.tgid, first.kthread), (7, 6, true));
+        assert_eq!(
+            (first.tid, first.tgid, first.kind),
+            (7, 6, TaskKind::Kthread)
+        );
         assert_eq!((state, on_cpu), (Some('D'), Some(true)));
         assert_eq!(first.comm, "odd\u{fffd}name");
         assert_eq!(*stack, [0x10, 0x20]);

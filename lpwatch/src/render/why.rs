@@ -2,7 +2,7 @@
 
 use super::style::Style;
 use super::words;
-use crate::model::{Blocker, Cause, Culprit, Reason};
+use crate::model::{Blocker, Cause, Culprit, Reason, TaskKind};
 use crate::text;
 
 /// A longer path is truncated.
@@ -126,6 +126,8 @@ pub(super) fn who(blocker: &Blocker, style: &Style) -> (String, String) {
         "(idle task)".to_owned()
     } else if blocker.kthread {
         format!("(kernel thread {tid})")
+    } else if blocker.kind() == TaskKind::UserWorker {
+        format!("(tid {tid}, a worker of pid {tgid}{inside})")
     } else if tid == tgid {
         format!("(pid {tid}{inside})")
     } else {

@@ -1,8 +1,5 @@
 //! The exit codes of `lpwatch wait`, with a daemon and without.
 
-use std::thread;
-use std::time::Duration;
-
 use anyhow::{Context, Result, ensure};
 
 use crate::guest::Module;
@@ -11,10 +8,6 @@ use crate::patch::Patch;
 use crate::sleeper::Sleeper;
 use crate::tasks::Code;
 use crate::trial::Trial;
-
-/// Long enough for `wait` to have begun. Nothing fails if it has not: it then
-/// finds the transition already over.
-const A_MOMENT: Duration = Duration::from_secs(2);
 
 pub fn run(trial: &mut Trial) -> Result<()> {
     let _daemon = Daemon::start(&[])?;
@@ -39,7 +32,7 @@ fn completed(how: &[&str]) -> Result<()> {
     let patch = Patch::load("lp_sleepers")?;
     patch.wait_left(Code::Old, 1)?;
     let waiting = start(&["lp_sleepers"], how)?;
-    thread::sleep(A_MOMENT);
+    waiting.wait_asleep()?;
     sleeper.end()?;
     one_line(&waiting.end()?, code::WELL)?;
     one_line(&start(&["lp_sleepers"], how)?.end()?, code::WELL)?;
@@ -59,7 +52,7 @@ fn not_completed(how: &[&str]) -> Result<()> {
     one_line(&start(&timed, how)?.end()?, code::TIMED_OUT)?;
 
     let waiting = start(&["lp_stall", "--stall-after", "1h"], how)?;
-    thread::sleep(A_MOMENT);
+    waiting.wait_asleep()?;
     stall.disable()?;
     one_line(&waiting.end()?, code::REVERSED)?;
     stall.remove()?;

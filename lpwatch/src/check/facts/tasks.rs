@@ -59,6 +59,7 @@ pub fn names(tasks: &[&PredictedBlocker]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::TaskKind;
     use crate::model::check::Obstacle;
 
     #[test]
@@ -67,7 +68,7 @@ mod tests {
             tid,
             tgid: tid,
             comm: "t".to_owned(),
-            kthread: false,
+            kind: TaskKind::User,
             obstacle: Obstacle::AsleepIn,
             function: Some(function.to_owned()),
             program: None,

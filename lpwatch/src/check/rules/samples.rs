@@ -1,5 +1,6 @@
 //! Plain values for the tests of the rules.
 
+use crate::model::TaskKind;
 use crate::{
     check::{
         CheckContext,
@@ -79,7 +80,7 @@ pub(in crate::check) fn observed(tid: u32, obstacle: Obstacle, seen: u32) -> Pre
         tid,
         tgid: tid,
         comm: format!("t{tid}"),
-        kthread: false,
+        kind: TaskKind::User,
         obstacle,
         function: Some("f".to_owned()),
         program: None,

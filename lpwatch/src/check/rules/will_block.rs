@@ -8,6 +8,7 @@ use crate::{
         facts::tasks::{PredictedBlocker, TaskFacts, names},
     },
     model::{
+        TaskKind,
         check::{CheckFinding, Obstacle},
         snapshot::Severity,
     },
@@ -28,6 +29,10 @@ a user task that sleeps in such a function, and the task leaves the function. Th
 signal only because a blocking system call may return early or with EINTR, which some programs do not \
 expect.
 
+A *user worker* (a thread of io_uring or vhost) never returns to user space. The signal wakes it; it \
+leaves the function, and the request that it works on fails: with EINTR on 6.1 and 6.12, with -512 \
+(ERESTARTSYS) on 7.2.13. Asleep in its own main function it never leaves: end the process that owns it.
+
 Kernel threads get no signal. The kernel only wakes a thread that sleeps in the function, and it \
 sleeps again if it has no work. A thread whose *main* function is to be patched never leaves it: the \
 transition stalls until it is reversed. A task in uninterruptible sleep (state D) leaves only when its \
@@ -47,8 +52,11 @@ likely to be there when the patch is loaded.",
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum SleeperKind {
     Main,
+    /// The main function of user workers.
+    WorkerMain,
     Kthread,
     Uninterruptible,
+    Worker,
     User,
     /// Not in every sample.
     NowAndThen,
@@ -58,10 +66,12 @@ impl SleeperKind {
     fn of(task: &PredictedBlocker, facts: &TaskFacts) -> Option<Self> {
         let lasting = facts.is_lasting(task);
         match task.obstacle {
+            Obstacle::MainFunction if task.kind == TaskKind::UserWorker => Some(Self::WorkerMain),
             Obstacle::MainFunction => Some(Self::Main),
             Obstacle::AsleepIn | Obstacle::Uninterruptible if !lasting => Some(Self::NowAndThen),
             Obstacle::Uninterruptible => Some(Self::Uninterruptible),
-            Obstacle::AsleepIn if task.kthread => Some(Self::Kthread),
+            Obstacle::AsleepIn if task.kind.is_kernel() => Some(Self::Kthread),
+            Obstacle::AsleepIn if task.kind == TaskKind::UserWorker => Some(Self::Worker),
             Obstacle::AsleepIn => Some(Self::User),
             Obstacle::UnreliableStack | Obstacle::Running | Obstacle::KvmVcpu => None,
         }
@@ -69,8 +79,8 @@ impl SleeperKind {
 
     fn severity(self) -> Severity {
         match self {
-            Self::Main | Self::Kthread => Severity::Danger,
-            Self::Uninterruptible | Self::User => Severity::Warning,
+            Self::Main | Self::WorkerMain | Self::Kthread => Severity::Danger,
+            Self::Uninterruptible | Self::Worker | Self::User => Severity::Warning,
             Self::NowAndThen => Severity::Note,
         }
     }
@@ -114,6 +124,29 @@ fn group(
                     .to_owned(),
             ],
         ),
+        SleeperKind::WorkerMain => (
+            format!(
+                "{function} is the main function of user workers ({names}), which never leave it: \
+                 the transition would stall."
+            ),
+            vec![format!(
+                "Remove that function from the patch, or end the processes that own these workers \
+                 first ({}).",
+                listed(&owners(tasks))
+            )],
+        ),
+        SleeperKind::Worker => (
+            format!(
+                "User workers sleep in {function} ({names}): the kernel's signal after 15 s wakes \
+                 them, and each request that they work on then fails."
+            ),
+            vec![format!(
+                "The requests of these processes fail with EINTR, on 7.x with error 512 \
+                 (ERESTARTSYS), which programs do not know: {}. Stop them first if they cannot \
+                 handle that.",
+                listed(&owners(tasks))
+            )],
+        ),
         SleeperKind::Kthread => (
             format!(
                 "Kernel threads always sleep in {function} ({names}), and they get no signal: the \
@@ -148,11 +181,7 @@ fn group(
         ),
     };
     let evidence = tasks.iter().map(|task| {
-        let kind = if task.kthread {
-            "kernel thread"
-        } else {
-            "task"
-        };
+        let kind = task.kind.words();
         format!(
             "{kind} {}: in {function} in {} of {looks}",
             task.name(),
@@ -162,6 +191,14 @@ fn group(
     finding(&RULE, kind.severity(), text, None)
         .with_evidence(evidence.collect())
         .with_remedy(remedy)
+}
+
+/// The processes that the tasks work for.
+fn owners(tasks: &[&PredictedBlocker]) -> Vec<String> {
+    let mut owners: Vec<u32> = tasks.iter().map(|task| task.tgid).collect();
+    owners.sort_unstable();
+    owners.dedup();
+    owners.iter().map(|tgid| format!("pid {tgid}")).collect()
 }
 
 #[cfg(test)]
@@ -204,8 +241,15 @@ mod tests {
     #[test]
     fn who_sleeps_there_decides() {
         let mut kthread = samples::observed(1, Obstacle::AsleepIn, 5);
-        kthread.kthread = true;
+        kthread.kind = TaskKind::Kthread;
         assert_eq!(judged(vec![kthread], 5)[0].0, Severity::Danger);
+        let mut worker = samples::observed(4, Obstacle::AsleepIn, 5);
+        worker.kind = TaskKind::UserWorker;
+        let found = judged(vec![worker.clone()], 5);
+        assert_eq!(found[0].0, Severity::Warning);
+        assert!(found[0].1.contains("request"), "{}", found[0].1);
+        worker.obstacle = Obstacle::MainFunction;
+        assert_eq!(judged(vec![worker], 5)[0].0, Severity::Danger);
         let user = samples::observed(2, Obstacle::AsleepIn, 5);
         assert_eq!(judged(vec![user.clone()], 5)[0].0, Severity::Warning);
         assert_eq!(judged(vec![user], 9)[0].0, Severity::Note, "now and then");

@@ -105,7 +105,7 @@ fn culprit(task: &PredictedBlocker) -> String {
 
 fn running(facts: &TaskFacts) -> Option<CheckFinding> {
     let busy: Vec<&PredictedBlocker> = of(facts, Obstacle::Running)
-        .filter(|task| task.kthread && facts.is_lasting(task))
+        .filter(|task| !task.kind.is_user() && facts.is_lasting(task))
         .collect();
     if busy.is_empty() {
         return None;
@@ -162,11 +162,7 @@ fn of(facts: &TaskFacts, obstacle: Obstacle) -> impl Iterator<Item = &PredictedB
 
 fn evidence(tasks: &[&PredictedBlocker], facts: &TaskFacts, how: &str) -> Vec<String> {
     let lines = tasks.iter().map(|task| {
-        let kind = if task.kthread {
-            "kernel thread"
-        } else {
-            "task"
-        };
+        let kind = task.kind.words();
         let (name, seen, looks) = (task.name(), task.seen, facts.looks);
         format!("{kind} {name}: {how} in {seen} of {looks} samples")
     });
@@ -176,6 +172,7 @@ fn evidence(tasks: &[&PredictedBlocker], facts: &TaskFacts, how: &str) -> Vec<St
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::TaskKind;
     use crate::{
         check::{facts::CheckFacts, rules::samples},
         model::Culprit,
@@ -225,7 +222,7 @@ mod tests {
             judged(looked(vec![task.clone()])).is_empty(),
             "user tasks come and go"
         );
-        task.kthread = true;
+        task.kind = TaskKind::Kthread;
         assert_eq!(
             judged(looked(vec![task.clone()]))[0].severity,
             Severity::Warning

@@ -4,9 +4,6 @@
 
 use super::ProcTask;
 
-/// `PF_KTHREAD` of `include/linux/sched.h`, the same in 5.10 to 7.3.
-const PF_KTHREAD: u64 = 0x0020_0000;
-
 /// Fields from the closing parenthesis on: `state` is the third of the line,
 /// `flags` the ninth, `starttime` the 22nd.
 const FLAGS_AFTER_NAME: usize = 6;
@@ -34,7 +31,7 @@ pub(in crate::kernel) fn parse(line: &[u8], tid: u32, tgid: u32) -> ProcTask {
         .and_then(|field| field.parse().ok());
     ProcTask {
         comm: String::from_utf8_lossy(comm).into_owned(),
-        kthread: flags.is_some_and(|flags| flags & PF_KTHREAD != 0),
+        flags,
         state,
         started,
         ..ids
@@ -58,21 +55,21 @@ mod tests {
     }
 
     #[test]
-    fn a_kernel_thread_is_told_by_its_flags() {
+    fn flags_and_the_start_are_read() {
         assert_eq!(
             parse(b"2 (kthreadd) S 0 0 0 0 -1 2129984 0 0 0\n", 2, 2),
             ProcTask {
                 tid: 2,
                 tgid: 2,
                 comm: "kthreadd".to_owned(),
-                kthread: true,
+                flags: Some(2_129_984),
                 state: Some('S'),
                 started: None,
             }
         );
         let line = b"1 (systemd) S 0 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 42 99\n";
         let task = parsed(line);
-        assert!(!task.kthread);
+        assert_eq!(task.flags, Some(4_194_560));
         assert_eq!(task.started, Some(42));
     }
 
@@ -87,7 +84,7 @@ mod tests {
     fn odd_names_are_kept_and_cut_lines_say_less() {
         let task = parsed(b"7 (\xff\x01) S");
         assert_eq!(task.comm, "\u{fffd}\u{1}");
-        assert_eq!((task.state, task.kthread), (Some('S'), false));
+        assert_eq!((task.state, task.flags), (Some('S'), None));
         let ids = ProcTask {
             tid: 7,
             tgid: 6,

@@ -76,14 +76,14 @@ fn those_not_at_the_target_remain() {
             tid: 2,
             tgid: 2,
             comm: "kthreadd".to_owned(),
-            kthread: true,
+            flags: Some(2_129_984),
             state: Some('S'),
             started: None,
         }
     );
     let worker = &listing.remaining[2];
     assert_eq!((worker.tgid, worker.comm.as_str()), (100, "app) worker"));
-    assert_eq!((worker.kthread, worker.state), (false, Some('D')));
+    assert_eq!((worker.flags, worker.state), (Some(4_194_304), Some('D')));
 }
 
 #[test]

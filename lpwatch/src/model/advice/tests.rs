@@ -16,6 +16,7 @@ fn user(reason: Reason) -> Blocker {
         tgid: 812,
         comm: "qemu".to_owned(),
         kthread: false,
+        kind: None,
         ns_tid: None,
         ns_tgid: None,
         state: Some('S'),
@@ -180,6 +181,7 @@ fn a_foreign_program_is_named_with_its_owner() {
     );
     let task = Blocker {
         kthread: false,
+        kind: None,
         ..traced(Some(culprit()))
     };
     assert_advice(

@@ -22,7 +22,7 @@ fn left(seconds: f64, tids: std::ops::Range<u32>) -> TaskSample {
         tid,
         tgid: tid,
         comm: format!("task{tid}"),
-        kthread: false,
+        kind: TaskKind::User,
         evidence: Evidence::default(),
     });
     TaskSample {

@@ -1,9 +1,9 @@
 //! The tasks left: in columns, or on a narrow terminal in a sentence each.
 
 use super::padded;
-use crate::model::Blocker;
 use crate::model::snapshot::Transition;
 use crate::model::task_report::worst_first;
+use crate::model::{Blocker, TaskKind};
 use crate::render::page::{Page, Paint, Span, painted, plain};
 use crate::render::style::Style;
 use crate::render::{sums, why, words};
@@ -68,6 +68,8 @@ impl Row {
                 "idle task".to_owned()
             } else if blocker.kthread {
                 "kernel thread".to_owned()
+            } else if blocker.kind() == TaskKind::UserWorker {
+                format!("worker of {}", blocker.tgid)
             } else if blocker.tid == blocker.tgid {
                 "process".to_owned()
             } else {

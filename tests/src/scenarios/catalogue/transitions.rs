@@ -4,7 +4,8 @@ use super::{Scenario, scenario};
 use crate::scenarios::{
     calls_effect, calls_exact, calls_faults, calls_lifecycle, calls_unwatched, easy, forced,
     forced_removal, objects, odd_names, reason_asleep, reason_foreign, reason_kernel,
-    reason_restless, refused, replace, sleepers, stall, stall_daemon, vanish, wait, wait_delay,
+    reason_restless, reason_worker, refused, replace, sleepers, stall, stall_daemon, vanish, wait,
+    wait_delay,
 };
 
 pub(super) const ALL: &[Scenario] = &[
@@ -124,6 +125,13 @@ pub(super) const ALL: &[Scenario] = &[
         "reason_kthread",
         "A kernel thread inside its main function, which it never leaves",
         reason_asleep::kthread,
+    )
+    .paced(),
+    scenario(
+        "reasons",
+        "reason_worker",
+        "A worker of io_uring in a request, and in its main function",
+        reason_worker::run,
     )
     .paced(),
     scenario(
