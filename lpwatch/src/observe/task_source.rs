@@ -25,6 +25,11 @@ const ASKED: usize = 1024;
 /// The same when all tasks of the host are inspected, once.
 const ASKED_OF_ALL: usize = 65_536;
 
+/// Up to this many stacks are read from /proc, which has names: that takes about
+/// 10 us each, at every look, and reading all symbols of the kernel tens of
+/// milliseconds, once.
+const FEW: usize = 128;
+
 /// Finding the holder of a program reads every process, so not every second.
 const KNOWN_FOR: Duration = Duration::from_secs(10);
 
@@ -221,8 +226,7 @@ impl TaskSource {
     /// Names the functions on the tasks' stacks; for the first `most` tasks the
     /// rest comes from /proc.
     ///
-    /// If the tasks are few, /proc shows their stacks with names: reading all
-    /// symbols of the kernel takes as long as reading thousands of stacks.
+    /// If the tasks are few, their stacks come from /proc as well.
     fn with_stacks(
         &mut self,
         roots: &Roots,
@@ -230,7 +234,7 @@ impl TaskSource {
         most: usize,
         notes: &mut Vec<String>,
     ) -> Vec<Task> {
-        let few = tasks.len() <= most.min(ASKED);
+        let few = tasks.len() <= most.min(FEW);
         if few {
             let own = std::process::id();
             for (task, addresses) in &mut tasks {
