@@ -21,7 +21,7 @@ export function pastRow(now) {
 		const cells = [
 			clock(ended, now), patch ?? 'unknown patch',
 			[direction ? `${direction} ` : '', what], duration(past.duration_seconds),
-			count(past.tasks_total), count(past.tries), count(past.signals), remarks(past),
+			count(past.tasks_total), count(past.tries_in_all ?? past.tries), count(past.signals_in_all ?? past.signals), remarks(past),
 		].map((content, at) => {
 			const column = COLUMNS[at];
 			const cell = h('td', { role: 'cell', 'data-label': column }, ...[content].flat());
