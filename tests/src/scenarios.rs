@@ -22,6 +22,7 @@ mod easy;
 mod engines;
 mod exporter;
 mod forced;
+mod forged_log;
 mod harm;
 mod harmless;
 mod idle;

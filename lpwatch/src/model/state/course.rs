@@ -64,8 +64,8 @@ pub(super) struct Course {
 struct Ending {
     patch: String,
     at: Moment,
-    /// How long sysfs may lag behind the report.
-    lag: Duration,
+    /// Whether a hook reported it, or the log.
+    hooked: bool,
 }
 
 /// Whether a patch is enabled, if known; if it failed, why.
@@ -176,15 +176,10 @@ impl Course {
         let running = self.running.take()?;
         self.doubtful = false;
         self.log_disagrees = None;
-        let lag = if delay.is_some() {
-            CLEAN_UP
-        } else {
-            LOGGED_END
-        };
         self.ending = Some(Ending {
             patch: running.patch.clone(),
             at,
-            lag,
+            hooked: delay.is_some(),
         });
         let outcome = outcome.unwrap_or_else(|| running.turns.outcome());
         Some(running.finish(self.engine, at, outcome, delay))
@@ -252,15 +247,18 @@ impl Course {
     /// Forgets a reported end when sysfs shows it, or after the time limit: then
     /// sysfs is right.
     fn mend_ending(&mut self, reading: Reading<'_>, now: &Moment) {
-        let Some(Ending { patch, at, lag }) = &self.ending else {
+        let Some(Ending { patch, at, hooked }) = &self.ending else {
             return;
         };
         let mut own = reading.of(self.engine);
         let goes_on = own.any(|known| known.name == *patch && known.in_transition);
-        // A report of the log may be older than the reading of a single look.
-        let read_at = if *lag == CLEAN_UP { now } else { &reading.at };
-        let is_late = read_at.since(at) > *lag;
-        if goes_on && is_late && *lag == LOGGED_END {
+        let is_late = if *hooked {
+            now.since(at) > CLEAN_UP
+        } else {
+            // A single look reads sysfs before it reads the log.
+            reading.at.since(at) > LOGGED_END
+        };
+        if goes_on && is_late && !hooked {
             self.log_disagrees = Some(patch.clone());
         }
         if is_late || !goes_on {
