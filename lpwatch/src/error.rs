@@ -15,6 +15,9 @@ pub enum Error {
     Read(#[from] ReadError),
     #[error("no live patch named `{name}` is loaded{hint}")]
     NoSuchPatch { name: String, hint: String },
+    /// What cannot be known without rights, and how to get them.
+    #[error("{0}")]
+    NoRights(String),
     #[error("another lpwatch daemon{} already serves {}", by(*.pid), .socket.display())]
     DaemonRuns { socket: PathBuf, pid: Option<u32> },
     #[error("{} exists and is not a socket, so lpwatch does not replace it; choose another path with --socket", .path.display())]

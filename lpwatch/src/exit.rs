@@ -36,6 +36,7 @@ impl From<&Error> for Exit {
     fn from(error: &Error) -> Self {
         match error {
             Error::NoLivepatch(_) => Self::Unsupported,
+            Error::NoRights(_) => Self::NoPermission,
             Error::Read(error) if error.is_permission() => Self::NoPermission,
             Error::File { source, .. } | Error::Listen { source, .. } if is_permission(source) => {
                 Self::NoPermission

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 pub mod bpf_owners;
 pub mod btf;
 pub mod config;
+pub mod ending;
 pub mod files;
 pub mod ftrace;
 pub mod ftrace_users;

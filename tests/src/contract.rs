@@ -111,6 +111,10 @@ pub struct Transition {
     pub tries: Option<u64>,
     #[serde(deserialize_with = "nullable")]
     pub signals: Option<u64>,
+    #[serde(deserialize_with = "nullable")]
+    pub tries_in_all: Option<u64>,
+    #[serde(deserialize_with = "nullable")]
+    pub signals_in_all: Option<u64>,
     /// Null where neither the start nor any progress is known.
     #[serde(deserialize_with = "nullable")]
     pub phase: Option<String>,
@@ -144,6 +148,10 @@ pub struct Past {
     pub tries: Option<u64>,
     #[serde(deserialize_with = "nullable")]
     pub signals: Option<u64>,
+    #[serde(deserialize_with = "nullable")]
+    pub tries_in_all: Option<u64>,
+    #[serde(deserialize_with = "nullable")]
+    pub signals_in_all: Option<u64>,
     #[serde(deserialize_with = "nullable")]
     pub recorded_after_ms: Option<f64>,
     #[serde(deserialize_with = "nullable")]

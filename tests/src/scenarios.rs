@@ -23,6 +23,7 @@ mod engines;
 mod exporter;
 mod forced;
 mod forced_removal;
+mod forged_log;
 mod harm;
 mod harmless;
 mod idle;

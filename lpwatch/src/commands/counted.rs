@@ -30,24 +30,36 @@ pub struct CountArgs {
 impl CountArgs {
     /// A snapshot with call counts.
     pub async fn snapshot(&self, globals: &Globals) -> Result<Snapshot, Error> {
-        if let Ok(snapshot) = snapshots::from_daemon(globals).await {
-            return Ok(snapshot);
-        }
+        let no_daemon = match snapshots::from_daemon(globals).await {
+            Ok(snapshot) => return Ok(snapshot),
+            Err(note) => note,
+        };
         let time = self.time.unwrap_or(DEFAULT);
         let mut stream = Stream::counting(globals).await?;
         let first = stream.next().await?;
         if !counts(&first) {
-            return Ok(Snapshot::clone(&first));
+            let mut snapshot = Snapshot::clone(&first);
+            snapshot.notes.extend(no_daemon);
+            return Ok(snapshot);
         }
         let progress = progress(time);
         tokio::time::sleep(time).await;
         progress.finish_and_clear();
         let mut snapshot = Snapshot::clone(&*stream.ask().await?);
-        snapshot.notes.push(format!(
-            "No daemon runs: calls were counted for {} s only, so BEFORE/S is unknown. To count \
-             calls before a patch, start `lpwatch daemon` before you load the patch.",
+        let counted = format!(
+            "alls were counted for {} s only, so BEFORE/S is unknown.",
             time.as_secs_f64()
-        ));
+        );
+        let note = if no_daemon.is_none() && globals.may_ask_daemon() {
+            format!(
+                "No daemon runs: c{counted} To count calls before a patch, start `lpwatch daemon` \
+                 before you load the patch."
+            )
+        } else {
+            format!("C{counted}")
+        };
+        snapshot.notes.extend(no_daemon);
+        snapshot.notes.push(note);
         Ok(snapshot)
     }
 }

@@ -1,6 +1,6 @@
 //! `lpwatch explain`: why one task is still on old code.
 
-use crate::{exit::Exit, model::TaskReport, render};
+use crate::{error::Error, exit::Exit, kernel::tasks::may_read, model::TaskReport, render};
 
 use super::{args::Globals, output::Printer, snapshots, status::exit_of};
 
@@ -13,7 +13,8 @@ use super::{args::Globals, output::Printer, snapshots, status::exit_of};
 ///
 /// `lpwatch tasks` lists the tasks left. For a task that is not among them, explain
 /// exits with 1. It is then unknown whether the task has switched, has ended or
-/// never existed.
+/// never existed. A user who may not read the state of the task cannot know whether
+/// it is left: explain exits with 3.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Args {
@@ -28,7 +29,8 @@ Examples:
   lpwatch explain 139 -o json | jq .program
 
 Exit codes:
-  10 in transition   11 stalled   1 the task is not among those left";
+  10 in transition   11 stalled   1 the task is not among those left
+  3 no permission to read whether it is";
 
 pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     let output = Printer::new(globals);
@@ -39,6 +41,14 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
         .as_ref()
         .and_then(|report| Some((report, report.task(args.tid)?)))
     else {
+        if let Some(report) = &report
+            && report.tasks_remaining.is_none()
+            && !report.daemon
+            && may_read(&globals.roots(), args.tid) != Some(true)
+        {
+            let text = render::explain::not_known(args.tid, report, &output.style);
+            return Err(Error::NoRights(text).into());
+        }
         anyhow::bail!(render::explain::not_left(
             args.tid,
             report.as_ref(),

@@ -3,13 +3,15 @@
 use std::{io::IsTerminal, sync::Arc, time::Duration};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use jiff::SignedDuration;
 use serde::Serialize;
 
 use crate::{
+    error::Error,
     exit::Exit,
     model::{
         Direction, Outcome, Phase, Snapshot,
-        snapshot::{PastTransition, Transition},
+        snapshot::{PastTransition, Patch, Transition},
     },
     render,
 };
@@ -18,14 +20,21 @@ use super::{
     args::{Globals, duration},
     output::Printer,
     snapshots::Stream,
-    status::{module_name, no_such_patch},
+    status::{LIST, module_name},
 };
+
+/// A transition that ended this long before was meant by a `wait` that came too late.
+const JUST_ENDED: SignedDuration = SignedDuration::from_secs(30);
 
 /// Wait until the transition ends, and report how it ended.
 ///
 /// Exits with 0 if the transition completed, 12 if it was reversed or failed, 11 if no
 /// task has switched for --stall-after (without that flag it continues to wait), and
-/// 124 after --timeout. If nothing is in transition, it returns at once.
+/// 124 after --timeout.
+///
+/// If nothing is in transition, it returns at once. Without PATCH it then reports the
+/// transition that ended in the last 30 s, if there is one, as if it had waited for
+/// it. With PATCH it reports the last transition of that patch, or its state.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Wait for this patch (the name of its module). Default: the patch in transition.
@@ -45,6 +54,10 @@ struct WaitReport {
     #[serde(skip)]
     exit: Exit,
     transition: Option<PastTransition>,
+    /// Whether the patch is enabled; `null` if it is not loaded or that is unknown.
+    enabled: Option<bool>,
+    /// The patches that are in transition instead of the one asked for.
+    also_in_transition: Vec<String>,
     #[serde(skip)]
     line: String,
 }
@@ -112,36 +125,89 @@ impl<'a> TransitionWait<'a> {
     fn judge(&mut self, snapshot: &Snapshot) -> anyhow::Result<Option<WaitReport>> {
         let first = self.patch.is_none();
         let Some(patch) = self.target(snapshot) else {
-            return Ok(Some(report(None, Exit::Success, "nothing", None, || {
-                "Nothing is in transition.".to_owned()
-            })));
+            return Ok(Some(self.came_too_late(snapshot)));
         };
-        let transition = snapshot
-            .patch(&patch)
-            .and_then(|patch| patch.transition.as_ref());
-        if let Some(transition) = transition {
+        let loaded = snapshot.patch(&patch);
+        if let Some(transition) = loaded.and_then(|loaded| loaded.transition.as_ref()) {
             self.show(&patch, transition);
             let gives_up = self.globals.thresholds.stall_after().is_some()
                 && transition.phase == Some(Phase::Stalled);
             self.patch = Some(patch.clone());
             return Ok(gives_up.then(|| self.stalled(patch, transition)));
         }
-        let loaded = snapshot.patch(&patch);
-        match (snapshot.last_transition(&patch), loaded) {
-            // The transition failed before the wait began, and the patch is in force.
-            (Some(past), Some(loaded))
-                if first && loaded.enabled == Some(true) && !past.outcome.is_success() =>
-            {
-                Ok(Some(self.not_in_transition(patch)))
+        let report = match (snapshot.last_transition(&patch), loaded) {
+            // Something else has happened since that transition.
+            (Some(past), Some(loaded)) if first && contradicts(past, loaded) => {
+                self.not_in_transition(patch, loaded)
             }
-            (Some(past), _) => Ok(Some(self.ended(patch, past))),
+            (Some(past), _) => self.ended(past),
             (None, Some(loaded)) if loaded.was_refused() => {
-                Ok(Some(self.refused(patch, loaded.failure.as_deref())))
+                self.refused(patch, loaded.failure.as_deref())
             }
-            (None, Some(_)) => Ok(Some(self.not_in_transition(patch))),
-            (None, None) if first => Err(no_such_patch(&patch).into()),
-            (None, None) => Ok(Some(self.gone(patch))),
+            (None, Some(loaded)) => self.not_in_transition(patch, loaded),
+            (None, None) if first => return Err(self.not_loaded(patch, snapshot).into()),
+            (None, None) => self.gone(patch),
+        };
+        Ok(Some(if first {
+            self.beside_others(report, loaded, snapshot)
+        } else {
+            report
+        }))
+    }
+
+    /// Nothing is in transition: reports what ended just now, if anything did.
+    fn came_too_late(&self, snapshot: &Snapshot) -> WaitReport {
+        let newest = snapshot.last_transitions.first();
+        let is_recent = |past: &&PastTransition| {
+            snapshot.taken_at.duration_since(past.ended_at).abs() <= JUST_ENDED
+        };
+        match newest.filter(is_recent) {
+            Some(past) => self.ended(past),
+            None => report(None, Exit::Success, "nothing", None, || {
+                "Nothing is in transition.".to_owned()
+            }),
         }
+    }
+
+    /// Adds the patch's own state, and the patches that are in transition instead.
+    fn beside_others(
+        &self,
+        mut report: WaitReport,
+        loaded: Option<&Patch>,
+        snapshot: &Snapshot,
+    ) -> WaitReport {
+        let others = in_transition(snapshot);
+        if !others.is_empty() {
+            let line = report.line.trim_end_matches('.');
+            // The line about one that is not in transition begins with its state.
+            let state = match (loaded, &report.transition) {
+                (_, None) => String::new(),
+                (Some(loaded), Some(_)) => format!("; now {}", state(loaded)),
+                (None, Some(_)) => "; now not loaded".to_owned(),
+            };
+            report.line = format!("{line}{state}; {}.", self.are_in_transition(&others));
+        }
+        report.enabled = loaded.and_then(|loaded| loaded.enabled);
+        report.also_in_transition = others;
+        report
+    }
+
+    /// `lp_a is in transition`, `lp_a, lp_b are in transition`
+    fn are_in_transition(&self, names: &[String]) -> String {
+        let style = &self.output.style;
+        let shown: Vec<String> = names.iter().map(|name| style.text(name)).collect();
+        let verb = if names.len() == 1 { "is" } else { "are" };
+        format!("{} {verb} in transition", shown.join(", "))
+    }
+
+    fn not_loaded(&self, name: String, snapshot: &Snapshot) -> Error {
+        let others = in_transition(snapshot);
+        let hint = if others.is_empty() {
+            LIST.to_owned()
+        } else {
+            format!("; {}{LIST}", self.are_in_transition(&others))
+        };
+        Error::NoSuchPatch { name, hint }
     }
 
     /// The patch given, or the one in transition.
@@ -161,6 +227,7 @@ impl<'a> TransitionWait<'a> {
 
     fn show(&self, patch: &str, transition: &Transition) {
         if let (Some(total), Some(left)) = (transition.tasks_total, transition.tasks_remaining) {
+            self.progress.set_style(numbers());
             self.progress.set_length(total.into());
             self.progress
                 .set_position(total.saturating_sub(left).into());
@@ -174,14 +241,14 @@ impl<'a> TransitionWait<'a> {
             .set_message(format!("{patch}: {}{phase}", transition.direction.name()));
     }
 
-    fn ended(&self, patch: String, past: &PastTransition) -> WaitReport {
+    fn ended(&self, past: &PastTransition) -> WaitReport {
         let exit = if past.outcome.is_success() {
             Exit::Success
         } else {
             Exit::Failed
         };
         report(
-            Some(patch),
+            past.patch.clone(),
             exit,
             past.outcome.name(),
             Some(past.clone()),
@@ -189,8 +256,9 @@ impl<'a> TransitionWait<'a> {
         )
     }
 
-    fn not_in_transition(&self, patch: String) -> WaitReport {
-        let line = format!("{}: not in transition.", self.output.style.text(&patch));
+    fn not_in_transition(&self, patch: String, loaded: &Patch) -> WaitReport {
+        let name = self.output.style.text(&patch);
+        let line = format!("{name}: {}, not in transition.", state(loaded));
         report(Some(patch), Exit::Success, "nothing", None, || line)
     }
 
@@ -255,8 +323,39 @@ fn report(
         exit_code: exit as u8,
         exit,
         transition,
+        enabled: None,
+        also_in_transition: Vec::new(),
         line: line(),
     }
+}
+
+/// Whether `loaded` is not in the state in which this transition left it.
+fn contradicts(past: &PastTransition, loaded: &Patch) -> bool {
+    let has_ended_well = past.outcome.is_success();
+    let left_enabled = match past.direction {
+        Some(Direction::Unpatching) => !has_ended_well,
+        Some(Direction::Patching) | None => has_ended_well,
+    };
+    loaded
+        .enabled
+        .is_some_and(|enabled| enabled != left_enabled)
+}
+
+fn state(loaded: &Patch) -> &'static str {
+    match loaded.enabled {
+        Some(true) => "enabled",
+        Some(false) => "disabled",
+        None => "loaded, not known whether enabled",
+    }
+}
+
+/// The names of all patches in transition.
+fn in_transition(snapshot: &Snapshot) -> Vec<String> {
+    let moving = snapshot
+        .patches
+        .iter()
+        .filter(|patch| patch.transition.is_some());
+    moving.map(|patch| patch.name.clone()).collect()
 }
 
 fn left(transition: &Transition) -> String {
@@ -275,11 +374,123 @@ fn word(phase: Phase) -> &'static str {
     }
 }
 
+/// A bar that claims no number until one is known.
 fn bar() -> ProgressBar {
-    let style = ProgressStyle::with_template("{msg} [{bar:30}] {pos}/{len} tasks, {elapsed}");
     let bar = ProgressBar::new(0);
-    match style {
-        Ok(style) => bar.with_style(style.progress_chars("=> ")),
+    match ProgressStyle::with_template("{msg}, {elapsed}") {
+        Ok(style) => bar.with_style(style),
         Err(_) => bar,
+    }
+}
+
+fn numbers() -> ProgressStyle {
+    ProgressStyle::with_template("{msg} [{bar:30}] {pos}/{len} tasks, {elapsed}").map_or_else(
+        |_| ProgressStyle::default_bar(),
+        |style| style.progress_chars("=> "),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::model::samples;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        globals: Globals,
+        #[command(flatten)]
+        args: Args,
+    }
+
+    /// What `wait` says of this state at once: line, exit code, document.
+    fn told(words: &[&str], snapshot: &Snapshot) -> anyhow::Result<(String, u8, WaitReport)> {
+        let line = Line::parse_from([&["wait"], words].concat());
+        let output = Printer::new(&line.globals);
+        let mut wait = TransitionWait::new(&line.globals, &line.args, &output);
+        let report = wait.judge(snapshot)?.expect("it waits");
+        Ok((report.line.clone(), report.exit_code, report))
+    }
+
+    /// `lp_easy` is enabled, `lp_stall` in transition.
+    fn stalled() -> Snapshot {
+        let mut snapshot = samples::stalled();
+        snapshot.last_transitions.clear();
+        snapshot
+    }
+
+    #[test]
+    fn a_patch_is_told_from_another_in_transition() {
+        let (line, exit, report) = told(&["lp_easy"], &stalled()).unwrap();
+        assert_eq!(
+            line,
+            "lp_easy: enabled, not in transition; lp_stall is in transition."
+        );
+        assert_eq!(
+            (exit, report.result, report.enabled),
+            (0, "nothing", Some(true))
+        );
+        assert_eq!(report.also_in_transition, ["lp_stall"]);
+
+        let mut disabled = stalled();
+        disabled.patches[0].enabled = Some(false);
+        let (line, ..) = told(&["lp_easy"], &disabled).unwrap();
+        assert!(
+            line.starts_with("lp_easy: disabled, not in transition;"),
+            "{line}"
+        );
+
+        let error = told(&["lp_none"], &stalled()).unwrap_err().to_string();
+        assert!(
+            error
+                .starts_with("no live patch named `lp_none` is loaded; lp_stall is in transition."),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn its_own_last_transition_is_told_beside_the_other() {
+        let (line, exit, _) = told(&["lp_easy"], &samples::stalled()).unwrap();
+        assert_eq!(
+            line,
+            "lp_easy: patching completed after 1.2 s (98 tasks, 2 tries); now enabled; lp_stall is \
+             in transition."
+        );
+        assert_eq!(exit, 0);
+        // It was disabled since, and nobody saw it.
+        let mut changed = samples::stalled();
+        changed.patches[0].enabled = Some(false);
+        let (line, ..) = told(&["lp_easy"], &changed).unwrap();
+        assert!(
+            line.starts_with("lp_easy: disabled, not in transition;"),
+            "{line}"
+        );
+    }
+
+    #[test]
+    fn a_wait_that_comes_too_late_tells_what_ended_just_now() {
+        let mut snapshot = samples::snapshot(vec![samples::patch("lp_easy")]);
+        let ended = |outcome, ago: i64| PastTransition {
+            ended_at: samples::now() - SignedDuration::from_secs(ago),
+            ..samples::past("lp_easy", outcome)
+        };
+        for (outcome, exit) in [
+            (Outcome::Completed, 0),
+            (Outcome::Forced, 0),
+            (Outcome::Reversed, 12),
+            (Outcome::Cancelled, 12),
+            (Outcome::Refused, 12),
+        ] {
+            snapshot.last_transitions = vec![ended(outcome, 3)];
+            let (line, code, report) = told(&[], &snapshot).unwrap();
+            assert!(line.starts_with("lp_easy: "), "{line}");
+            assert_eq!((code, report.result), (exit, outcome.name()));
+            assert_eq!(report.patch.as_deref(), Some("lp_easy"));
+        }
+        snapshot.last_transitions = vec![ended(Outcome::Reversed, 60)];
+        let (line, code, _) = told(&[], &snapshot).unwrap();
+        assert_eq!((line.as_str(), code), ("Nothing is in transition.", 0));
     }
 }

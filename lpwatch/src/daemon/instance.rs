@@ -5,14 +5,25 @@ use std::{
     io::{self, Read, Seek, Write},
     os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use rustix::fs::{FlockOperation, flock};
-use tokio::net::UnixListener;
+use tokio::{
+    net::UnixListener,
+    time::{Instant, sleep},
+};
 
-use crate::error::Error;
+use crate::{error::Error, kernel::ending::is_ending};
 
 use super::web::Listener;
+
+/// How long to wait for a daemon that is ending: the kernel takes a while to detach
+/// its hooks, and then releases its files.
+const ENDS_WITHIN: Duration = Duration::from_secs(15);
+
+/// Between two looks at it.
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// The right to serve a socket, and the socket. Dropping it removes both. The
 /// kernel also releases the lock when the process is killed.
@@ -20,15 +31,25 @@ pub(super) struct Instance {
     pub listener: Listener,
     path: PathBuf,
     _lock: File,
+    /// The daemon before this one, while it may still hold its addresses.
+    before: Option<Predecessor>,
+}
+
+/// A daemon that was ending when this one came.
+#[derive(Clone, Copy, Debug)]
+struct Predecessor {
+    pid: u32,
+    until: Instant,
 }
 
 impl Instance {
-    /// Takes the lock, removes a dead daemon's socket and listens.
-    pub fn claim(path: &Path) -> Result<Self, Error> {
+    /// Takes the lock, removes a dead daemon's socket and listens. Waits for a daemon
+    /// that is ending; one that lives is an error at once.
+    pub async fn claim(path: &Path) -> Result<Self, Error> {
         if let Some(directory) = path.parent() {
             fs::create_dir_all(directory).map_err(file("create", directory))?;
         }
-        let lock = take_lock(path)?;
+        let (lock, before) = take_lock(path).await?;
         clear_away(path)?;
         let listener = UnixListener::bind(path).map_err(file("listen on", path))?;
         fs::set_permissions(path, Permissions::from_mode(0o660))
@@ -38,7 +59,21 @@ impl Instance {
             listener,
             path: path.to_owned(),
             _lock: lock,
+            before,
         })
+    }
+
+    /// Opens further sockets. Those of a daemon that is ending are awaited.
+    pub async fn open<T>(&self, mut open: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+        loop {
+            match open() {
+                Err(Error::Listen { source, .. })
+                    if source.kind() == io::ErrorKind::AddrInUse
+                        && self.before.is_some_and(Predecessor::lingers) => {}
+                opened => return opened,
+            }
+            sleep(AGAIN).await;
+        }
     }
 }
 
@@ -50,7 +85,17 @@ impl Drop for Instance {
     }
 }
 
-fn take_lock(socket: &Path) -> Result<File, Error> {
+impl Predecessor {
+    /// Whether it may still hold something.
+    fn lingers(self) -> bool {
+        let procfs = Path::new("/proc");
+        Instant::now() < self.until
+            && procfs.join(self.pid.to_string()).exists()
+            && is_ending(procfs, self.pid) == Some(true)
+    }
+}
+
+async fn take_lock(socket: &Path) -> Result<(File, Option<Predecessor>), Error> {
     let mut path = socket.as_os_str().to_owned();
     path.push(".lock");
     let path = PathBuf::from(path);
@@ -62,20 +107,33 @@ fn take_lock(socket: &Path) -> Result<File, Error> {
         .mode(0o644)
         .open(&path)
         .map_err(file("open", &path))?;
-    match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => {}
-        Err(rustix::io::Errno::WOULDBLOCK) => {
-            let mut pid = String::new();
-            let pid = lock
-                .read_to_string(&mut pid)
-                .ok()
-                .and_then(|_| pid.trim().parse().ok());
-            return Err(Error::DaemonRuns {
-                socket: socket.to_owned(),
-                pid,
-            });
+    let mut before = None;
+    loop {
+        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => break,
+            Err(rustix::io::Errno::WOULDBLOCK) => {}
+            Err(error) => return Err(file("lock", &path)(error.into())),
         }
-        Err(error) => return Err(file("lock", &path)(error.into())),
+        let pid = pid_in(&mut lock);
+        let ending = pid.filter(|pid| is_ending(Path::new("/proc"), *pid) == Some(true));
+        let Predecessor { until, .. } = match (before, ending) {
+            (Some(before), Some(_)) => before,
+            (None, Some(pid)) => {
+                tracing::warn!(
+                    "the daemon with pid {pid} is ending; waiting for at most {} s until it has \
+                     released {}",
+                    ENDS_WITHIN.as_secs(),
+                    socket.display()
+                );
+                let until = Instant::now() + ENDS_WITHIN;
+                *before.insert(Predecessor { pid, until })
+            }
+            (_, None) => return Err(runs(socket, pid)),
+        };
+        if Instant::now() >= until {
+            return Err(runs(socket, pid));
+        }
+        sleep(AGAIN).await;
     }
     // The pid is only for the message above: a full disk costs the pid and
     // nothing else.
@@ -86,7 +144,22 @@ fn take_lock(socket: &Path) -> Result<File, Error> {
     if let Err(error) = written {
         tracing::warn!(%error, path = %path.display(), "the pid cannot be written to the lock file");
     }
-    Ok(lock)
+    Ok((lock, before))
+}
+
+/// The pid that the holder of the lock has written.
+fn pid_in(lock: &mut File) -> Option<u32> {
+    let mut pid = String::new();
+    lock.rewind().ok()?;
+    lock.read_to_string(&mut pid).ok()?;
+    pid.trim().parse().ok()
+}
+
+fn runs(socket: &Path, pid: Option<u32>) -> Error {
+    Error::DaemonRuns {
+        socket: socket.to_owned(),
+        pid,
+    }
 }
 
 /// Removes a socket on which nothing listens (this process holds the lock), and
@@ -110,5 +183,70 @@ fn file(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
         action,
         path,
         source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    /// Holds the lock of `socket` in another process, which does not end by itself.
+    fn holder(socket: &Path) -> std::process::Child {
+        let lock = format!("{}.lock", socket.display());
+        let script = "exec 9>\"$0\"; flock 9; echo $$ >\"$0\"; echo held; exec sleep 60 9<&9";
+        let mut child = Command::new("sh")
+            .args(["-c", script, &lock])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut held = [0; 5];
+        child
+            .stdout
+            .as_mut()
+            .unwrap()
+            .read_exact(&mut held)
+            .unwrap();
+        child
+    }
+
+    #[tokio::test]
+    async fn a_daemon_that_lives_is_refused_at_once_and_a_killed_one_awaited() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("lpwatch.sock");
+        let mut holder = holder(&socket);
+        let start = Instant::now();
+        let refused = Instance::claim(&socket).await.err();
+        assert!(
+            matches!(&refused, Some(Error::DaemonRuns { pid, .. }) if *pid == Some(holder.id())),
+            "{refused:?}"
+        );
+        assert!(start.elapsed() < Duration::from_secs(5));
+        // Not reaped yet: it is there, as an ending process is.
+        holder.kill().unwrap();
+        let claimed = Instance::claim(&socket).await.unwrap();
+        holder.wait().unwrap();
+        drop(claimed);
+    }
+
+    #[tokio::test]
+    async fn a_daemon_that_never_ends_is_not_waited_for_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("lpwatch.sock");
+        let mut gone = Command::new("true").spawn().unwrap();
+        gone.wait().unwrap();
+        let lock = folder.path().join("lpwatch.sock.lock");
+        fs::write(&lock, format!("{}\n", gone.id())).unwrap();
+        let held = File::open(&lock).unwrap();
+        flock(&held, FlockOperation::LockExclusive).unwrap();
+        tokio::time::pause();
+        let start = Instant::now();
+        let refused = Instance::claim(&socket).await.err();
+        assert!(
+            matches!(refused, Some(Error::DaemonRuns { .. })),
+            "{refused:?}"
+        );
+        assert!(start.elapsed() >= ENDS_WITHIN && start.elapsed() < 2 * ENDS_WITHIN);
     }
 }

@@ -35,11 +35,18 @@ pub struct DaemonOptions {
 /// # Errors
 /// [`Error`] if it cannot start, or the kernel can no longer be read.
 pub async fn run(options: DaemonOptions) -> Result<(), Error> {
-    let stop = stop_signal()?;
-    // The lock first: a second daemon must not load anything.
-    let instance = Instance::claim(&options.socket)?;
-    // A daemon that cannot listen must not load anything either.
-    let web = Web::bind(&options.web)?;
+    let mut stop = std::pin::pin!(stop_signal()?);
+    let begin = async {
+        // The lock first: a second daemon must not load anything.
+        let instance = Instance::claim(&options.socket).await?;
+        // A daemon that cannot listen must not load anything either.
+        let web = instance.open(|| Web::bind(&options.web)).await?;
+        Ok::<_, Error>((instance, web))
+    };
+    let (instance, web) = tokio::select! {
+        begun = begin => begun?,
+        () = &mut stop => return Ok(()),
+    };
     tracing::info!("loading");
     let (observer, hooks) = Observer::following(&options.observer)?;
     let (follower, handle) = follow(observer, hooks, options.thresholds)?;
@@ -70,7 +77,7 @@ pub async fn run(options: DaemonOptions) -> Result<(), Error> {
         () = serve(&instance.listener, own, &plain) => Ok(()),
         () = web.serve(handle) => Ok(()),
         () = status => Ok(()),
-        () = stop => {
+        () = &mut stop => {
             tracing::info!("stopping");
             notify::stopping();
             Ok(())

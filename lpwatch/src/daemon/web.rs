@@ -1,13 +1,15 @@
 //! HTTP for Prometheus, browsers and other clients: over TCP, or a Unix socket.
 //!
 //! [`listen`] opens the sockets, [`connection`] serves each connection within
-//! limits, [`guard`] decides who may ask, [`router`] has the routes.
+//! limits, [`places`] says how many, [`guard`] decides who may ask, [`router`] has
+//! the routes.
 
 mod address;
 mod config;
 mod connection;
 mod guard;
 mod listen;
+mod places;
 mod router;
 mod words;
 

@@ -72,8 +72,9 @@ impl LogReader {
         }
     }
 
-    /// All records up to the end of the log. Records of an unknown form are
-    /// left out.
+    /// The kernel's own records up to the end of the log. Records of an unknown
+    /// form are left out, and so are those that a process wrote to `/dev/kmsg`:
+    /// they can claim anything.
     ///
     /// # Errors
     /// The device cannot be read. It is no error that older records were
@@ -87,7 +88,9 @@ impl LogReader {
                 Ok(length) => {
                     if let Some(record) = self.buffer.get(..length).and_then(parse_record) {
                         self.count_lost(record.seq);
-                        records.push(record);
+                        if record.is_of_kernel() {
+                            records.push(record);
+                        }
                     }
                 }
                 Err(Errno::PIPE) => self.overwritten = true,

@@ -67,6 +67,18 @@ pub fn read_tasks(roots: &Roots, target: Option<i32>) -> Result<TaskListing, Rea
     walk.finish()
 }
 
+/// Whether this user may read the state of one thread; `None` if it is not there, or
+/// hidden.
+#[must_use]
+pub fn may_read(roots: &Roots, tid: u32) -> Option<bool> {
+    let path = roots.procfs.join(format!("{tid}/task/{tid}/patch_state"));
+    match std::fs::read(path) {
+        Ok(_) => Some(true),
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Some(false),
+        Err(_) => None,
+    }
+}
+
 /// What ends a walk early.
 enum WalkFailure {
     System(Errno),

@@ -38,12 +38,29 @@ pub(super) struct Running {
     pub turns: Turns,
     pub tries: Option<u32>,
     pub signals: Option<u32>,
+    /// The tries and signals before its last reversal; `None` if not all were
+    /// counted.
+    before: Efforts,
     tasks_total: Option<u32>,
     /// Tasks switched before it began and during it.
     pub switched_before: SwitchedBy,
     switched: Option<SwitchedBy>,
     remaining: Option<Remaining>,
     trend: VecDeque<TrendPoint>,
+}
+
+/// How often the kernel checked and signalled the tasks.
+#[derive(Clone, Copy, Debug, Default)]
+struct Efforts {
+    tries: Option<u32>,
+    signals: Option<u32>,
+}
+
+impl Efforts {
+    const NONE: Self = Self {
+        tries: Some(0),
+        signals: Some(0),
+    };
 }
 
 /// What changed its outcome.
@@ -82,6 +99,7 @@ impl Running {
             turns: Turns::default(),
             tries: None,
             signals: None,
+            before: Efforts::default(),
             tasks_total: None,
             switched_before: SwitchedBy::default(),
             switched: None,
@@ -95,6 +113,7 @@ impl Running {
         self.began = Some(moment);
         self.direction_began = Some(moment);
         self.direction_reported = true;
+        self.before = Efforts::NONE;
         self
     }
 
@@ -103,8 +122,12 @@ impl Running {
         let Some(direction) = direction else { return };
         if direction != self.direction {
             let seen_reversed = self.direction_reported;
+            let before = self.before;
             self.reverse(None);
             self.turns.reversed = seen_reversed;
+            if !seen_reversed {
+                self.before = before;
+            }
         }
         self.direction_reported = true;
     }
@@ -114,10 +137,22 @@ impl Running {
         self.direction = self.direction.opposite();
         self.direction_began = moment;
         self.turns.reversed = true;
+        self.before = self.in_all();
         self.tries = None;
         self.signals = None;
         self.remaining = None;
         self.trend.clear();
+    }
+
+    /// The tries and signals in both directions.
+    fn in_all(&self) -> Efforts {
+        let sum = |before: Option<u32>, now: Option<u32>| Some(before?.saturating_add(now?));
+        let tries = sum(self.before.tries, self.tries);
+        Efforts {
+            tries,
+            // Of the signals, the log tells only of the first.
+            signals: sum(self.before.signals, self.signals).filter(|_| tries.is_some()),
+        }
     }
 
     /// Applies the kernel's own count of earlier tries. The kernel signals at
@@ -203,6 +238,7 @@ impl Running {
             signals: self.signals,
             kernel: &host.kernel,
         };
+        let in_all = self.in_all();
         Transition {
             direction: self.direction,
             started_at: self.direction_began.map(|began| began.wall),
@@ -211,6 +247,8 @@ impl Running {
             tasks_remaining: self.tasks_remaining(),
             tries: self.tries,
             signals: self.signals,
+            tries_in_all: in_all.tries,
+            signals_in_all: in_all.signals,
             phase,
             reversed: self.turns.reversed,
             forced: self.turns.forced,
@@ -268,6 +306,7 @@ impl Running {
         outcome: Outcome,
         recorded: Option<Duration>,
     ) -> PastTransition {
+        let in_all = self.in_all();
         PastTransition {
             duration_seconds: self.began.map(|began| seconds(ended.since(&began))),
             started_at: self.began.map(|began| began.wall),
@@ -284,6 +323,8 @@ impl Running {
             message: None,
             tries: self.tries,
             signals: self.signals,
+            tries_in_all: in_all.tries,
+            signals_in_all: in_all.signals,
             tasks_total: self.tasks_total,
             recorded_after_ms: recorded.map(milliseconds),
             check: None,

@@ -135,10 +135,15 @@ pub struct Transition {
     pub age_seconds: Option<f64>,
     pub tasks_total: Option<u32>,
     pub tasks_remaining: Option<u32>,
-    /// How often the kernel has checked all tasks.
+    /// How often the kernel has checked all tasks, in this direction.
     pub tries: Option<u32>,
-    /// How often the kernel has signalled the tasks left.
+    /// How often the kernel has signalled the tasks left, in this direction.
     pub signals: Option<u32>,
+    /// The same in both directions; as `tries` if it was not reversed.
+    #[serde(default)]
+    pub tries_in_all: Option<u32>,
+    #[serde(default)]
+    pub signals_in_all: Option<u32>,
     /// `null` if neither start nor progress is known.
     pub phase: Option<Phase>,
     /// An operator reversed it.
@@ -182,8 +187,15 @@ pub struct PastTransition {
     pub errno: Option<u32>,
     /// The kernel's message.
     pub message: Option<String>,
+    /// In its last direction.
     pub tries: Option<u32>,
+    /// In its last direction.
     pub signals: Option<u32>,
+    /// In both directions; as `tries` if it was not reversed.
+    #[serde(default)]
+    pub tries_in_all: Option<u32>,
+    #[serde(default)]
+    pub signals_in_all: Option<u32>,
     pub tasks_total: Option<u32>,
     /// From the kernel's hook to lpwatch's record, in milliseconds.
     pub recorded_after_ms: Option<f64>,
@@ -214,6 +226,8 @@ impl PastTransition {
             message,
             tries: None,
             signals: None,
+            tries_in_all: None,
+            signals_in_all: None,
             tasks_total: None,
             recorded_after_ms: None,
             check: None,

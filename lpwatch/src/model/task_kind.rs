@@ -1,5 +1,6 @@
 //! What kind of task this is: it decides what can free it.
 
+use lpwatch_common::task::PF_KTHREAD;
 use serde::{Deserialize, Serialize};
 
 /// The kind of a task.
@@ -25,7 +26,6 @@ pub enum TaskKind {
 const PF_IDLE: u64 = 0x2;
 const PF_IO_WORKER: u64 = 0x10;
 const PF_WQ_WORKER: u64 = 0x20;
-const PF_KTHREAD: u64 = 0x0020_0000;
 /// From 6.4 on. Before, this bit meant something else that a user task can have
 /// (`PF_USED_ASYNC`), so that the name decides as well.
 const PF_USER_WORKER: u64 = 0x4000;
@@ -39,7 +39,7 @@ impl TaskKind {
     #[must_use]
     pub fn of(flags: u64, comm: &str) -> Self {
         let has = |flag| flags & flag != 0;
-        if has(PF_KTHREAD) {
+        if has(u64::from(PF_KTHREAD)) {
             return if has(PF_WQ_WORKER) {
                 Self::Kworker
             } else if has(PF_IDLE) {

@@ -327,12 +327,20 @@ fn look_at_procfs(
         Ok(listing) => listing,
         Err(error) => return (None, Some(unread(&error))),
     };
-    let note = (listing.unreadable > 0).then(|| {
-        let count = listing.unreadable;
-        format!(
-            "{count} tasks could not be read and are not among those left; run as root to see all."
-        )
-    });
+    // Every host and every container has a process 1: without it others are hidden.
+    let hides = roots.is_live() && !roots.procfs.join("1").exists();
+    let unread = listing.unreadable.max(u32::from(hides));
+    let note = match listing.unreadable {
+        _ if hides => Some(
+            "Tasks of other users are hidden (/proc is mounted with hidepid); run as root to see \
+             all."
+                .to_owned(),
+        ),
+        0 => None,
+        count => Some(format!(
+            "{count} tasks could not be read and may be left, too; run as root to see all."
+        )),
+    };
     let mut remaining: Vec<Task> = listing.remaining.into_iter().map(task).collect();
     let most = if into { asked(wanted) } else { 0 };
     for task in remaining.iter_mut().take(most) {
@@ -342,9 +350,9 @@ fn look_at_procfs(
     let sample = TaskSample {
         at,
         direction: direction_of(wanted),
-        total: Some(listing.total),
+        total: (!hides).then_some(listing.total),
         remaining,
-        unread: listing.unreadable,
+        unread,
         switched: None,
     };
     (Some(sample), note)

@@ -13,9 +13,7 @@ use aya::{
 };
 use lpwatch_common::{
     split_record,
-    task::{
-        MAX_FRAMES, MAX_STACKS, PF_KTHREAD, RECORD_TASK, RECORD_TOTALS, TARGET_ALL, TaskRecord,
-    },
+    task::{MAX_FRAMES, MAX_STACKS, RECORD_TASK, RECORD_TOTALS, TARGET_ALL, TaskRecord},
 };
 
 use crate::model::{Direction, Task, TaskKind, evidence::Evidence, snapshot::SwitchedBy};
@@ -213,6 +211,8 @@ fn state_letter(state: u32) -> char {
 
 #[cfg(test)]
 mod tests {
+    use lpwatch_common::task::PF_KTHREAD;
+
     use super::*;
 
     fn bytes(record: u32, tid: u32, tgid: u32, frames: u32, stack: &[u64]) -> Vec<u8> {

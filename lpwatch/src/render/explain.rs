@@ -46,6 +46,17 @@ pub fn explain(blocker: &Blocker, report: &TaskReport, style: &Style) -> String 
     page.finish()
 }
 
+/// The message to a user who may not read whether a task is left.
+#[must_use]
+pub fn not_known(tid: u32, report: &TaskReport, style: &Style) -> String {
+    format!(
+        "it cannot be known whether task {tid} is among the tasks that {} has left: this user has \
+         no permission to read the state of all tasks. Ask as root:\n    sudo lpwatch explain \
+         {tid}\nIf a daemon runs, a member of its group may also ask.",
+        style.text(&report.patch)
+    )
+}
+
 /// The message about a task that is not among those left. It is unknown whether the
 /// task has switched, has ended or never existed, so the message claims none of it.
 #[must_use]
@@ -57,13 +68,18 @@ pub fn not_left(tid: u32, report: Option<&TaskReport>, style: &Style) -> String 
     let known = report.blockers.len();
     let left = report
         .tasks_remaining
-        .map_or(known, |left| usize::try_from(left).unwrap_or(usize::MAX));
-    let mut words = if left > known {
-        format!(
+        .map(|left| usize::try_from(left).unwrap_or(usize::MAX));
+    let mut words = match left {
+        Some(left) if left > known => format!(
             "task {tid} is not among the {known} known tasks of the {left} that {patch} has left"
-        )
-    } else {
-        format!("task {tid} is not among the tasks that {patch} has left ({known})")
+        ),
+        Some(_) => {
+            format!("task {tid} is not among the tasks that {patch} has left ({known})")
+        }
+        None => format!(
+            "task {tid} is not among the tasks that {patch} is known to have left; how many it \
+             has left is unknown"
+        ),
     };
     let threads: Vec<String> = report
         .blockers

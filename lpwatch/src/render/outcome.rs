@@ -39,10 +39,11 @@ pub(super) fn story(past: &PastTransition, style: &Style) -> Vec<Span> {
     }
     let counts: Vec<String> = [
         past.tasks_total.map(|tasks| words::counted(tasks, "task")),
-        past.tries.map(tries),
-        past.signals
-            .filter(|&signals| signals > 0)
-            .map(|signals| words::counted(signals, "signal")),
+        effort(past, past.tries, past.tries_in_all, tries),
+        effort(past, past.signals, past.signals_in_all, |signals| {
+            words::counted(signals, "signal")
+        })
+        .filter(|_| past.signals_in_all.or(past.signals) > Some(0)),
     ]
     .into_iter()
     .flatten()
@@ -79,6 +80,24 @@ pub(super) fn story(past: &PastTransition, style: &Style) -> Vec<Span> {
     spans
 }
 
+/// `67 tries`; of a reversed transition `67 tries before the reversal and 1 after`.
+/// Without the number before it, `1 try since the reversal`.
+fn effort(
+    past: &PastTransition,
+    last: Option<u32>,
+    in_all: Option<u32>,
+    counted: fn(u32) -> String,
+) -> Option<String> {
+    let last = last?;
+    if past.outcome != Outcome::Reversed && in_all.is_none_or(|in_all| in_all == last) {
+        return Some(counted(last));
+    }
+    Some(match in_all.and_then(|in_all| in_all.checked_sub(last)) {
+        Some(before) => format!("{} before the reversal and {last} after", counted(before)),
+        None => format!("{} since the reversal", counted(last)),
+    })
+}
+
 /// `1 try`, `130 tries`
 pub(super) fn tries(number: u32) -> String {
     words::no_break(&format!(
@@ -107,10 +126,19 @@ mod tests {
         past.direction = Some(Direction::Unpatching);
         past.outcome = Outcome::Reversed;
         past.duration_seconds = Some(41.0);
-        past.signals = Some(1);
+        past.tries = Some(1);
+        past.tries_in_all = Some(68);
+        past.signals_in_all = Some(4);
         assert_eq!(
             line(&past),
-            "lp_easy: unpatching reversed after 41 s (98 tasks, 2 tries, 1 signal)"
+            "lp_easy: unpatching reversed after 41 s (98 tasks, 67 tries before the reversal and \
+             1 after, 4 signals before the reversal and 0 after)"
+        );
+        past.tries_in_all = None;
+        past.signals_in_all = None;
+        assert_eq!(
+            line(&past),
+            "lp_easy: unpatching reversed after 41 s (98 tasks, 1 try since the reversal)"
         );
     }
 
@@ -142,6 +170,8 @@ mod tests {
             duration_seconds: None,
             tries: None,
             signals: None,
+            tries_in_all: None,
+            signals_in_all: None,
             tasks_total: None,
             ..samples::past("", Outcome::Unknown)
         };

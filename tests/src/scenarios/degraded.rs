@@ -1,14 +1,14 @@
 //! lpwatch with less than it would like: it says what it lacks and goes on
 //! with what there is.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::contract::Document;
 use crate::guest::Module;
 use crate::lpwatch::{ALONE, Ended, PATIENT, Running, code};
 use crate::patch::Patch;
 use crate::restricted;
-use crate::tasks::Code;
+use crate::tasks::{self, Code};
 use crate::trial::Trial;
 
 /// A transition with one task left, to be seen with fewer rights.
@@ -45,7 +45,7 @@ fn falls_back(document: &Document) -> Result<()> {
 }
 
 /// An ordinary user may read little of this.
-pub fn no_root(_: &mut Trial) -> Result<()> {
+pub fn no_root(trial: &mut Trial) -> Result<()> {
     let _stalled = stalled()?;
     let allowed = [code::NO_PERMISSION, code::IN_TRANSITION, code::STALLED];
     for output in ["table", "json"] {
@@ -64,9 +64,42 @@ pub fn no_root(_: &mut Trial) -> Result<()> {
             );
         }
     }
+    no_zeros(trial)?;
     let ended = restricted(&["--uid", "65534"], &[&["daemon"]])?;
     ended.expect(&[code::ERROR, code::NO_PERMISSION])?;
     says(&ended, &["root", "permission", "CAP_", "privilege"])
+}
+
+/// What cannot be known without rights is no zero, in no command.
+fn no_zeros(trial: &Trial) -> Result<()> {
+    let left = tasks::running(Code::Old);
+    let tid = left.first().context("no task is left")?.to_string();
+    let ask = |arguments: &[&str]| {
+        let ended = restricted(&["--uid", "65534"], &[arguments, ALONE, PATIENT])?;
+        trial.say(&format!("{}: {}", arguments.join(" "), ended.all_text()));
+        anyhow::Ok(ended)
+    };
+    let explained = ask(&["explain", &tid])?;
+    explained.expect(&[code::NO_PERMISSION])?;
+    let text = explained.all_text();
+    ensure!(
+        text.contains("cannot be known")
+            && text.contains(&format!("\n    sudo lpwatch explain {tid}\n")),
+        "{text}"
+    );
+    let tasks = ask(&["tasks"])?;
+    tasks.expect(&[code::IN_TRANSITION, code::STALLED])?;
+    let waited = ask(&["wait", "lp_stall", "--timeout", "1s"])?;
+    waited.expect(&[code::TIMED_OUT])?;
+    let verified = ask(&["verify", "--for", "1s"])?;
+    let called = ask(&["calls", "--for", "1s"])?;
+    for ended in [explained, tasks, waited, verified, called] {
+        let text = ended.all_text();
+        let zeros = [" 0 ", "(0)", " 0\n", " 0.0 ", " 0%"];
+        let zero = zeros.into_iter().find(|zero| text.contains(zero));
+        ensure!(zero.is_none(), "an unknown number is {zero:?}: {text}");
+    }
+    Ok(())
 }
 
 /// Root in name, without what BPF asks for.

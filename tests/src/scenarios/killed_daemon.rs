@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use jiff::{SignedDuration, Timestamp};
+use nix::sys::signal::Signal;
 
 use super::stall::check_blocker;
 use crate::guest::Module;
@@ -63,8 +64,27 @@ pub fn run(trial: &mut Trial) -> Result<()> {
         "started at {started}, not between {before} and {after}"
     );
 
+    let third = at_once(trial, second)?;
     stall.disable()?;
     stall.wait_gone()?;
-    drop(second);
+    drop(third);
     Ok(())
+}
+
+/// The next daemon starts while the kernel still detaches the hooks of the killed one:
+/// it waits for that.
+fn at_once(trial: &mut Trial, killed: Daemon) -> Result<Daemon> {
+    killed.running.signal(Signal::SIGKILL)?;
+    let starting = Instant::now();
+    let next = Daemon::start(PATIENT)?;
+    trial.figure("killed_to_ready_ms", starting.elapsed().as_millis());
+    let log = next.running.stderr()?;
+    let waited = log.matches("is ending; waiting").count();
+    trial.figure("waited", waited);
+    ensure!(waited <= 1, "said more than once: {log}");
+    killed.running.end()?;
+    let document = lpwatch::look(&[])?;
+    ensure!(document.daemon, "the next daemon was not asked");
+    check_blocker(document.transition("lp_stall")?)?;
+    Ok(next)
 }

@@ -47,6 +47,11 @@ pub fn run(trial: &mut Trial) -> Result<()> {
 
     trial.figure("tries", transition.tries.unwrap_or_default());
     trial.figure("signals", transition.signals.unwrap_or_default());
+    ensure!(
+        transition.tries_in_all == transition.tries && transition.signals_in_all.is_some(),
+        "{transition:?}"
+    );
+    let tries = transition.tries.unwrap_or_default();
     let age = transition.age_seconds.context("no age")?;
     ensure!(age >= 12.0, "stalled after {age} s, before it could be");
 
@@ -58,6 +63,21 @@ pub fn run(trial: &mut Trial) -> Result<()> {
             .last("lp_stall")
             .is_some_and(|past| past.outcome == "reversed"))
     })?;
+    let document = lpwatch::look(&[])?;
+    let past = document.last("lp_stall").context("no record")?;
+    let after = past.tries.context("no tries")?;
+    ensure!(
+        past.tries_in_all.is_some_and(|all| all >= tries + after)
+            && past.signals_in_all >= past.signals,
+        "{tries} tries before the reversal: {past:?}"
+    );
+    let line = lpwatch::run(&[&["wait", "lp_stall"]])?;
+    let line = line.expect(&[code::REVERSED])?.text();
+    ensure!(
+        line.contains(" before the reversal and "),
+        "the tries of which direction? {line}"
+    );
+    trial.say(line.trim());
     // The patch is gone, but the daemon remembers how it went.
     lpwatch::run(&[&["status", "lp_stall"]])?.expect(&[code::REVERSED])?;
     lpwatch::run(&[&["status"]])?.expect(&[code::WELL])?;

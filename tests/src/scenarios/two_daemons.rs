@@ -27,6 +27,11 @@ fn second_gives_way() -> Result<()> {
         second.stderr
     );
     ensure!(
+        !second.stderr.contains("is ending"),
+        "waited for one that lives: {}",
+        second.stderr
+    );
+    ensure!(
         lpwatch::look(&[])?.daemon,
         "the first daemon no longer answers"
     );

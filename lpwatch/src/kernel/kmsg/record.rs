@@ -10,6 +10,10 @@
 pub struct LogRecord {
     /// 0 (emergency) to 7 (debug); 4 is a warning, 5 a notice.
     pub level: u8,
+    /// 0 for the kernel's own messages. The kernel gives what user space writes to
+    /// `/dev/kmsg` another one (`devkmsg_write` in `kernel/printk/printk.c`: `LOG_USER`
+    /// instead of 0).
+    pub facility: u32,
     /// Its number, from 0 at boot; never used twice.
     pub seq: u64,
     /// Microseconds of the log's clock (`local_clock()`, about
@@ -17,6 +21,14 @@ pub struct LogRecord {
     pub micros: u64,
     /// The message, unescaped; bytes that are not UTF-8 are replaced.
     pub text: String,
+}
+
+impl LogRecord {
+    /// Whether the kernel itself wrote it, not a process.
+    #[must_use]
+    pub fn is_of_kernel(&self) -> bool {
+        self.facility == 0
+    }
 }
 
 /// Parses what one read of `/dev/kmsg` returned; `None` if it has another form.
@@ -33,6 +45,7 @@ pub fn parse_record(record: &[u8]) -> Option<LogRecord> {
     Some(LogRecord {
         // Facility in the higher bits, level in the lowest three.
         level: u8::try_from(prefix & 7).ok()?,
+        facility: prefix >> 3,
         seq: fields.next()?.parse().ok()?,
         micros: fields.next()?.parse().ok()?,
         text: String::from_utf8_lossy(&unescape(message)).into_owned(),
@@ -74,6 +87,7 @@ mod tests {
             record,
             LogRecord {
                 level: 5,
+                facility: 0,
                 seq: 1234,
                 micros: 98_765_432,
                 text: "livepatch: enabling patch 'lp'".to_owned()
@@ -82,7 +96,23 @@ mod tests {
     }
 
     #[test]
-    fn facility_further_fields_and_device_lines_are_left_out() {
+    fn only_the_kernels_own_messages_have_facility_0() {
+        for (prefix, facility, own) in [
+            ("0", 0, true),
+            ("5", 0, true),
+            ("7", 0, true),
+            ("12", 1, false),
+            ("30", 3, false),
+            ("2047", 255, false),
+        ] {
+            let record = format!("{prefix},1,2,-;livepatch: 'lp': patching complete\n");
+            let record = parse_record(record.as_bytes()).unwrap();
+            assert_eq!((record.facility, record.is_of_kernel()), (facility, own));
+        }
+    }
+
+    #[test]
+    fn further_fields_and_device_lines_are_left_out() {
         let record = parse_record(
             b"30,160,424069,-,caller=T1;pci_root: a; b\n SUBSYSTEM=acpi\n DEVICE=+x\n",
         )

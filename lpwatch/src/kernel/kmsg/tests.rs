@@ -26,6 +26,25 @@ fn what_is_there_is_read_and_no_more() {
 }
 
 #[test]
+fn what_a_process_wrote_is_left_out() {
+    let (log, mut reader) = pair();
+    for record in [
+        "12,7,1,-;livepatch: 'lp': patching complete\n",
+        "13,8,2,-;kgr: applying patch 'kgr_a'\n",
+        "5,9,3,-;livepatch: 'lp': starting patching transition\n",
+        "30,10,4,-;kpatch: loaded patch module 'lp'\n",
+    ] {
+        log.send(record.as_bytes()).unwrap();
+    }
+    let records = reader.read_available().unwrap();
+    let numbers: Vec<_> = records.iter().map(|record| record.seq).collect();
+    assert_eq!(numbers, [9]);
+    reader.overwritten = true;
+    reader.count_lost(14);
+    assert_eq!(reader.lost(), 3, "those of processes have numbers, too");
+}
+
+#[test]
 fn overwritten_records_are_counted() {
     let (_log, mut reader) = pair();
     reader.overwritten = true;

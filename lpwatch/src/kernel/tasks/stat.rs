@@ -4,6 +4,9 @@
 
 use super::ProcTask;
 
+/// `PF_EXITING` of `include/linux/sched.h`, the same in 5.10 to 7.3.
+const PF_EXITING: u64 = 0x0000_0004;
+
 /// Fields from the closing parenthesis on: `state` is the third of the line,
 /// `flags` the ninth, `starttime` the 22nd.
 const FLAGS_AFTER_NAME: usize = 6;
@@ -22,10 +25,7 @@ pub(in crate::kernel) fn parse(line: &[u8], tid: u32, tgid: u32) -> ProcTask {
         return ids;
     };
     let mut fields = rest.split_ascii_whitespace();
-    let state = fields.clone().next().and_then(|field| field.chars().next());
-    let flags: Option<u64> = fields
-        .nth(FLAGS_AFTER_NAME)
-        .and_then(|field| field.parse().ok());
+    let (state, flags) = state_and_flags(&mut fields);
     let started = fields
         .nth(STARTED_AFTER_FLAGS)
         .and_then(|field| field.parse().ok());
@@ -36,6 +36,25 @@ pub(in crate::kernel) fn parse(line: &[u8], tid: u32, tgid: u32) -> ProcTask {
         started,
         ..ids
     }
+}
+
+/// Whether the thread is ending or has ended, by this line; `None` if it is
+/// malformed.
+pub(in crate::kernel) fn is_exiting(line: &[u8]) -> Option<bool> {
+    let (_, rest) = split(line)?;
+    let (state, flags) = state_and_flags(&mut rest.split_ascii_whitespace());
+    let has_ended = matches!(state?, 'Z' | 'X');
+    Some(has_ended || flags? & PF_EXITING != 0)
+}
+
+fn state_and_flags<'a>(
+    fields: &mut (impl Iterator<Item = &'a str> + Clone),
+) -> (Option<char>, Option<u64>) {
+    let state = fields.clone().next().and_then(|field| field.chars().next());
+    let flags = fields
+        .nth(FLAGS_AFTER_NAME)
+        .and_then(|field| field.parse().ok());
+    (state, flags)
 }
 
 /// The name, and what follows it.

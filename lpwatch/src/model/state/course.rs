@@ -19,6 +19,11 @@ use crate::model::{
 /// kernel's clean-up in between waits for all CPUs.
 const CLEAN_UP: Duration = Duration::from_secs(10);
 
+/// How long sysfs may lag behind the log line of an end, which the kernel writes as
+/// the last thing before: only a few instructions, but a slow console may delay
+/// them.
+const LOGGED_END: Duration = Duration::from_secs(1);
+
 /// How long sysfs may lag behind the hook on `klp_init_transition`: only a few
 /// instructions, but their CPU may be busy with something else.
 const BEGINNING: Duration = Duration::from_secs(10);
@@ -44,12 +49,23 @@ impl<'a> Reading<'a> {
 pub(super) struct Course {
     engine: EngineKind,
     running: Option<Running>,
-    /// The patch whose end a hook reported and sysfs may not show yet.
-    ending: Option<(String, Moment)>,
+    /// The patch whose end was reported and sysfs may not show yet.
+    ending: Option<Ending>,
+    /// The patch whose end the log reports, while sysfs shows that it goes on.
+    log_disagrees: Option<String>,
     /// Events of the running transition may have been lost.
     doubtful: bool,
     /// Which patches were enabled at the last reading, and why others were not.
     applied: Option<BTreeMap<String, Applied>>,
+}
+
+/// A reported end.
+#[derive(Debug)]
+struct Ending {
+    patch: String,
+    at: Moment,
+    /// Whether a hook reported it, or the log.
+    hooked: bool,
 }
 
 /// Whether a patch is enabled, if known; if it failed, why.
@@ -61,6 +77,7 @@ impl Course {
             engine,
             running: None,
             ending: None,
+            log_disagrees: None,
             doubtful: false,
             applied: None,
         }
@@ -88,7 +105,12 @@ impl Course {
     /// Whether the end of this patch's transition was just reported.
     pub fn is_ending(&self, patch: &str) -> bool {
         let ending = self.ending.as_ref();
-        ending.is_some_and(|(ending, _)| ending == patch)
+        ending.is_some_and(|ending| ending.patch == patch)
+    }
+
+    /// The patch whose transition goes on in sysfs after the log reported its end.
+    pub fn log_disagrees(&self) -> Option<&str> {
+        self.log_disagrees.as_deref()
     }
 
     /// A lost event may have started another transition after the reported end.
@@ -106,6 +128,7 @@ impl Course {
         switched: SwitchedBy,
     ) -> Option<PastTransition> {
         self.ending = None;
+        self.log_disagrees = None;
         self.doubtful = false;
         if let Some(running) = &mut self.running
             && running.patch == patch
@@ -142,7 +165,8 @@ impl Course {
         self.running.as_mut()
     }
 
-    /// Ends the running transition; `delay` is the delay of its event.
+    /// Ends the running transition; `delay` is the delay of its event, if a hook
+    /// reported it.
     pub fn finish(
         &mut self,
         at: Moment,
@@ -151,7 +175,12 @@ impl Course {
     ) -> Option<PastTransition> {
         let running = self.running.take()?;
         self.doubtful = false;
-        self.ending = Some((running.patch.clone(), at));
+        self.log_disagrees = None;
+        self.ending = Some(Ending {
+            patch: running.patch.clone(),
+            at,
+            hooked: delay.is_some(),
+        });
         let outcome = outcome.unwrap_or_else(|| running.turns.outcome());
         Some(running.finish(self.engine, at, outcome, delay))
     }
@@ -215,14 +244,24 @@ impl Course {
         ended
     }
 
-    /// Forgets a reported end when sysfs shows it, or after the time limit.
+    /// Forgets a reported end when sysfs shows it, or after the time limit: then
+    /// sysfs is right.
     fn mend_ending(&mut self, reading: Reading<'_>, now: &Moment) {
-        if let Some((ending, since)) = &self.ending
-            && (now.since(since) > CLEAN_UP
-                || !reading
-                    .of(self.engine)
-                    .any(|patch| patch.name == *ending && patch.in_transition))
-        {
+        let Some(Ending { patch, at, hooked }) = &self.ending else {
+            return;
+        };
+        let mut own = reading.of(self.engine);
+        let goes_on = own.any(|known| known.name == *patch && known.in_transition);
+        let is_late = if *hooked {
+            now.since(at) > CLEAN_UP
+        } else {
+            // A single look reads sysfs before it reads the log.
+            reading.at.since(at) > LOGGED_END
+        };
+        if goes_on && is_late && !hooked {
+            self.log_disagrees = Some(patch.clone());
+        }
+        if is_late || !goes_on {
             self.ending = None;
         }
     }

@@ -18,9 +18,15 @@ impl Model {
             source,
             daemon,
             probes,
-            notes,
+            mut notes,
             traits: _,
         } = self.facts.clone();
+        notes.extend(self.course.log_disagrees().map(|patch| {
+            format!(
+                "The kernel log reports that the transition of {patch} has ended, but sysfs shows \
+                 that it goes on. lpwatch goes by sysfs."
+            )
+        }));
         Snapshot {
             schema_version: SCHEMA_VERSION,
             host,

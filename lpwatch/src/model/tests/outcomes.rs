@@ -49,6 +49,35 @@ fn sysfs_lags_behind_the_hook_on_completion() {
 }
 
 #[test]
+fn sysfs_wins_over_the_log() {
+    let mut model = model(None);
+    observe(&mut model, 99.0, &[patch(true, true)]);
+    log(&mut model, 100.0, complete(Direction::Patching, None));
+    observe(&mut model, 100.5, &[patch(true, true)]);
+    assert_eq!(model.in_transition(), None, "a slow console");
+    assert_eq!(snapshot(&model, 100.5).notes, [""; 0]);
+    observe(&mut model, 101.5, &[patch(true, true)]);
+    assert_eq!(model.in_transition(), Some(Direction::Patching));
+    let notes = snapshot(&model, 101.5).notes;
+    assert!(
+        matches!(&notes[..], [note] if note.contains(PATCH) && note.contains("sysfs")),
+        "{notes:?}"
+    );
+    observe(&mut model, 103.0, &[patch(true, false)]);
+    assert_eq!(snapshot(&model, 103.0).notes, [""; 0]);
+}
+
+#[test]
+fn a_single_look_reads_sysfs_before_the_log() {
+    let mut model = model(None);
+    log(&mut model, 90.0, begin(Direction::Patching));
+    log(&mut model, 95.0, complete(Direction::Patching, None));
+    observe(&mut model, 97.0, &[patch(true, true)]);
+    assert_eq!(model.in_transition(), Some(Direction::Patching));
+    assert_eq!(snapshot(&model, 97.0).notes.len(), 1);
+}
+
+#[test]
 fn sysfs_lags_behind_the_hook_on_beginning() {
     let mut model = model(Some(0));
     observe(&mut model, 99.0, &[patch(false, false)]);

@@ -172,3 +172,40 @@ fn the_kernel_signals_at_every_fifteenth_try() {
     let now = transition(&model, 130.0);
     assert_eq!((now.signals, now.tries), (Some(2), Some(31)));
 }
+
+#[test]
+fn tries_are_counted_in_each_direction_and_in_all() {
+    let try_after = |before| EventKind::Try {
+        patch: None,
+        direction: None,
+        before: Some(before),
+    };
+    let mut model = begun();
+    hook(&mut model, 166.0, try_after(66));
+    let now = transition(&model, 166.0);
+    assert_eq!((now.tries, now.tries_in_all), (Some(67), Some(67)));
+    hook(&mut model, 167.0, EventKind::Reversed { patch: None });
+    assert_eq!(transition(&model, 167.0).tries_in_all, None);
+    hook(&mut model, 167.1, try_after(0));
+    let now = transition(&model, 167.2);
+    assert_eq!((now.tries, now.tries_in_all), (Some(1), Some(68)));
+    assert_eq!((now.signals, now.signals_in_all), (Some(0), Some(4)));
+    hook(&mut model, 168.0, complete(Direction::Unpatching, Some(1)));
+    let past = snapshot(&model, 168.0).last_transitions[0].clone();
+    assert_eq!((past.tries, past.tries_in_all), (Some(2), Some(69)));
+    assert_eq!((past.signals, past.signals_in_all), (Some(0), Some(4)));
+}
+
+#[test]
+fn tries_before_lpwatch_came_are_not_invented() {
+    let mut model = model(Some(100));
+    observe(&mut model, 200.0, &[patch(true, true)]);
+    let kind = EventKind::Try {
+        patch: Some(PATCH.to_owned()),
+        direction: Some(Direction::Patching),
+        before: Some(7),
+    };
+    hook(&mut model, 201.0, kind);
+    let now = transition(&model, 201.0);
+    assert_eq!((now.tries, now.tries_in_all), (Some(8), None));
+}

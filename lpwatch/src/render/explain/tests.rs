@@ -1,6 +1,6 @@
 //! What `lpwatch explain` prints, word for word.
 
-use super::{explain, not_left};
+use super::{explain, not_known, not_left};
 use crate::model::samples::task;
 use crate::model::{Blocker, Direction, KernelAnswer, Reason, TaskReport};
 use crate::render::style::Style;
@@ -182,6 +182,20 @@ fn a_task_that_is_not_left_is_not_said_to_have_switched() {
         not_left(123, None, &UNICODE),
         "nothing is in transition, so task 123 blocks no patch"
     );
+    let mut unknown = report.clone();
+    unknown.tasks_remaining = None;
+    unknown.blockers.clear();
+    assert_eq!(
+        not_left(123, Some(&unknown), &UNICODE),
+        "task 123 is not among the tasks that lp_stall is known to have left; how many it has \
+         left is unknown"
+    );
+    let text = not_known(123, &unknown, &UNICODE);
+    assert!(
+        text.contains("cannot be known") && !text.contains("(0)"),
+        "{text}"
+    );
+    assert!(text.contains("\n    sudo lpwatch explain 123\n"), "{text}");
     let mut partly = report;
     partly.tasks_remaining = Some(300);
     assert_eq!(

@@ -247,6 +247,8 @@ fn ends_are_listed_with_their_reasons() {
     let mut yesterday = samples::past("lp_stall", Outcome::Reversed);
     yesterday.ended_at = "2026-02-28T22:10:00Z".parse().unwrap();
     yesterday.duration_seconds = Some(41.0);
+    yesterday.tries = Some(1);
+    yesterday.tries_in_all = Some(41);
     snapshot.last_transitions = vec![samples::refused(), yesterday];
     assert_table(
         &snapshot,
@@ -256,7 +258,8 @@ No live patch is loaded.
 Last transitions (UTC)
   03:02:45          lp_refused  refused by the kernel: EINVAL (22): symbol
                                 'nope' not found in symbol table
-  2026-02-28 22:10  lp_stall    patching reversed after 41 s (98 tasks, 2 tries)",
+  2026-02-28 22:10  lp_stall    patching reversed after 41 s (98 tasks, 40 tries
+                                before the reversal and 1 after)",
     );
 }
 

@@ -64,7 +64,12 @@ pub(super) fn details(page: &mut Page<'_>, patch: &Patch, transition: &Transitio
     .flatten()
     .collect();
     if !efforts.is_empty() {
-        parts.push(format!("the kernel has {}", efforts.join(" and ")));
+        let since = if transition.reversed {
+            " since the reversal"
+        } else {
+            ""
+        };
+        parts.push(format!("the kernel has {}{since}", efforts.join(" and ")));
     }
     if !parts.is_empty() {
         page.paragraph(2, &[plain(sentence(&parts.join("; ")))]);

@@ -3,8 +3,9 @@
 use super::{Scenario, scenario};
 use crate::scenarios::{
     check_predictions, check_rules, check_rules_files, check_rules_kernel, check_rules_overlap,
-    check_rules_rates, check_rules_tracing, clean_end, degraded, doctor, engines, exporter, harm,
-    harmless, idle, killed_daemon, many_threads, overflow, stop_time, two_daemons,
+    check_rules_rates, check_rules_tracing, clean_end, degraded, doctor, engines, exporter,
+    forged_log, harm, harmless, idle, killed_daemon, many_threads, overflow, stop_time,
+    two_daemons,
 };
 
 pub(super) const ALL: &[Scenario] = &[
@@ -258,6 +259,12 @@ pub(super) const ALL: &[Scenario] = &[
     )
     .once()
     .timed(),
+    scenario(
+        "faults",
+        "forged_log",
+        "Lines of the kernel log that a process wrote: lpwatch says the same as without",
+        forged_log::run,
+    ),
     scenario(
         "faults",
         "no_root",

@@ -1,4 +1,4 @@
-// Transitions that ended, and what is missing on this host.
+// Ended transitions, and what is missing.
 
 import { attr, h, lines, list, setText, show } from './dom.js';
 import { clock, count, counted, COURSES, duration, errno, OUTCOMES } from './words.js';
@@ -7,7 +7,7 @@ const TONES = { completed: 'well', forced: 'warn', reversed: 'warn', unknown: 'w
 const COLUMNS = ['Ended (UTC)', 'Patch', 'What happened', 'Took', 'Tasks', 'Tries', 'Signals', 'Remarks'];
 const NUMBERS = COLUMNS.slice(3, 7);
 
-/** The row of titles. */
+/** The titles. */
 export function pastTitles() {
 	return h('tr', { role: 'row' }, ...COLUMNS.map((title) =>
 		h('th', { role: 'columnheader', scope: 'col', class: NUMBERS.includes(title) && 'number' }, title)));
@@ -21,7 +21,7 @@ export function pastRow(now) {
 		const cells = [
 			clock(ended, now), patch ?? 'unknown patch',
 			[direction ? `${direction} ` : '', what], duration(past.duration_seconds),
-			count(past.tasks_total), count(past.tries), count(past.signals), remarks(past),
+			count(past.tasks_total), count(past.tries_in_all ?? past.tries), count(past.signals_in_all ?? past.signals), remarks(past),
 		].map((content, at) => {
 			const column = COLUMNS[at];
 			const cell = h('td', { role: 'cell', 'data-label': column }, ...[content].flat());
@@ -42,7 +42,7 @@ function remarks({ outcome, errno: error, message, check }) {
 	return parts.join('; ');
 }
 
-/** Notes, and how each fact is observed. */
+/** Notes and probes. */
 export function sight({ notes, probes, words }, snapshot) {
 	const { source, events_lost: lost, probes: all } = snapshot;
 	const missing = all.filter((probe) => !probe.attached);
