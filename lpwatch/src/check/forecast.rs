@@ -102,14 +102,13 @@ fn when(task: &PredictedBlocker, facts: &TaskFacts) -> When {
         return When::AtOnce;
     }
     match task.obstacle {
-        Obstacle::MainFunction => When::Never,
         // The signal wakes kernel threads too, and they sleep on.
         Obstacle::AsleepIn | Obstacle::UnreliableStack if task.kind.is_kernel() => When::Never,
+        Obstacle::MainFunction => When::Never,
         Obstacle::AsleepIn | Obstacle::UnreliableStack | Obstacle::KvmVcpu => When::AfterSignal,
-        Obstacle::Uninterruptible => When::Later,
         // It switches on its way back to user mode.
         Obstacle::Running if task.kind.is_user() => When::AtOnce,
-        Obstacle::Running => When::Later,
+        Obstacle::Running | Obstacle::Uninterruptible => When::Later,
     }
 }
 

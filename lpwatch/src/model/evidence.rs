@@ -100,7 +100,7 @@ impl ForeignFrame {
 
 /// Whether the function with this name calls the main function of a kernel thread
 /// (`kthread`, kernel/kthread.c) or of a user worker (`ret_from_fork`, which some
-/// kernels divide in two: arch/x86/entry/entry_64.S, arch/x86/kernel/process.c).
+/// kernels divide in two: `arch/x86/entry/entry_64.S`, arch/x86/kernel/process.c).
 pub(super) fn calls_main(symbol: &str) -> bool {
     matches!(symbol, "kthread" | "ret_from_fork" | "ret_from_fork_asm")
 }

@@ -38,14 +38,15 @@ pub(super) fn warning(kernel: &str, direction: Direction, replace: Option<bool>)
 }
 
 fn kept(kernel: &str, direction: Direction, replace: Option<bool>) -> Kept {
-    match (version(kernel), direction, replace) {
-        (Some((5, 10)), ..) => Kept::AllLoaded,
-        (Some(version), ..) if version < (6, 1) => Kept::Unknown,
-        (None, ..) => Kept::Unknown,
-        (Some(_), Direction::Unpatching, _) => Kept::This,
-        (Some(_), Direction::Patching, Some(true)) => Kept::Replaced,
-        (Some(_), Direction::Patching, Some(false)) => Kept::None,
-        (Some(_), Direction::Patching, None) => Kept::Unknown,
+    match version(kernel) {
+        Some((5, 10)) => Kept::AllLoaded,
+        Some(version) if version >= (6, 1) => match (direction, replace) {
+            (Direction::Unpatching, _) => Kept::This,
+            (Direction::Patching, Some(true)) => Kept::Replaced,
+            (Direction::Patching, Some(false)) => Kept::None,
+            (Direction::Patching, None) => Kept::Unknown,
+        },
+        _ => Kept::Unknown,
     }
 }
 

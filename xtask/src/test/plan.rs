@@ -167,15 +167,14 @@ mod tests {
         assert_eq!(
             sizes,
             [
-                ("calls-1", 6),
-                ("calls-2", 6),
-                ("calls-3", 5),
+                ("calls-1", 9),
+                ("calls-2", 8),
                 ("life", 1),
                 ("life-timed", 1),
                 ("own", 1)
             ]
         );
-        assert_eq!(boots[4].kind, Kind::Timed);
-        assert!(boots[5].weight > boots[4].weight, "it starts before others");
+        assert_eq!(boots[3].kind, Kind::Timed);
+        assert!(boots[4].weight > boots[3].weight, "it starts before others");
     }
 }
