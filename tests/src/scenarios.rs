@@ -12,6 +12,7 @@ mod check_predictions;
 mod check_rules;
 mod check_rules_files;
 mod check_rules_kernel;
+mod check_rules_names;
 mod check_rules_overlap;
 mod check_rules_rates;
 mod check_rules_tracing;

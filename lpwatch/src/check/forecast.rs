@@ -58,7 +58,7 @@ fn step(finding: &CheckFinding) -> u8 {
         ("kernel", _) => 0,
         ("overlap", EEXIST) => 1,
         ("overlap", _) => 3,
-        ("symbol", _) => 4,
+        ("object_name" | "symbol", _) => 4,
         ("busy", _) => 5,
         _ => 7,
     }
