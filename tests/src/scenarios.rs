@@ -35,6 +35,7 @@ mod reason_asleep;
 mod reason_foreign;
 mod reason_kernel;
 mod reason_restless;
+mod reason_unwind;
 mod refused;
 mod replace;
 mod sleepers;

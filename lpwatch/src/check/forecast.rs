@@ -102,16 +102,24 @@ fn when(task: &PredictedBlocker, facts: &TaskFacts) -> When {
         return When::AtOnce;
     }
     match (task.obstacle, task.kthread) {
-        (Obstacle::MainFunction | Obstacle::AsleepIn | Obstacle::UnreliableStack, true) => {
-            When::Never
-        }
+        (
+            Obstacle::MainFunction
+            | Obstacle::AsleepIn
+            | Obstacle::UnreliableStack
+            | Obstacle::NoUnwindData,
+            true,
+        ) => When::Never,
         (Obstacle::Uninterruptible, _) | (Obstacle::Running, true) => When::Later,
         // It switches on its way back to user mode.
         (Obstacle::Running, false) => When::AtOnce,
         (Obstacle::KvmVcpu, _)
-        | (Obstacle::MainFunction | Obstacle::AsleepIn | Obstacle::UnreliableStack, false) => {
-            When::AfterSignal
-        }
+        | (
+            Obstacle::MainFunction
+            | Obstacle::AsleepIn
+            | Obstacle::UnreliableStack
+            | Obstacle::NoUnwindData,
+            false,
+        ) => When::AfterSignal,
     }
 }
 

@@ -32,9 +32,14 @@ pub(super) fn next_steps(
 }
 
 fn never_switches(blocker: &Blocker) -> bool {
-    blocker.kthread
-        && blocker.reason == Some(Reason::SleepingOnFunction)
-        && in_main_function(blocker)
+    lacks_unwind_data(blocker)
+        || (blocker.kthread
+            && blocker.reason == Some(Reason::SleepingOnFunction)
+            && in_main_function(blocker))
+}
+
+fn lacks_unwind_data(blocker: &Blocker) -> bool {
+    blocker.reason == Some(Reason::NoUnwindData)
 }
 
 fn waiting(signals: Option<u32>, blockers: &[Blocker]) -> String {
@@ -54,14 +59,24 @@ fn waiting(signals: Option<u32>, blockers: &[Blocker]) -> String {
 
 fn stalled(patch: &str, direction: Direction, blockers: &[Blocker]) -> Vec<String> {
     let mut steps = Vec::new();
-    let kthreads = blockers.iter().filter(|blocker| blocker.kthread).count();
+    let (blind, others): (Vec<&Blocker>, Vec<&Blocker>) = blockers
+        .iter()
+        .partition(|blocker| lacks_unwind_data(blocker));
+    if !blind.is_empty() {
+        steps.push(
+            "A task in code without unwind data switches only when it leaves that code. Stop what \
+             uses the code."
+                .to_owned(),
+        );
+    }
+    let kthreads = others.iter().filter(|blocker| blocker.kthread).count();
     if kthreads > 0 {
         steps.push(
             "The kernel's signal does not move a kernel thread that stays in a patched function."
                 .to_owned(),
         );
     }
-    if kthreads < blockers.len() {
+    if kthreads < others.len() {
         steps.push(
             "Restart the services of the user tasks that are left, or pause each task for a moment."
                 .to_owned(),
@@ -85,4 +100,37 @@ fn reverse(patch: &str, direction: Direction) -> String {
         "Reverse the transition, which {effect} the patch:\n{}",
         reversal(patch, direction)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::samples::task;
+
+    fn steps(phase: Phase, blockers: &[Blocker]) -> String {
+        let engine = EngineKind::Livepatch;
+        let direction = Direction::Patching;
+        next_steps(engine, "lp", direction, Some(phase), Some(1), blockers).join("\n")
+    }
+
+    #[test]
+    fn code_without_unwind_data_is_not_waited_for() {
+        for kthread in [false, true] {
+            let blind = Blocker {
+                reason: Some(Reason::NoUnwindData),
+                ..task(7, "blob", kthread)
+            };
+            for phase in [Phase::Slow, Phase::Long, Phase::Stalled] {
+                let text = steps(phase, std::slice::from_ref(&blind));
+                assert!(
+                    !text.contains("Wait") && !text.contains("patched"),
+                    "{text}"
+                );
+                assert!(text.contains("echo 0 > "), "{text}");
+            }
+            let stalled = steps(Phase::Stalled, &[blind, task(8, "other", true)]);
+            assert!(stalled.contains("leaves that code"), "{stalled}");
+            assert!(stalled.contains("in a patched function"), "{stalled}");
+        }
+    }
 }

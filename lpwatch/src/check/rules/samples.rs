@@ -82,6 +82,7 @@ pub(in crate::check) fn observed(tid: u32, obstacle: Obstacle, seen: u32) -> Pre
         kthread: false,
         obstacle,
         function: Some("f".to_owned()),
+        module: None,
         program: None,
         seen,
     }

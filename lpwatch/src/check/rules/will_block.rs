@@ -63,7 +63,10 @@ impl SleeperKind {
             Obstacle::Uninterruptible => Some(Self::Uninterruptible),
             Obstacle::AsleepIn if task.kthread => Some(Self::Kthread),
             Obstacle::AsleepIn => Some(Self::User),
-            Obstacle::UnreliableStack | Obstacle::Running | Obstacle::KvmVcpu => None,
+            Obstacle::UnreliableStack
+            | Obstacle::NoUnwindData
+            | Obstacle::Running
+            | Obstacle::KvmVcpu => None,
         }
     }
 
