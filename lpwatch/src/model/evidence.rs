@@ -35,7 +35,7 @@ impl Frame {
     pub const SHOWN_MAX: usize = 64;
 
     /// Whether every stack of a task of x86-64 ends in a frame like this: the entry
-    /// from user space, or where a new task begins (arch/x86/entry/entry_64.S and
+    /// from user space, or where a new task begins (`arch/x86/entry/entry_64.S` and
     /// `entry_64_compat.S`, 5.10 to 7.3).
     #[must_use]
     pub fn is_first_of_x86(&self) -> bool {

@@ -64,5 +64,7 @@ fn value() -> Result<String> {
 
 fn check_loaded(name: &str) -> Result<String> {
     let ended = lpwatch::run(&[&["check", name], SHORT])?;
-    Ok(ended.expect(&[code::DANGER])?.text())
+    let text = ended.expect(&[code::DANGER])?.text();
+    // The lines are broken anywhere.
+    Ok(text.split_whitespace().collect::<Vec<_>>().join(" "))
 }

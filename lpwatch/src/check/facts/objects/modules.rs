@@ -5,7 +5,7 @@ use crate::{
     kernel::{
         Roots,
         kallsyms::VMLINUX,
-        module_files,
+        module_files::{self, ModuleFiles},
         modules::{self, Build, Presence},
         patch_file::PatchFile,
     },
@@ -69,7 +69,7 @@ fn other_case(roots: &Roots, disk: &Disk, name: &str) -> Option<String> {
     let loaded = modules::loaded_names(roots);
     let files = disk.modules.iter();
     let known = loaded.iter().map(String::as_str);
-    let mut known = known.chain(files.flat_map(|files| files.names()));
+    let mut known = known.chain(files.flat_map(ModuleFiles::names));
     let mut found = None;
     let is_exact = known.any(|known| {
         if found.is_none() && known != name && known.eq_ignore_ascii_case(name) {
