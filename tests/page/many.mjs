@@ -6,7 +6,7 @@ export function manyTasks() {
   const snapshot = recorded('stalled');
   const [calm, moving] = snapshot.patches;
   const [kthread, thread] = moving.transition.blockers;
-  const reasons = ['running', 'unreliable_stack', 'uninterruptible', 'kvm_vcpu', 'waiting_for_signal', 'pending', null];
+  const reasons = ['running', 'unreliable_stack', 'no_unwind_data', 'uninterruptible', 'kvm_vcpu', 'waiting_for_signal', 'pending', null];
   moving.transition.blockers = Array.from({ length: 5000 }, (_, nth) => ({
     ...(nth % 50 === 0 ? kthread : thread),
     tid: 2000 + nth,

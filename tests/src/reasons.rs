@@ -161,7 +161,7 @@ fn agrees(blocker: &Blocker, complaint: &Complaint) -> bool {
     let reason = blocker.reason.as_deref().unwrap_or("none");
     match complaint {
         Complaint::Running => matches!(reason, "running" | "kvm_vcpu"),
-        Complaint::UnreliableStack => reason == "unreliable_stack",
+        Complaint::UnreliableStack => matches!(reason, "unreliable_stack" | "no_unwind_data"),
         Complaint::SleepingOn(function) => {
             matches!(reason, "sleeping_on_function" | "uninterruptible")
                 && blocker.function.as_deref() == Some(function)
@@ -206,6 +206,7 @@ fn expect_verdict(look: &Look, blocker: &Blocker, reason: &str) -> Result<()> {
     let answer = match reason {
         "uninterruptible" => "sleeping_on_function",
         "kvm_vcpu" => "running",
+        "no_unwind_data" => "unreliable_stack",
         other => other,
     };
     ensure!(verdict.answer == answer && verdict.tries > 0, "{verdict:?}");

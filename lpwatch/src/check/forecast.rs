@@ -58,7 +58,7 @@ fn step(finding: &CheckFinding) -> u8 {
         ("kernel", _) => 0,
         ("overlap", EEXIST) => 1,
         ("overlap", _) => 3,
-        ("symbol", _) => 4,
+        ("object_name" | "symbol", _) => 4,
         ("busy", _) => 5,
         _ => 7,
     }
@@ -103,9 +103,16 @@ fn when(task: &PredictedBlocker, facts: &TaskFacts) -> When {
     }
     match task.obstacle {
         // The signal wakes kernel threads too, and they sleep on.
-        Obstacle::AsleepIn | Obstacle::UnreliableStack if task.kind.is_kernel() => When::Never,
+        Obstacle::AsleepIn | Obstacle::UnreliableStack | Obstacle::NoUnwindData
+            if task.kind.is_kernel() =>
+        {
+            When::Never
+        }
         Obstacle::MainFunction => When::Never,
-        Obstacle::AsleepIn | Obstacle::UnreliableStack | Obstacle::KvmVcpu => When::AfterSignal,
+        Obstacle::AsleepIn
+        | Obstacle::UnreliableStack
+        | Obstacle::NoUnwindData
+        | Obstacle::KvmVcpu => When::AfterSignal,
         // It switches on its way back to user mode.
         Obstacle::Running if task.kind.is_user() => When::AtOnce,
         Obstacle::Running | Obstacle::Uninterruptible => When::Later,

@@ -5,6 +5,7 @@ pub(super) mod errno;
 mod findings;
 mod hooked;
 mod kernel;
+mod object_name;
 mod overlap;
 mod readable;
 mod risky;
@@ -39,6 +40,7 @@ pub const ALL: &[Rule] = &[
     readable::RULE,
     kernel::RULE,
     busy::RULE,
+    object_name::RULE,
     symbol::RULE,
     overlap::RULE,
     tracing_blocks::RULE,

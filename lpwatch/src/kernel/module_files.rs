@@ -74,6 +74,12 @@ impl ModuleFiles {
         Some(self.built_in.as_ref()?.contains(name))
     }
 
+    /// The names of all modules, the kernel's own and others.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let names = self.listed.keys().chain(self.own.keys());
+        names.map(String::as_str)
+    }
+
     /// The kernel's own modules, by name.
     pub fn in_tree_listed(&self) -> impl Iterator<Item = (&str, PathBuf)> {
         let own = self.listed.iter();
@@ -96,6 +102,18 @@ pub fn name(file: &Path) -> Option<String> {
     let unpacked = packed.find_map(|ending| name.strip_suffix(ending));
     let stem = unpacked.unwrap_or(name).strip_suffix(".ko")?;
     (!stem.is_empty()).then(|| stem.replace('-', "_"))
+}
+
+/// The module name in what somebody wrote for it: a file's name, a path, with
+/// dashes. Unlike [`name`], it does not need the ending of a module file.
+#[must_use]
+pub fn meant(text: &str) -> String {
+    // sysfs shows a slash in a name as an exclamation mark (lib/kobject.c).
+    let mut parts = text.trim().rsplit(['/', '!']);
+    let last = parts.find(|part| !part.is_empty()).unwrap_or_default();
+    let stem = name(Path::new(last)).unwrap_or_else(|| last.to_owned());
+    // The kernel's build replaces both (scripts/Makefile.lib, name-fix-token).
+    stem.replace(['-', ','], "_")
 }
 
 fn text(path: &Path) -> io::Result<String> {
@@ -152,6 +170,28 @@ mod tests {
         let files = ModuleFiles::read(folder.path()).unwrap();
         assert_eq!(files.is_built_in("fuse"), None);
         assert_eq!(files.in_tree("fuse"), None);
+    }
+
+    #[test]
+    fn a_name_is_found_in_what_was_written() {
+        for (text, name) in [
+            ("target", "target"),
+            ("target.ko", "target"),
+            ("my-mod", "my_mod"),
+            ("my-mod.ko.xz", "my_mod"),
+            ("a,b", "a_b"),
+            ("kernel/net/foo", "foo"),
+            ("kernel!net!foo.ko.zst", "foo"),
+            (" target\n", "target"),
+            ("foo/", "foo"),
+            ("vmlinux.ko", "vmlinux"),
+            ("a.b", "a.b"),
+            (".ko", ".ko"),
+            (" ", ""),
+            ("", ""),
+        ] {
+            assert_eq!(meant(text), name, "{text:?}");
+        }
     }
 
     #[test]

@@ -66,6 +66,20 @@ pub fn presence(roots: &Roots, name: &str) -> Option<Presence> {
     }
 }
 
+/// The names of the loaded modules; none if sysfs does not list modules.
+#[must_use]
+pub fn loaded_names(roots: &Roots) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(roots.sysfs.join("module")) else {
+        return Vec::new();
+    };
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let mut names: Vec<String> = names
+        .filter(|name| presence(roots, name) == Some(Presence::Loaded))
+        .collect();
+    names.sort_unstable();
+    names
+}
+
 /// The letters of this module's taint, such as `OE`; `None` if unknown.
 #[must_use]
 pub fn taint(roots: &Roots, name: &str) -> Option<String> {
@@ -178,6 +192,7 @@ mod tests {
         assert_eq!(presence(&roots, "fuse"), Some(Presence::Loaded));
         assert_eq!(presence(&roots, "printk"), Some(Presence::BuiltIn));
         assert_eq!(presence(&roots, "nfs"), Some(Presence::NotLoaded));
+        assert_eq!(loaded_names(&roots), ["fuse"]);
     }
 
     #[test]

@@ -92,6 +92,7 @@ pub(super) fn advice(blocker: &Blocker, situation: &Situation<'_>) -> Option<Str
         Reason::SleepingOnFunction | Reason::WaitingForSignal => by_signal(blocker, situation),
         Reason::Uninterruptible if in_main_function(blocker) => never_leaves(blocker, situation),
         Reason::UnreliableStack => unreliable(blocker, situation),
+        Reason::NoUnwindData => no_unwind_data(blocker, situation),
         Reason::Uninterruptible => "No signal reaches it. It switches once what it waits for, \
              often I/O, completes; its stack shows what that is."
             .to_owned(),
@@ -252,6 +253,21 @@ fn unreliable(blocker: &Blocker, situation: &Situation<'_>) -> String {
         Some(command) => format!("{sentences}\n{command}"),
         None => sentences,
     }
+}
+
+/// Nothing but its own way out of that code frees it: waiting is no advice.
+fn no_unwind_data(blocker: &Blocker, situation: &Situation<'_>) -> String {
+    let (code, user) = match blocker.blocking_module().map(printable) {
+        Some(module) => (
+            format!("the code of module {module}"),
+            "what uses the module",
+        ),
+        None => ("that code".to_owned(), "what uses it"),
+    };
+    format!(
+        "It switches only when it leaves {code}. Stop {user}, or reverse the transition:\n{}",
+        reversal(situation.patch, situation.direction)
+    )
 }
 
 fn returns_from(blocker: &Blocker) -> String {

@@ -18,6 +18,9 @@ pub enum Reason {
     Running,
     /// Its stack is unreliable.
     UnreliableStack,
+    /// Its stack is unreliable, because it ends in code for which the kernel has no
+    /// unwind data.
+    NoUnwindData,
     /// It switches when the kernel's signal reaches it.
     WaitingForSignal,
     /// An idle task: it switches when its CPU wakes.
@@ -134,5 +137,12 @@ impl Blocker {
         } else {
             TaskKind::User
         })
+    }
+
+    /// The module of the blocking frame; `None` for code of the kernel itself.
+    #[must_use]
+    pub fn blocking_module(&self) -> Option<&str> {
+        let frame = self.stack.get(self.blocking_frame?)?;
+        frame.split_once(" [")?.1.strip_suffix(']')
     }
 }

@@ -129,6 +129,8 @@ pub enum Obstacle {
     Uninterruptible,
     /// An unreliable stack.
     UnreliableStack,
+    /// A stack that ends in code for which the kernel has no unwind data.
+    NoUnwindData,
     /// Always on a CPU.
     Running,
     KvmVcpu,

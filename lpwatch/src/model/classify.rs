@@ -77,7 +77,8 @@ pub(super) fn classify(task: &Task, context: &ClassifyContext<'_>) -> Diagnosis 
             sleeping(evidence, context, function.as_deref())
         }
         Some((KernelAnswer::UnreliableStack, _)) => {
-            unreliable(evidence, true).unwrap_or_else(|| Diagnosis {
+            let found = unreliable(evidence, true).or_else(|| no_unwind_data(evidence, context));
+            found.unwrap_or_else(|| Diagnosis {
                 cause: Some(Cause::Unknown),
                 ..Diagnosis::of(Reason::UnreliableStack)
             })
@@ -157,7 +158,9 @@ fn by_stack(task: &Task, context: &ClassifyContext<'_>) -> Diagnosis {
         });
     }
     let reliable = context.traits.bpf_frames_reliable;
-    if let Some(finding) = unreliable(evidence, !reliable) {
+    if let Some(finding) =
+        unreliable(evidence, !reliable).or_else(|| no_unwind_data(evidence, context))
+    {
         return finding;
     }
     if let Some((index, function)) = old_code(&evidence.stack, context) {
@@ -209,6 +212,27 @@ fn unreliable(evidence: &Evidence, bpf_counts: bool) -> Option<Diagnosis> {
         program,
         blocking_frame: Some(index),
         ..Diagnosis::of(Reason::UnreliableStack)
+    })
+}
+
+/// The outermost frame of a module, if the stack that the kernel shows does not go
+/// on to where every stack begins, and nothing foreign is on it: the kernel has no
+/// unwind data for the code behind that frame.
+fn no_unwind_data(evidence: &Evidence, context: &ClassifyContext<'_>) -> Option<Diagnosis> {
+    let stack = &evidence.stack;
+    if !context.traits.is_x86
+        || context.patch.engine != EngineKind::Livepatch
+        || stack.len() >= Frame::SHOWN_MAX
+        || stack.last().is_some_and(Frame::is_first_of_x86)
+        || stack.iter().any(|frame| ForeignFrame::of(frame).is_some())
+    {
+        return None;
+    }
+    let index = stack.iter().rposition(Frame::is_of_module)?;
+    Some(Diagnosis {
+        function: Some(stack.get(index)?.symbol.clone()),
+        blocking_frame: Some(index),
+        ..Diagnosis::of(Reason::NoUnwindData)
     })
 }
 

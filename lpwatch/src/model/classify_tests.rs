@@ -71,6 +71,7 @@ fn patch(name: &str, object: &str, functions: &[&str]) -> PatchView {
 const OLD_KERNEL: Traits = Traits {
     bpf_frames_reliable: false,
     verdicts: false,
+    is_x86: false,
 };
 
 fn judge_on(task: &Task, direction: Direction, patches: &[PatchView], traits: Traits) -> Diagnosis {
@@ -179,6 +180,7 @@ fn where_the_unwinder_knows_bpf_its_frames_are_in_nobodys_way() {
     let traits = Traits {
         bpf_frames_reliable: true,
         verdicts: true,
+        is_x86: true,
     };
     let only = task(&["schedule", "bpf_trampoline_6442536263 bpf"]);
     let finding = judge_on(&only, Direction::Patching, &patches, traits);
@@ -292,4 +294,107 @@ fn proc_shows_a_runnable_task_without_a_stack() {
     );
     task.evidence.on_cpu = None;
     assert_eq!(reason(&task), Reason::Running);
+}
+
+const X86: Traits = Traits {
+    is_x86: true,
+    ..OLD_KERNEL
+};
+
+fn judge_on_x86(task: &Task) -> Diagnosis {
+    let patches = [patch("lp", "vmlinux", &["do_work"])];
+    judge_on(task, Direction::Patching, &patches, X86)
+}
+
+/// Asleep in a vendor's module, and below that these frames.
+fn in_vendors_code(below: &[&str]) -> Task {
+    let above = ["msleep_interruptible", "vendor_sleep vendor"];
+    task(&[&above, below].concat())
+}
+
+#[test]
+fn a_stack_that_ends_in_a_module_has_no_unwind_data() {
+    for below in [&[][..], &["some_guess"], &["ret_from_fork other"]] {
+        let sleeper = in_vendors_code(below);
+        for answer in [None, Some(KernelAnswer::UnreliableStack)] {
+            let sleeper = match answer {
+                Some(answer) => answered(sleeper.clone(), answer, None),
+                None => sleeper.clone(),
+            };
+            let finding = judge_on_x86(&sleeper);
+            assert_eq!(finding.reason, Some(Reason::NoUnwindData), "{below:?}");
+            assert_eq!(finding.cause, None);
+        }
+    }
+    let finding = judge_on_x86(&in_vendors_code(&[]));
+    let function = finding.function.as_deref();
+    assert_eq!(
+        (function, finding.blocking_frame),
+        (Some("vendor_sleep"), Some(1))
+    );
+    let outermost = judge_on_x86(&in_vendors_code(&["caller of_it"]));
+    assert_eq!(outermost.function.as_deref(), Some("caller"));
+}
+
+#[test]
+fn a_stack_down_to_its_beginning_has_unwind_data() {
+    for first in [
+        "ret_from_fork",
+        "ret_from_fork_asm",
+        "entry_SYSCALL_64_after_hwframe",
+        "entry_SYSENTER_compat_after_hwframe",
+        "asm_exc_page_fault",
+    ] {
+        let sleeper = in_vendors_code(&["kthread", first]);
+        assert_eq!(
+            judge_on_x86(&sleeper).reason,
+            Some(Reason::Pending),
+            "{first}"
+        );
+        let answered = answered(sleeper, KernelAnswer::UnreliableStack, None);
+        let finding = judge_on_x86(&answered);
+        assert_eq!(finding.reason, Some(Reason::UnreliableStack));
+        assert_eq!(finding.cause, Some(Cause::Unknown));
+    }
+}
+
+#[test]
+fn what_is_not_known_of_a_stack_is_not_concluded() {
+    // No module, a stack that may be cut off, another processor.
+    assert_eq!(
+        judge_on_x86(&task(&["msleep"])).reason,
+        Some(Reason::Pending)
+    );
+    assert_eq!(
+        judge_on_x86(&in_vendors_code(&["deep"; 62])).reason,
+        Some(Reason::Pending)
+    );
+    assert_eq!(
+        judge_on_x86(&in_vendors_code(&["deep"; 61])).reason,
+        Some(Reason::NoUnwindData)
+    );
+    assert_eq!(reason(&in_vendors_code(&[])), Reason::Pending);
+    // The code of BPF and of ftrace is no module's.
+    for foreign in ["x __builtin__ftrace", "y bpf"] {
+        assert_eq!(
+            judge_on_x86(&task(&[foreign])).reason,
+            Some(Reason::Pending)
+        );
+    }
+    let traced = in_vendors_code(&["bpf_trampoline_6442536263 bpf"]);
+    assert_eq!(judge_on_x86(&traced).reason, Some(Reason::UnreliableStack));
+    let known = Traits {
+        bpf_frames_reliable: true,
+        ..X86
+    };
+    let patches = [patch("lp", "vmlinux", &["do_work"])];
+    let finding = judge_on(&traced, Direction::Patching, &patches, known);
+    assert_eq!(finding.reason, Some(Reason::Pending));
+}
+
+#[test]
+fn an_unreliable_stack_goes_before_a_function_on_it() {
+    let patches = [patch("lp", "vendor", &["vendor_sleep"])];
+    let finding = judge_on(&in_vendors_code(&[]), Direction::Patching, &patches, X86);
+    assert_eq!(finding.reason, Some(Reason::NoUnwindData));
 }

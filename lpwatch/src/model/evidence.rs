@@ -29,6 +29,33 @@ impl fmt::Display for Frame {
     }
 }
 
+impl Frame {
+    /// The most frames that every way to read a stack shows: a longer stack may
+    /// be cut off (`MAX_STACK_TRACE_DEPTH`, fs/proc/base.c).
+    pub const SHOWN_MAX: usize = 64;
+
+    /// Whether every stack of a task of x86-64 ends in a frame like this: the entry
+    /// from user space, or where a new task begins (`arch/x86/entry/entry_64.S` and
+    /// `entry_64_compat.S`, 5.10 to 7.3).
+    #[must_use]
+    pub fn is_first_of_x86(&self) -> bool {
+        let symbol = self.symbol.as_str();
+        self.module.is_none()
+            && (["ret_from_fork", "ret_from_fork_asm"].contains(&symbol)
+                || ["entry_", "asm_"]
+                    .iter()
+                    .any(|prefix| symbol.starts_with(prefix)))
+    }
+
+    /// Whether it is code of a module's file, not of BPF or of what ftrace and
+    /// kprobes make (`[bpf]`, `[__builtin__ftrace]`).
+    #[must_use]
+    pub fn is_of_module(&self) -> bool {
+        let module = self.module.as_deref();
+        module.is_some_and(|module| module != "bpf" && !module.starts_with("__builtin__"))
+    }
+}
+
 /// The kernel's own answers about a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answers {
@@ -49,6 +76,8 @@ pub struct Traits {
     pub bpf_frames_reliable: bool,
     /// Its own verdicts are observed.
     pub verdicts: bool,
+    /// It is x86-64, where it is known in which functions a complete stack ends.
+    pub is_x86: bool,
 }
 
 /// A frame that can make a stack unreliable, and its possible owners.

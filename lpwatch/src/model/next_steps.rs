@@ -50,10 +50,15 @@ pub(super) fn next_steps(
 }
 
 fn never_switches(blocker: &Blocker) -> bool {
-    matches!(
-        blocker.reason,
-        Some(Reason::SleepingOnFunction | Reason::Uninterruptible)
-    ) && in_main_function(blocker)
+    lacks_unwind_data(blocker)
+        || (matches!(
+            blocker.reason,
+            Some(Reason::SleepingOnFunction | Reason::Uninterruptible)
+        ) && in_main_function(blocker))
+}
+
+fn lacks_unwind_data(blocker: &Blocker) -> bool {
+    blocker.reason == Some(Reason::NoUnwindData)
 }
 
 fn waiting(signals: Option<u32>, blockers: &[Blocker]) -> String {
@@ -73,9 +78,19 @@ fn waiting(signals: Option<u32>, blockers: &[Blocker]) -> String {
 
 fn stalled(stuck: &Stuck<'_>, blockers: &[Blocker]) -> Vec<String> {
     let mut steps = Vec::new();
+    let (blind, others): (Vec<&Blocker>, Vec<&Blocker>) = blockers
+        .iter()
+        .partition(|blocker| lacks_unwind_data(blocker));
+    if !blind.is_empty() {
+        steps.push(
+            "A task in code without unwind data switches only when it leaves that code. Stop what \
+             uses the code."
+                .to_owned(),
+        );
+    }
     let count = |kind: fn(TaskKind) -> bool| {
-        let blockers = blockers.iter();
-        blockers.filter(|blocker| kind(blocker.kind())).count()
+        let others = others.iter();
+        others.filter(|blocker| kind(blocker.kind())).count()
     };
     if count(TaskKind::is_kernel) > 0 {
         steps.push(
@@ -106,4 +121,43 @@ fn reverse(patch: &str, direction: Direction) -> String {
         "Reverse the transition, which {effect} the patch:\n{}",
         reversal(patch, direction)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::samples::task;
+
+    fn steps(phase: Phase, blockers: &[Blocker]) -> String {
+        let stuck = Stuck {
+            engine: EngineKind::Livepatch,
+            patch: "lp",
+            replace: Some(false),
+            direction: Direction::Patching,
+            signals: Some(1),
+            kernel: "6.12.117",
+        };
+        next_steps(&stuck, Some(phase), blockers).join("\n")
+    }
+
+    #[test]
+    fn code_without_unwind_data_is_not_waited_for() {
+        for kthread in [false, true] {
+            let blind = Blocker {
+                reason: Some(Reason::NoUnwindData),
+                ..task(7, "blob", kthread)
+            };
+            for phase in [Phase::Slow, Phase::Long, Phase::Stalled] {
+                let text = steps(phase, std::slice::from_ref(&blind));
+                assert!(
+                    !text.contains("Wait") && !text.contains("patched"),
+                    "{text}"
+                );
+                assert!(text.contains("echo 0 > "), "{text}");
+            }
+            let stalled = steps(Phase::Stalled, &[blind, task(8, "other", true)]);
+            assert!(stalled.contains("leaves that code"), "{stalled}");
+            assert!(stalled.contains("in a patched function"), "{stalled}");
+        }
+    }
 }

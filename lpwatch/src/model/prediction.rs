@@ -20,6 +20,8 @@ pub struct PredictedBlocker {
     pub obstacle: Obstacle,
     /// The blocking function, if there is one.
     pub function: Option<String>,
+    /// The module of that function, for [`Obstacle::NoUnwindData`].
+    pub module: Option<String>,
     /// The program that makes its stack unreliable.
     pub program: Option<Culprit>,
     /// In how many looks this was so.
@@ -76,6 +78,7 @@ fn predicted(task: &Task, context: &ClassifyContext<'_>) -> Option<PredictedBloc
         Reason::SleepingOnFunction => Obstacle::AsleepIn,
         Reason::Uninterruptible => Obstacle::Uninterruptible,
         Reason::UnreliableStack => Obstacle::UnreliableStack,
+        Reason::NoUnwindData => Obstacle::NoUnwindData,
         Reason::Running => Obstacle::Running,
         Reason::KvmVcpu => Obstacle::KvmVcpu,
         // Nothing would block them.
@@ -86,7 +89,12 @@ fn predicted(task: &Task, context: &ClassifyContext<'_>) -> Option<PredictedBloc
         && !task.kind.is_user()
         && found.blocking_frame.is_some()
         && found.blocking_frame == main_frame(&task.evidence);
+    let blocking = found.blocking_frame;
+    let blocking = blocking.and_then(|index| task.evidence.stack.get(index));
     Some(PredictedBlocker {
+        module: blocking
+            .filter(|_| obstacle == Obstacle::NoUnwindData)
+            .and_then(|frame| frame.module.clone()),
         tid: task.tid,
         tgid: task.tgid,
         comm: task.comm.clone(),
@@ -165,6 +173,7 @@ mod tests {
         let traits = Traits {
             bpf_frames_reliable: reliable,
             verdicts: false,
+            is_x86: true,
         };
         let before = PredictionContext {
             patch: &patch,
@@ -226,6 +235,7 @@ mod tests {
             traits: Traits {
                 bpf_frames_reliable: true,
                 verdicts: false,
+                is_x86: false,
             },
         };
         predict_blockers(&sample, &before).pop()?.function
@@ -250,6 +260,22 @@ mod tests {
         assert_eq!(on_top_of("helper", &code, true), None);
         // Without its file, all of its code may be running.
         assert_eq!(on_top_of("new_g", &[], false), is("new_g"));
+    }
+
+    #[test]
+    fn a_stack_that_ends_in_a_module_is_foretold() {
+        let mut sleeper = task(1, true, &["msleep_interruptible"]);
+        sleeper
+            .evidence
+            .stack
+            .push(frame("vendor_sleep", Some("vendor")));
+        let mut complete = sleeper.clone();
+        complete.tid = 2;
+        for symbol in ["kthread", "ret_from_fork", "ret_from_fork_asm"] {
+            complete.evidence.stack.push(frame(symbol, None));
+        }
+        let found = predictions(vec![sleeper, complete], false);
+        assert_eq!(found, [(1, Obstacle::NoUnwindData)]);
     }
 
     #[test]

@@ -150,6 +150,8 @@ fn other_transitions(snapshot: &Snapshot, shown: &str) -> Vec<String> {
 pub enum BlockerRank {
     /// The kernel's signal does not move it.
     SleepingKthread,
+    /// Nor this one, before it has left the code.
+    NoUnwindData,
     UnreliableStack,
     Uninterruptible,
     KvmVcpu,
@@ -169,6 +171,7 @@ impl BlockerRank {
             Some(Reason::SleepingOnFunction) if blocker.kthread => Self::SleepingKthread,
             Some(Reason::SleepingOnFunction) => Self::SleepingUser,
             Some(Reason::UnreliableStack) => Self::UnreliableStack,
+            Some(Reason::NoUnwindData) => Self::NoUnwindData,
             Some(Reason::Uninterruptible) => Self::Uninterruptible,
             Some(Reason::KvmVcpu) => Self::KvmVcpu,
             Some(Reason::Running) => Self::Running,

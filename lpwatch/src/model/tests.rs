@@ -35,6 +35,7 @@ fn model(hooks_since: Option<u64>) -> Model {
         traits: Traits {
             bpf_frames_reliable: false,
             verdicts: true,
+            is_x86: true,
         },
     };
     Model::new(facts, hooks_since.map(Duration::from_secs))

@@ -166,6 +166,11 @@ fn sentence(blocker: &Blocker, report: &TaskReport, style: &Style) -> String {
              the stacks only of tasks that are off their CPU."
             .to_owned(),
         Reason::UnreliableStack => unreliable(blocker.cause).to_owned(),
+        Reason::NoUnwindData => format!(
+            "The stack ends in code of {}, for which the kernel has no unwind data. It does not \
+             know the rest of the stack.",
+            why::code(blocker, style)
+        ),
         Reason::WaitingForSignal => "No obstacle was found. It sleeps, and \
              switches when the kernel's signal takes it back to user space."
             .to_owned(),

@@ -3,7 +3,7 @@
 use super::page::{Page, Paint, painted, plain};
 use super::style::Style;
 use super::why;
-use crate::model::{Blocker, Cause, Direction};
+use crate::model::{Blocker, Cause, Direction, Reason};
 
 /// The frames, behind `indent` spaces; `remark` follows the blocking one.
 pub(super) fn frames(page: &mut Page<'_>, indent: usize, blocker: &Blocker, remark: Option<&str>) {
@@ -36,6 +36,9 @@ pub(super) fn remark(
     let frame = blocker.stack.get(blocker.blocking_frame?)?;
     if blocker.cause.is_some() {
         return Some(foreign(blocker, frame, style));
+    }
+    if blocker.reason == Some(Reason::NoUnwindData) {
+        return Some("the kernel has no unwind data for this code".to_owned());
     }
     let patch = style.text(patch);
     let symbol = frame.split('+').next().unwrap_or(frame);

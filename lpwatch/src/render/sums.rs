@@ -78,6 +78,12 @@ fn description(blocker: &Blocker, style: &Style) -> Option<String> {
             Some(foreign) => format!("with an unreliable stack ({foreign})"),
             None => "with an unreliable stack".to_owned(),
         },
+        Reason::NoUnwindData => {
+            format!(
+                "in code without unwind data ({})",
+                why::code(blocker, style)
+            )
+        }
         Reason::Uninterruptible => within("in uninterruptible sleep"),
         Reason::Running => "running".to_owned(),
         Reason::KvmVcpu => "inside a virtual machine".to_owned(),

@@ -152,6 +152,9 @@ fn reason(page: &mut Page<'_>, severity: BlockerRank, section: &[Blocker], optio
 fn heading(severity: BlockerRank) -> &'static str {
     match severity {
         BlockerRank::SleepingKthread => "Kernel threads asleep in a function of the patch",
+        BlockerRank::NoUnwindData => {
+            "In code without unwind data: the kernel cannot prove what is on the stack"
+        }
         BlockerRank::UnreliableStack => "Stack unreliable: the kernel cannot prove what is on it",
         BlockerRank::Uninterruptible => "Uninterruptible (D state): no signal reaches them",
         BlockerRank::KvmVcpu => "Virtual CPUs inside their guests",
@@ -232,6 +235,7 @@ fn detail(blocker: &Blocker, style: &Style) -> Option<String> {
     match blocker.reason? {
         Reason::SleepingOnFunction => why::why(blocker, style),
         Reason::UnreliableStack => why::foreign(blocker, style),
+        Reason::NoUnwindData => Some(format!("in {}", why::code(blocker, style))),
         Reason::Uninterruptible | Reason::Running => {
             let function = blocker.function.as_deref()?;
             Some(format!("in {}", style.text(function)))

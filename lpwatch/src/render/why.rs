@@ -34,12 +34,26 @@ pub(super) fn why(blocker: &Blocker, style: &Style) -> Option<String> {
             (Some(what), None) => format!("stack unreliable: {what}"),
             (None, _) => "stack unreliable".to_owned(),
         },
+        Reason::NoUnwindData => format!("no unwind data for {}", code(blocker, style)),
         Reason::WaitingForSignal => "waits for the kernel's signal".to_owned(),
         Reason::Idle => "idle CPU".to_owned(),
         Reason::Uninterruptible => format!("uninterruptible (D state){within}"),
         Reason::KvmVcpu => "virtual CPU, in its guest".to_owned(),
         Reason::Pending => "no reason found; the kernel tries again each second".to_owned(),
     })
+}
+
+/// The blocking frame's code: `module blob (blob_sleep)`; `its code` if unknown.
+pub(super) fn code(blocker: &Blocker, style: &Style) -> String {
+    let function = blocker.function.as_deref();
+    let function = function.map(|function| style.text(function));
+    let module = blocker.blocking_module().map(|module| style.text(module));
+    match (module, function) {
+        (Some(module), Some(function)) => format!("module {module} ({function})"),
+        (Some(module), None) => format!("module {module}"),
+        (None, Some(function)) => function,
+        (None, None) => "its code".to_owned(),
+    }
 }
 
 fn what(cause: Option<Cause>) -> Option<&'static str> {

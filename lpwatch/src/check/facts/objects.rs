@@ -83,6 +83,23 @@ pub struct ModuleFacts {
     pub in_tree: Option<ModuleFile>,
     /// What modprobe would load.
     pub preferred: Option<PathBuf>,
+    /// The module that the patch may mean, if its own name for it is not that of
+    /// any module.
+    pub meant: Option<MeantModule>,
+}
+
+/// A module whose name is nearly the one in the patch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MeantModule {
+    /// Empty if there is none.
+    pub name: String,
+    /// `None` if unknown.
+    pub presence: Option<Presence>,
+    /// What modprobe would load for it.
+    pub file: Option<PathBuf>,
+    /// Only the case of letters differs: the name in the patch could be that of a
+    /// module, but is not on this host.
+    pub by_case: bool,
 }
 
 /// A module's file.

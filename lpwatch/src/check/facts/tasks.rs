@@ -1,5 +1,6 @@
 //! Samples of all tasks.
 
+use crate::model::check::Obstacle;
 pub use crate::model::prediction::PredictedBlocker;
 
 use super::rates::Rates;
@@ -33,7 +34,7 @@ impl TaskFacts {
             let known = self.tasks.iter_mut().find(|known| {
                 known.tid == task.tid
                     && known.obstacle == task.obstacle
-                    && known.function == task.function
+                    && is_same_place(known, &task)
             });
             match known {
                 Some(known) => known.seen += 1,
@@ -50,6 +51,12 @@ impl TaskFacts {
     }
 }
 
+/// Code without unwind data blocks a task wherever in the module it is.
+fn is_same_place(one: &PredictedBlocker, other: &PredictedBlocker) -> bool {
+    let anywhere = one.obstacle == Obstacle::NoUnwindData;
+    one.module == other.module && (anywhere || one.function == other.function)
+}
+
 /// The names of the tasks for messages.
 #[must_use]
 pub fn names(tasks: &[&PredictedBlocker]) -> Vec<String> {
@@ -59,6 +66,7 @@ pub fn names(tasks: &[&PredictedBlocker]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::check::rules::samples;
     use crate::model::TaskKind;
     use crate::model::check::Obstacle;
 
@@ -71,6 +79,7 @@ mod tests {
             kind: TaskKind::User,
             obstacle: Obstacle::AsleepIn,
             function: Some(function.to_owned()),
+            module: None,
             program: None,
             seen: 1,
         };
@@ -81,5 +90,21 @@ mod tests {
         let seen: Vec<u32> = facts.tasks.iter().map(|task| task.seen).collect();
         assert_eq!((seen, facts.looks, facts.total), (vec![2, 1, 1], 2, 11));
         assert!(facts.is_lasting(&facts.tasks[0]));
+    }
+
+    #[test]
+    fn a_task_may_move_in_code_without_unwind_data() {
+        let task = |function: &str, module: &str| PredictedBlocker {
+            obstacle: Obstacle::NoUnwindData,
+            function: Some(function.to_owned()),
+            module: Some(module.to_owned()),
+            ..samples::observed(1, Obstacle::NoUnwindData, 1)
+        };
+        let mut facts = TaskFacts::default();
+        facts.add(10, vec![task("f", "blob")]);
+        facts.add(10, vec![task("g", "blob")]);
+        assert!(facts.is_lasting(&facts.tasks[0]));
+        facts.add(10, vec![task("f", "other")]);
+        assert_eq!(facts.tasks.len(), 2);
     }
 }

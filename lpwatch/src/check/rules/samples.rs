@@ -83,6 +83,7 @@ pub(in crate::check) fn observed(tid: u32, obstacle: Obstacle, seen: u32) -> Pre
         kind: TaskKind::User,
         obstacle,
         function: Some("f".to_owned()),
+        module: None,
         program: None,
         seen,
     }

@@ -73,7 +73,10 @@ impl SleeperKind {
             Obstacle::AsleepIn if task.kind.is_kernel() => Some(Self::Kthread),
             Obstacle::AsleepIn if task.kind == TaskKind::UserWorker => Some(Self::Worker),
             Obstacle::AsleepIn => Some(Self::User),
-            Obstacle::UnreliableStack | Obstacle::Running | Obstacle::KvmVcpu => None,
+            Obstacle::UnreliableStack
+            | Obstacle::NoUnwindData
+            | Obstacle::Running
+            | Obstacle::KvmVcpu => None,
         }
     }
 

@@ -28,6 +28,11 @@ below an fexit or fmod_ret program, on any function, has an unreliable stack. Re
 same effect on kernels before about 6.0. Such a task cannot switch before it leaves that function. \
 The kernel's signal frees a user task after 15 seconds, but not a kernel thread.
 
+Code that was built without unwind data has the same effect: a module in which objtool did not see \
+every function, as with objects of a vendor that come without source. The kernel's unwinder stops \
+there. The stack that the kernel shows for such a task does not reach the entry from user space or the \
+beginning of a thread.
+
 The kernel cannot inspect a task that is on a CPU. A user task switches when it next returns to user \
 mode, which can take long on a CPU without a tick (nohz_full). A kernel thread that never sleeps \
 switches only where the kernel lets it check itself (cond_resched, since 6.4). A thread that runs a \
@@ -46,6 +51,7 @@ fn judge(context: &CheckContext<'_>) -> Vec<CheckFinding> {
     }
     let facts = &context.facts.tasks;
     let mut found = unreliable(facts);
+    found.extend(no_unwind_data(facts));
     found.extend(running(facts));
     found.extend(vcpus(facts));
     found.extend(tickless(facts));
@@ -77,6 +83,41 @@ fn unreliable(facts: &TaskFacts) -> Vec<CheckFinding> {
         finding(&RULE, severity, text, None)
             .with_evidence(evidence(tasks, facts, "with an unreliable stack"))
             .with_remedy(remedy)
+    });
+    found.collect()
+}
+
+/// Groups the tasks by the module whose code the kernel cannot unwind.
+fn no_unwind_data(facts: &TaskFacts) -> Vec<CheckFinding> {
+    let mut groups: BTreeMap<&str, Vec<&PredictedBlocker>> = BTreeMap::new();
+    for task in of(facts, Obstacle::NoUnwindData) {
+        let module = task.module.as_deref().unwrap_or("a module");
+        groups.entry(module).or_default().push(task);
+    }
+    let found = groups.iter().map(|(module, tasks)| {
+        let lasting = tasks.iter().any(|task| facts.is_lasting(task));
+        let severity = if lasting {
+            Severity::Danger
+        } else {
+            Severity::Warning
+        };
+        let text = format!(
+            "The kernel has no unwind data for code of {module}, in which tasks sleep ({}): it cannot \
+             switch them before they leave that code.",
+            listed(&names(tasks))
+        );
+        let lines = tasks.iter().map(|task| {
+            let function = task.function.as_deref().unwrap_or("a function");
+            format!("the stack of {} ends in {function} of {module}", task.name())
+        });
+        let mut lines: Vec<String> = lines.collect();
+        lines.extend(evidence(tasks, facts, "with such a stack"));
+        finding(&RULE, severity, text, None)
+            .with_evidence(lines)
+            .with_remedy(vec![format!(
+                "Stop what uses {module} before the patch is enabled, or ask its vendor for a build \
+                 with unwind data (objtool)."
+            )])
     });
     found.collect()
 }
@@ -213,6 +254,26 @@ mod tests {
             text.contains("foreign_exit of tracer (77) on hrtimer_nanosleep"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn the_module_without_unwind_data_is_named() {
+        let task = |tid, seen| PredictedBlocker {
+            kind: TaskKind::Kthread,
+            function: Some("blob_sleep".to_owned()),
+            module: Some("blob".to_owned()),
+            ..samples::observed(tid, Obstacle::NoUnwindData, seen)
+        };
+        let found = judged(looked(vec![task(9, 5), task(10, 2)]));
+        assert_eq!((found.len(), found[0].severity), (1, Severity::Danger));
+        let text = &found[0].text;
+        assert!(
+            text.contains("code of blob") && text.contains("t9 (9) and t10 (10)"),
+            "{text}"
+        );
+        assert!(found[0].evidence[0].contains("blob_sleep of blob"));
+        let brief = judged(looked(vec![task(9, 2)]));
+        assert_eq!(brief[0].severity, Severity::Warning);
     }
 
     #[test]

@@ -93,6 +93,10 @@ pub(super) fn is_object(image: &Image<'_, '_>, place: DataPlace) -> bool {
     let Some(functions) = image.data_at(place.plus(FUNCTIONS)) else {
         return false;
     };
+    if image.leads_to_empty_text(place) {
+        // The kernel refuses this name. Zeros alone make no object.
+        return is_function(image, functions);
+    }
     (image.leads_to_text(place) || image.is_blank(place, 8))
         && (is_function(image, functions) || image.is_blank(functions, FUNCTION.written))
 }

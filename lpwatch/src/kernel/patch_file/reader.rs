@@ -6,6 +6,7 @@ use strum::VariantArray as _;
 
 use super::array::Steps;
 use super::image::{DataPlace, Image};
+use super::text::BadString;
 use super::unread::Unread;
 use super::{Callback, FUNCTIONS_MAX, OBJECTS_MAX, PatchObject, PatchState, PatchedFunction};
 
@@ -87,6 +88,7 @@ impl<'reader, 'elf, 'data> PatchReader<'reader, 'elf, 'data> {
         }
         match self.image.text_behind(place) {
             Ok(name) => Some(name.to_owned()),
+            Err(BadString::Empty) => Some(String::new()),
             Err(why) => {
                 self.unread.add(format!("a patched object: its name {why}"));
                 None

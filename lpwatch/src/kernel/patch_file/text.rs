@@ -44,6 +44,11 @@ impl<'data> Image<'_, 'data> {
             .is_some_and(|first| first != 0)
     }
 
+    /// Whether the pointer at `place` leads to an empty text.
+    pub fn leads_to_empty_text(&self, place: DataPlace) -> bool {
+        self.text_behind(place) == Err(BadString::Empty)
+    }
+
     /// The text that the pointer at `place` leads to.
     pub fn text_behind(&self, place: DataPlace) -> Result<&'data str, BadString> {
         self.text(self.data_at(place).ok_or(BadString::Outside)?)

@@ -288,6 +288,38 @@ fn a_name_adds_no_line() {
     }
 }
 
+#[test]
+fn code_without_unwind_data_is_not_waited_for() {
+    let expected = "It switches only when it leaves the code of module blob. Stop what uses the \
+                    module, or reverse the transition:\n\
+                    echo 0 > /sys/kernel/livepatch/lp_stall/enabled";
+    for task in [
+        user(Reason::NoUnwindData),
+        kthread(Reason::NoUnwindData),
+        Blocker {
+            state: Some('T'),
+            ..user(Reason::NoUnwindData)
+        },
+    ] {
+        let task = Blocker {
+            stack: ["msleep+0x15", "blob_sleep+0xa [blob]"]
+                .map(str::to_owned)
+                .into(),
+            blocking_frame: Some(1),
+            ..task
+        };
+        for signals in [Some(0), Some(1), Some(9), None] {
+            let situation = Situation {
+                signals,
+                ..PATCHING
+            };
+            assert_advice(&task, &situation, expected);
+        }
+    }
+    let unknown = advice(&kthread(Reason::NoUnwindData), &PATCHING).unwrap();
+    assert!(unknown.starts_with("It switches only when it leaves that code. Stop what uses it,"));
+}
+
 /// Two sentences at most, and nothing that could do harm.
 #[test]
 fn every_advice_is_short_and_harmless() {
@@ -295,6 +327,7 @@ fn every_advice_is_short_and_harmless() {
         Reason::SleepingOnFunction,
         Reason::Running,
         Reason::UnreliableStack,
+        Reason::NoUnwindData,
         Reason::WaitingForSignal,
         Reason::Idle,
         Reason::Uninterruptible,

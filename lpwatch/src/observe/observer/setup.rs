@@ -188,6 +188,7 @@ impl Observer {
                 // Read with the first frame of BPF on a stack.
                 bpf_frames_reliable: false,
                 verdicts: tasks.has_verdicts(),
+                is_x86: cfg!(target_arch = "x86_64"),
             },
         };
         Self {

@@ -132,6 +132,7 @@ fn every_reason_is_a_sentence() {
         Reason::SleepingOnFunction,
         Reason::Running,
         Reason::UnreliableStack,
+        Reason::NoUnwindData,
         Reason::WaitingForSignal,
         Reason::Idle,
         Reason::Uninterruptible,

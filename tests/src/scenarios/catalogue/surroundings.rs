@@ -2,10 +2,10 @@
 
 use super::{Scenario, scenario};
 use crate::scenarios::{
-    check_predictions, check_rules, check_rules_files, check_rules_kernel, check_rules_overlap,
-    check_rules_rates, check_rules_tracing, clean_end, degraded, doctor, engines, exporter,
-    forged_log, harm, harmless, idle, killed_daemon, many_threads, overflow, stop_time,
-    two_daemons,
+    check_predictions, check_rules, check_rules_files, check_rules_kernel, check_rules_names,
+    check_rules_overlap, check_rules_rates, check_rules_tracing, clean_end, degraded, doctor,
+    engines, exporter, forged_log, harm, harmless, idle, killed_daemon, many_threads, overflow,
+    stop_time, two_daemons,
 };
 
 pub(super) const ALL: &[Scenario] = &[
@@ -73,6 +73,12 @@ pub(super) const ALL: &[Scenario] = &[
         "check_builds",
         "Builds for another kernel, configuration and processor",
         check_rules_kernel::builds,
+    ),
+    scenario(
+        "check",
+        "check_names",
+        "Objects with a name that no module has: accepted, completed, without effect",
+        check_rules_names::run,
     ),
     scenario(
         "check",

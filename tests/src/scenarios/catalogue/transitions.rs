@@ -4,8 +4,8 @@ use super::{Scenario, scenario};
 use crate::scenarios::{
     calls_effect, calls_exact, calls_faults, calls_lifecycle, calls_unwatched, easy, forced,
     forced_removal, objects, odd_names, reason_asleep, reason_foreign, reason_kernel,
-    reason_restless, reason_worker, refused, replace, sleepers, stall, stall_daemon, vanish, wait,
-    wait_delay,
+    reason_restless, reason_unwind, reason_worker, refused, replace, sleepers, stall, stall_daemon,
+    vanish, wait, wait_delay,
 };
 
 pub(super) const ALL: &[Scenario] = &[
@@ -195,6 +195,13 @@ pub(super) const ALL: &[Scenario] = &[
         "reason_kretprobe",
         "A return probe: before 5.16 it makes stacks unreliable",
         reason_foreign::kretprobe,
+    )
+    .paced(),
+    scenario(
+        "reasons",
+        "reason_no_unwind_data",
+        "A kernel thread asleep in code without unwind data",
+        reason_unwind::run,
     )
     .paced(),
     scenario(

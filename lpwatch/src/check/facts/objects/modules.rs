@@ -4,12 +4,14 @@ use crate::{
     check::facts::disk::Disk,
     kernel::{
         Roots,
+        kallsyms::VMLINUX,
+        module_files::{self, ModuleFiles},
         modules::{self, Build, Presence},
         patch_file::PatchFile,
     },
 };
 
-use super::{ModuleFacts, ModuleFile};
+use super::{MeantModule, ModuleFacts, ModuleFile};
 
 pub(super) fn facts(roots: &Roots, disk: &Disk, name: &str) -> ModuleFacts {
     let presence = presence(roots, disk, name);
@@ -28,7 +30,54 @@ pub(super) fn facts(roots: &Roots, disk: &Disk, name: &str) -> ModuleFacts {
             path,
         }),
         preferred: files.and_then(|files| files.preferred(name)),
+        meant: (!is_loaded)
+            .then(|| meant(roots, disk, name, presence))
+            .flatten(),
     }
+}
+
+/// The module that the patch means with a name that no module has; `None` if the
+/// name can be that of a module.
+fn meant(
+    roots: &Roots,
+    disk: &Disk,
+    written: &str,
+    presence: Option<Presence>,
+) -> Option<MeantModule> {
+    let name = module_files::meant(written);
+    let other_case = other_case(roots, disk, &name);
+    let by_case = name == written;
+    // What is built in has its own finding.
+    if by_case && (other_case.is_none() || presence == Some(Presence::BuiltIn)) {
+        return None;
+    }
+    let name = other_case.unwrap_or(name);
+    let files = disk.modules.as_ref();
+    Some(MeantModule {
+        presence: (name != VMLINUX)
+            .then(|| self::presence(roots, disk, &name))
+            .flatten(),
+        file: files.and_then(|files| files.preferred(&name)),
+        name,
+        by_case,
+    })
+}
+
+/// The module, loaded or on disk, whose name differs from this one in the case of
+/// letters only; `None` if a module has this very name.
+fn other_case(roots: &Roots, disk: &Disk, name: &str) -> Option<String> {
+    let loaded = modules::loaded_names(roots);
+    let files = disk.modules.iter();
+    let known = loaded.iter().map(String::as_str);
+    let mut known = known.chain(files.flat_map(ModuleFiles::names));
+    let mut found = None;
+    let is_exact = known.any(|known| {
+        if found.is_none() && known != name && known.eq_ignore_ascii_case(name) {
+            found = Some(known.to_owned());
+        }
+        known == name
+    });
+    found.filter(|_| !is_exact)
 }
 
 /// sysfs lists built-in code only if it has parameters. The kernel's own list of

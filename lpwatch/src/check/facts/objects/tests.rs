@@ -210,3 +210,41 @@ fn the_loaded_module_is_held_against_the_kernels_own() {
     let namesake = facts.namesake.unwrap();
     assert_eq!(namesake.srcversion.as_deref(), Some("FIX"));
 }
+
+#[test]
+fn the_module_that_a_wrong_name_means_is_found() {
+    let tree = ObjectTree::new(&[
+        ("proc/kallsyms", KALLSYMS),
+        ("sys/module/my_mod/initstate", "live\n"),
+        ("sys/module/xt_TCPMSS/initstate", "live\n"),
+        (
+            "modules/modules.dep",
+            "kernel/fs/Both.ko:\nkernel/fs/both.ko:\nkernel/fs/Disk.ko:\n",
+        ),
+        ("modules/modules.builtin", "kernel/lib/zlib.ko\n"),
+    ]);
+    let meant = |name: &str| {
+        let mut patch = samples::patch(&["f"]);
+        name.clone_into(&mut patch.objects[0].name);
+        let meant = tree.facts(&patch, &[]).modules[name].meant.clone();
+        meant.map(|meant| (meant.name, meant.presence, meant.by_case))
+    };
+    let found = |name: &str, presence, by_case| Some((name.to_owned(), presence, by_case));
+    let loaded = Some(Presence::Loaded);
+    let absent = Some(Presence::NotLoaded);
+    for name in ["my_mod", "unknown", "xt_TCPMSS", "Both", "both", "zlib"] {
+        assert_eq!(meant(name), None, "{name}");
+    }
+    assert_eq!(meant("my-mod"), found("my_mod", loaded, false));
+    assert_eq!(meant("net/my-mod.ko.xz"), found("my_mod", loaded, false));
+    assert_eq!(meant("MY_MOD"), found("my_mod", loaded, true));
+    assert_eq!(meant("xt_tcpmss.ko"), found("xt_TCPMSS", loaded, false));
+    assert_eq!(meant("disk"), found("Disk", absent, true));
+    assert_eq!(
+        meant("zlib.ko"),
+        found("zlib", Some(Presence::BuiltIn), false)
+    );
+    assert_eq!(meant("gone.ko"), found("gone", absent, false));
+    assert_eq!(meant("vmlinux.ko"), found("vmlinux", None, false));
+    assert_eq!(meant(" "), found("", None, false));
+}

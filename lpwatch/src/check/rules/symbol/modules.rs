@@ -1,7 +1,7 @@
 //! The modules that the patch names or needs and that are not loaded.
 
 use crate::{
-    check::{CheckContext, facts::objects::ModuleFacts},
+    check::{CheckContext, facts::objects::ModuleFacts, rules::object_name},
     kernel::modules::Presence,
     model::{check::CheckFinding, snapshot::Severity},
 };
@@ -12,7 +12,10 @@ pub(super) fn judge(context: &CheckContext<'_>) -> Vec<CheckFinding> {
     let CheckContext { facts, .. } = context;
     let objects = &facts.objects;
     let mut found = Vec::new();
-    for (name, module) in &objects.modules {
+    let named = objects.modules.iter();
+    // The rule about names speaks of the others.
+    let named = named.filter(|(name, module)| !object_name::is_wrong(name, module));
+    for (name, module) in named {
         let functions = context
             .patch
             .objects

@@ -197,6 +197,7 @@ fn loaded(taint: &str, in_tree: Option<Build>) -> ModuleFacts {
             path: "fuse.ko".into(),
             build,
         }),
+        meant: None,
     }
 }
 

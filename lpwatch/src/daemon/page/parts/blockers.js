@@ -9,6 +9,7 @@ const STACKS = 3;
 
 const HEADINGS = {
 	sleeping_kthread: 'Kernel threads asleep in a function of the patch',
+	no_unwind_data: 'In code without unwind data',
 	unreliable_stack: 'Stack unreliable: the kernel cannot prove what is on it',
 	uninterruptible: 'Uninterruptible (D state): no signal reaches them',
 	kvm_vcpu: 'Virtual CPUs inside their guests',
@@ -142,6 +143,7 @@ function why({ reason, cause, function: fn, program }) {
 		case 'sleeping_on_function': return fn === null ? 'asleep in a patched function' : `asleep${within}`;
 		case 'running': return `running${within}`;
 		case 'unreliable_stack': return foreign(cause, fn, program);
+		case 'no_unwind_data': return `in ${fn}`;
 		case 'uninterruptible': return `uninterruptible${within}`;
 		case 'kvm_vcpu': return 'in its guest';
 		case 'waiting_for_signal': return 'no other reason';
@@ -151,7 +153,7 @@ function why({ reason, cause, function: fn, program }) {
 	}
 }
 
-/** `fexit program count_sleep (id 42) on hrtimer_nanosleep, held by loader (pid 311)` */
+/** `fexit program x (id 4) on f, held by y (pid 3)` */
 function foreign(cause, fn, program) {
 	const what = { bpf_trampoline: 'BPF program', kretprobe: 'kretprobe' }[cause];
 	if (!what) return 'what is on its stack is unknown';
@@ -168,7 +170,7 @@ function foreign(cause, fn, program) {
 	].join('');
 }
 
-/** The blocking frame is marked in words, for screen readers too. */
+/** Marked in words, for screen readers too. */
 function stackOf({ tid }) {
 	const frames = h('pre', { class: 'stack' });
 	const update = ({ stack, blocking_frame: blocking }) => {

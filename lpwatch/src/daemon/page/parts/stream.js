@@ -1,7 +1,6 @@
 // The connection to the daemon: one answer, then a stream of server-sent events.
 //
-// It is read with fetch: EventSource hides the keep-alives, without which a host
-// at rest looks like one that is gone.
+// It is read with fetch: EventSource hides the keep-alives of a host at rest.
 
 const FIRST_WORD = 10_000; // for an answer to begin
 const QUIET = 20_000; // the daemon sends a keep-alive every 15 s

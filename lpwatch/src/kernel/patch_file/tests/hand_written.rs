@@ -231,3 +231,10 @@ fn a_patch_for_a_kernel_before_states_is_read_without_them() {
         file.unread
     );
 }
+
+#[test]
+fn an_object_with_an_empty_name_is_read() {
+    let file = read(&PatchSource::of(vec![ObjectSource::of(Some(""), &[("f", 1)])]).module());
+    let names: Vec<&str> = file.objects.iter().map(|object| &*object.name).collect();
+    assert_eq!((names, file.unread), (vec![""], Vec::new()));
+}
