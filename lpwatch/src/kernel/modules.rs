@@ -143,14 +143,14 @@ impl Build {
 
 /// The build id of a note as sysfs gives it: that of the ELF section.
 fn build_id(note: &[u8]) -> Option<String> {
-    type Header = elf::FileHeader64<Endianness>;
+    type ElfHeader = elf::FileHeader64<Endianness>;
     let endian = if cfg!(target_endian = "big") {
         Endianness::Big
     } else {
         Endianness::Little
     };
-    let align = <Header as FileHeader>::Word::from(4_u32);
-    let notes = NoteIterator::<Header>::new(endian, align, note).ok()?;
+    let align = <ElfHeader as FileHeader>::Word::from(4_u32);
+    let notes = NoteIterator::<ElfHeader>::new(endian, align, note).ok()?;
     let mut ids = notes.map_while(Result::ok).filter(|note| {
         note.name() == elf::ELF_NOTE_GNU && note.n_type(endian) == elf::NT_GNU_BUILD_ID
     });

@@ -10,7 +10,7 @@ use super::Direction;
 
 /// Which modules can never be removed after a transition was forced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kept {
+enum KeptModules {
     None,
     This,
     Replaced,
@@ -21,32 +21,36 @@ enum Kept {
 /// The advice against forcing a transition of a patch.
 pub(super) fn warning(kernel: &str, direction: Direction, replace: Option<bool>) -> String {
     let cost = match kept(kernel, direction, replace) {
-        Kept::None => "old and new code may then mix, which can lose data or crash the kernel",
-        Kept::This => "old and new code may then mix, and the patch's module can never be removed",
-        Kept::Replaced => {
+        KeptModules::None => {
+            "old and new code may then mix, which can lose data or crash the kernel"
+        }
+        KeptModules::This => {
+            "old and new code may then mix, and the patch's module can never be removed"
+        }
+        KeptModules::Replaced => {
             "old and new code may then mix, and the modules of the patches that it replaces can \
              never be removed"
         }
-        Kept::AllLoaded => {
+        KeptModules::AllLoaded => {
             "old and new code may then mix, and no module of a loaded patch can ever be removed"
         }
-        Kept::Unknown => {
+        KeptModules::Unknown => {
             "old and new code may then mix, and the patch's module may never be removable"
         }
     };
     format!("Do not force the transition: {cost}.")
 }
 
-fn kept(kernel: &str, direction: Direction, replace: Option<bool>) -> Kept {
+fn kept(kernel: &str, direction: Direction, replace: Option<bool>) -> KeptModules {
     match version(kernel) {
-        Some((5, 10)) => Kept::AllLoaded,
+        Some((5, 10)) => KeptModules::AllLoaded,
         Some(version) if version >= (6, 1) => match (direction, replace) {
-            (Direction::Unpatching, _) => Kept::This,
-            (Direction::Patching, Some(true)) => Kept::Replaced,
-            (Direction::Patching, Some(false)) => Kept::None,
-            (Direction::Patching, None) => Kept::Unknown,
+            (Direction::Unpatching, _) => KeptModules::This,
+            (Direction::Patching, Some(true)) => KeptModules::Replaced,
+            (Direction::Patching, Some(false)) => KeptModules::None,
+            (Direction::Patching, None) => KeptModules::Unknown,
         },
-        _ => Kept::Unknown,
+        _ => KeptModules::Unknown,
     }
 }
 
@@ -65,16 +69,16 @@ mod tests {
         use Direction::{Patching, Unpatching};
         let old = "5.10.0-46-cloud-amd64";
         for (direction, replace) in [(Patching, Some(false)), (Unpatching, None)] {
-            assert_eq!(kept(old, direction, replace), Kept::AllLoaded);
+            assert_eq!(kept(old, direction, replace), KeptModules::AllLoaded);
         }
         for new in [
             "6.1.0-57-cloud-amd64",
             "6.12.117+deb12-cloud-amd64",
             "7.2.13",
         ] {
-            assert_eq!(kept(new, Patching, Some(false)), Kept::None);
-            assert_eq!(kept(new, Patching, Some(true)), Kept::Replaced);
-            assert_eq!(kept(new, Unpatching, Some(true)), Kept::This);
+            assert_eq!(kept(new, Patching, Some(false)), KeptModules::None);
+            assert_eq!(kept(new, Patching, Some(true)), KeptModules::Replaced);
+            assert_eq!(kept(new, Unpatching, Some(true)), KeptModules::This);
         }
     }
 
@@ -83,9 +87,12 @@ mod tests {
         for kernel in ["5.14.0-503.el9", "4.18.0-553.el8", "5.4.0", "", "kernel"] {
             assert_eq!(
                 kept(kernel, Direction::Patching, Some(false)),
-                Kept::Unknown
+                KeptModules::Unknown
             );
         }
-        assert_eq!(kept("6.12.1", Direction::Patching, None), Kept::Unknown);
+        assert_eq!(
+            kept("6.12.1", Direction::Patching, None),
+            KeptModules::Unknown
+        );
     }
 }

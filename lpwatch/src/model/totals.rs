@@ -15,11 +15,11 @@ pub const BOUNDS: [f64; 14] = [
 /// The outcomes of the transitions that ended since the daemon started.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Totals {
-    ended: BTreeMap<Ending, Tally>,
+    ended: BTreeMap<EndKind, Tally>,
 }
 
 /// Direction (`None` for a patch refused before it began) and outcome.
-pub type Ending = (Option<Direction>, Outcome);
+pub type EndKind = (Option<Direction>, Outcome);
 
 /// The transitions with one outcome.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -74,7 +74,7 @@ impl Totals {
     }
 
     /// All outcomes with their counts.
-    pub fn endings(&self) -> impl Iterator<Item = (Ending, &Tally)> {
+    pub fn endings(&self) -> impl Iterator<Item = (EndKind, &Tally)> {
         self.ended.iter().map(|(ending, tally)| (*ending, tally))
     }
 }

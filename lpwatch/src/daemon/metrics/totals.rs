@@ -5,7 +5,7 @@ use prometheus::proto::{Metric, MetricFamily, MetricType};
 
 use crate::model::{
     Direction,
-    totals::{BOUNDS, Ending, Tally, Totals},
+    totals::{BOUNDS, EndKind, Tally, Totals},
 };
 
 use super::families::{counter, family, histogram};
@@ -34,7 +34,7 @@ pub(super) fn direction_name(direction: Option<Direction>) -> &'static str {
     direction.map_or("unknown", Direction::name)
 }
 
-fn labels((direction, outcome): Ending) -> [(&'static str, &'static str); 2] {
+fn labels((direction, outcome): EndKind) -> [(&'static str, &'static str); 2] {
     [
         ("direction", direction_name(direction)),
         ("outcome", outcome.name()),
@@ -45,11 +45,11 @@ fn labels((direction, outcome): Ending) -> [(&'static str, &'static str); 2] {
     clippy::cast_precision_loss,
     reason = "2^53 transitions do not end in the life of a host"
 )]
-fn ended((ending, tally): (Ending, &Tally)) -> Metric {
+fn ended((ending, tally): (EndKind, &Tally)) -> Metric {
     counter(&labels(ending), tally.number as f64)
 }
 
-fn duration((ending, tally): (Ending, &Tally)) -> Metric {
+fn duration((ending, tally): (EndKind, &Tally)) -> Metric {
     let buckets = BOUNDS.into_iter().zip(tally.within);
     histogram(&labels(ending), buckets, tally.timed, tally.seconds)
 }

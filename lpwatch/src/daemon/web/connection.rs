@@ -86,8 +86,8 @@ pub(in crate::daemon) async fn serve(listener: &Listener, router: Router, config
                 continue;
             }
         };
-        let for_all = places.take().map(|place| (place, Offer::Everything));
-        let taken = for_all.or_else(|| Some((health_places.take()?, Offer::Health)));
+        let for_all = places.take().map(|place| (place, ServedPaths::Everything));
+        let taken = for_all.or_else(|| Some((health_places.take()?, ServedPaths::Health)));
         let Some((place, offer)) = taken else {
             stream.refuse();
             continue;
@@ -109,7 +109,7 @@ pub(in crate::daemon) async fn serve(listener: &Listener, router: Router, config
 
 /// What is served on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Offer {
+enum ServedPaths {
     Everything,
     /// All other places serve requests.
     Health,
@@ -119,7 +119,7 @@ enum Offer {
 struct Desk {
     router: Router,
     place: Place,
-    offer: Offer,
+    offer: ServedPaths,
 }
 
 enum Accepted {
@@ -192,7 +192,7 @@ where
     let routes = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: axum::http::Request<Incoming>| {
         let serving = place.serves();
-        let is_offered = offer == Offer::Everything || HEALTH.contains(&request.uri().path());
+        let is_offered = offer == ServedPaths::Everything || HEALTH.contains(&request.uri().path());
         request.extensions_mut().insert(peer);
         let answer = is_offered.then(|| routes.call(request.map(Body::new)));
         async move {

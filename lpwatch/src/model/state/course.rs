@@ -30,14 +30,14 @@ const BEGINNING: Duration = Duration::from_secs(10);
 
 /// A reading.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Reading<'a> {
+pub(super) struct CourseReading<'a> {
     /// When it began.
     pub at: Moment,
     /// The patches of all engines.
     pub patches: &'a [PatchView],
 }
 
-impl<'a> Reading<'a> {
+impl<'a> CourseReading<'a> {
     fn of(self, engine: EngineKind) -> impl Iterator<Item = &'a PatchView> {
         let own = move |patch: &&PatchView| patch.engine == engine;
         self.patches.iter().filter(own)
@@ -186,7 +186,7 @@ impl Course {
     }
 
     /// Applies a reading; returns the transition that it shows as ended.
-    pub fn observe(&mut self, reading: Reading<'_>, now: &Moment) -> Option<PastTransition> {
+    pub fn observe(&mut self, reading: CourseReading<'_>, now: &Moment) -> Option<PastTransition> {
         let ended = self.mend_running(reading);
         self.mend_ending(reading, now);
         let found = reading.of(self.engine).find(|patch| patch.in_transition);
@@ -202,8 +202,8 @@ impl Course {
     }
 
     /// Ends or reverses the running transition if a newer reading shows it.
-    fn mend_running(&mut self, reading: Reading<'_>) -> Option<PastTransition> {
-        let Reading { at, .. } = reading;
+    fn mend_running(&mut self, reading: CourseReading<'_>) -> Option<PastTransition> {
+        let CourseReading { at, .. } = reading;
         let running = self.running.as_mut()?;
         if running.last_heard > at.boot {
             return None;
@@ -246,7 +246,7 @@ impl Course {
 
     /// Forgets a reported end when sysfs shows it, or after the time limit: then
     /// sysfs is right.
-    fn mend_ending(&mut self, reading: Reading<'_>, now: &Moment) {
+    fn mend_ending(&mut self, reading: CourseReading<'_>, now: &Moment) {
         let Some(Ending { patch, at, hooked }) = &self.ending else {
             return;
         };
@@ -271,7 +271,7 @@ impl Course {
     /// that this reading shows as ended.
     pub fn changed_at_once(
         &mut self,
-        reading: Reading<'_>,
+        reading: CourseReading<'_>,
         ended: Option<&PastTransition>,
     ) -> Vec<PastTransition> {
         let own = reading.of(self.engine);

@@ -6,7 +6,7 @@ use crate::model::{EngineKind, Moment, PatchView, SystemView, TaskSample};
 
 use super::{
     Model,
-    course::{Course, Reading},
+    course::{Course, CourseReading},
 };
 
 impl Model {
@@ -15,7 +15,7 @@ impl Model {
         self.keep_unread(&mut view);
         let at = now.at(view.read_at);
         let (course, patches) = (&mut self.course, &view.patches);
-        let ended = course.observe(Reading { at, patches }, now);
+        let ended = course.observe(CourseReading { at, patches }, now);
         self.remember_ended(ended, at);
         self.observe_others(&view, at, now);
         self.calls.observe(&view);
@@ -51,7 +51,7 @@ impl Model {
             others.entry(engine).or_insert_with(|| Course::new(engine));
         }
         let patches = &view.patches;
-        let reading = Reading { at, patches };
+        let reading = CourseReading { at, patches };
         let of_one = |course: &mut Course| {
             let ended = course.observe(reading, now);
             let at_once = course.changed_at_once(reading, ended.as_ref());
