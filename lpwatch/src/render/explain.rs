@@ -167,7 +167,7 @@ fn sentence(blocker: &Blocker, report: &TaskReport, style: &Style) -> String {
             .to_owned(),
         Reason::UnreliableStack => unreliable(blocker.cause).to_owned(),
         Reason::NoUnwindData => format!(
-            "The stack ends in code of {}, for which the kernel has no unwind data. It does not \
+            "The stack ends in code of {}, for which the kernel has no unwind data. The kernel does not \
              know the rest of the stack.",
             why::code(blocker, style)
         ),
