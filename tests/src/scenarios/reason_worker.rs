@@ -24,10 +24,7 @@ const FIFO_OPEN: &str = "fifo_open";
 /// its main function stays until its process ends.
 pub fn run(trial: &mut Trial) -> Result<()> {
     let _daemon = Daemon::start(PATIENT)?;
-    // In 5.10 they are kernel threads, which the signal does not make fail.
-    if guest::kernel_series()? != "5.10" {
-        in_a_request(trial)?;
-    }
+    in_a_request(trial)?;
     in_main_function(trial)
 }
 
@@ -86,17 +83,11 @@ fn in_main_function(trial: &mut Trial) -> Result<()> {
     })?;
     let mut comparison = Comparison::of(&patch.name, Code::Old);
     let looks = comparison.run(&mut oracle, ALL_WAYS, &BTreeSet::from([worker]))?;
-    let series = guest::kernel_series()?;
     for look in &looks {
-        let kind = if series == "5.10" {
-            "kthread"
-        } else {
-            "user_worker"
-        };
         advises(
             look,
             worker,
-            kind,
+            "user_worker",
             &["does not leave", "reverse"],
             &["Wait"],
         )?;
