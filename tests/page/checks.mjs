@@ -221,6 +221,13 @@ async function modeForRealDaemons(browser) {
   }
 }
 
+/** An operator ordered a reversal: it is an outcome, below, and no failure. */
+async function reversalIsNoFailure(page) {
+  await says(page, 'failed', 'Failed: lp_missing_symbol');
+  assert.doesNotMatch(await text(page, '#verdict'), /lp_stall/);
+  assert.match(await text(page, '#past-rows'), /lp_stall\s+patching reversed/);
+}
+
 export const checks = [
   ['a transition appears, stalls and completes, through the stream', onPage('none', story)],
   ['focus and open parts stay when news come', onPage('stalled', keepsWhatIsOpen)],
@@ -229,6 +236,7 @@ export const checks = [
   ['hostile names stay names', onPage('hostile', hostile, { look: LOOKS[0] })],
   ['what is unknown is never 0', onPage('nulls', nulls)],
   ['dangers come first, and what is missing is said', onPage('danger', dangerFirst)],
+  ['a reversal is an outcome, not a failure', onPage('refused', reversalIsNoFailure)],
   ['5,000 tasks and 1,000 functions', onPage(manyTasks(), (page) => page.evaluate(() => {
     const nodes = document.querySelectorAll('*').length;
     if (nodes > 6000) throw new Error(`${nodes} nodes`);

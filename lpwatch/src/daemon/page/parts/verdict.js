@@ -3,7 +3,7 @@
 import { age, clock, left, OUTCOMES, way } from './words.js';
 
 /** Outcomes after which a patch that is not enabled has failed. */
-const FAILURES = ['reversed', 'refused', 'cancelled'];
+const FAILURES = ['refused', 'cancelled'];
 const LINES = 6;
 
 const ALARM = 'M12 2 23 21H1zM11 8v6h2V8zm0 8v2h2v-2z';
