@@ -159,7 +159,10 @@ fn never_leaves(blocker: &Blocker, situation: &Situation<'_>) -> String {
 }
 
 /// The kernel's signal wakes a user worker (`set_notify_signal`), and the request
-/// that it works on fails: with EINTR on 6.1 and 6.12, with 512 on 7.2.13.
+/// that it works on fails: with EINTR on 6.1 and 6.12, with 512 on 5.10.223 (Debian,
+/// with the `io_uring` of 5.15) and 7.2.13. On 5.10 the worker then runs without a pause
+/// until the kernel finds it off its CPU, because its signal stays pending as long as
+/// the transition does (`recalc_sigpending`, kernel/signal.c).
 fn sleeping_worker(blocker: &Blocker, situation: &Situation<'_>) -> String {
     if in_main_function(blocker) {
         return never_leaves(blocker, situation);
@@ -174,7 +177,7 @@ fn sleeping_worker(blocker: &Blocker, situation: &Situation<'_>) -> String {
     }
     format!(
         "Wait: the kernel's signal, {}, wakes it. The request of process {tgid} that it works on \
-         then fails (EINTR, on 7.x error 512).",
+         then fails (EINTR, on 5.10 and 7.x error 512).",
         situation.next_signal()
     )
 }

@@ -56,8 +56,13 @@ fn in_a_request(trial: &mut Trial) -> Result<()> {
             &["user space"],
         )?;
     }
-    patch.wait_complete()?;
     let result = actor.next_words()?;
+    if guest::kernel_series()? == "5.10" {
+        // Its signal stays pending until it has switched, so it never sleeps again,
+        // and the kernel rarely finds it off its CPU.
+        drop(actor);
+    }
+    patch.wait_complete()?;
     trial.say(&format!("the request ended: {}", result.trim()));
     ensure!(
         ["result -4", "result -512"].contains(&result.trim()),

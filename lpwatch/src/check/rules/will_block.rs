@@ -31,7 +31,7 @@ expect.
 
 A *user worker* (a thread of io_uring or vhost) never returns to user space. The signal wakes it; it \
 leaves the function, and the request that it works on fails: with EINTR on 6.1 and 6.12, with -512 \
-(ERESTARTSYS) on 7.2.13. Asleep in its own main function it never leaves: end the process that owns it.
+(ERESTARTSYS) on 5.10.223 and 7.2.13. Asleep in its own main function it never leaves: end the process that owns it.
 
 Kernel threads get no signal. The kernel only wakes a thread that sleeps in the function, and it \
 sleeps again if it has no work. A thread whose *main* function is to be patched never leaves it: the \
@@ -144,7 +144,7 @@ fn group(
                  them, and each request that they work on then fails."
             ),
             vec![format!(
-                "The requests of these processes fail with EINTR, on 7.x with error 512 \
+                "The requests of these processes fail with EINTR, on 5.10 and 7.x with error 512 \
                  (ERESTARTSYS), which programs do not know: {}. Stop them first if they cannot \
                  handle that.",
                 listed(&owners(tasks))

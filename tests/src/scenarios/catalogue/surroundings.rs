@@ -79,7 +79,8 @@ pub(super) const ALL: &[Scenario] = &[
         "check_names",
         "Objects with a name that no module has: accepted, completed, without effect",
         check_rules_names::run,
-    ),
+    )
+    .once(),
     scenario(
         "check",
         "check_rates",
@@ -270,7 +271,8 @@ pub(super) const ALL: &[Scenario] = &[
         "forged_log",
         "Lines of the kernel log that a process wrote: lpwatch says the same as without",
         forged_log::run,
-    ),
+    )
+    .once(),
     scenario(
         "faults",
         "no_root",
