@@ -16,7 +16,7 @@ use crate::{
     },
     probe::{
         CallCount, CallCounter, CallCounters, CountAt, CountKind, LoadedFunction, ProbeError,
-        TaskIterator, function_types,
+        TaskIterator,
     },
 };
 
@@ -37,24 +37,6 @@ type CounterResult = Result<CallCounter, String>;
 
 /// The function that replaces another.
 type NewFunction = (String, FunctionId);
-
-/// What the fentry programs among these counters are loaded with; `None` if there
-/// are none, or without BTF.
-fn fentry_types(roots: &Roots, pending: &[Pending]) -> Option<Btf> {
-    let places = pending.iter().map(|pending| match pending {
-        Pending::Original(_, at) | Pending::New(_, at) => at,
-    });
-    let symbols: Vec<&str> = places
-        .filter(|at| at.kind == CountKind::Fentry)
-        .map(|at| at.symbol.as_str())
-        .collect();
-    if symbols.is_empty() {
-        return None;
-    }
-    function_types(roots, symbols)
-        .inspect_err(|error| tracing::debug!(%error, "no types for fentry programs"))
-        .ok()
-}
 
 /// Plans and holds the counters.
 pub(super) struct CallSource {
@@ -172,7 +154,6 @@ impl CallSource {
             }
         }
         pending.extend(self.new_at(&patched, &found, &keys));
-        self.btf = fentry_types(roots, &pending);
         self.pending = pending;
         self.made_for = Some(keys);
         // Other hooks on newly patched functions must be seen at once.
@@ -247,6 +228,9 @@ impl CallSource {
     ) -> Result<CallCounter, ProbeError> {
         let now = Clocks::now().boot;
         if at.kind == CountKind::Fentry {
+            if self.btf.is_none() {
+                self.btf = Btf::from_sys_fs().ok();
+            }
             let attached = self.counters.attach(iterator, at, self.btf.as_ref(), now);
             match attached {
                 Ok(counter) => return Ok(counter),

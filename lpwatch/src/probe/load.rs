@@ -162,7 +162,7 @@ fn types_with<'a>(
 ///
 /// # Errors
 /// [`ProbeError`] if the kernel has no BTF, or it cannot be read.
-pub fn function_types<'a>(
+pub(super) fn function_types<'a>(
     roots: &Roots,
     functions: impl IntoIterator<Item = &'a str>,
 ) -> Result<Btf, ProbeError> {
