@@ -278,13 +278,15 @@ pub(super) const ALL: &[Scenario] = &[
         "calls_redirected",
         "A probe redirects calls before lpwatch looks: the patch is not effective",
         calls_effect::redirected,
-    ),
+    )
+    .paced(),
     scenario(
         "calls",
         "calls_redirected_watched",
         "A probe redirects calls of a watched function",
         calls_effect::redirected_watched,
-    ),
+    )
+    .paced(),
     scenario(
         "calls",
         "calls_post_handler",
@@ -314,7 +316,8 @@ pub(super) const ALL: &[Scenario] = &[
         "calls_foreign",
         "Foreign programs on a counted function: everybody counts every call",
         calls_faults::foreign,
-    ),
+    )
+    .paced(),
     scenario(
         "calls",
         "calls_many",
