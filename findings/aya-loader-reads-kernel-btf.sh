@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# aya 0.14.0 (crates.io), with Rust 1.85 or newer, on Linux.
+# aya 0.14.0, with Rust 1.85 or newer, on Linux.
 #
 # Documented: EbpfLoader::btf() replaces the BTF that the loader uses, and None
 # switches BTF relocations off.
