@@ -4,8 +4,8 @@
 # Documented: EbpfLoader::btf() replaces the BTF that the loader uses, and None
 # switches BTF relocations off.
 # Seen: EbpfLoader::new() reads and parses /sys/kernel/btf/vmlinux all the same,
-# before btf() can say otherwise. A program that has parsed that file itself does so
-# twice: about 5 MB of file and tens of MB of memory, each time that it loads.
+# before btf() can say otherwise. A program that gives it the parsed file reads and
+# parses it twice.
 #
 # Prints what it sees, and fails once the loader no longer opens the file.
 set -euo pipefail

@@ -193,30 +193,24 @@ mod tests {
     use crate::doctor::offers::samples::whole;
     use crate::model::samples::stalled;
 
+    /// What is found where a daemon answers with this snapshot.
+    fn asked(daemon: &Snapshot) -> HookExamination {
+        let options = DoctorOptions::default();
+        look(&options, &whole(), None, &[], Some(daemon))
+    }
+
     #[test]
     fn a_daemon_is_asked_and_nothing_is_attached() {
         let mut snapshot = stalled();
         snapshot.source = Source::Bpf;
         snapshot.notes = vec!["The kernel log is not read.".to_owned()];
-        let looked = look(
-            &DoctorOptions::default(),
-            &whole(),
-            None,
-            &[],
-            Some(&snapshot),
-        );
+        let looked = asked(&snapshot);
         assert_eq!(looked.by, ChosenBy::Daemon);
         assert_eq!(looked.hooks, Ok(snapshot.probes.clone()));
         assert_eq!(looked.notes.len(), 2);
         assert!(looked.daemon.unwrap().log.is_err());
         snapshot.source = Source::Procfs;
-        let looked = look(
-            &DoctorOptions::default(),
-            &whole(),
-            None,
-            &[],
-            Some(&snapshot),
-        );
+        let looked = asked(&snapshot);
         assert!(looked.hooks.unwrap_err().contains("daemon"));
     }
 

@@ -87,18 +87,22 @@ mod tests {
 
     #[test]
     fn flags_tell_the_kind() {
-        // As seen in 6.12: khugepaged, kworker/0:1, swapper/0, iou-wrk-301, bash.
-        assert_eq!(TaskKind::of(0x0020_8040, "khugepaged"), TaskKind::Kthread);
-        assert_eq!(TaskKind::of(0x0420_8060, "kworker/0:1"), TaskKind::Kworker);
-        assert_eq!(TaskKind::of(0x0420_0042, "swapper/0"), TaskKind::Idle);
+        // As /proc shows them: kthreadd of 6.12, a worker of Debian's 5.10, a shell.
+        assert_eq!(TaskKind::of(0x0020_8040, "kthreadd"), TaskKind::Kthread);
         assert_eq!(
-            TaskKind::of(0x0040_4050, "iou-wrk-301"),
+            TaskKind::of(0x0440_0050, "iou-wrk-102"),
             TaskKind::UserWorker
         );
-        assert_eq!(TaskKind::of(0x0040_0000, "bash"), TaskKind::User);
-        // 5.10: its io_uring workers are kernel threads.
+        assert_eq!(TaskKind::of(0x0040_0000, "sh"), TaskKind::User);
+        let kthread = u64::from(PF_KTHREAD);
         assert_eq!(
-            TaskKind::of(0x0020_8050, "io_wqe_worker-0"),
+            TaskKind::of(kthread | PF_WQ_WORKER, "kworker/0:1"),
+            TaskKind::Kworker
+        );
+        assert_eq!(TaskKind::of(kthread | PF_IDLE, "swapper/0"), TaskKind::Idle);
+        // Before 5.12 io_uring's workers are kernel threads with the same bit.
+        assert_eq!(
+            TaskKind::of(kthread | PF_IO_WORKER, "io_wqe_worker-0"),
             TaskKind::Kthread
         );
     }

@@ -3,7 +3,7 @@
 use std::{error::Error, sync::Arc};
 
 use aya::{
-    Btf, BtfError, Ebpf, EbpfLoader, Endianness,
+    Btf, Ebpf, EbpfLoader, Endianness,
     programs::{FEntry, Iter, KProbe, RawTracePoint},
 };
 use lpwatch_common::calls::place;
@@ -135,17 +135,22 @@ pub fn load_hooks(
 }
 
 pub(super) fn kernel_types(roots: &Roots) -> Result<KernelTypes, ProbeError> {
-    let failed = |error: &(dyn Error + 'static)| ProbeError::new("read the BTF", error);
-    let for_layout = KernelBtf::open(roots)
-        .map_err(|error| failed(&error))?
-        .ok_or(ProbeError::NoBtf)?;
+    let for_layout = open_types(roots)?;
     let hooks = policy::ENTRY_HOOKS.iter().map(|hook| hook.function);
-    let for_loading = types_with(&for_layout, ITERATORS.into_iter().chain(hooks))
-        .map_err(|error| failed(&error))?;
+    let for_loading = types_with(&for_layout, ITERATORS.into_iter().chain(hooks))?;
     Ok(KernelTypes {
         for_loading,
         for_layout,
     })
+}
+
+fn open_types(roots: &Roots) -> Result<Arc<KernelBtf>, ProbeError> {
+    let types = KernelBtf::open(roots).map_err(|error| unread(&error))?;
+    types.ok_or(ProbeError::NoBtf)
+}
+
+fn unread(error: &(dyn Error + 'static)) -> ProbeError {
+    ProbeError::new("read the BTF", error)
 }
 
 /// What the kernel's iterators are loaded for (`bpf_iter_reg_target`).
@@ -154,8 +159,9 @@ const ITERATORS: [&str; 3] = ["bpf_iter_task", "bpf_iter_bpf_prog", "bpf_iter_bp
 fn types_with<'a>(
     types: &KernelBtf,
     functions: impl IntoIterator<Item = &'a str>,
-) -> Result<Btf, BtfError> {
-    Btf::parse(&types.with_functions(functions), Endianness::default())
+) -> Result<Btf, ProbeError> {
+    let bytes = types.with_functions(functions);
+    Btf::parse(&bytes, Endianness::default()).map_err(|error| unread(&error))
 }
 
 /// The kernel's types as far as fentry programs on these functions need them.
@@ -166,10 +172,7 @@ pub(super) fn function_types<'a>(
     roots: &Roots,
     functions: impl IntoIterator<Item = &'a str>,
 ) -> Result<Btf, ProbeError> {
-    let failed = |error: &(dyn Error + 'static)| ProbeError::new("read the BTF", error);
-    let types = KernelBtf::open(roots).map_err(|error| failed(&error))?;
-    let types = types.ok_or(ProbeError::NoBtf)?;
-    types_with(&types, functions).map_err(|error| failed(&error))
+    types_with(&*open_types(roots)?, functions)
 }
 
 pub(super) fn load_object(

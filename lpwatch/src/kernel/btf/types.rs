@@ -6,8 +6,6 @@
 
 use std::ops::Range;
 
-use memchr::memmem;
-
 /// Why bytes are not BTF.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FormatError {
@@ -131,28 +129,14 @@ impl Types {
     }
 
     /// The ids of all types of this name, whatever their kind.
-    ///
-    /// The name is searched in the strings first: comparing the strings of all
-    /// types takes much longer than comparing their offsets.
     pub fn named(&self, name: &str) -> Vec<u32> {
-        let offsets = self.offsets_of(name);
         let types = (1_u32..).zip(&self.starts).filter(|(_, start)| {
             usize::try_from(**start)
                 .ok()
                 .and_then(|start| self.order.word(self.section(), start))
-                .is_some_and(|offset| offsets.binary_search(&offset).is_ok())
+                .is_some_and(|offset| self.is_named(offset, name))
         });
         types.map(|(id, _)| id).collect()
-    }
-
-    /// Where in the strings this one is, in order: a string may be the end of a
-    /// longer one.
-    fn offsets_of(&self, string: &str) -> Vec<u32> {
-        let strings = self.bytes.get(self.strings.clone()).unwrap_or_default();
-        let terminated = [string.as_bytes(), &[0]].concat();
-        memmem::find_iter(strings, &terminated)
-            .filter_map(|offset| u32::try_from(offset).ok())
-            .collect()
     }
 
     pub fn name(&self, of: &Type<'_>) -> Option<String> {
