@@ -14,8 +14,8 @@ enum Before {
     Nothing,
     Module(&'static str),
     Patch(&'static str),
-    /// A task that reads this file of a module.
-    Reader(&'static str, &'static str),
+    /// A task that reads this file of a module, and sleeps in this function.
+    Reader(&'static str, &'static str, &'static str),
     Sleepers,
 }
 
@@ -46,7 +46,7 @@ const CASES: &[Case] = &[
     case("lp_calls", Before::Module("lpwatch_calls")),
     case(
         "lp_hold",
-        Before::Reader("lpwatch_hold", "/proc/lpwatch_hold"),
+        Before::Reader("lpwatch_hold", "/proc/lpwatch_hold", "lpwatch_hold_wait"),
     ),
     case("lp_sleepers", Before::Sleepers),
     case("lp_missing_symbol", Before::Nothing),
@@ -96,7 +96,7 @@ impl Case {
         let patch = self.patch;
         match &self.before {
             Before::Nothing => patch.to_owned(),
-            Before::Module(module) | Before::Reader(module, _) => format!("{patch} ({module})"),
+            Before::Module(module) | Before::Reader(module, ..) => format!("{patch} ({module})"),
             Before::Patch(before) => format!("{patch} (after {before})"),
             Before::Sleepers => format!("{patch} (tasks asleep)"),
         }
@@ -110,9 +110,11 @@ fn put_to_the_test(trial: &mut Trial, case: &Case) -> Result<(String, String, bo
         Before::Nothing => {}
         Before::Module(module) => modules.push(Module::load(module)?),
         Before::Patch(patch) => patches.push(Patch::load_completely(patch)?),
-        Before::Reader(module, file) => {
+        Before::Reader(module, file, function) => {
             modules.push(Module::load(module)?);
-            actors.push(Actor::start(&["reading", file])?);
+            let reader = Actor::start(&["reading", file])?;
+            reader.wait_in(function)?;
+            actors.push(reader);
         }
         Before::Sleepers => {
             let pausing = Actor::start(&["pausing", "3"])?;
@@ -134,7 +136,7 @@ fn put_to_the_test(trial: &mut Trial, case: &Case) -> Result<(String, String, bo
     let happened: Happened = predictions::load(case.patch, &report.forecast.course)?;
     let agrees = agree(&report, &happened);
     // A module waits for those who are in it; so they go first.
-    if let Before::Reader("lpwatch_hold", _) = case.before {
+    if let Before::Reader("lpwatch_hold", ..) = case.before {
         std::fs::write("/sys/module/lpwatch_hold/parameters/released", "1")?;
     }
     drop((actors, patches, modules));

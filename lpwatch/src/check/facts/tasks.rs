@@ -1,5 +1,7 @@
 //! Samples of all tasks.
 
+use std::ops::Range;
+
 use crate::model::check::Obstacle;
 pub use crate::model::prediction::PredictedBlocker;
 
@@ -14,7 +16,7 @@ pub struct TaskFacts {
     pub total: u32,
     /// Seconds from the first sample to the last.
     pub seconds: f64,
-    /// The tasks with an obstacle in any sample.
+    /// The tasks with an obstacle in any sample, by thread id.
     pub tasks: Vec<PredictedBlocker>,
     /// CPUs without a tick, as the kernel lists them (`nohz_full`).
     pub nohz_full: Option<String>,
@@ -26,28 +28,69 @@ pub struct TaskFacts {
 }
 
 impl TaskFacts {
-    /// Adds the obstacles of one sample.
+    /// Adds the obstacles of one sample, one a task.
     pub fn add(&mut self, total: u32, predicted: Vec<PredictedBlocker>) {
         self.looks += 1;
         self.total = total;
+        let mut further = Vec::new();
         for task in predicted {
-            let known = self.tasks.iter_mut().find(|known| {
-                known.tid == task.tid
-                    && known.obstacle == task.obstacle
-                    && is_same_place(known, &task)
-            });
+            let places = self.places_of(task.tid);
+            let mut places = self.tasks.get_mut(places).into_iter().flatten();
+            let known =
+                places.find(|known| known.obstacle == task.obstacle && is_same_place(known, &task));
             match known {
                 Some(known) => known.seen += 1,
-                None => self.tasks.push(task),
+                None => further.push(task),
             }
         }
+        self.tasks.append(&mut further);
+        self.tasks.sort_by_key(|task| task.tid);
     }
 
-    /// Whether the task had this obstacle in every sample. A single sample proves
-    /// nothing.
+    /// Whether the task had such an obstacle in most samples, and was free in none:
+    /// it may move from one function to be patched to another, and a sample in
+    /// which it ran shows neither. A single sample proves nothing.
     #[must_use]
     pub fn is_lasting(&self, task: &PredictedBlocker) -> bool {
-        task.seen == self.looks && self.looks > 1
+        let places = self.places_of(task.tid);
+        let (mut alike, mut ran) = (0, 0);
+        for other in self.tasks.get(places).into_iter().flatten() {
+            if Hold::of(other.obstacle) == Hold::of(task.obstacle) {
+                alike += other.seen;
+            } else if other.obstacle == Obstacle::Running {
+                ran += other.seen;
+            }
+        }
+        self.looks > 1 && alike + ran == self.looks && alike > ran
+    }
+
+    /// Where in the list the obstacles of a task are.
+    fn places_of(&self, tid: u32) -> Range<usize> {
+        let first = self.tasks.partition_point(|task| task.tid < tid);
+        let end = self.tasks.partition_point(|task| task.tid <= tid);
+        first..end
+    }
+}
+
+/// What an obstacle comes from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Hold {
+    Function,
+    Stack,
+    Vcpu,
+    Cpu,
+}
+
+impl Hold {
+    fn of(obstacle: Obstacle) -> Self {
+        match obstacle {
+            Obstacle::MainFunction | Obstacle::AsleepIn | Obstacle::Uninterruptible => {
+                Self::Function
+            }
+            Obstacle::UnreliableStack | Obstacle::NoUnwindData => Self::Stack,
+            Obstacle::KvmVcpu => Self::Vcpu,
+            Obstacle::Running => Self::Cpu,
+        }
     }
 }
 
@@ -90,6 +133,36 @@ mod tests {
         let seen: Vec<u32> = facts.tasks.iter().map(|task| task.seen).collect();
         assert_eq!((seen, facts.looks, facts.total), (vec![2, 1, 1], 2, 11));
         assert!(facts.is_lasting(&facts.tasks[0]));
+    }
+
+    /// Whether a task with these obstacles, one a sample, is held all the time.
+    fn is_held(obstacles: &[Option<Obstacle>]) -> bool {
+        let mut facts = TaskFacts::default();
+        for (look, obstacle) in obstacles.iter().enumerate() {
+            let task = obstacle.map(|obstacle| PredictedBlocker {
+                function: (obstacle != Obstacle::Running).then(|| format!("f{}", look % 2)),
+                ..samples::observed(7, obstacle, 1)
+            });
+            // Others come before and after it.
+            let others = [3, 9].map(|tid| samples::observed(tid, Obstacle::Running, 1));
+            facts.add(10, others.into_iter().chain(task).collect());
+        }
+        let mut tasks = facts.tasks.iter();
+        let held = |task: &&PredictedBlocker| task.obstacle != Obstacle::Running;
+        tasks.any(|task| held(&task) && facts.is_lasting(task))
+    }
+
+    #[test]
+    fn a_sample_in_which_a_task_ran_does_not_show_it_outside() {
+        let (asleep, held) = (Some(Obstacle::AsleepIn), Some(Obstacle::Uninterruptible));
+        let ran = Some(Obstacle::Running);
+        assert!(is_held(&[held, ran, held]), "its timer woke it");
+        assert!(is_held(&[held, asleep, held]), "runnable, still inside");
+        assert!(is_held(&[asleep, asleep]), "in one function, then another");
+        assert!(!is_held(&[asleep, ran, ran, asleep]), "it works");
+        assert!(!is_held(&[asleep, None, asleep]), "it was outside");
+        let stack = Some(Obstacle::UnreliableStack);
+        assert!(!is_held(&[asleep, stack, asleep]), "not for one reason");
     }
 
     #[test]
