@@ -113,6 +113,3 @@ pub struct Left {
     /// What could not be read or is uncertain, one sentence each.
     pub notes: Vec<String>,
 }
-
-/// The object name of a function if the system does not show its object.
-pub const OBJECT_NOT_TOLD: &str = "not told";

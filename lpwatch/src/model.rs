@@ -50,6 +50,6 @@ pub use task_kind::TaskKind;
 pub use task_report::TaskReport;
 pub use time::Moment;
 pub use view::{
-    Direction, EngineKind, FunctionAddress, ObjectView, Outcome, PatchDetails, PatchView,
-    SystemView, Task, TaskSample,
+    Direction, EngineKind, FunctionAddress, OBJECT_NOT_TOLD, ObjectView, Outcome, PatchDetails,
+    PatchView, SystemView, Task, TaskSample,
 };

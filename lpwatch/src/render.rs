@@ -20,6 +20,7 @@ mod columns;
 mod command;
 mod page;
 mod paint;
+mod refused;
 mod stack;
 mod sums;
 mod why;

@@ -83,7 +83,20 @@ pub struct Object {
     pub name: String,
     #[serde(deserialize_with = "nullable")]
     pub patched: Option<bool>,
+    /// If the kernel refused to load the module because of the patch.
+    #[serde(deserialize_with = "nullable")]
+    pub refused: Option<ModuleRefusal>,
     pub functions: Vec<Function>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct ModuleRefusal {
+    pub at: String,
+    #[serde(deserialize_with = "nullable")]
+    pub errno: Option<i32>,
+    #[serde(deserialize_with = "nullable")]
+    pub cause: Option<String>,
+    pub times: u32,
 }
 
 #[derive(Debug, Deserialize)]

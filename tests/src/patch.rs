@@ -1,6 +1,7 @@
 //! Livepatches: in, out, reversed, and what sysfs says of them.
 
 use std::collections::BTreeSet;
+use std::ffi::CStr;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -24,6 +25,17 @@ impl Patch {
         Ok(Self {
             name: name.to_owned(),
         })
+    }
+
+    /// [`Patch::load`] with parameters of the module, and waits for the transition's
+    /// end.
+    pub fn load_completely_with(name: &str, parameters: &CStr) -> Result<Self> {
+        guest::load_with(name, parameters)?;
+        let patch = Self {
+            name: name.to_owned(),
+        };
+        patch.wait_complete()?;
+        Ok(patch)
     }
 
     /// [`Patch::load`], and waits for the transition's end.

@@ -30,6 +30,7 @@ mod harmless;
 mod idle;
 mod killed_daemon;
 mod many_threads;
+mod module_refused;
 mod objects;
 mod odd_names;
 mod overflow;

@@ -15,12 +15,10 @@ use crate::{
         kgraft::{self, FunctionState, Graft, GraftPatch},
         kgraft_tasks,
     },
-    model::{Direction, EngineKind, PatchDetails, PatchView, SystemView},
+    model::{Direction, EngineKind, OBJECT_NOT_TOLD, PatchDetails, PatchView, SystemView},
 };
 
-use super::{
-    Consistency, Engine, Knowledge, Known, Left, OBJECT_NOT_TOLD, objects::objects, task::inspected,
-};
+use super::{Consistency, Engine, Knowledge, Known, Left, objects::objects, task::inspected};
 
 pub(super) struct Kgraft;
 

@@ -11,10 +11,10 @@ use crate::{
         kallsyms::{self, Functions},
         kpatch_core::{self, CorePatch},
     },
-    model::{EngineKind, FunctionAddress, PatchDetails, PatchView, SystemView},
+    model::{EngineKind, FunctionAddress, OBJECT_NOT_TOLD, PatchDetails, PatchView, SystemView},
 };
 
-use super::{Consistency, Engine, Knowledge, Known, OBJECT_NOT_TOLD, objects::objects};
+use super::{Consistency, Engine, Knowledge, Known, objects::objects};
 
 pub(super) struct Kpatch;
 

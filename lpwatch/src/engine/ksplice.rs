@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use crate::{
     kernel::{
         ReadError, Roots,
-        ksplice::{self, Conflict, Update, UpdateStage},
+        ksplice::{self, AbortCause, Conflict, Conflicts, Update, UpdateStage},
         task_detail,
     },
     model::{
@@ -20,6 +20,9 @@ use crate::{
 };
 
 use super::{Consistency, Engine, Knowledge, Known, Left, task::inspected};
+
+/// How many of the tasks that an update was given up for are named.
+const CONFLICTS_NAMED: usize = 5;
 
 pub(super) struct Ksplice;
 
@@ -93,6 +96,29 @@ fn holding(update: &Update) -> &[Conflict] {
     if waits { &update.conflicts.tasks } else { &[] }
 }
 
+/// The tasks that an update was given up for: `: bash (12) in f and 3 more`.
+fn busy(conflicts: &Conflicts) -> String {
+    let tasks = conflicts.tasks.iter().take(CONFLICTS_NAMED);
+    let named: Vec<String> = tasks
+        .map(|task| {
+            format!(
+                "{} ({}) in {}",
+                task.comm,
+                task.pid,
+                task.symbols.join(", ")
+            )
+        })
+        .collect();
+    let more = match conflicts.tasks.len().saturating_sub(CONFLICTS_NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    if named.is_empty() {
+        return String::new();
+    }
+    format!(": {}{more}", named.join("; "))
+}
+
 /// `None` for a task that has ended or whose tid belongs to another task now.
 fn task(conflict: &Conflict, roots: &Roots) -> Option<Task> {
     let task = task_detail::task(roots, conflict.pid)?;
@@ -123,7 +149,10 @@ fn patch(update: Update) -> PatchView {
     });
     let refusal = abort_cause.map(|cause| PatchRefusal {
         cause: cause.to_string(),
-        meaning: cause.meaning(),
+        meaning: match cause {
+            AbortCause::CodeBusy => format!("{}{}", cause.meaning(), busy(&conflicts)),
+            _ => cause.meaning(),
+        },
     });
     PatchView {
         enabled,

@@ -1,6 +1,9 @@
 //! Groups functions by their objects.
 
-use crate::{kernel::Roots, model::ObjectView};
+use crate::{
+    kernel::Roots,
+    model::{OBJECT_NOT_TOLD, ObjectView},
+};
 
 use super::livepatch::is_absent;
 
@@ -16,7 +19,10 @@ pub(super) fn objects(
         let at = objects.iter().position(|known| known.name == object);
         let at = at.unwrap_or_else(|| {
             objects.push(ObjectView {
-                patched: enabled.map(|enabled| enabled && !is_absent(&object, roots)),
+                // Of an object without a name it is unknown whether it is loaded.
+                patched: enabled
+                    .filter(|_| object != OBJECT_NOT_TOLD)
+                    .map(|enabled| enabled && !is_absent(&object, roots)),
                 name: object,
                 functions: Vec::new(),
             });

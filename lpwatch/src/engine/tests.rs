@@ -151,6 +151,20 @@ fn ksplices_stages_are_those_of_a_patch() {
 }
 
 #[test]
+fn what_ksplice_gave_up_for_is_named() {
+    let lines: String = (1..=7).map(|pid| format!("task {pid} f g\n")).collect();
+    let host = splice("preparing\n", "code_busy\n", &lines);
+    let view = view(&host, EngineKind::Ksplice);
+    let meaning = view.patches[0].details.refusal.clone().unwrap().meaning;
+    let named = meaning.split_once(": ").unwrap().1;
+    assert!(
+        named.starts_with("task (1) in f, g; task (2) in f, g; "),
+        "{named}"
+    );
+    assert!(named.ends_with("task (5) in f, g and 2 more"), "{named}");
+}
+
+#[test]
 fn ksplice_tells_who_is_in_the_way_and_with_which_functions() {
     let conflicts = "bash 12 do_wait sys_wait4\nbash 12 do_wait f\nwget 13 f\ntcsh 12 g\n";
     let host = splice("preparing\n", "ok\n", conflicts);
@@ -201,7 +215,9 @@ fn kpatchs_functions_find_their_object_by_their_address() {
         .iter()
         .map(|object| object.name.as_str())
         .collect();
-    assert_eq!(objects, ["ext4", OBJECT_NOT_TOLD]);
+    assert_eq!(objects, ["ext4", crate::model::OBJECT_NOT_TOLD]);
+    // An object without a name may be loaded or not.
+    assert_eq!(patch.objects[1].patched, None);
     assert_eq!(patch.details.addresses[0].old, Some(0xffff_ffff_c000_0000));
 }
 

@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-use super::{log::AppliedTimes, parts, tools};
+use super::{log::LoggedPatches, parts, tools};
 
 /// What to read in addition to the patches.
 #[derive(Clone, Copy, Debug)]
@@ -47,12 +47,12 @@ pub fn gather(roots: &Roots, wanted: InventoryRequest) -> Result<Inventory, Erro
     }
     let mut notes = std::mem::take(&mut systems.notes);
     notes.extend(installed.notes.iter().cloned());
-    let applied = AppliedTimes::read(roots, &mut notes);
+    let logged = LoggedPatches::read(roots, &mut notes);
     let from = From {
         roots,
         release: &release,
         installed: &installed,
-        applied: &applied,
+        logged: &logged,
     };
     let told = tools::ask(roots, &systems, wanted.tools, &mut notes);
     let cves = wanted.cves.then(|| parts::cves(&systems));
@@ -78,7 +78,7 @@ struct From<'a> {
     roots: &'a Roots,
     release: &'a str,
     installed: &'a Installed,
-    applied: &'a AppliedTimes,
+    logged: &'a LoggedPatches,
 }
 
 impl From<'_> {
@@ -97,10 +97,16 @@ impl From<'_> {
         let module = details.module.filter(|module| *module != name);
         let known_as = module.as_ref().unwrap_or(&name);
         let vendor = Vendor::of(engine, known_as, self.release);
-        let object = |view| object(view, &details.addresses);
+        let object = |view| {
+            let mut object = object(view, &details.addresses);
+            let absent = engine == EngineKind::Livepatch && object.patched == Some(false);
+            let refusal = absent.then(|| self.logged.refusal(&name, &object.name));
+            object.refused = refusal.flatten().cloned();
+            object
+        };
         InventoryPatch {
             disk: self.disk(engine, known_as, vendor),
-            since: self.applied.since(engine, &name),
+            since: self.logged.since(engine, &name),
             objects: objects.into_iter().map(object).collect(),
             name,
             engine,
@@ -183,5 +189,6 @@ fn object(view: ObjectView, addresses: &[FunctionAddress]) -> InventoryObject {
         functions: functions.collect(),
         name: view.name,
         patched: view.patched,
+        refused: None,
     }
 }

@@ -1,4 +1,5 @@
-//! When patches were enabled, from the kernel log.
+//! When patches were enabled, and the modules that the kernel refused to load
+//! because of them, from the kernel log.
 
 use std::collections::BTreeMap;
 
@@ -10,19 +11,24 @@ use crate::{
         files::sentence,
         host::Clocks,
         kmsg::{
-            ForeignKind, ForeignSystem, LivepatchLine, LogReader, parse_foreign, parse_livepatch,
+            ForeignKind, ForeignSystem, LivepatchLine, LogReader, RefusalParser, parse_foreign,
+            parse_livepatch,
         },
     },
-    model::EngineKind,
+    model::{EngineKind, snapshot::ModuleRefusal},
 };
 
-/// When each patch was last enabled.
+/// What the log reports of the patches.
 #[derive(Clone, Debug, Default)]
-pub struct AppliedTimes {
+pub struct LoggedPatches {
+    /// When each was last enabled.
     at: BTreeMap<(EngineKind, String), Timestamp>,
+    /// By patch and module.
+    refused: BTreeMap<(String, String), ModuleRefusal>,
+    parser: RefusalParser,
 }
 
-impl AppliedTimes {
+impl LoggedPatches {
     /// Reads the running kernel's log; a tree has none.
     pub fn read(roots: &Roots, notes: &mut Vec<String>) -> Self {
         let mut applied = Self::default();
@@ -35,7 +41,7 @@ impl AppliedTimes {
             Ok(records) => {
                 for record in records {
                     let at = clocks.boot_to_wall(clocks.log_to_boot(record.micros));
-                    applied.take(&record.text, at);
+                    applied.take(&record.text, record.micros, at);
                 }
             }
             Err(error) => notes.push(format!(
@@ -46,10 +52,39 @@ impl AppliedTimes {
         applied
     }
 
-    fn take(&mut self, text: &str, at: Timestamp) {
+    fn take(&mut self, text: &str, micros: u64, at: Timestamp) {
+        if let Some(line) = parse_livepatch(text) {
+            self.take_line(&line, micros, at);
+        }
         if let Some((engine, patch)) = applied(text) {
             self.at.insert((engine, patch), at);
         }
+    }
+
+    fn take_line(&mut self, line: &LivepatchLine, micros: u64, at: Timestamp) {
+        match line {
+            LivepatchLine::Enabling { patch: new } => self.refused.retain(|(of, _), _| of != new),
+            LivepatchLine::Reverting { patch, object } => {
+                self.refused.remove(&(patch.clone(), object.clone()));
+            }
+            _ => {}
+        }
+        if let Some(refused) = self.parser.take(micros, line) {
+            let key = (refused.patch, refused.module);
+            let times = self.refused.get(&key).map_or(0, |before| before.times);
+            let refusal = ModuleRefusal {
+                at,
+                errno: refused.errno,
+                cause: refused.cause,
+                times: times.saturating_add(1),
+            };
+            self.refused.insert(key, refusal);
+        }
+    }
+
+    /// The refusal of this module because of this live patch.
+    pub fn refusal(&self, patch: &str, module: &str) -> Option<&ModuleRefusal> {
+        self.refused.get(&(patch.to_owned(), module.to_owned()))
     }
 
     pub fn since(&self, engine: EngineKind, patch: &str) -> Option<Timestamp> {
@@ -92,7 +127,7 @@ mod tests {
 
     #[test]
     fn the_last_line_of_each_system_counts() {
-        let mut applied = AppliedTimes::default();
+        let mut applied = LoggedPatches::default();
         let at = |second| Timestamp::from_second(second).unwrap();
         for (second, text) in [
             (1, "livepatch: enabling patch 'lp'"),
@@ -103,7 +138,7 @@ mod tests {
             (6, "ksplice: Update k1 applied successfully"),
             (7, "livepatch: 'lp': unpatching complete"),
         ] {
-            applied.take(text, at(second));
+            applied.take(text, 0, at(second));
         }
         let since = |engine, patch| applied.since(engine, patch);
         assert_eq!(since(EngineKind::Livepatch, "lp"), Some(at(3)));
@@ -111,5 +146,24 @@ mod tests {
         assert_eq!(since(EngineKind::Kgraft, "kgr_a"), Some(at(4)));
         assert_eq!(since(EngineKind::Ksplice, "k1"), Some(at(6)));
         assert_eq!(since(EngineKind::Ksplice, "k2"), None);
+    }
+    #[test]
+    fn a_refused_module_is_known_until_it_loads_or_the_patch_is_another() {
+        let mut log = LoggedPatches::default();
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let refusal = "livepatch: patch 'lp' failed for module 'm', refusing to load module 'm'";
+        let mut times = |second, text: &str| {
+            log.take(text, 0, at(second));
+            log.refusal("lp", "m")
+                .map(|refusal| (refusal.at, refusal.times))
+        };
+        assert_eq!(times(1, refusal), Some((at(1), 1)));
+        assert_eq!(times(2, refusal), Some((at(2), 2)));
+        let other = "livepatch: reverting patch 'lp' on unloading module 'n'";
+        assert_eq!(times(3, other), Some((at(2), 2)));
+        let loaded = "livepatch: reverting patch 'lp' on unloading module 'm'";
+        assert_eq!(times(4, loaded), None);
+        assert_eq!(times(5, refusal), Some((at(5), 1)));
+        assert_eq!(times(6, "livepatch: enabling patch 'lp'"), None);
     }
 }

@@ -17,10 +17,12 @@ use super::ReadError;
 mod foreign;
 mod lines;
 mod record;
+mod refused;
 
 pub use foreign::{ForeignKind, ForeignLine, ForeignSystem, LoggedFunction, parse_foreign};
 pub use lines::{LivepatchLine, parse_livepatch};
 pub use record::{LogRecord, parse_record};
+pub use refused::{RefusalParser, RefusedModule};
 
 const PATH: &str = "/dev/kmsg";
 const REMEDY: &str = "run as root or with CAP_SYSLOG (kernel.dmesg_restrict is set, or the device is closed to this user)";

@@ -66,6 +66,20 @@ pub enum EventKind {
     Signaling,
     /// A patch's object changes with a module that is loaded or unloaded.
     ObjectChanged,
+    /// A patched module is being unloaded.
+    ObjectReverted {
+        patch: String,
+        object: String,
+    },
+    /// The kernel refused to load a module, because a patch failed for it.
+    ObjectRefused {
+        patch: String,
+        object: String,
+        /// Positive; `None` if the kernel does not log it.
+        errno: Option<u32>,
+        /// What does not fit, in the kernel's words.
+        cause: Option<String>,
+    },
     /// A module was loaded or unloaded.
     ModuleChanged {
         module: String,
@@ -113,6 +127,8 @@ impl EventKind {
             | Self::Refused { .. } => true,
             Self::Signaling
             | Self::ObjectChanged
+            | Self::ObjectReverted { .. }
+            | Self::ObjectRefused { .. }
             | Self::ModuleChanged { .. }
             | Self::Complaint { .. }
             | Self::Elsewhere { .. } => false,

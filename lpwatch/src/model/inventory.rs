@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Direction, EngineKind};
+use super::{Direction, EngineKind, snapshot::ModuleRefusal};
 
 #[cfg(test)]
 pub(crate) mod samples;
@@ -141,6 +141,8 @@ pub struct PatchRefusal {
 pub struct InventoryObject {
     pub name: String,
     pub patched: Option<bool>,
+    /// If the kernel last refused to load this module, because of the patch.
+    pub refused: Option<ModuleRefusal>,
     pub functions: Vec<InventoryFunction>,
 }
 

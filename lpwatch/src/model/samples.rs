@@ -5,8 +5,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     Blocker, Direction, EngineKind, Outcome, Phase, Reason,
     snapshot::{
-        Function, Object, PastTransition, Patch, SCHEMA_VERSION, Snapshot, Source, Transition,
-        TrendPoint,
+        Function, ModuleRefusal, Object, PastTransition, Patch, SCHEMA_VERSION, Snapshot, Source,
+        Transition, TrendPoint,
     },
 };
 
@@ -36,10 +36,24 @@ pub(crate) fn snapshot(patches: Vec<Patch>) -> Snapshot {
     }
 }
 
+/// A module that the kernel refused to load twice.
+pub(crate) fn refusing(name: &str) -> Object {
+    Object {
+        refused: Some(ModuleRefusal {
+            at: ago(5),
+            errno: Some(22),
+            cause: Some("symbol 'gone' not found in symbol table".to_owned()),
+            times: 2,
+        }),
+        ..object(name, false, &["f"])
+    }
+}
+
 pub(crate) fn object(name: &str, patched: bool, functions: &[&str]) -> Object {
     Object {
         name: name.to_owned(),
         patched: Some(patched),
+        refused: None,
         functions: functions
             .iter()
             .map(|&name| Function {

@@ -110,7 +110,24 @@ pub struct Object {
     pub name: String,
     /// Whether calls are redirected; `false` for a module that is not loaded.
     pub patched: Option<bool>,
+    /// If the kernel last refused to load this module, because of the patch.
+    #[serde(default)]
+    pub refused: Option<ModuleRefusal>,
     pub functions: Vec<Function>,
+}
+
+/// The kernel's refusal to load a module that a patch does not fit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModuleRefusal {
+    /// When it last did.
+    pub at: Timestamp,
+    /// The error with which loading fails, e.g. 22 for EINVAL; `null` if the kernel
+    /// does not log it.
+    pub errno: Option<u32>,
+    /// What does not fit, in the kernel's words.
+    pub cause: Option<String>,
+    /// How often the kernel log reports it.
+    pub times: u32,
 }
 
 /// A patched function.

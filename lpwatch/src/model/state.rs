@@ -8,6 +8,7 @@ mod course;
 mod elsewhere;
 mod events;
 mod readings;
+mod refusals;
 mod shown;
 
 use std::{
@@ -26,6 +27,7 @@ use super::{
 };
 
 use course::Course;
+use refusals::Refusals;
 
 /// The host, and how it is read.
 #[derive(Clone, Debug)]
@@ -59,6 +61,8 @@ pub struct Model {
     /// Those of them that the input being handled has ended.
     ended: Vec<PastTransition>,
     complaints: Vec<(Duration, String)>,
+    /// The modules that the kernel refuses to load because of a patch.
+    refusals: Refusals,
     events_lost: u64,
     /// Tasks switched, by kind, in the last sample.
     switched: SwitchedBy,
@@ -84,6 +88,7 @@ impl Model {
             past: VecDeque::new(),
             ended: Vec::new(),
             complaints: Vec::new(),
+            refusals: Refusals::default(),
             events_lost: 0,
             switched: SwitchedBy::default(),
             calls: CallTracker::default(),

@@ -10,8 +10,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
-    Direction, EngineKind, Event, EventKind, EventSource, HostFacts, Input, Model, Moment, Outcome,
-    PatchView, Phase, Reason, Snapshot, SystemView, Task, TaskKind, TaskSample, Thresholds,
+    Direction, EngineKind, Event, EventKind, EventSource, HostFacts, Input, Model, Moment,
+    ObjectView, Outcome, PatchView, Phase, Reason, Snapshot, SystemView, Task, TaskKind,
+    TaskSample, Thresholds,
     evidence::{Evidence, Traits},
     snapshot::{PastTransition, Source, Transition},
 };

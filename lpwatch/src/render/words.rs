@@ -5,7 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::page::Paint;
-use crate::model::{EngineKind, Outcome, Phase, check::ForecastOutcome};
+use super::style::Style;
+use crate::model::{EngineKind, OBJECT_NOT_TOLD, Outcome, Phase, check::ForecastOutcome};
 use crate::text::NBSP;
 
 /// An age in whole seconds: `4 s`, `2 min 10 s`, `3 h 05 min`, `2 d 3 h`.
@@ -147,6 +148,15 @@ pub(super) fn engine(engine: EngineKind) -> Option<&'static str> {
         EngineKind::Ksplice => Some("Ksplice"),
         EngineKind::Kernelcare => Some("KernelCare"),
         EngineKind::Openeuler => Some("openEuler"),
+    }
+}
+
+/// An object of a patch; some systems do not name it.
+pub(super) fn object(name: &str, style: &Style) -> String {
+    if name == OBJECT_NOT_TOLD {
+        "an unknown object".to_owned()
+    } else {
+        style.text(name)
     }
 }
 

@@ -13,6 +13,10 @@ impl Metrics {
         let help = "Whether calls in the object are redirected: 1 or 0.";
         let object_patched =
             self.gauge("lpwatch_patch_object_patched", help, &["patch", "object"])?;
+        let help = "The kernel last refused to load this module, because the patch does not fit \
+                    it: 1, or absent.";
+        let labels = ["patch", "object"];
+        let module_refused = self.gauge("lpwatch_patch_module_refused", help, &labels)?;
         for patch in patches {
             let replace = match patch.replace {
                 Some(true) => "true",
@@ -26,7 +30,18 @@ impl Metrics {
                     .with_label_values(&[&patch.name])
                     .set(flag(is_enabled));
             }
-            for Object { name, patched, .. } in &patch.objects {
+            for Object {
+                name,
+                patched,
+                refused,
+                ..
+            } in &patch.objects
+            {
+                if refused.is_some() {
+                    module_refused
+                        .with_label_values(&[&patch.name, name])
+                        .set(1.0);
+                }
                 if let Some(patched) = patched {
                     object_patched
                         .with_label_values(&[&patch.name, name])

@@ -67,6 +67,16 @@ fn what_is_not_known_is_absent() {
 }
 
 #[test]
+fn a_refused_module_is_named_with_its_patch() {
+    let mut snapshot = samples::snapshot(vec![samples::patch("p")]);
+    assert!(!text(&snapshot).contains("lpwatch_patch_module_refused"));
+    let object = samples::refusing("nfsd");
+    snapshot.patches[0].objects.push(object);
+    let line = "lpwatch_patch_module_refused{object=\"nfsd\",patch=\"p\"} 1";
+    has(&text(&snapshot), &[line]);
+}
+
+#[test]
 fn odd_names_are_escaped() {
     let text = text(&samples::snapshot(vec![samples::patch("a\"b\nc")]));
     assert!(text.contains(r#"patch="a\"b\nc""#), "{text}");

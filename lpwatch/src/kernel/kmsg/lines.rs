@@ -24,6 +24,15 @@ pub enum LivepatchLine {
     Applying { patch: String, object: String },
     /// A module that has patches is being unloaded.
     Reverting { patch: String, object: String },
+    /// A patch could not be prepared for, or applied to, a module that is being
+    /// loaded. The errno is positive.
+    ObjectFailed {
+        patch: String,
+        object: String,
+        errno: u32,
+    },
+    /// The kernel refuses to load the module, because the patch failed for it.
+    ModuleRefused { patch: String, module: String },
     /// A refusal or another warning; `patch` if the line names it.
     Complaint { patch: Option<String>, text: String },
 }
@@ -48,7 +57,36 @@ pub fn parse_livepatch(text: &str) -> Option<LivepatchLine> {
     {
         return Some(LivepatchLine::Reverting { patch, object });
     }
-    parse_transition(text).or_else(|| parse_complaint(text))
+    parse_transition(text)
+        .or_else(|| parse_refusal(text))
+        .or_else(|| parse_complaint(text))
+}
+
+/// The lines of `klp_module_coming` on a patch that does not fit a module.
+fn parse_refusal(text: &str) -> Option<LivepatchLine> {
+    let failed = text
+        .strip_prefix("failed to initialize patch '")
+        .and_then(|rest| rest.split_once("' for module '"))
+        .or_else(|| {
+            let rest = text.strip_prefix("failed to apply patch '")?;
+            rest.split_once("' to module '")
+        });
+    if let Some((patch, rest)) = failed {
+        let (object, errno) = rest.strip_suffix(')')?.rsplit_once("' (-")?;
+        return Some(LivepatchLine::ObjectFailed {
+            patch: patch.to_owned(),
+            object: object.to_owned(),
+            errno: errno.parse().ok()?,
+        });
+    }
+    let (patch, rest) = text
+        .strip_prefix("patch '")?
+        .split_once("' failed for module '")?;
+    let (module, _) = rest.split_once("', refusing to load module '")?;
+    Some(LivepatchLine::ModuleRefused {
+        patch: patch.to_owned(),
+        module: module.to_owned(),
+    })
 }
 
 /// `'patch': what`; up to 4.18 a start reads `'patch': patching...`.
@@ -193,6 +231,29 @@ mod tests {
                     object: object(),
                 },
             ),
+            (
+                "failed to initialize patch 'lp' for module 'ext4' (-22)",
+                LivepatchLine::ObjectFailed {
+                    patch: patch(),
+                    object: object(),
+                    errno: 22,
+                },
+            ),
+            (
+                "failed to apply patch 'lp' to module 'ext4' (-16)",
+                LivepatchLine::ObjectFailed {
+                    patch: patch(),
+                    object: object(),
+                    errno: 16,
+                },
+            ),
+            (
+                "patch 'lp' failed for module 'ext4', refusing to load module 'ext4'",
+                LivepatchLine::ModuleRefused {
+                    patch: patch(),
+                    module: object(),
+                },
+            ),
             // 4.12 to 4.18
             (
                 "'lp': patching...",
@@ -217,9 +278,9 @@ mod tests {
     fn a_complaint_names_its_patch_where_the_kernel_does() {
         for text in [
             "failed to enable patch 'lp'",
-            "failed to initialize patch 'lp' for module 'ext4' (-22)",
-            "failed to apply patch 'lp' to module 'ext4' (-16)",
-            "patch 'lp' failed for module 'ext4', refusing to load module 'ext4'",
+            // Not of the form that the kernel has today.
+            "failed to initialize patch 'lp' for module 'ext4'",
+            "patch 'lp' failed for module 'ext4'",
             "Livepatch patch (lp) is not compatible with the already installed livepatches.",
             "module lp is not marked as a livepatch module",
         ] {

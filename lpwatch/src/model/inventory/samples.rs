@@ -23,6 +23,7 @@ pub fn patch(name: &str, engine: EngineKind, functions: Vec<InventoryFunction>) 
     } else {
         vec![InventoryObject {
             name: "vmlinux".to_owned(),
+            refused: None,
             patched: Some(true),
             functions,
         }]

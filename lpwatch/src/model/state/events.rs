@@ -15,6 +15,9 @@ const PAST_TRANSITIONS: usize = 32;
 /// How long a kernel message can count as the reason of a refusal.
 const COMPLAINT_LIFE: Duration = Duration::from_secs(10);
 
+/// The lines on the refusal of a module are logged within this time.
+const CAUSE_LIFE: Duration = Duration::from_secs(1);
+
 impl Model {
     /// Records how many events were lost so far; readings correct the state.
     pub(super) fn note_lost(&mut self, lost: u64) {
@@ -101,6 +104,18 @@ impl Model {
             EventKind::Refused { patch, errno } => self.refused(patch, errno, moment, now),
             EventKind::Complaint { patch, text } => self.complained(patch.as_deref(), text, moment),
             EventKind::Signaling => self.signaling(),
+            EventKind::ObjectRefused {
+                patch,
+                object,
+                errno,
+                cause,
+            } => {
+                let cause = cause.or_else(|| self.take_cause(moment));
+                self.refusals.note((patch, object), errno, cause, moment);
+            }
+            EventKind::ObjectReverted { patch, object } => {
+                self.refusals.forget(&patch, &object);
+            }
             EventKind::ObjectChanged | EventKind::ModuleChanged { .. } => {}
             EventKind::Elsewhere { engine, what } => self.elsewhere(engine, what, moment),
         }
@@ -121,6 +136,9 @@ impl Model {
     fn begun(&mut self, patch: String, direction: Direction, replace: Option<bool>, at: Moment) {
         if let Some(replace) = replace {
             self.known_replace.insert(patch.clone(), replace);
+        }
+        if direction == Direction::Patching {
+            self.refusals.forget_patch(&patch);
         }
         let before = self.course.begin(patch, direction, at, self.switched);
         self.remember_ended(before, at);
@@ -188,6 +206,21 @@ impl Model {
                 Some(text),
             )),
         }
+    }
+
+    /// What the kernel complained of just before it refused to load a module, and
+    /// what was taken for the refusal of a patch before that was known.
+    fn take_cause(&mut self, at: Moment) -> Option<String> {
+        let is_it = |past: &PastTransition| {
+            past.outcome == Outcome::Refused
+                && past.patch.is_none()
+                && past.errno.is_none()
+                && at.wall.duration_since(past.ended_at).unsigned_abs() < CAUSE_LIFE
+        };
+        if self.past.front().is_some_and(is_it) {
+            return self.past.pop_front()?.message;
+        }
+        self.take_complaints(at.boot)
     }
 
     fn take_complaints(&mut self, at: Duration) -> Option<String> {

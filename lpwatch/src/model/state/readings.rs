@@ -19,6 +19,7 @@ impl Model {
         self.remember_ended(ended, at);
         self.observe_others(&view, at, now);
         self.calls.observe(&view);
+        self.refusals.observe(&view.patches, view.read_at);
         self.patches = view.patches;
         let Self {
             patches,

@@ -83,6 +83,7 @@ impl Model {
         let object = |view: &ObjectView| Object {
             name: view.name.clone(),
             patched: view.patched,
+            refused: self.refusals.of(patch, &view.name).cloned(),
             functions: self.functions(&patch.name, view, now),
         };
         patch.objects.iter().map(object).collect()

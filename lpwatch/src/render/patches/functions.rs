@@ -4,6 +4,7 @@ use super::engine;
 use crate::model::inventory::{InventoryFunction, InventoryPatch};
 use crate::render::page::{Page, Paint, Span, painted, plain};
 use crate::render::style::Style;
+use crate::render::{refused, words};
 
 /// How many functions of an object are shown; `-o json` contains all.
 const FUNCTIONS: usize = 20;
@@ -14,7 +15,7 @@ pub(super) fn functions(page: &mut Page<'_>, patch: &InventoryPatch) {
         let not_loaded = object.patched == Some(false) && patch.in_force();
         let mut spans = vec![painted(
             Paint::Dim,
-            format!("{}: ", style.text(&object.name)),
+            format!("{}: ", words::object(&object.name, style)),
         )];
         if not_loaded {
             spans.push(painted(Paint::Yellow, "(not loaded) "));
@@ -30,6 +31,9 @@ pub(super) fn functions(page: &mut Page<'_>, patch: &InventoryPatch) {
             spans.push(plain(format!(" and {more} more")));
         }
         page.item(2, &spans);
+        if let Some(refusal) = object.refused.as_ref().filter(|_| not_loaded) {
+            refused::module(page, &patch.name, &object.name, refusal);
+        }
     }
     if patch.in_force() {
         not_decided(page, patch);

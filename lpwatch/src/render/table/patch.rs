@@ -6,7 +6,7 @@ use super::{padded, transition};
 use crate::model::Direction;
 use crate::model::snapshot::{Object, Patch, Severity};
 use crate::render::page::{Page, Paint, Span, painted, plain};
-use crate::render::{calls, words};
+use crate::render::{calls, refused, words};
 use crate::text;
 
 /// Patches that are not in transition, one line each, in columns.
@@ -63,12 +63,12 @@ fn extent(page: &Page<'_>, patch: &Patch) -> Option<String> {
         return None;
     }
     let places = match objects.as_slice() {
-        [one] => page.style.text(&one.name),
+        [one] => words::object(&one.name, page.style),
         [one, other] => {
             format!(
                 "{} and {}",
-                page.style.text(&one.name),
-                page.style.text(&other.name)
+                words::object(&one.name, page.style),
+                words::object(&other.name, page.style)
             )
         }
         many => words::counted(many.len(), "object"),
@@ -159,24 +159,29 @@ fn not_patched(page: &mut Page<'_>, patch: &Patch) {
         .iter()
         .filter(|object| object.patched == Some(false))
     {
-        let name = page.style.text(&object.name);
-        let spans = if object.name == VMLINUX {
-            vec![painted(
-                Paint::Yellow,
-                "vmlinux is not patched although the patch is enabled.",
-            )]
-        } else {
-            let what = match object.functions.len() {
-                0 => "It is patched".to_owned(),
-                1 => "Its 1 function is patched".to_owned(),
-                many => format!("Its {many} functions are patched"),
-            };
-            vec![
-                plain(format!("Module {name} is ")),
-                painted(Paint::Yellow, "not loaded"),
-                plain(format!(". {what} when the module is loaded.")),
-            ]
-        };
-        page.paragraph(2, &spans);
+        match &object.refused {
+            Some(refusal) => refused::module(page, &patch.name, &object.name, refusal),
+            None => page.paragraph(2, &absent(page, object)),
+        }
     }
+}
+
+fn absent(page: &Page<'_>, object: &Object) -> Vec<Span> {
+    if object.name == VMLINUX {
+        return vec![painted(
+            Paint::Yellow,
+            "vmlinux is not patched although the patch is enabled.",
+        )];
+    }
+    let name = page.style.text(&object.name);
+    let what = match object.functions.len() {
+        0 => "It is patched".to_owned(),
+        1 => "Its 1 function is patched".to_owned(),
+        many => format!("Its {many} functions are patched"),
+    };
+    vec![
+        plain(format!("Module {name} is ")),
+        painted(Paint::Yellow, "not loaded"),
+        plain(format!(". {what} when the module is loaded.")),
+    ]
 }

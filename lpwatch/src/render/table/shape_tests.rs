@@ -1,7 +1,10 @@
 //! What holds for every table: width, colour, and no foreign control.
 
 use super::status;
-use crate::model::samples::{object, patch, progressing, refused, snapshot, stalled, task};
+use super::tests::assert_table;
+use crate::model::samples::{
+    object, patch, progressing, refused, refusing, snapshot, stalled, task,
+};
 use crate::model::snapshot::Snapshot;
 use crate::model::{Blocker, Cause, Culprit, Reason};
 use crate::render::style::Style;
@@ -181,4 +184,19 @@ fn stripped(text: &str) -> String {
         rest = after.split_once('m').unwrap().1;
     }
     out + rest
+}
+
+#[test]
+fn a_refused_module_comes_with_its_cause_and_the_way_out() {
+    let mut patch = patch("lp_two");
+    patch.objects.push(refusing("nfsd"));
+    assert_table(
+        &snapshot(vec![patch]),
+        "
+● lp_two  enabled, 1 function in vmlinux
+  The kernel refuses to load module nfsd, because lp_two does not fit it:
+    symbol 'gone' not found in symbol table [EINVAL (22)]. It did so 2 times.
+    → It loads once lp_two is disabled, or replaced by a patch that fits:
+        echo 0 > /sys/kernel/livepatch/lp_two/enabled",
+    );
 }

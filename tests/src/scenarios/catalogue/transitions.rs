@@ -3,9 +3,9 @@
 use super::{Scenario, scenario};
 use crate::scenarios::{
     calls_effect, calls_exact, calls_faults, calls_lifecycle, calls_unwatched, easy, forced,
-    forced_removal, objects, odd_names, reason_asleep, reason_foreign, reason_kernel,
-    reason_restless, reason_unwind, reason_worker, refused, replace, sleepers, stall, stall_daemon,
-    vanish, wait, wait_delay,
+    forced_removal, module_refused, objects, odd_names, reason_asleep, reason_foreign,
+    reason_kernel, reason_restless, reason_unwind, reason_worker, refused, replace, sleepers,
+    stall, stall_daemon, vanish, wait, wait_delay,
 };
 
 pub(super) const ALL: &[Scenario] = &[
@@ -58,6 +58,12 @@ pub(super) const ALL: &[Scenario] = &[
         "refused",
         "Patches that the kernel refuses before and after it began a transition",
         refused::run,
+    ),
+    scenario(
+        "life",
+        "module_refused",
+        "A module that the kernel refuses to load because of a patch, with cause and way out",
+        module_refused::run,
     ),
     scenario(
         "life",
