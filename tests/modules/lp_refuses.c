@@ -25,7 +25,7 @@ static int lp_refuses_pre_patch(struct klp_object *obj)
 
 static struct klp_func funcs[] = {
 	{
-		.old_name = "lpwatch_no_such_function",
+		.old_name = "lpwatch_target_gone",
 		.new_func = lp_refuses_nothing,
 	},
 	{ }
