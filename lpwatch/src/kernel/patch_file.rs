@@ -28,7 +28,7 @@ pub(crate) mod tests;
 mod text;
 mod unread;
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use strum::VariantArray;
 
@@ -146,6 +146,37 @@ impl PatchFile {
         let bytes = file::read(path).map_err(failed)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         parse(&bytes, &name).map_err(failed)
+    }
+
+    /// How many symbols of each of these names a module file defines, as
+    /// `module_kallsyms_on_each_symbol` counts them (kernel/module/kallsyms.c, 6.12).
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn symbol_counts(
+        path: &Path,
+        names: &[&str],
+    ) -> Result<BTreeMap<String, u32>, PatchFileError> {
+        let count = || {
+            let bytes = file::read(path)?;
+            let bytes = packing::unpack(&bytes, SIZE_MAX)?;
+            let elf = Elf::parse(&bytes)?;
+            let mut counts: BTreeMap<&str, u32> = names.iter().map(|name| (*name, 0)).collect();
+            for symbol in elf.symbols().filter(|symbol| symbol.section.is_some()) {
+                let name = std::str::from_utf8(symbol.name.bytes()).unwrap_or_default();
+                if let Some(count) = counts.get_mut(name) {
+                    *count += 1;
+                }
+            }
+            let counts = counts.into_iter();
+            Ok(counts
+                .map(|(name, count)| (name.to_owned(), count))
+                .collect())
+        };
+        count().map_err(|problem| PatchFileError {
+            file: path.display().to_string(),
+            problem,
+        })
     }
 
     /// Reads a module from a file's bytes; `file_name` is only for a module

@@ -119,12 +119,12 @@ fn position(bytes: &[u8], wanted: &[u8]) -> Result<usize> {
 
 /// `/lib/modules/<release>` with one module, as the kernel's own: guests have
 /// none. Goes when it is dropped.
-struct Tree {
+pub(super) struct Tree {
     folder: PathBuf,
 }
 
 impl Tree {
-    fn make() -> Result<Self> {
+    pub(super) fn make() -> Result<Self> {
         let release = fs::read_to_string("/proc/sys/kernel/osrelease")?;
         let folder = Path::new("/lib/modules").join(release.trim());
         ensure!(!folder.exists(), "{} is there", folder.display());

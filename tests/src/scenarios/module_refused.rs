@@ -13,8 +13,11 @@ use crate::contract::{Document, ModuleRefusal};
 use crate::guest::{self, Module};
 use crate::lpwatch::{self, ALONE, ALONE_NO_BPF, Daemon, code};
 use crate::patch::Patch;
+use crate::predictions::{self, SHORT};
 use crate::scrape::Scrape;
 use crate::trial::Trial;
+
+use super::check_rules_kernel::Tree;
 
 const PATCH: &str = "lp_refuses";
 const MODULE: &str = "lpwatch_target";
@@ -27,12 +30,29 @@ const RECENT: Duration = Duration::from_secs(300);
 const WAYS: &[&[&str]] = &[&[], ALONE, ALONE_NO_BPF];
 
 pub fn run(trial: &mut Trial) -> Result<()> {
+    foretold(trial)?;
     let _daemon = Daemon::start(&[])?;
     // The kernel logs no errno of a callback.
     let missing = "symbol 'lpwatch_target_gone' not found in symbol table";
     refuses(trial, c"", Errno::EINVAL, Some(Errno::EINVAL), missing)?;
     let callback = "pre-patch callback failed for object 'lpwatch_target'";
     refuses(trial, c"callback=1", Errno::EBUSY, None, callback)
+}
+
+/// Where the module's file is known, the check says what loading it will give.
+fn foretold(trial: &mut Trial) -> Result<()> {
+    let tree = Tree::make()?;
+    let report = predictions::check(PATCH, SHORT)?;
+    let words = [MODULE, "refuses to load", "it has no lpwatch_target_gone"];
+    trial.say(&report.finding("symbol", "danger", &words)?.text);
+    ensure!(report.forecast.course == "completes", "{report:?}");
+    // One that fits has only a note.
+    let fits = predictions::check("lp_value", SHORT)?;
+    ensure!(!fits.found("symbol", "warning"), "{fits:?}");
+    drop(tree);
+    let unknown = predictions::check(PATCH, SHORT)?;
+    ensure!(!unknown.found("symbol", "warning"), "{unknown:?}");
+    Ok(())
 }
 
 fn refuses(

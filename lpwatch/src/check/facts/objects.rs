@@ -83,6 +83,9 @@ pub struct ModuleFacts {
     pub in_tree: Option<ModuleFile>,
     /// What modprobe would load.
     pub preferred: Option<PathBuf>,
+    /// How many symbols of each function to be patched that file has, if the module
+    /// is not loaded; `None` if unknown.
+    pub in_file: Option<BTreeMap<String, u32>>,
     /// The module that the patch may mean, if its own name for it is not that of
     /// any module.
     pub meant: Option<MeantModule>,
@@ -137,8 +140,7 @@ impl ObjectFacts {
             used,
             unread,
         } = FunctionSymbols::gather(look);
-        let objects = patch.objects.iter().map(|object| object.name.as_str());
-        let modules = objects.filter(|name| *name != VMLINUX);
+        let modules = patch.objects.iter().filter(|object| object.name != VMLINUX);
         let needed = patch.modinfo.depends.iter();
         Self {
             functions,
@@ -148,7 +150,7 @@ impl ObjectFacts {
             used,
             unread,
             modules: modules
-                .map(|name| (name.to_owned(), modules::facts(roots, disk, name)))
+                .map(|object| (object.name.clone(), modules::facts(roots, disk, object)))
                 .collect(),
             needed: needed
                 .map(|name| {

@@ -19,6 +19,15 @@ pub(crate) fn module_of(lines: &[&str]) -> Vec<u8> {
     module.finish()
 }
 
+/// A module with functions of these names: for tests elsewhere.
+pub(crate) fn module_with(functions: &[&str]) -> Vec<u8> {
+    let mut module = build::Module::bare(object::Architecture::X86_64, object::Endianness::Little);
+    for function in functions {
+        module.function(function);
+    }
+    module.finish()
+}
+
 fn read(module: &[u8]) -> PatchFile {
     PatchFile::parse(module, "file-name.ko").unwrap()
 }

@@ -1,5 +1,7 @@
 //! The modules that a patch names.
 
+use std::{collections::BTreeMap, path::Path};
+
 use crate::{
     check::facts::disk::Disk,
     kernel::{
@@ -7,17 +9,19 @@ use crate::{
         kallsyms::VMLINUX,
         module_files::{self, ModuleFiles},
         modules::{self, Build, Presence},
-        patch_file::PatchFile,
+        patch_file::{PatchFile, PatchObject},
     },
 };
 
 use super::{MeantModule, ModuleFacts, ModuleFile};
 
-pub(super) fn facts(roots: &Roots, disk: &Disk, name: &str) -> ModuleFacts {
+pub(super) fn facts(roots: &Roots, disk: &Disk, object: &PatchObject) -> ModuleFacts {
+    let name = object.name.as_str();
     let presence = presence(roots, disk, name);
     let is_loaded = presence == Some(Presence::Loaded);
     let files = disk.modules.as_ref();
     let in_tree = files.and_then(|files| files.in_tree(name));
+    let preferred = files.and_then(|files| files.preferred(name));
     ModuleFacts {
         presence,
         taint: modules::taint(roots, name).filter(|_| is_loaded),
@@ -29,11 +33,21 @@ pub(super) fn facts(roots: &Roots, disk: &Disk, name: &str) -> ModuleFacts {
                 .unwrap_or_default(),
             path,
         }),
-        preferred: files.and_then(|files| files.preferred(name)),
+        in_file: (presence == Some(Presence::NotLoaded))
+            .then(|| in_file(preferred.as_deref()?, object))
+            .flatten(),
+        preferred,
         meant: (!is_loaded)
             .then(|| meant(roots, disk, name, presence))
             .flatten(),
     }
+}
+
+/// How many symbols of each function to be patched the module's file has.
+fn in_file(file: &Path, object: &PatchObject) -> Option<BTreeMap<String, u32>> {
+    let functions = object.functions.iter();
+    let names: Vec<&str> = functions.map(|function| function.name.as_str()).collect();
+    PatchFile::symbol_counts(file, &names).ok()
 }
 
 /// The module that the patch means with a name that no module has; `None` if the

@@ -7,7 +7,10 @@ use crate::{
     check::rules::samples,
     kernel::{
         modules::Likeness,
-        patch_file::{PatchObject, tests::module_of},
+        patch_file::{
+            PatchObject,
+            tests::{module_of, module_with},
+        },
     },
 };
 
@@ -209,6 +212,32 @@ fn the_loaded_module_is_held_against_the_kernels_own() {
     assert_eq!(facts.needed["no_such"], Some(Presence::NotLoaded));
     let namesake = facts.namesake.unwrap();
     assert_eq!(namesake.srcversion.as_deref(), Some("FIX"));
+}
+
+#[test]
+fn the_functions_of_a_module_that_is_not_loaded_are_counted_in_its_file() {
+    let tree = ObjectTree::new(&[
+        ("sys/module/here/initstate", "live\n"),
+        (
+            "modules/modules.dep",
+            "kernel/gone.ko:\nkernel/here.ko:\nkernel/bad.ko:\n",
+        ),
+        ("modules/kernel/bad.ko", "no module"),
+    ]);
+    let file = module_with(&["f", "twice", "twice", "other"]);
+    tree.write("modules/kernel/gone.ko", &file);
+    tree.write("modules/kernel/here.ko", &file);
+    let counts = |name: &str| {
+        let mut patch = samples::patch(&["f", "twice", "missing"]);
+        name.clone_into(&mut patch.objects[0].name);
+        tree.facts(&patch, &[]).modules[name].in_file.clone()
+    };
+    let expected = [("f", 1), ("missing", 0), ("twice", 2)];
+    let expected = expected.map(|(name, count)| (name.to_owned(), count));
+    assert_eq!(counts("gone"), Some(expected.into()));
+    for unknown in ["here", "bad", "nowhere"] {
+        assert_eq!(counts(unknown), None, "{unknown}");
+    }
 }
 
 #[test]

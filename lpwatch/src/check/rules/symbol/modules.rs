@@ -2,7 +2,10 @@
 
 use crate::{
     check::{CheckContext, facts::objects::ModuleFacts, rules::object_name},
-    kernel::modules::Presence,
+    kernel::{
+        modules::Presence,
+        patch_file::{PatchFile, PatchedFunction},
+    },
     model::{check::CheckFinding, snapshot::Severity},
 };
 
@@ -24,7 +27,10 @@ pub(super) fn judge(context: &CheckContext<'_>) -> Vec<CheckFinding> {
         let count = functions.map(|object| object.functions.len()).sum();
         match module.presence {
             Some(Presence::Loaded) => {}
-            Some(Presence::NotLoaded) => found.push(absent(name, module, count)),
+            Some(Presence::NotLoaded) => {
+                let unfit = unfit(context.patch, name, module);
+                found.push(unfit.unwrap_or_else(|| absent(name, module, count)));
+            }
             Some(Presence::BuiltIn) => found.push(built_in(name)),
             None => found.push(not_known(name)),
         }
@@ -35,6 +41,43 @@ pub(super) fn judge(context: &CheckContext<'_>) -> Vec<CheckFinding> {
         found.extend(missing.map(|(name, _)| needed_first(name)));
     }
     found
+}
+
+/// The patch is accepted, but the module, as it is on disk, could not be loaded any
+/// more.
+fn unfit(patch: &PatchFile, name: &str, module: &ModuleFacts) -> Option<CheckFinding> {
+    let (counts, file) = module.in_file.as_ref().zip(module.preferred.as_ref())?;
+    let objects = patch.objects.iter().filter(|object| object.name == name);
+    let functions = objects.flat_map(|object| &object.functions);
+    let wrong = functions.filter_map(|function| {
+        let PatchedFunction { name, sympos, .. } = function;
+        let count = *counts.get(name)?;
+        match (count, *sympos) {
+            (0, _) => Some(format!("it has no {name}")),
+            (2.., 0) => Some(format!(
+                "it has {count} symbols {name}, and the patch does not say which"
+            )),
+            (count, sympos) if sympos > count => Some(format!(
+                "it has {count} of {name}, and the patch means number {sympos}"
+            )),
+            _ => None,
+        }
+    });
+    let wrong: Vec<String> = wrong.collect();
+    if wrong.is_empty() {
+        return None;
+    }
+    let text = format!(
+        "{name} is not loaded, and its file does not have the functions to be patched. The kernel accepts the patch, and then refuses to load {name} (EINVAL)."
+    );
+    let file = format!("modprobe would load {}", file.display());
+    Some(CheckFinding {
+        evidence: [file].into_iter().chain(wrong).collect(),
+        remedy: vec![format!(
+            "Use the patch that is built for the {name} on disk, or load {name} before the patch and check again."
+        )],
+        ..finding(Severity::Danger, text, None)
+    })
 }
 
 fn absent(name: &str, module: &ModuleFacts, functions: usize) -> CheckFinding {

@@ -197,6 +197,7 @@ fn loaded(taint: &str, in_tree: Option<Build>) -> ModuleFacts {
             path: "fuse.ko".into(),
             build,
         }),
+        in_file: None,
         meant: None,
     }
 }
@@ -251,6 +252,36 @@ fn a_module_that_is_not_loaded_is_noted() {
         ..absent
     };
     assert_eq!(of_module(not_known), [(Severity::Warning, None)]);
+}
+
+#[test]
+fn a_module_whose_file_the_patch_does_not_fit_is_a_danger() {
+    let with = |sympos, count| {
+        let mut patch = samples::patch(&["f"]);
+        let object = &mut patch.objects[0];
+        "fuse".clone_into(&mut object.name);
+        object.functions[0].sympos = sympos;
+        let mut facts = facts(Vec::new());
+        let module = ModuleFacts {
+            presence: Some(Presence::NotLoaded),
+            preferred: Some("kernel/fs/fuse.ko".into()),
+            in_file: Some(BTreeMap::from([("f".to_owned(), count)])),
+            ..ModuleFacts::default()
+        };
+        facts.objects.modules = BTreeMap::from([("fuse".to_owned(), module)]);
+        said(&patch, &facts)
+    };
+    // The kernel takes the patch: no refusal.
+    let danger = [(Severity::Danger, None)];
+    assert_eq!(with(0, 0), danger, "missing");
+    assert_eq!(with(0, 2), danger, "ambiguous");
+    assert_eq!(with(3, 2), danger, "too few");
+    for (sympos, count) in [(0, 1), (1, 1), (2, 2)] {
+        assert!(
+            !with(sympos, count).contains(&danger[0]),
+            "{sympos} {count}"
+        );
+    }
 }
 
 #[test]
