@@ -37,8 +37,8 @@ mod time;
 pub mod totals;
 mod view;
 
-pub(crate) use advice::{described, owner, stop_command, stop_program};
-pub use blocker::{Blocker, Cause, Culprit, KernelAnswer, Reason, Verdict};
+pub(crate) use advice::{described, in_main_function, owner, stop_command, stop_program};
+pub use blocker::{AwaitedChild, Blocker, Cause, Culprit, KernelAnswer, Reason, Verdict};
 pub use event::{Event, EventKind, EventSource};
 pub use fact::ObservedFact;
 pub(crate) use frame_symbol::{FrameSymbol, bare};

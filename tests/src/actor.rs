@@ -14,7 +14,7 @@ use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, pause};
 
-use crate::{foreign, uring};
+use crate::{foreign, uring, vfork};
 
 /// Stacks of threads that do nothing.
 const SMALL_STACK: usize = 16 * 1024;
@@ -38,6 +38,8 @@ pub enum Part {
     Foreign,
     /// A process whose `io_uring` worker opens a FIFO, which waits for ever
     Uring,
+    /// The parent of a vfork whose child does not end
+    Vfork,
 }
 
 /// What the processes do.
@@ -56,6 +58,7 @@ pub fn play(part: &Part) -> Result<()> {
         }
         Part::Foreign => foreign::hold(),
         Part::Uring => uring::open_fifo(),
+        Part::Vfork => vfork::wait_for_child(),
     }
 }
 

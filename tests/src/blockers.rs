@@ -52,6 +52,15 @@ pub struct Blocker {
     pub blocking_frame: Option<usize>,
     #[serde(deserialize_with = "nullable")]
     pub state: Option<char>,
+    #[serde(deserialize_with = "nullable")]
+    pub waits_for: Option<AwaitedChild>,
+}
+
+/// The child that the parent of a vfork waits for.
+#[derive(Debug, Clone, Deserialize)]
+pub struct AwaitedChild {
+    pub pid: i32,
+    pub comm: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -25,6 +25,7 @@ mod sleeper;
 mod tasks;
 mod trial;
 mod uring;
+mod vfork;
 
 use std::process::ExitCode;
 

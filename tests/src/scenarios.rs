@@ -39,6 +39,7 @@ mod reason_foreign;
 mod reason_kernel;
 mod reason_restless;
 mod reason_unwind;
+mod reason_waiting;
 mod reason_worker;
 mod refused;
 mod replace;

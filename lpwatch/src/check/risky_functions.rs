@@ -10,26 +10,35 @@ pub(super) struct RiskKind {
     beginnings: &'static [&'static str],
 }
 
-const KINDS: [RiskKind; 6] = [
+const KINDS: [RiskKind; 10] = [
     RiskKind {
         severity: Severity::Danger,
         why: "is on the stack of every sleeping task: no task could switch",
-        names: &[
-            "schedule",
-            "__schedule",
-            "context_switch",
-            "__switch_to",
-            "schedule_idle",
-            "preempt_schedule",
-            "preempt_schedule_irq",
-            "preempt_schedule_common",
-            "do_idle",
-            "cpu_startup_entry",
-            "schedule_timeout",
-            "kthread",
-            "ret_from_fork",
-            "worker_thread",
-        ],
+        names: &["schedule", "__schedule", "context_switch", "__switch_to"],
+        beginnings: &[],
+    },
+    RiskKind {
+        severity: Severity::Danger,
+        why: "is on the stacks of most sleeping tasks: they could not switch",
+        names: &["schedule_timeout"],
+        beginnings: &["preempt_schedule"],
+    },
+    RiskKind {
+        severity: Severity::Danger,
+        why: "is on the stack of every idle CPU: none could switch",
+        names: &["schedule_idle", "do_idle", "cpu_startup_entry"],
+        beginnings: &[],
+    },
+    RiskKind {
+        severity: Severity::Danger,
+        why: "is on the stack of every kernel thread: none could switch",
+        names: &["kthread", "ret_from_fork"],
+        beginnings: &[],
+    },
+    RiskKind {
+        severity: Severity::Danger,
+        why: "is on the stack of every workqueue worker: none could switch",
+        names: &["worker_thread"],
         beginnings: &[],
     },
     RiskKind {

@@ -3,7 +3,7 @@
 use crate::{
     kernel::{Roots, kallsyms::Location, task_detail, tasks::ProcTask},
     model::{
-        Task, TaskKind,
+        AwaitedChild, Task, TaskKind,
         evidence::{Evidence, Frame},
     },
 };
@@ -30,7 +30,8 @@ pub(super) fn inspected(roots: &Roots, proc_task: ProcTask) -> Task {
 }
 
 /// Reads a task's kernel stack, unless it is known or changes while it is read,
-/// and its ids in its own pid namespace; whether the stack was read.
+/// its ids in its own pid namespace, and what only /proc has; whether the stack was
+/// read.
 pub(crate) fn inspect(roots: &Roots, task: &mut Task) -> bool {
     let Task { tid, tgid, .. } = *task;
     let evidence = &mut task.evidence;
@@ -38,12 +39,25 @@ pub(crate) fn inspect(roots: &Roots, task: &mut Task) -> bool {
     if !task.kind.is_kernel() {
         (evidence.ns_tid, evidence.ns_tgid) = task_detail::namespace_ids(roots, tgid, tid).unzip();
     }
-    if !evidence.stack.is_empty() || evidence.on_cpu == Some(true) {
-        return false;
+    // Only /proc has the workqueue in the name.
+    if task.kind == TaskKind::Kworker
+        && let Some(comm) = task_detail::comm(roots, tid)
+    {
+        task.comm = comm;
     }
-    let stack = task_detail::stack(roots, tgid, tid);
-    let is_read = stack.is_some();
-    evidence.stack = stack.into_iter().flatten().map(frame).collect();
+    let mut is_read = false;
+    if evidence.stack.is_empty() && evidence.on_cpu != Some(true) {
+        let stack = task_detail::stack(roots, tgid, tid);
+        is_read = stack.is_some();
+        evidence.stack = stack.into_iter().flatten().map(frame).collect();
+    }
+    if evidence.awaits_vfork() {
+        let child = task_detail::newest_child(roots, tgid, tid);
+        evidence.waits_for = child.map(|child| AwaitedChild {
+            pid: child.tid,
+            comm: child.comm,
+        });
+    }
     is_read
 }
 

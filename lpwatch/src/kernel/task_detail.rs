@@ -70,6 +70,27 @@ fn before(roots: &Roots, symbol: &str) -> Option<Location> {
     })
 }
 
+/// The name of a task as /proc shows it: that of a workqueue's worker has the
+/// workqueue, `kworker/u8:1+writeback` (`wq_worker_comm`, kernel/workqueue.c, since
+/// 4.18).
+#[must_use]
+pub fn comm(roots: &Roots, tid: u32) -> Option<String> {
+    let bytes = fs::read(roots.procfs.join(format!("{tid}/comm"))).ok()?;
+    let name = String::from_utf8_lossy(&bytes);
+    let name = name.strip_suffix('\n').unwrap_or(&name);
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
+/// The last process that this thread started, of those that have not ended;
+/// `None` without `CONFIG_PROC_CHILDREN`, too.
+#[must_use]
+pub fn newest_child(roots: &Roots, tgid: u32, tid: u32) -> Option<ProcTask> {
+    let children = fs::read_to_string(file(roots, tgid, tid, "children")).ok()?;
+    let children = children.split_ascii_whitespace();
+    let children = children.filter_map(|pid| task(roots, pid.parse().ok()?));
+    children.max_by_key(|child| child.started)
+}
+
 /// Ids in the innermost of several pid namespaces: thread, process.
 #[must_use]
 pub fn namespace_ids(roots: &Roots, tgid: u32, tid: u32) -> Option<(u32, u32)> {
@@ -101,6 +122,30 @@ mod tests {
         assert_eq!(innermost(status, "NStgid:"), Some(17));
         assert_eq!(innermost("NSpid:\t813\n", "NSpid:"), None);
         assert_eq!(innermost("", "NSpid:"), None);
+    }
+
+    #[test]
+    fn the_newest_child_is_the_one_started_last() {
+        let directory = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = directory.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        let roots = Roots {
+            procfs: directory.path().to_owned(),
+            ..Roots::default()
+        };
+        assert_eq!(newest_child(&roots, 7, 8), None, "no such file");
+        write("7/task/8/children", "30 12 31 ");
+        for (pid, started) in [(30, 900), (12, 950)] {
+            let zeros = "0 ".repeat(12);
+            let stat = format!("{pid} (c {pid}) S 8 0 0 0 -1 4194304 {zeros}{started} 0\n");
+            write(&format!("{pid}/stat"), &stat);
+        }
+        // The pids have wrapped around, and 31 has ended.
+        let newest = newest_child(&roots, 7, 8).unwrap();
+        assert_eq!((newest.tid, newest.comm.as_str()), (12, "c 12"));
     }
 
     #[test]

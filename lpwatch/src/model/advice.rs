@@ -93,9 +93,7 @@ pub(super) fn advice(blocker: &Blocker, situation: &Situation<'_>) -> Option<Str
         Reason::Uninterruptible if in_main_function(blocker) => never_leaves(blocker, situation),
         Reason::UnreliableStack => unreliable(blocker, situation),
         Reason::NoUnwindData => no_unwind_data(blocker, situation),
-        Reason::Uninterruptible => "No signal reaches it. It switches once what it waits for, \
-             often I/O, completes; its stack shows what that is."
-            .to_owned(),
+        Reason::Uninterruptible => uninterruptible(blocker),
         Reason::Running if !blocker.kind().is_user() => {
             "It switches when the kernel finds it off its CPU \
              and outside the patched functions. Reduce the load that keeps it busy."
@@ -136,6 +134,9 @@ fn sleeping_kthread(blocker: &Blocker, situation: &Situation<'_>) -> String {
              transition now, reverse it:\n{reversal}"
         );
     }
+    if blocker.kind() == TaskKind::Kworker {
+        return work_item(blocker, situation);
+    }
     if situation.signalled_in_vain() {
         return format!(
             "The kernel wakes it every 15 s, so far without effect. To end the transition now, \
@@ -143,6 +144,48 @@ fn sleeping_kthread(blocker: &Blocker, situation: &Situation<'_>) -> String {
         );
     }
     "Wait: the kernel wakes it every 15 s. It switches once it has left the function.".to_owned()
+}
+
+/// A worker of a workqueue leaves a function of its work item when that ends. The
+/// workers belong to the kernel: none can be stopped.
+fn work_item(blocker: &Blocker, situation: &Situation<'_>) -> String {
+    let runs = |frame: &String| frame.starts_with("process_one_work+");
+    let runs = blocker.stack.iter().position(runs);
+    let item = runs.and_then(|index| blocker.stack.get(index.checked_sub(1)?));
+    let item = item.map(|frame| frame.split('+').next().unwrap_or(frame));
+    let item = item.map_or_else(String::new, |function| format!(" {}", printable(function)));
+    // `kworker/u8:1+writeback`; behind a minus is the workqueue of its last work.
+    let queue = blocker.comm.split_once('+');
+    let queue = queue.map_or_else(String::new, |(_, queue)| {
+        format!(" of workqueue {}", printable(queue))
+    });
+    if situation.signalled_in_vain() {
+        let reversal = reversal(situation.patch, situation.direction);
+        return format!(
+            "Its work item{item}{queue} stays in the function. To end the transition now, reverse \
+             it:\n{reversal}"
+        );
+    }
+    format!(
+        "Wait: the kernel wakes it every 15 s. It switches once its work item{item}{queue} has left \
+         the function."
+    )
+}
+
+/// Some such sleeps can be killed, which /proc does not show. The kernel's signal in
+/// a transition does not end any of them.
+fn uninterruptible(blocker: &Blocker) -> String {
+    match &blocker.waits_for {
+        Some(child) => format!(
+            "It waits for its child {} (pid {}), which it started by vfork. It switches once the \
+             child runs another program or ends.",
+            printable(&child.comm),
+            child.pid
+        ),
+        None => "The kernel's signal does not reach it. It switches once what it waits for, often \
+                 I/O, completes; its stack shows what that is."
+            .to_owned(),
+    }
 }
 
 /// What is asleep in its own main function stays there.
@@ -184,7 +227,7 @@ fn sleeping_worker(blocker: &Blocker, situation: &Situation<'_>) -> String {
 
 /// Whether the blocking function is the one that the kernel thread or user worker
 /// was started with.
-pub(super) fn in_main_function(blocker: &Blocker) -> bool {
+pub(crate) fn in_main_function(blocker: &Blocker) -> bool {
     !blocker.kind().is_user()
         && blocker
             .blocking_frame

@@ -94,6 +94,14 @@ pub struct Culprit {
     pub pinned: Option<String>,
 }
 
+/// The child of a vfork(2): its parent sleeps until the child runs another program
+/// or ends (`wait_for_vfork_done`, kernel/fork.c).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AwaitedChild {
+    pub pid: u32,
+    pub comm: String,
+}
+
 /// A task still on old code.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Blocker {
@@ -118,6 +126,9 @@ pub struct Blocker {
     /// The function that blocks it.
     pub function: Option<String>,
     pub program: Option<Culprit>,
+    /// The child that it waits for since a vfork(2).
+    #[serde(default)]
+    pub waits_for: Option<AwaitedChild>,
     /// How long it has been a blocker.
     pub since_seconds: Option<f64>,
     /// Innermost frame first, as `function+0xoffset`, with ` [module]` behind

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use super::{Culprit, FrameSymbol, KernelAnswer};
+use super::{AwaitedChild, Culprit, FrameSymbol, KernelAnswer};
 
 /// One frame of a kernel stack.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -103,8 +103,25 @@ pub struct Evidence {
     /// Innermost frame first; empty if unknown.
     pub stack: Vec<Frame>,
     pub suspects: Vec<Suspect>,
+    /// The child that it waits for since a vfork(2).
+    pub waits_for: Option<AwaitedChild>,
     /// Functions to be patched that the patching system itself reported.
     pub named: Vec<String>,
+}
+
+impl Evidence {
+    /// Whether the task sleeps since a vfork(2), or a clone with `CLONE_VFORK` as in
+    /// posix_spawn(3), until its child runs another program or ends. Nothing else in
+    /// `kernel_clone` (`_do_fork` before 5.10) sleeps in state D outside
+    /// `copy_process` (kernel/fork.c, 5.10 to 7.3).
+    #[must_use]
+    pub fn awaits_vfork(&self) -> bool {
+        let has = |symbols: &[&str]| {
+            let mut frames = self.stack.iter().filter(|frame| frame.module.is_none());
+            frames.any(|frame| symbols.contains(&frame.symbol.as_str()))
+        };
+        self.state == Some('D') && has(&["kernel_clone", "_do_fork"]) && !has(&["copy_process"])
+    }
 }
 
 /// What kind of foreign frame a symbol is.

@@ -101,7 +101,11 @@ fn stalled(stuck: &Stuck<'_>, blockers: &[Blocker]) -> Vec<String> {
     if count(|kind| kind == TaskKind::UserWorker) > 0 {
         steps.push("A user worker ends with the process for which it works.".to_owned());
     }
-    if count(TaskKind::is_user) > 0 {
+    // A task in state D neither ends nor stops before its wait is over.
+    let restartable = |blocker: &&&Blocker| {
+        blocker.kind().is_user() && blocker.reason != Some(Reason::Uninterruptible)
+    };
+    if others.iter().any(|blocker| restartable(&blocker)) {
         steps.push(
             "Restart the services of the user tasks that are left, or pause each task for a moment."
                 .to_owned(),

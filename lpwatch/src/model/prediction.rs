@@ -2,7 +2,7 @@
 //! of real transitions.
 
 use super::{
-    Culprit, Direction, PatchView, Reason, Task, TaskKind, TaskSample,
+    AwaitedChild, Culprit, Direction, PatchView, Reason, Task, TaskKind, TaskSample,
     check::Obstacle,
     classify::{ClassifyContext, classify},
     evidence::{Evidence, Frame, Traits, calls_main},
@@ -20,10 +20,12 @@ pub struct PredictedBlocker {
     pub obstacle: Obstacle,
     /// The blocking function, if there is one.
     pub function: Option<String>,
-    /// The module of that function, for [`Obstacle::NoUnwindData`].
+    /// The module of that function; `None` for code of the kernel itself.
     pub module: Option<String>,
     /// The program that makes its stack unreliable.
     pub program: Option<Culprit>,
+    /// The child that it waits for since a vfork(2).
+    pub waits_for: Option<AwaitedChild>,
     /// In how many looks this was so.
     pub seen: u32,
 }
@@ -92,9 +94,7 @@ fn predicted(task: &Task, context: &ClassifyContext<'_>) -> Option<PredictedBloc
     let blocking = found.blocking_frame;
     let blocking = blocking.and_then(|index| task.evidence.stack.get(index));
     Some(PredictedBlocker {
-        module: blocking
-            .filter(|_| obstacle == Obstacle::NoUnwindData)
-            .and_then(|frame| frame.module.clone()),
+        module: blocking.and_then(|frame| frame.module.clone()),
         tid: task.tid,
         tgid: task.tgid,
         comm: task.comm.clone(),
@@ -106,6 +106,7 @@ fn predicted(task: &Task, context: &ClassifyContext<'_>) -> Option<PredictedBloc
         },
         function: found.function,
         program: found.program,
+        waits_for: task.evidence.waits_for.clone(),
         seen: 1,
     })
 }

@@ -161,6 +161,7 @@ fn blocker(task: &Task, finding: Diagnosis, since: Option<Duration>, now: &Momen
         cause,
         function,
         program,
+        waits_for: evidence.waits_for.clone(),
         since_seconds: since.map(seconds),
         stack: evidence.stack.iter().map(ToString::to_string).collect(),
         blocking_frame,

@@ -95,6 +95,7 @@ pub(crate) fn task(tid: u32, comm: &str, kthread: bool) -> Blocker {
         cause: None,
         function: None,
         program: None,
+        waits_for: None,
         since_seconds: Some(4.2),
         stack: Vec::new(),
         blocking_frame: None,

@@ -7,7 +7,7 @@ use super::page::{Page, Paint, Span, painted, plain};
 use super::style::Style;
 use super::{outcome, stack, why, words};
 use crate::model::task_report::TaskReport;
-use crate::model::{Blocker, Cause, Direction, KernelAnswer, Reason, Verdict};
+use crate::model::{Blocker, Cause, Direction, KernelAnswer, Reason, Verdict, in_main_function};
 
 /// The width of the labels.
 const LABEL: usize = 9;
@@ -153,14 +153,17 @@ fn sentence(blocker: &Blocker, report: &TaskReport, style: &Style) -> String {
         (None, Direction::Unpatching) => format!("a function of {patch}"),
     };
     match reason {
+        Reason::SleepingOnFunction | Reason::Uninterruptible if in_main_function(blocker) => {
+            format!("It sleeps in {role}. That is its main function, which it never leaves.")
+        }
         Reason::SleepingOnFunction => {
             format!("It sleeps in {role}. It switches once it has left that function.")
         }
         Reason::Uninterruptible if function.is_some() || blocker.blocking_frame.is_some() => {
-            format!("It sleeps uninterruptibly in {role}. No signal makes it leave.")
+            format!("It sleeps uninterruptibly in {role}. The kernel's signal does not reach it.")
         }
         Reason::Uninterruptible => {
-            "It sleeps uninterruptibly. No signal makes it leave the kernel.".to_owned()
+            "It sleeps uninterruptibly. The kernel's signal does not reach it.".to_owned()
         }
         Reason::Running => "It was on a CPU each time the kernel checked it. The kernel checks \
              the stacks only of tasks that are off their CPU."

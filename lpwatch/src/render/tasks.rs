@@ -156,7 +156,9 @@ fn heading(severity: BlockerRank) -> &'static str {
             "In code without unwind data: the kernel cannot prove what is on the stack"
         }
         BlockerRank::UnreliableStack => "Stack unreliable: the kernel cannot prove what is on it",
-        BlockerRank::Uninterruptible => "Uninterruptible (D state): no signal reaches them",
+        BlockerRank::Uninterruptible => {
+            "Uninterruptible (D state): the kernel's signal does not reach them"
+        }
         BlockerRank::KvmVcpu => "Virtual CPUs inside their guests",
         BlockerRank::Running => "Running each time the kernel checked",
         BlockerRank::SleepingUser => "Asleep in a function of the patch",

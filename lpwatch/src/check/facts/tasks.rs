@@ -124,6 +124,7 @@ mod tests {
             function: Some(function.to_owned()),
             module: None,
             program: None,
+            waits_for: None,
             seen: 1,
         };
         let mut facts = TaskFacts::default();

@@ -1,6 +1,6 @@
 //! Tasks that are in one of the functions to be patched.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     check::{
@@ -55,6 +55,8 @@ enum SleeperKind {
     /// The main function of user workers.
     WorkerMain,
     Kthread,
+    /// Work items of workqueues.
+    Kworker,
     Uninterruptible,
     Worker,
     User,
@@ -70,6 +72,7 @@ impl SleeperKind {
             Obstacle::MainFunction => Some(Self::Main),
             Obstacle::AsleepIn | Obstacle::Uninterruptible if !lasting => Some(Self::NowAndThen),
             Obstacle::Uninterruptible => Some(Self::Uninterruptible),
+            Obstacle::AsleepIn if task.kind == TaskKind::Kworker => Some(Self::Kworker),
             Obstacle::AsleepIn if task.kind.is_kernel() => Some(Self::Kthread),
             Obstacle::AsleepIn if task.kind == TaskKind::UserWorker => Some(Self::Worker),
             Obstacle::AsleepIn => Some(Self::User),
@@ -82,7 +85,7 @@ impl SleeperKind {
 
     fn severity(self) -> Severity {
         match self {
-            Self::Main | Self::WorkerMain | Self::Kthread => Severity::Danger,
+            Self::Main | Self::WorkerMain | Self::Kthread | Self::Kworker => Severity::Danger,
             Self::Uninterruptible | Self::Worker | Self::User => Severity::Warning,
             Self::NowAndThen => Severity::Note,
         }
@@ -121,11 +124,7 @@ fn group(
                 "{function} is the main function of kernel threads ({names}), which never leave \
                  it: the transition would stall."
             ),
-            vec![
-                "Remove that function from the patch, or stop these threads first: unload the module \
-                 that started them."
-                    .to_owned(),
-            ],
+            vec![stop_threads(tasks)],
         ),
         SleeperKind::WorkerMain => (
             format!(
@@ -157,6 +156,17 @@ fn group(
             ),
             vec!["Give them work while the patch is being enabled, or stop them.".to_owned()],
         ),
+        SleeperKind::Kworker => (
+            format!(
+                "Work items of workqueues stay in {function} ({names}): the transition would stall \
+                 until that work ends."
+            ),
+            vec![
+                "Find out what the work waits for; the workqueue follows the + in a worker's name. \
+                 The workers belong to the kernel and cannot be stopped."
+                    .to_owned(),
+            ],
+        ),
         SleeperKind::Uninterruptible => (
             format!(
                 "Tasks are in uninterruptible sleep in {function} ({names}): they switch only when \
@@ -185,8 +195,11 @@ fn group(
     };
     let evidence = tasks.iter().map(|task| {
         let kind = task.kind.words();
+        let child = task.waits_for.as_ref().map_or_else(String::new, |child| {
+            format!(", waits for its vfork child {} ({})", child.comm, child.pid)
+        });
         format!(
-            "{kind} {}: in {function} in {} of {looks}",
+            "{kind} {}: in {function} in {} of {looks}{child}",
             task.name(),
             task.seen
         )
@@ -194,6 +207,25 @@ fn group(
     finding(&RULE, kind.severity(), text, None)
         .with_evidence(evidence.collect())
         .with_remedy(remedy)
+}
+
+/// How to make room for a patch of these threads' main function.
+fn stop_threads(tasks: &[&PredictedBlocker]) -> String {
+    let modules: BTreeSet<&str> = tasks
+        .iter()
+        .filter_map(|task| task.module.as_deref())
+        .collect();
+    match modules.into_iter().collect::<Vec<_>>()[..] {
+        [] => "Remove that function from the patch: these threads belong to the kernel itself and \
+               do not end."
+            .to_owned(),
+        [module] => format!(
+            "Remove that function from the patch, or stop these threads first: unload {module}."
+        ),
+        [..] => "Remove that function from the patch, or stop these threads first: unload the \
+                 modules that started them."
+            .to_owned(),
+    }
 }
 
 /// The processes that the tasks work for.
@@ -242,6 +274,19 @@ mod tests {
     }
 
     #[test]
+    fn only_a_modules_thread_can_be_stopped() {
+        let of = |module: Option<&str>| PredictedBlocker {
+            module: module.map(str::to_owned),
+            ..samples::observed(7, Obstacle::MainFunction, 5)
+        };
+        assert!(stop_threads(&[&of(None)]).contains("do not end"));
+        let advice = stop_threads(&[&of(Some("nfsd")), &of(Some("nfsd"))]);
+        assert!(advice.ends_with("unload nfsd."), "{advice}");
+        let advice = stop_threads(&[&of(Some("nfsd")), &of(Some("lockd"))]);
+        assert!(advice.contains("unload the modules"), "{advice}");
+    }
+
+    #[test]
     fn who_sleeps_there_decides() {
         let mut kthread = samples::observed(1, Obstacle::AsleepIn, 5);
         kthread.kind = TaskKind::Kthread;
@@ -253,6 +298,11 @@ mod tests {
         assert!(found[0].1.contains("request"), "{}", found[0].1);
         worker.obstacle = Obstacle::MainFunction;
         assert_eq!(judged(vec![worker], 5)[0].0, Severity::Danger);
+        let mut kworker = samples::observed(5, Obstacle::AsleepIn, 5);
+        kworker.kind = TaskKind::Kworker;
+        let found = judged(vec![kworker], 5);
+        assert_eq!(found[0].0, Severity::Danger);
+        assert!(found[0].1.contains("Work items"), "{}", found[0].1);
         let user = samples::observed(2, Obstacle::AsleepIn, 5);
         assert_eq!(judged(vec![user.clone()], 5)[0].0, Severity::Warning);
         assert_eq!(judged(vec![user], 9)[0].0, Severity::Note, "now and then");

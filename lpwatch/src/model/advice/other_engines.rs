@@ -25,7 +25,8 @@ fn for_kgraft(blocker: &Blocker) -> String {
             .to_owned();
     }
     if blocker.state == Some('D') {
-        return "No signal reaches it. It switches once what it waits for, often I/O, completes."
+        return "The kernel's signal does not reach it. It switches once what it waits for, often I/O, \
+                completes."
             .to_owned();
     }
     format!(

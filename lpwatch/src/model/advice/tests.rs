@@ -1,6 +1,7 @@
 //! What is advised for which task.
 
 use super::*;
+use crate::model::AwaitedChild;
 
 const PATCHING: Situation<'_> = Situation {
     engine: EngineKind::Livepatch,
@@ -25,6 +26,7 @@ fn user(reason: Reason) -> Blocker {
         cause: None,
         function: Some("target_main".to_owned()),
         program: None,
+        waits_for: None,
         since_seconds: None,
         stack: Vec::new(),
         blocking_frame: None,
@@ -131,6 +133,58 @@ fn a_stopped_task_has_to_be_continued() {
         &stopped,
         &PATCHING,
         "It is stopped. It switches once it continues:\nkill -CONT 812",
+    );
+}
+
+#[test]
+fn a_worker_of_a_workqueue_is_told_by_its_work() {
+    let mut task = Blocker {
+        comm: "kworker/u8:1+vendor_wq".to_owned(),
+        kind: Some(TaskKind::Kworker),
+        stack: [
+            "msleep+0x2",
+            "wq_item+0x15 [wq]",
+            "process_one_work+0x190",
+            "worker_thread+0x191",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+        blocking_frame: Some(1),
+        ..kthread(Reason::SleepingOnFunction)
+    };
+    assert_advice(
+        &task,
+        &PATCHING,
+        "Wait: the kernel wakes it every 15 s. It switches once its work item wq_item of workqueue \
+         vendor_wq has left the function.",
+    );
+    let in_vain = Situation {
+        signals: Some(2),
+        ..PATCHING
+    };
+    task.comm = "kworker/u8:1".to_owned();
+    assert_advice(
+        &task,
+        &in_vain,
+        "Its work item wq_item stays in the function. To end the transition now, reverse it:\n\
+         echo 0 > /sys/kernel/livepatch/lp_stall/enabled",
+    );
+}
+
+#[test]
+fn the_parent_of_a_vfork_waits_for_its_child() {
+    let parent = Blocker {
+        waits_for: Some(AwaitedChild {
+            pid: 233,
+            comm: "spawn".to_owned(),
+        }),
+        ..user(Reason::Uninterruptible)
+    };
+    assert_advice(
+        &parent,
+        &PATCHING,
+        "It waits for its child spawn (pid 233), which it started by vfork. It switches once the \
+         child runs another program or ends.",
     );
 }
 

@@ -32,8 +32,8 @@ lpwatch_target (kernel thread 139)
 Patch    lp_stall, patching for 2 min 10 s; this task has blocked it for
          2 min 10 s
 State    S: asleep, interruptible
-Why      It sleeps in target_main, which lp_stall replaces. It switches once it
-         has left that function.
+Why      It sleeps in target_main, which lp_stall replaces. That is its main
+         function, which it never leaves.
 Kernel   Reports that it sleeps on target_main (130 tries, first 2 min 10 s ago,
          last 400 ms ago).
 

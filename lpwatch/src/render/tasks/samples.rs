@@ -125,7 +125,7 @@ pub(crate) fn mixed() -> TaskReport {
         state: Some('D'),
         reason: Some(Reason::Uninterruptible),
         since_seconds: Some(61.0),
-        advice: Some("No signal reaches it.".to_owned()),
+        advice: Some("The kernel's signal does not reach it.".to_owned()),
         ..task(77, "tar", false)
     };
     disk.stack = lines(&["io_schedule+0x46", "folio_wait_bit_common+0x13d"]);

@@ -48,9 +48,9 @@ Stack unreliable: the kernel cannot prove what is on it (4)
   → To free it, stop loader (pid 311), which holds fexit program count_sleep (id
     42). It switches when it next returns from hrtimer_nanosleep.
 
-Uninterruptible (D state): no signal reaches them (1)
+Uninterruptible (D state): the kernel's signal does not reach them (1)
   tar (pid 77): for 1 min 01 s
-  → No signal reaches it.
+  → The kernel's signal does not reach it.
 
 Waiting for the kernel's signal (1)
   nginx (pid 1300): for 4 s

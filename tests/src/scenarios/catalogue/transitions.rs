@@ -4,8 +4,8 @@ use super::{Scenario, scenario};
 use crate::scenarios::{
     calls_effect, calls_exact, calls_faults, calls_lifecycle, calls_unwatched, easy, forced,
     forced_removal, module_refused, objects, odd_names, reason_asleep, reason_foreign,
-    reason_kernel, reason_restless, reason_unwind, reason_worker, refused, replace, sleepers,
-    stall, stall_daemon, vanish, wait, wait_delay,
+    reason_kernel, reason_restless, reason_unwind, reason_waiting, reason_worker, refused, replace,
+    sleepers, stall, stall_daemon, vanish, wait, wait_delay,
 };
 
 pub(super) const ALL: &[Scenario] = &[
@@ -133,6 +133,12 @@ pub(super) const ALL: &[Scenario] = &[
         reason_asleep::kthread,
     )
     .paced(),
+    scenario(
+        "reasons",
+        "reason_waiting",
+        "A work item that does not end, and the parent of a vfork, each with what it waits for",
+        reason_waiting::run,
+    ),
     scenario(
         "reasons",
         "reason_worker",

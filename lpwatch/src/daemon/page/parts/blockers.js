@@ -11,7 +11,7 @@ const HEADINGS = {
 	sleeping_kthread: 'Kernel threads asleep in a function of the patch',
 	no_unwind_data: 'In code without unwind data',
 	unreliable_stack: 'Stack unreliable: the kernel cannot prove what is on it',
-	uninterruptible: 'Uninterruptible (D state): no signal reaches them',
+	uninterruptible: 'Uninterruptible sleep (D state)',
 	kvm_vcpu: 'Virtual CPUs inside their guests',
 	running: 'Running each time the kernel checked',
 	sleeping_on_function: 'Asleep in a function of the patch',
