@@ -19,6 +19,7 @@ mod check_rules_tracing;
 mod clean_end;
 mod degraded;
 mod doctor;
+mod early;
 mod easy;
 mod engines;
 mod exporter;

@@ -10,6 +10,7 @@ mod events;
 mod readings;
 mod refusals;
 mod shown;
+mod told;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
@@ -28,6 +29,7 @@ use super::{
 
 use course::Course;
 use refusals::Refusals;
+use told::Told;
 
 /// The host, and how it is read.
 #[derive(Clone, Debug)]
@@ -55,6 +57,8 @@ pub struct Model {
     known_replace: HashMap<String, bool>,
     /// Livepatch's own.
     course: Course,
+    /// Which of its begins and ends were reported.
+    told: Told,
     /// That of each other engine which could be read.
     others: BTreeMap<EngineKind, Course>,
     past: VecDeque<PastTransition>,
@@ -84,6 +88,7 @@ impl Model {
             patches: Vec::new(),
             known_replace: HashMap::new(),
             course: Course::new(EngineKind::Livepatch),
+            told: Told::default(),
             others: BTreeMap::new(),
             past: VecDeque::new(),
             ended: Vec::new(),

@@ -31,10 +31,16 @@ impl Model {
     pub(super) fn apply(&mut self, event: Event, now: &Moment) {
         let Event { at, source, kind } = event;
         let moment = now.at(at);
-        if source == EventSource::Log && kind.is_lifecycle() && self.is_repeated(at, &kind) {
+        let is_own = !matches!(kind, EventKind::Elsewhere { .. });
+        let is_logged = source == EventSource::Log && kind.is_lifecycle();
+        // What hooks tell anyway does not count as told by the log.
+        if is_logged && self.is_repeated(at, &kind) {
             return;
         }
-        let is_own = !matches!(kind, EventKind::Elsewhere { .. });
+        let repeats = self.told.repeats(source, at, &kind);
+        if is_logged && repeats {
+            return;
+        }
         if let Some(running) = self.course.running_mut().filter(|_| is_own) {
             running.last_heard = running.last_heard.max(at);
         }
@@ -55,8 +61,16 @@ impl Model {
                     };
                     self.calls.turn(turn, moment);
                 }
-                self.begun(patch, direction, replace, moment);
+                if !repeats {
+                    self.begun(patch, direction, replace, moment);
+                }
             }
+            // The log has told the end of this transition already.
+            EventKind::Try { .. }
+            | EventKind::Reversed { .. }
+            | EventKind::Forced { .. }
+            | EventKind::Cancelled { .. }
+                if repeats => {}
             EventKind::Try {
                 patch,
                 direction,
@@ -76,6 +90,9 @@ impl Model {
             } => {
                 if let Some(epoch) = epoch {
                     self.calls.turn(Turn::Ended { epoch, direction }, moment);
+                }
+                if repeats {
+                    return;
                 }
                 if let Some(running) = self.course.running_or_found(patch, direction, moment) {
                     running.note_direction(direction);

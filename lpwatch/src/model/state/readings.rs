@@ -16,6 +16,11 @@ impl Model {
         let at = now.at(view.read_at);
         let (course, patches) = (&mut self.course, &view.patches);
         let ended = course.observe(CourseReading { at, patches }, now);
+        if let Some(past) = &ended
+            && let (Some(patch), Some(direction)) = (&past.patch, past.direction)
+        {
+            self.told.read_end(patch, direction, at.boot);
+        }
         self.remember_ended(ended, at);
         self.observe_others(&view, at, now);
         self.calls.observe(&view);

@@ -4,8 +4,8 @@ use super::{Scenario, scenario};
 use crate::scenarios::{
     check_predictions, check_rules, check_rules_files, check_rules_kernel, check_rules_names,
     check_rules_overlap, check_rules_rates, check_rules_tracing, clean_end, degraded, doctor,
-    engines, exporter, forged_log, harm, harmless, idle, killed_daemon, many_threads, overflow,
-    stop_time, two_daemons,
+    early, engines, exporter, forged_log, harm, harmless, idle, killed_daemon, many_threads,
+    overflow, stop_time, two_daemons,
 };
 
 pub(super) const ALL: &[Scenario] = &[
@@ -197,6 +197,13 @@ pub(super) const ALL: &[Scenario] = &[
         "exporter",
         "The metrics say what status says, before, in and after a stall",
         exporter::run,
+    )
+    .once(),
+    scenario(
+        "daemon",
+        "early",
+        "A patch that is loaded while a daemon attaches its hooks is one transition",
+        early::run,
     )
     .once(),
     scenario(
