@@ -31,6 +31,7 @@ pub struct Document {
     pub source: String,
     pub daemon: bool,
     pub events_lost: u64,
+    pub notes: Vec<String>,
     pub probes: Vec<Probe>,
     pub patches: Vec<Patch>,
     pub watched: Vec<Watched>,

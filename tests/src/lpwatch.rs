@@ -240,13 +240,19 @@ pub fn poll() -> Result<Document> {
     serde_json::from_str(&body).with_context(|| format!("the API broke its contract: {body}"))
 }
 
+/// Whether the daemon still attaches its hooks, and answers without them.
+pub fn is_attaching(document: &Document) -> bool {
+    let mut notes = document.notes.iter();
+    notes.any(|note| note.starts_with("lpwatch is attaching its hooks"))
+}
+
 /// A daemon, ended when its scenario ends.
 pub struct Daemon {
     pub running: Running,
 }
 
 impl Daemon {
-    /// Starts one at the usual socket, and waits until it answers.
+    /// Starts one at the usual socket, and waits until it has attached its hooks.
     pub fn start(arguments: &[&str]) -> Result<Self> {
         let mut running = Running::lpwatch(&[&["daemon"], arguments].concat())?;
         guest::wait_until("the daemon answers", || {
@@ -254,7 +260,7 @@ impl Daemon {
                 bail!("the daemon ended ({status}): {}", running.stderr()?);
             }
             // Before it is ready nobody listens.
-            Ok(poll().is_ok_and(|document| document.daemon))
+            Ok(poll().is_ok_and(|document| document.daemon && !is_attaching(&document)))
         })?;
         Ok(Self { running })
     }

@@ -28,10 +28,10 @@ say "(without these flags: 15 s and 60 s)."
 echo '# $ lpwatch daemon --slow-after 3s --stall-after 6s &'
 lpwatch daemon --slow-after 3s --stall-after 6s >/tmp/daemon.log 2>&1 &
 tries=0
-until [ -S /run/lpwatch/lpwatch.sock ]; do
+until lpwatch status -o json 2>/dev/null | grep -q '"source": "bpf"'; do
     tries=$((tries + 1))
     [ $tries -lt 300 ] || fail "the daemon did not come up"
-    usleep 100000
+    usleep 300000
 done
 
 say "A kernel thread is started that never leaves its main function, and 40 programs."

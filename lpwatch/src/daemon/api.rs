@@ -34,7 +34,7 @@ use crate::{
         check::CheckReport,
         snapshot::{PastTransition, SCHEMA_VERSION},
     },
-    observe::follow::FollowHandle,
+    observe::{follow::FollowHandle, observer::is_attaching},
 };
 
 use super::{metrics, web::words};
@@ -238,6 +238,12 @@ pub(super) async fn healthy() -> &'static str {
 pub(super) async fn ready(State(api): State<Arc<Api>>) -> Response {
     // The channel is open as long as the loop runs.
     if api.followed.snapshots.has_changed().is_ok() {
+        if is_attaching(&api.followed.snapshots.borrow()) {
+            return words(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "lpwatch is attaching its hooks, and answers without them meanwhile.",
+            );
+        }
         words(StatusCode::OK, "lpwatch follows transitions.")
     } else {
         words(

@@ -1,15 +1,18 @@
 //! `lpwatch daemon`: the loop and the API until a signal comes.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, thread};
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::oneshot,
+};
 
 use crate::{
     error::Error,
     model::Thresholds,
     observe::{
         follow::follow,
-        observer::{Observer, ObserverOptions},
+        observer::{LoadedBpf, Observer, ObserverOptions},
     },
 };
 
@@ -48,19 +51,11 @@ pub async fn run(options: DaemonOptions) -> Result<(), Error> {
         () = &mut stop => return Ok(()),
     };
     tracing::info!("loading");
-    let (observer, hooks) = Observer::following(&options.observer)?;
-    let (follower, handle) = follow(observer, hooks, options.thresholds)?;
+    let observer = Observer::before_hooks(&options.observer)?;
+    let (follower, handle) = follow(observer, None, options.thresholds)?;
+    let follower = follower.with_loading(load(options.observer)?);
     for note in &handle.snapshots.borrow().notes {
         tracing::warn!("{note}");
-    }
-    for probe in &handle.snapshots.borrow().probes {
-        tracing::info!(
-            fact = probe.fact.name(),
-            kind = probe.kind,
-            target = probe.target,
-            attached = probe.attached,
-            "probe"
-        );
     }
     for address in web.addresses() {
         tracing::info!(address, "serving HTTP");
@@ -83,6 +78,22 @@ pub async fn run(options: DaemonOptions) -> Result<(), Error> {
             Ok(())
         }
     }
+}
+
+/// Loads and attaches on a thread of its own: until the kernel has attached a hook,
+/// its tasks must have come to rest, and meanwhile the daemon answers.
+fn load(options: ObserverOptions) -> Result<oneshot::Receiver<LoadedBpf>, Error> {
+    let (send, loading) = oneshot::channel();
+    let load = move || {
+        // A daemon that ends does not wait for it.
+        drop(send.send(LoadedBpf::load(&options)));
+    };
+    let thread = thread::Builder::new().name("lpwatch-load".to_owned());
+    thread.spawn(load).map_err(|source| Error::Io {
+        action: "start a thread",
+        source,
+    })?;
+    Ok(loading)
 }
 
 /// Completes at the first of the signals that stop a daemon.

@@ -1,8 +1,13 @@
 //! The inputs of the model.
 
+use std::time::Duration;
+
 use super::{
-    EngineKind, Event, SystemView, TaskSample, calls::CallsReading, check::CheckReport,
-    snapshot::Probe, stops::Stop,
+    EngineKind, Event, SystemView, TaskSample,
+    calls::CallsReading,
+    check::CheckReport,
+    snapshot::{Probe, Source},
+    stops::Stop,
 };
 
 /// An input of the model. A variant with a total or a complete list replaces the
@@ -13,6 +18,14 @@ pub enum Input {
     Event(Event),
     /// Whether the kernel's unwinder knows the frames of BPF.
     UnwindsBpf(bool),
+    /// What is observed through BPF from now on.
+    Bpf {
+        source: Source,
+        /// The kernel's own answers about tasks.
+        verdicts: bool,
+        /// Since when hooks report every transition.
+        hooks_since: Option<Duration>,
+    },
     /// The number of events lost since the hooks were attached. Readings compensate
     /// for them.
     EventsLost(u64),

@@ -108,6 +108,15 @@ impl Model {
         match input {
             Input::Event(event) => self.apply(event, now),
             Input::UnwindsBpf(knows) => self.facts.traits.bpf_frames_reliable = knows,
+            Input::Bpf {
+                source,
+                verdicts,
+                hooks_since,
+            } => {
+                self.facts.source = source;
+                self.facts.traits.verdicts = verdicts;
+                self.hooks_since = hooks_since;
+            }
             Input::EventsLost(lost) => self.note_lost(lost),
             Input::HooksDisabled(disabled) => self.hooks_disabled = disabled,
             Input::Reading(view) => self.observe(view, now),

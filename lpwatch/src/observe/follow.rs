@@ -11,7 +11,7 @@ mod waking;
 use std::{sync::Arc, time::Duration};
 
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{mpsc, oneshot, watch},
     time::Instant,
 };
 
@@ -25,11 +25,11 @@ use super::{
     folder_watch::FolderWatch,
     heartbeat::Heartbeat,
     log_source::LogSource,
-    observer::{EventSources, Observer},
+    observer::{EventSources, LoadedBpf, Observer},
 };
 
 use handle::Request;
-use waking::{WakeSource, ready, until};
+use waking::{WakeSource, ready, result, until};
 
 pub use handle::FollowHandle;
 
@@ -56,6 +56,8 @@ pub struct Follower {
     watched_files: Option<WakeSource<FolderWatch>>,
     heartbeat: Option<Heartbeat>,
     hooked: bool,
+    /// What is being loaded meanwhile.
+    loading: Option<oneshot::Receiver<LoadedBpf>>,
     publish: watch::Sender<Arc<Snapshot>>,
     totals: watch::Sender<Totals>,
     asked: mpsc::Receiver<Request>,
@@ -67,6 +69,8 @@ enum WakeCause {
     KernelLog,
     BpfLog,
     WatchedFiles,
+    /// BPF programs were loaded and attached; `None` if that ended without a result.
+    Loaded(Option<LoadedBpf>),
     Timer,
     Asked(Request),
     NobodyLeft,
@@ -82,37 +86,30 @@ pub fn follow(
     thresholds: Thresholds,
 ) -> Result<(Follower, FollowHandle), Error> {
     observer.refresh()?;
-    let hooked = sources.as_ref().is_some_and(|sources| sources.follows);
-    let (ring, log, stops) = sources.map_or((None, None, None), |sources| {
-        (Some(sources.ring), sources.log, sources.stops)
-    });
     let kernel_log = observer.log.take();
-    if !hooked && kernel_log.is_none() {
-        observer.note(
-            "Neither hooks nor the kernel log report changes here: sysfs is read once a second.",
-        );
-    }
     // What the kernel log reported of the time before is shown, not counted.
     observer.take_ended();
     let snapshot = Arc::new(observer.snapshot(&thresholds));
     let (publish, snapshots) = watch::channel(snapshot);
     let (totals, ended) = watch::channel(Totals::default());
     let (asks, asked) = mpsc::channel(16);
-    let watched_files = observer.watch_files();
-    let follower = Follower {
+    let mut follower = Follower {
         observer,
         thresholds,
-        ring: ring.map(WakeSource::new).transpose()?,
-        stops: stops.map(WakeSource::new).transpose()?,
-        bpf_log: log.map(WakeSource::new).transpose()?,
+        ring: None,
+        stops: None,
+        bpf_log: None,
         kernel_log: kernel_log.map(WakeSource::new).transpose()?,
-        watched_files: watched_files.map(WakeSource::new).transpose()?,
+        watched_files: None,
         heartbeat: None,
-        hooked,
+        hooked: false,
+        loading: None,
         publish,
         totals,
         asked,
     };
+    follower.take_sources(sources)?;
+    follower.publish_snapshot();
     let followed = FollowHandle {
         snapshots,
         totals: ended,
@@ -127,6 +124,54 @@ impl Follower {
     pub fn with_heartbeat(mut self, heartbeat: Option<Heartbeat>) -> Self {
         self.heartbeat = heartbeat;
         self
+    }
+
+    /// Makes the loop follow without hooks until `loading` has a result.
+    #[must_use]
+    pub fn with_loading(mut self, loading: oneshot::Receiver<LoadedBpf>) -> Self {
+        self.observer.note_attaching();
+        self.loading = Some(loading);
+        self.publish_snapshot();
+        self
+    }
+
+    /// Takes over the event sources.
+    fn take_sources(&mut self, sources: Option<EventSources>) -> Result<(), Error> {
+        self.hooked = sources.as_ref().is_some_and(|sources| sources.follows);
+        if let Some(sources) = sources {
+            self.ring = Some(WakeSource::new(sources.ring)?);
+            self.stops = sources.stops.map(WakeSource::new).transpose()?;
+            self.bpf_log = sources.log.map(WakeSource::new).transpose()?;
+        }
+        let watched_files = self.observer.watch_files();
+        self.watched_files = watched_files.map(WakeSource::new).transpose()?;
+        self.observer.note_if(
+            !self.reports_events(),
+            "Neither hooks nor the kernel log report changes here: sysfs is read once a second.",
+        );
+        Ok(())
+    }
+
+    /// Goes on with what was loaded.
+    fn adopt(&mut self, loaded: Option<LoadedBpf>) -> Result<(), Error> {
+        self.loading = None;
+        let Some(loaded) = loaded else {
+            self.observer
+                .note("Loading BPF programs ended without a result.");
+            return Ok(());
+        };
+        let sources = self.observer.adopt(loaded);
+        self.take_sources(sources)?;
+        for probe in &self.observer.model().facts().probes {
+            tracing::info!(
+                fact = probe.fact.name(),
+                kind = probe.kind,
+                target = probe.target,
+                attached = probe.attached,
+                "probe"
+            );
+        }
+        self.update(false)
     }
 
     /// Follows until the last handle is dropped.
@@ -159,6 +204,7 @@ impl Follower {
                     continue;
                 }
                 WakeCause::WatchedFiles => self.read_watched_files(),
+                WakeCause::Loaded(loaded) => self.adopt(loaded)?,
                 WakeCause::Asked(Request::Check(report)) => self.observer.note_check(report),
                 WakeCause::Asked(Request::Snapshot(answer)) => {
                     // Events may be unread, and the request is for the present
@@ -184,6 +230,7 @@ impl Follower {
             kernel_log,
             watched_files,
             heartbeat,
+            loading,
             asked,
             ..
         } = self;
@@ -197,6 +244,7 @@ impl Follower {
                 woken = ready(watched_files.as_ref()) => {
                     return woken.map(|()| WakeCause::WatchedFiles);
                 }
+                loaded = result(loading.as_mut()) => return Ok(WakeCause::Loaded(loaded)),
                 () = until(timer) => return Ok(WakeCause::Timer),
                 // The timer goes on: a beat does not postpone it.
                 () = until(due) => heartbeat.iter_mut().for_each(Heartbeat::tick),

@@ -26,7 +26,7 @@ use super::{
     watch_list::{Resolved, WatchList},
 };
 
-pub use setup::{EventSources, Hooking, ObserverOptions};
+pub use setup::{EventSources, Hooking, LoadedBpf, ObserverOptions, is_attaching};
 
 /// After this time a transition is inspected task by task.
 const STAYING: Duration = Duration::from_secs(2);
@@ -171,6 +171,17 @@ impl Observer {
         let mut notes = self.model.facts().notes.clone();
         notes.push(text.to_owned());
         self.handle(Input::Notes(notes), &clock::now());
+    }
+
+    /// Adds a note, or removes it.
+    pub(super) fn note_if(&mut self, holds: bool, text: &str) {
+        let is_noted = self.lasting_notes.iter().any(|note| note == text);
+        if holds && !is_noted {
+            self.note(text);
+        } else if is_noted && !holds {
+            self.lasting_notes.retain(|note| note != text);
+            self.handle(Input::Notes(self.lasting_notes.clone()), &clock::now());
+        }
     }
 
     /// Reads sysfs, and in a transition looks at all tasks.

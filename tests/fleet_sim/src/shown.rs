@@ -184,6 +184,7 @@ impl Shown<'_> {
         FUNCTIONS
             .iter()
             .map(|(object, names)| Object {
+                refused: None,
                 name: (*object).to_owned(),
                 patched: Some(true),
                 functions: functions(names),
@@ -251,6 +252,7 @@ fn blocker(nth: u32, reason: Reason) -> Blocker {
         cause: None,
         function: None,
         program: None,
+        waits_for: None,
         since_seconds: None,
         stack: Vec::new(),
         blocking_frame: None,

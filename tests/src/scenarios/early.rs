@@ -23,10 +23,15 @@ pub fn run(trial: &mut Trial) -> Result<()> {
         let daemon = Running::lpwatch(&["daemon"])?;
         thread::sleep(Duration::from_millis(after));
         let patch = Patch::load_completely(PATCH)?;
-        guest::wait_until("the daemon answers", || Ok(lpwatch::poll().is_ok()))?;
-        let document = guest::wait_for("it has the transition", || {
-            let document = lpwatch::poll()?;
-            Ok(document.last(PATCH).is_some().then_some(document))
+        let mut answered_before = false;
+        let document = guest::wait_for("it has its hooks and the transition", || {
+            let Ok(document) = lpwatch::poll() else {
+                return Ok(None);
+            };
+            let attaching = lpwatch::is_attaching(&document);
+            answered_before |= attaching;
+            let told = !attaching && document.last(PATCH).is_some();
+            Ok(told.then_some(document))
         })?;
         let own = document.last_transitions.iter();
         let since_start = own.filter(|past| past.patch.as_deref() == Some(PATCH));
@@ -35,7 +40,9 @@ pub fn run(trial: &mut Trial) -> Result<()> {
         let turn = AFTER_MS.iter().position(|other| *other == after);
         let expected = 1 + turn.context("no such turn")?;
         let found = patching.count();
-        trial.say(&format!("after {after} ms: {found} entries"));
+        trial.say(&format!(
+            "after {after} ms: {found} entries; answered before its hooks: {answered_before}"
+        ));
         ensure!(found == expected, "{:?}", document.last_transitions);
         let scrape = Scrape::now()?;
         let total = "lpwatch_transitions_total{direction=\"patching\",outcome=\"completed\"}";

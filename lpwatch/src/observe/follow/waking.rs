@@ -2,7 +2,10 @@
 
 use std::{io, os::fd::AsFd};
 
-use tokio::time::{Instant, sleep_until};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, sleep_until},
+};
 
 use crate::{error::Error, probe::Readable};
 
@@ -30,6 +33,14 @@ fn cannot_wait(source: io::Error) -> Error {
 pub(super) async fn until(moment: Option<Instant>) {
     match moment {
         Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits for what is sent; without a receiver it never returns.
+pub(super) async fn result<T>(receiver: Option<&mut oneshot::Receiver<T>>) -> Option<T> {
+    match receiver {
+        Some(receiver) => receiver.await.ok(),
         None => std::future::pending().await,
     }
 }

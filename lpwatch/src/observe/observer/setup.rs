@@ -9,7 +9,7 @@ use crate::{
         Roots,
         host::{Clocks, Host},
     },
-    model::{HostFacts, Input, Model, evidence::Traits, snapshot::Probe},
+    model::{HostFacts, Input, Model, ObservedFact, Snapshot, evidence::Traits, snapshot::Probe},
     observe::{
         call_source::CallSource, clock, log_source::LogSource, reading::first_reading,
         stop_source::StopSource, task_source::TaskSource, watch_list::WatchList,
@@ -47,6 +47,54 @@ pub enum Hooking {
     Nothing,
     /// Transitions, and calls.
     Calls,
+}
+
+/// The note while hooks are being attached, which waits for tasks of the kernel
+/// (`synchronize_rcu_tasks`, kernel/rcu/tasks.h): a busy one can delay it.
+const ATTACHING: &str = "lpwatch is attaching its hooks. Until then the kernel log and sysfs \
+    report transitions, tasks are read from /proc, and calls are not counted.";
+
+/// Whether a daemon is still attaching its hooks.
+#[must_use]
+pub fn is_attaching(snapshot: &Snapshot) -> bool {
+    snapshot.notes.iter().any(|note| note == ATTACHING)
+}
+
+/// What was loaded and attached, or why it was not.
+pub struct LoadedBpf {
+    iterator: Option<TaskIterator>,
+    hooks: Option<Hooks>,
+    note: Option<String>,
+    /// When the last hook was attached, since boot.
+    at: Duration,
+}
+
+impl LoadedBpf {
+    /// Loads and attaches what the options ask for, as far as this host allows it.
+    /// It can take as long as the kernel's own tasks are busy.
+    #[must_use]
+    pub fn load(options: &ObserverOptions) -> Self {
+        let view = first_reading(&options.roots);
+        let in_transition = view.is_ok_and(|view| view.in_transition().is_some());
+        let loaded = bpf_or_why_not(options, || {
+            if options.hooks == Hooking::Nothing {
+                let (iterator, _) = load_task_iterator(&options.roots, false)?;
+                return Ok((iterator, None));
+            }
+            let (iterator, hooks) = load_hooks(&options.roots, &options.load, in_transition)?;
+            Ok((iterator, Some(hooks)))
+        });
+        let (iterator, hooks, note) = match loaded {
+            Ok((iterator, hooks)) => (Some(iterator), hooks, None),
+            Err(note) => (None, None, note),
+        };
+        Self {
+            iterator,
+            hooks,
+            note,
+            at: Clocks::now().boot,
+        }
+    }
 }
 
 /// How a host is observed.
@@ -135,29 +183,61 @@ impl Observer {
     /// # Errors
     /// [`Error::NoLivepatch`] where there is no patching system.
     pub fn following(options: &ObserverOptions) -> Result<(Self, Option<EventSources>), Error> {
-        let in_transition = first_reading(&options.roots)?.in_transition().is_some();
-        let loaded = bpf_or_why_not(options, || {
-            if options.hooks == Hooking::Nothing {
-                let (iterator, _) = load_task_iterator(&options.roots, false)?;
-                return Ok((iterator, None));
-            }
-            let (iterator, hooks) = load_hooks(&options.roots, &options.load, in_transition)?;
-            Ok((iterator, Some(hooks)))
-        });
-        let (iterator, hooks, note) = match loaded {
-            Ok((iterator, hooks)) => (Some(iterator), hooks, None),
-            Err(note) => (None, None, note),
-        };
-        let probes = hooks
+        let mut observer = Self::before_hooks(options)?;
+        let sources = observer.adopt(LoadedBpf::load(options));
+        Ok((observer, sources))
+    }
+
+    /// The same without what BPF offers, for as long as that is being loaded.
+    ///
+    /// # Errors
+    /// As [`Self::following`].
+    pub fn before_hooks(options: &ObserverOptions) -> Result<Self, Error> {
+        first_reading(&options.roots)?;
+        let mut observer = Self::new(options, None, Vec::new(), None, None);
+        observer.read_history();
+        Ok(observer)
+    }
+
+    /// Takes over what was loaded; returns the event sources.
+    pub(in crate::observe) fn adopt(&mut self, loaded: LoadedBpf) -> Option<EventSources> {
+        let LoadedBpf {
+            iterator,
+            hooks,
+            note,
+            at,
+        } = loaded;
+        self.lasting_notes.retain(|note| note != ATTACHING);
+        self.lasting_notes.extend(note);
+        self.tasks = TaskSource::new(iterator);
+        let hooked = hooks.as_ref().is_some_and(Hooks::follow_transitions);
+        let mut probes = hooks
             .as_ref()
             .map(|hooks| hooks.probes.clone())
             .unwrap_or_default();
-        let hooked = hooks.as_ref().is_some_and(Hooks::follow_transitions);
-        let since = hooked.then(|| Clocks::now().boot);
-        let mut observer = Self::new(options, iterator, probes, note, since);
-        observer.read_history();
-        let sources = hooks.map(|hooks| observer.take_counters(hooks));
-        Ok((observer, sources))
+        let logged = self.model.facts().probes.iter();
+        let logged = logged
+            .filter(|probe| probe.fact == ObservedFact::Log)
+            .cloned();
+        probes.push(self.tasks.probe());
+        probes.extend(logged);
+        let now = clock::now();
+        self.handle(
+            Input::Bpf {
+                source: self.tasks.source(),
+                verdicts: self.tasks.has_verdicts(),
+                hooks_since: hooked.then_some(at),
+            },
+            &now,
+        );
+        self.handle(Input::Probes(probes), &now);
+        self.handle(Input::Notes(self.lasting_notes.clone()), &now);
+        hooks.map(|hooks| self.take_counters(hooks))
+    }
+
+    /// Records that BPF programs are being loaded and attached.
+    pub(in crate::observe) fn note_attaching(&mut self) {
+        self.note(ATTACHING);
     }
 
     fn new(
