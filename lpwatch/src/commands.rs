@@ -55,9 +55,18 @@ Examples:
   lpwatch fleet status                a rollout over many hosts, from Prometheus
 
 Exit codes:
-  0 all well   10 in transition   11 stalled   12 reversed or failed   124 timed out
-  1 error       2 usage            3 no permission    4 not supported by this kernel
-  13 a danger was found   14 a warning was found (check, verify: with --strict)";
+  0   all well, or the transition completed
+  1   error: also a patch that is not loaded, and nobody at a given --socket
+  2   wrong usage
+  3   no permission
+  4   this kernel cannot be live-patched
+  10  in transition
+  11  stalled
+  12  reversed or failed: also a patch that is not loaded because of that
+  13  check: a danger; verify, calls: new code does not run
+  14  with --strict: check: warnings; verify: the result of a function is unknown
+  15  verify: nothing is proved
+  124 timed out";
 
 #[derive(Debug, Subcommand)]
 enum Command {

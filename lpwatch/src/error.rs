@@ -15,6 +15,13 @@ pub enum Error {
     Read(#[from] ReadError),
     #[error("no live patch named `{name}` is loaded{hint}")]
     NoSuchPatch { name: String, hint: String },
+    /// Its last transition was reversed, cancelled or refused.
+    #[error("no live patch named `{name}` is loaded: its last transition was {outcome}{hint}")]
+    PatchFailed {
+        name: String,
+        outcome: &'static str,
+        hint: String,
+    },
     /// What cannot be known without rights, and how to get them.
     #[error("{0}")]
     NoRights(String),

@@ -23,6 +23,8 @@ pub enum Exit {
     Danger = 13,
     /// A warning, and nothing worse, was found with `--strict`.
     Warning = 14,
+    /// `verify` proved nothing, and disproved nothing.
+    NotProved = 15,
     TimedOut = 124,
 }
 
@@ -37,6 +39,7 @@ impl From<&Error> for Exit {
         match error {
             Error::NoLivepatch(_) => Self::Unsupported,
             Error::NoRights(_) => Self::NoPermission,
+            Error::PatchFailed { .. } => Self::Failed,
             Error::Read(error) if error.is_permission() => Self::NoPermission,
             Error::File { source, .. } | Error::Listen { source, .. } if is_permission(source) => {
                 Self::NoPermission

@@ -47,6 +47,7 @@ mod stall_daemon;
 mod stop_time;
 mod two_daemons;
 mod vanish;
+mod verify;
 mod wait;
 mod wait_delay;
 

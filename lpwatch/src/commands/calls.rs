@@ -11,7 +11,7 @@ use super::{
     counted::CountArgs,
     output::Printer,
     snapshots::Stream,
-    status::{module_name, no_such_patch},
+    status::{module_name, not_loaded},
 };
 
 /// Show how often the old and the new code of each patched function is called:
@@ -53,7 +53,9 @@ Columns:
   NOW/S     in the last ten seconds              NEW CODE  whether it is known to run
 
 Exit codes:
-  0 all well   13 new code does not run, or calls cannot be redirected";
+  0 no function is known to run old code (`lpwatch verify` proves it)
+  13 new code does not run, or calls cannot be redirected
+  1 the patch is not loaded   12 not loaded: its last transition was reversed or failed";
 
 pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     let output = Printer::new(globals);
@@ -97,7 +99,7 @@ fn show(
 pub(super) fn print(
     report: &CallsReport,
     output: &Printer,
-    table: fn(&CallsReport, &Style) -> String,
+    table: impl Fn(&CallsReport, &Style) -> String,
 ) -> anyhow::Result<()> {
     if output.is_lines() {
         for function in &report.functions {
@@ -117,12 +119,12 @@ pub(super) fn report(snapshot: &Snapshot, patch: Option<&str>) -> anyhow::Result
     if let (Some(name), Some(asked)) = (&name, patch)
         && snapshot.patch(name).is_none()
     {
-        return Err(no_such_patch(asked).into());
+        return Err(not_loaded(snapshot, asked).into());
     }
     Ok(CallsReport::of(snapshot, name.as_deref()))
 }
 
-pub(super) fn exit_of(report: &CallsReport) -> Exit {
+fn exit_of(report: &CallsReport) -> Exit {
     if report.is_danger() {
         Exit::Danger
     } else {

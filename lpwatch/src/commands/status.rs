@@ -4,6 +4,7 @@ use crate::{
     error::Error,
     exit::Exit,
     model::{Outcome, Phase, Snapshot, snapshot::Patch},
+    text::quoted,
 };
 
 use super::{
@@ -81,9 +82,7 @@ pub(super) fn select(
             };
             Ok((snapshot, exit))
         }
-        (true, Some(Outcome::Reversed | Outcome::Cancelled | Outcome::Refused)) => {
-            Ok((snapshot, Exit::Failed))
-        }
+        (true, Some(outcome)) if has_failed(outcome) => Ok((snapshot, Exit::Failed)),
         (true, _) => Err(no_such_patch(asked)),
     }
 }
@@ -95,6 +94,28 @@ pub(super) fn no_such_patch(name: &str) -> Error {
     Error::NoSuchPatch {
         name: name.to_owned(),
         hint: LIST.to_owned(),
+    }
+}
+
+/// What commands other than `status` report of a patch that is not loaded. Its exit
+/// code is that of `status`.
+pub(super) fn not_loaded(snapshot: &Snapshot, asked: &str) -> Error {
+    let name = module_name(snapshot, asked);
+    match snapshot.last_transition(&name) {
+        Some(past) if has_failed(past.outcome) => Error::PatchFailed {
+            name: asked.to_owned(),
+            outcome: past.outcome.name(),
+            hint: format!(". To see why:\n    lpwatch status {}", quoted(&name)),
+        },
+        _ => no_such_patch(asked),
+    }
+}
+
+/// Whether a patch that is not loaded is absent because of this outcome.
+fn has_failed(outcome: Outcome) -> bool {
+    match outcome {
+        Outcome::Reversed | Outcome::Cancelled | Outcome::Refused => true,
+        Outcome::Completed | Outcome::Forced | Outcome::Unknown => false,
     }
 }
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 use super::{
     Blocker, Cause, Culprit, Direction, EngineKind, Phase, Reason, TaskKind, evidence::calls_main,
 };
-use crate::text::printable;
+use crate::text::{printable, quoted};
 
 /// Seconds between two signals of the kernel to the tasks left
 /// (`SIGNALS_TIMEOUT` tries, one a second, kernel/livepatch/transition.c).
@@ -372,19 +372,6 @@ fn idle(blocker: &Blocker) -> String {
             format!("An idle CPU switches when it next wakes. To wake it:\ntaskset -c {cpu} true")
         }
         None => "An idle CPU switches when it next wakes.".to_owned(),
-    }
-}
-
-/// A path as the shell takes it, on one line.
-fn quoted(path: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/_-.,:@%+=".contains(c);
-    if path.chars().all(is_plain) {
-        path.to_owned()
-    } else if path.chars().any(char::is_control) {
-        let escaped = path.replace('\\', r"\\").replace('\'', r"\'");
-        format!("$'{}'", printable(&escaped))
-    } else {
-        format!("'{}'", path.replace('\'', r"'\''"))
     }
 }
 
