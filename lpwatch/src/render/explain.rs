@@ -206,6 +206,7 @@ fn verdict(blocker: &Blocker, style: &Style) -> String {
         tries,
         first_seconds,
         last_seconds,
+        ..
     }) = &blocker.verdict
     else {
         return if blocker.reason.is_some() {

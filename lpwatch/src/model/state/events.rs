@@ -122,7 +122,9 @@ impl Model {
         if let Some(replace) = replace {
             self.known_replace.insert(patch.clone(), replace);
         }
-        let before = self.course.begin(patch, direction, at, self.switched);
+        // What the log tells of began before anything was counted.
+        let switched = self.hooks_tell(at.boot).then_some(self.switched);
+        let before = self.course.begin(patch, direction, at, switched);
         self.remember_ended(before, at);
     }
 
