@@ -48,10 +48,12 @@ impl From<&Error> for Exit {
             Error::Read(_)
             | Error::NoHosts { .. }
             | Error::NoSuchPatch { .. }
+            | Error::NotAPatch { .. }
             | Error::DaemonRuns { .. }
             | Error::NotASocket { .. }
             | Error::File { .. }
             | Error::Daemon { .. }
+            | Error::NoDaemon { .. }
             | Error::Listen { .. }
             | Error::SystemdSocket(_)
             | Error::WebConfig { .. }

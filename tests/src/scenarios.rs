@@ -3,6 +3,7 @@
 
 pub mod catalogue;
 
+mod arguments;
 mod calls_effect;
 mod calls_exact;
 mod calls_faults;

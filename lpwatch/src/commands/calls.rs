@@ -1,5 +1,7 @@
 //! `lpwatch calls`: how often old and new code is called.
 
+use clap_complete::ArgValueCandidates;
+
 use crate::{
     exit::Exit,
     model::{Snapshot, calls::report::CallsReport},
@@ -8,6 +10,7 @@ use crate::{
 
 use super::{
     args::Globals,
+    completions,
     counted::CountArgs,
     output::Printer,
     snapshots::Stream,
@@ -31,6 +34,7 @@ use super::{
 pub struct Args {
     /// Show only this patch (the name of its module). Default: all patches, and the
     /// functions that are watched without a patch.
+    #[arg(add = ArgValueCandidates::new(completions::patches))]
     patch: Option<String>,
 
     /// Show the table again after each change, until interrupted.

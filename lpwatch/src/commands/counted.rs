@@ -11,7 +11,7 @@ use crate::{
 };
 
 use super::{
-    args::{Globals, duration},
+    args::{Globals, some_time},
     snapshots::{self, Stream},
 };
 
@@ -23,7 +23,7 @@ const DEFAULT: Duration = Duration::from_secs(10);
 pub struct CountArgs {
     /// Count for this long if no daemon runs (default 10s). A daemon counts all the
     /// time and answers at once.
-    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    #[arg(long = "for", value_name = "TIME", value_parser = some_time)]
     time: Option<Duration>,
 }
 
@@ -32,7 +32,7 @@ impl CountArgs {
     pub async fn snapshot(&self, globals: &Globals) -> Result<Snapshot, Error> {
         let no_daemon = match snapshots::from_daemon(globals).await {
             Ok(snapshot) => return Ok(snapshot),
-            Err(note) => note,
+            Err(missing) => missing.note()?,
         };
         let time = self.time.unwrap_or(DEFAULT);
         let mut stream = Stream::counting(globals).await?;

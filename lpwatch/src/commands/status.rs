@@ -1,5 +1,7 @@
 //! `lpwatch status`: the state of every patch.
 
+use clap_complete::ArgValueCandidates;
+
 use crate::{
     error::Error,
     exit::Exit,
@@ -9,6 +11,7 @@ use crate::{
 
 use super::{
     args::Globals,
+    completions,
     output::Printer,
     snapshots::{self, Stream},
 };
@@ -22,6 +25,7 @@ use super::{
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Only this patch (the name of its module).
+    #[arg(add = ArgValueCandidates::new(completions::patches))]
     patch: Option<String>,
 
     /// Show the state again after each change, until interrupted.

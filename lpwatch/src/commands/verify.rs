@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use clap_complete::ArgValueCandidates;
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -18,8 +19,9 @@ use crate::{
 };
 
 use super::{
-    args::{Globals, duration},
+    args::{Globals, some_time},
     calls::{print, report},
+    completions,
     counted::{CountArgs, progress},
     output::Printer,
     snapshots::{self, Stream},
@@ -42,6 +44,7 @@ use super::{
 #[command(after_help = AFTER_HELP)]
 pub struct Args {
     /// Verify only this patch (the name of its module). Default: all patches.
+    #[arg(add = ArgValueCandidates::new(completions::patches))]
     patch: Option<String>,
 
     /// Exit with 14 instead of 0 if any function's result is unknown, for example
@@ -56,7 +59,7 @@ pub struct Args {
 
     /// Wait for the calls, at most this long: return as soon as the exit code is 0 or
     /// 13.
-    #[arg(long, value_name = "TIME", value_parser = duration, conflicts_with = "time")]
+    #[arg(long, value_name = "TIME", value_parser = some_time, conflicts_with = "time")]
     wait: Option<Duration>,
 
     #[command(flatten)]

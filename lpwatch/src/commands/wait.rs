@@ -2,6 +2,7 @@
 
 use std::{io::IsTerminal, sync::Arc, time::Duration};
 
+use clap_complete::ArgValueCandidates;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::SignedDuration;
 use serde::Serialize;
@@ -19,7 +20,8 @@ use crate::{
 };
 
 use super::{
-    args::{Globals, duration},
+    args::{Globals, some_time},
+    completions,
     output::Printer,
     snapshots::Stream,
     status::{LIST, module_name},
@@ -40,10 +42,11 @@ const JUST_ENDED: SignedDuration = SignedDuration::from_secs(30);
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Wait for this patch (the name of its module). Default: the patch in transition.
+    #[arg(add = ArgValueCandidates::new(completions::patches))]
     patch: Option<String>,
 
     /// Stop waiting after this time.
-    #[arg(short, long, value_name = "TIME", value_parser = duration)]
+    #[arg(short, long, value_name = "TIME", value_parser = some_time)]
     timeout: Option<Duration>,
 }
 
