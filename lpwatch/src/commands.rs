@@ -17,6 +17,7 @@ mod status;
 mod tasks;
 mod verify;
 mod wait;
+mod watching;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;

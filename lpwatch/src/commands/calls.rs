@@ -15,6 +15,7 @@ use super::{
     output::Printer,
     snapshots::Stream,
     status::{module_name, not_loaded},
+    watching::{Printed, WatchArgs, Watched},
 };
 
 /// Show how often the old and the new code of each patched function is called:
@@ -37,9 +38,8 @@ pub struct Args {
     #[arg(add = ArgValueCandidates::new(completions::patches))]
     patch: Option<String>,
 
-    /// Show the table again after each change, until interrupted.
-    #[arg(short, long)]
-    watch: bool,
+    #[command(flatten)]
+    watch: WatchArgs,
 
     #[command(flatten)]
     count: CountArgs,
@@ -63,40 +63,46 @@ Exit codes:
 
 pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     let output = Printer::new(globals);
-    if args.watch {
-        return watch(globals, args, &output).await;
+    if args.watch.watch {
+        return watch(globals, args).await;
     }
     let snapshot = args.count.snapshot(globals).await?;
-    show(&snapshot, args.patch.as_deref(), &output, false)
-}
-
-async fn watch(globals: &Globals, args: &Args, output: &Printer) -> anyhow::Result<Exit> {
-    let mut stream = Stream::counting(globals).await?;
-    let mut exit = Exit::Success;
-    loop {
-        let snapshot = tokio::select! {
-            snapshot = stream.next() => snapshot?,
-            interrupted = tokio::signal::ctrl_c() => {
-                interrupted?;
-                return Ok(exit);
-            }
-        };
-        exit = show(&snapshot, args.patch.as_deref(), output, true)?;
-    }
-}
-
-fn show(
-    snapshot: &Snapshot,
-    patch: Option<&str>,
-    output: &Printer,
-    again: bool,
-) -> anyhow::Result<Exit> {
-    let report = report(snapshot, patch)?;
-    if again {
-        output.clear()?;
-    }
-    print(&report, output, render::calls::calls)?;
+    let report = report(&snapshot, args.patch.as_deref())?;
+    print(&report, &output, render::calls::calls)?;
     Ok(exit_of(&report))
+}
+
+async fn watch(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
+    let mut watched = Watched::new(Stream::counting(globals).await?, &args.watch)?;
+    let mut printed = Printed::default();
+    let mut exit = Exit::Success;
+    while let Some(snapshot) = watched.next().await? {
+        let mut report = report(&snapshot, args.patch.as_deref())?;
+        exit = exit_of(&report);
+        // The terminal may have another size now.
+        let output = Printer::new(globals);
+        if !output.is_json() {
+            output.again(&render::calls::calls(&report, &output.style))?;
+        } else if output.is_lines() {
+            let mut news = Vec::new();
+            for function in report.functions {
+                let key = (
+                    &function.patch,
+                    &function.object,
+                    &function.name,
+                    function.sympos,
+                );
+                if printed.is_news(&format!("{key:?}"), &function)? {
+                    news.push(function);
+                }
+            }
+            report.functions = news;
+            print(&report, &output, render::calls::calls)?;
+        } else if printed.is_news("", &report)? {
+            output.json(&report)?;
+        }
+    }
+    Ok(exit)
 }
 
 /// Prints a report in the requested form; `table` draws the table.

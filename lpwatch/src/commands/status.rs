@@ -14,6 +14,7 @@ use super::{
     completions,
     output::Printer,
     snapshots::{self, Stream},
+    watching::{Printed, WatchArgs, Watched},
 };
 
 /// Show the state of every live patch: whether it is in transition, the tasks left
@@ -28,15 +29,14 @@ pub struct Args {
     #[arg(add = ArgValueCandidates::new(completions::patches))]
     patch: Option<String>,
 
-    /// Show the state again after each change, until interrupted.
-    #[arg(short, long)]
-    watch: bool,
+    #[command(flatten)]
+    watch: WatchArgs,
 }
 
 pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     let output = Printer::new(globals);
-    if args.watch {
-        return watch(globals, args, &output).await;
+    if args.watch.watch {
+        return watch(globals, args).await;
     }
     let snapshot = snapshots::now(globals).await?;
     let (snapshot, exit) = select(snapshot, args.patch.as_deref())?;
@@ -44,21 +44,20 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     Ok(exit)
 }
 
-async fn watch(globals: &Globals, args: &Args, output: &Printer) -> anyhow::Result<Exit> {
-    let mut stream = Stream::open(globals).await?;
+async fn watch(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
+    let mut watched = Watched::new(Stream::open(globals).await?, &args.watch)?;
+    let mut printed = Printed::default();
     let mut exit = Exit::Success;
-    loop {
-        let snapshot = tokio::select! {
-            snapshot = stream.next() => snapshot?,
-            interrupted = tokio::signal::ctrl_c() => {
-                interrupted?;
-                return Ok(exit);
-            }
-        };
+    while let Some(snapshot) = watched.next().await? {
         let selected;
         (selected, exit) = select(Snapshot::clone(&snapshot), args.patch.as_deref())?;
-        output.next_snapshot(&selected, args.patch.as_deref())?;
+        // The terminal may have another size now.
+        let output = Printer::new(globals);
+        if !output.is_json() || printed.is_news("", &selected)? {
+            output.next_snapshot(&selected, args.patch.as_deref())?;
+        }
     }
+    Ok(exit)
 }
 
 /// The snapshot reduced to `patch`, if one is given, and the exit code.
