@@ -28,6 +28,16 @@ pub struct CheckContext<'a> {
     pub is_loaded: bool,
 }
 
+impl CheckContext<'_> {
+    /// Whether the patch itself is in transition.
+    #[must_use]
+    pub fn is_in_transition(&self) -> bool {
+        let patches = self.facts.patches.iter().flatten();
+        let mut same = patches.filter(|patch| patch.name == self.patch.name);
+        self.is_loaded && same.any(|patch| patch.in_transition)
+    }
+}
+
 /// Applies every rule and forecasts the transition.
 #[must_use]
 pub fn check(context: &CheckContext<'_>, file: Option<&str>, now: &Moment) -> CheckReport {

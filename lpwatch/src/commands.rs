@@ -17,8 +17,9 @@ mod status;
 mod tasks;
 mod verify;
 mod wait;
+mod watching;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::{error::Error, exit::Exit};
@@ -55,9 +56,18 @@ Examples:
   lpwatch fleet status                a rollout over many hosts, from Prometheus
 
 Exit codes:
-  0 all well   10 in transition   11 stalled   12 reversed or failed   124 timed out
-  1 error       2 usage            3 no permission    4 not supported by this kernel
-  13 a danger was found   14 a warning was found (check, verify: with --strict)";
+  0   all well, or the transition completed
+  1   error: also a patch that is not loaded, and nobody at a given --socket
+  2   wrong usage
+  3   no permission
+  4   this kernel cannot be live-patched
+  10  in transition
+  11  stalled
+  12  reversed or failed: also a patch that is not loaded because of that
+  13  check: a danger; verify, calls: new code does not run
+  14  with --strict: check: warnings; verify: the result of a function is unknown
+  15  verify: nothing is proved
+  124 timed out";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -76,10 +86,63 @@ enum Command {
     Man(man::Args),
 }
 
+/// The command line. Each subcommand shows only the global flags that mean something
+/// to it; it accepts all of them.
+fn command_line() -> clap::Command {
+    let command = Cli::command();
+    let globals: Vec<clap::Arg> = command
+        .get_arguments()
+        .filter(|flag| flag.is_global_set())
+        .cloned()
+        .collect();
+    command.mut_subcommands(|below| {
+        let ignored = ignored(below.get_name());
+        let hidden = globals
+            .iter()
+            .filter(|flag| ignored.contains(&flag.get_id().as_str()))
+            .map(|flag| flag.clone().hide(true));
+        below.args(hidden.collect::<Vec<_>>())
+    })
+}
+
+/// The global flags that mean nothing to this subcommand.
+fn ignored(subcommand: &str) -> &'static [&'static str] {
+    match subcommand {
+        "calls" | "verify" | "check" | "doctor" => &["slow", "stalled", "long"],
+        "patches" => &["no_bpf", "no_daemon", "socket", "slow", "stalled", "long"],
+        "daemon" => &["output", "no_daemon", "color"],
+        "fleet" => &[
+            "no_bpf",
+            "no_daemon",
+            "socket",
+            "sysfs_root",
+            "procfs_root",
+            "slow",
+            "long",
+        ],
+        "completions" | "man" => &[
+            "output",
+            "no_bpf",
+            "no_daemon",
+            "socket",
+            "sysfs_root",
+            "procfs_root",
+            "color",
+            "verbose",
+            "slow",
+            "stalled",
+            "long",
+        ],
+        _ => &[],
+    }
+}
+
 /// Runs the command line. Errors are printed here.
 #[must_use]
 pub fn main() -> Exit {
-    let cli = Cli::parse();
+    completions::answer(command_line);
+    let cli =
+        Cli::from_arg_matches(&command_line().get_matches()).unwrap_or_else(|error| error.exit());
     start_log(&cli);
     match run(cli) {
         Ok(exit) => exit,
@@ -108,12 +171,12 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Daemon(args) => block_on(daemon::run(&globals, &args)),
         Command::Doctor(args) => block_on(doctor::run(&globals, &args)),
         Command::Fleet(args) => block_on(fleet::run(&globals, &args)),
-        Command::Completions(args) => completions::run(&args, Cli::command()),
-        Command::Man(args) => man::run(&args, Cli::command()),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args, command_line()),
     }
 }
 
-fn block_on(command: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exit> {
+fn block_on<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?
@@ -151,6 +214,44 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        command_line().debug_assert();
+    }
+
+    #[test]
+    fn a_subcommand_shows_the_global_flags_that_mean_something_to_it() {
+        let mut command = command_line();
+        command.build();
+        let shows = |path: &[&str], flag: &str| {
+            let mut at = &command;
+            for name in path {
+                at = at.find_subcommand(name).unwrap();
+            }
+            at.get_arguments()
+                .any(|arg| arg.get_id() == flag && !arg.is_hide_set())
+        };
+        for (path, flag, expected) in [
+            (&["status"][..], "stalled", true),
+            (&["status"], "socket", true),
+            (&["verify"], "stalled", false),
+            (&["fleet", "status"], "socket", false),
+            (&["fleet", "wait"], "stalled", true),
+            (&["fleet", "hosts"], "output", true),
+            (&["man"], "output", false),
+            (&["daemon"], "socket", true),
+            (&["daemon"], "output", false),
+        ] {
+            assert_eq!(shows(path, flag), expected, "{path:?} {flag}");
+        }
+        // What is not shown is still accepted.
+        let words = ["lpwatch", "man", "--no-bpf", "-o", "json"];
+        let matches = command_line().try_get_matches_from(words).unwrap();
+        let cli = Cli::from_arg_matches(&matches).unwrap();
+        assert!(cli.globals.no_bpf);
+    }
+
+    #[test]
+    fn a_socket_and_no_daemon_exclude_each_other() {
+        let words = ["lpwatch", "status", "--no-daemon", "--socket", "/x"];
+        assert!(command_line().try_get_matches_from(words).is_err());
     }
 }

@@ -15,6 +15,16 @@ pub enum Error {
     Read(#[from] ReadError),
     #[error("no live patch named `{name}` is loaded{hint}")]
     NoSuchPatch { name: String, hint: String },
+    /// Its last transition was reversed, cancelled or refused.
+    #[error("no live patch named `{name}` is loaded: its last transition was {outcome}{hint}")]
+    PatchFailed {
+        name: String,
+        outcome: &'static str,
+        hint: String,
+    },
+    /// An ordinary module, or another kind of file.
+    #[error("{name} is not a live patch: {what}. To list the loaded patches:\n    lpwatch status")]
+    NotAPatch { name: String, what: &'static str },
     /// What cannot be known without rights, and how to get them.
     #[error("{0}")]
     NoRights(String),
@@ -30,6 +40,15 @@ pub enum Error {
     },
     #[error("the daemon at {} gave an invalid answer: {reason}", .socket.display())]
     Daemon { socket: PathBuf, reason: String },
+    /// Nobody answers at the socket that the user has given.
+    #[error(
+        "no daemon answers at {}: {reason}. Without --socket lpwatch asks the daemon at {}, or \
+         reads this host itself", .socket.display(), crate::daemon::DEFAULT_SOCKET
+    )]
+    NoDaemon {
+        socket: PathBuf,
+        reason: &'static str,
+    },
     #[error("cannot listen on {address}: {source}{}", listen_hint(.source))]
     Listen { address: String, source: io::Error },
     #[error("cannot use the sockets from systemd: {0}")]

@@ -23,6 +23,8 @@ pub enum Exit {
     Danger = 13,
     /// A warning, and nothing worse, was found with `--strict`.
     Warning = 14,
+    /// `verify` proved nothing, and disproved nothing.
+    NotProved = 15,
     TimedOut = 124,
 }
 
@@ -37,6 +39,7 @@ impl From<&Error> for Exit {
         match error {
             Error::NoLivepatch(_) => Self::Unsupported,
             Error::NoRights(_) => Self::NoPermission,
+            Error::PatchFailed { .. } => Self::Failed,
             Error::Read(error) if error.is_permission() => Self::NoPermission,
             Error::File { source, .. } | Error::Listen { source, .. } if is_permission(source) => {
                 Self::NoPermission
@@ -45,10 +48,12 @@ impl From<&Error> for Exit {
             Error::Read(_)
             | Error::NoHosts { .. }
             | Error::NoSuchPatch { .. }
+            | Error::NotAPatch { .. }
             | Error::DaemonRuns { .. }
             | Error::NotASocket { .. }
             | Error::File { .. }
             | Error::Daemon { .. }
+            | Error::NoDaemon { .. }
             | Error::Listen { .. }
             | Error::SystemdSocket(_)
             | Error::WebConfig { .. }

@@ -96,6 +96,19 @@ pub(crate) fn split_at_cells(text: &str, width: usize) -> (&str, &str) {
     (text, "")
 }
 
+/// A word, for example a path, as the shell takes it, on one line.
+pub(crate) fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/_-.,:@%+=".contains(c);
+    if word.chars().all(is_plain) {
+        word.to_owned()
+    } else if word.chars().any(char::is_control) {
+        let escaped = word.replace('\\', r"\\").replace('\'', r"\'");
+        format!("$'{}'", printable(&escaped))
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

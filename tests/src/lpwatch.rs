@@ -28,6 +28,7 @@ pub mod code {
     pub const REVERSED: i32 = 12;
     pub const DANGER: i32 = 13;
     pub const WARNING: i32 = 14;
+    pub const NOT_PROVED: i32 = 15;
     pub const TIMED_OUT: i32 = 124;
 }
 

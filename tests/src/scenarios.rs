@@ -3,6 +3,7 @@
 
 pub mod catalogue;
 
+mod arguments;
 mod calls_effect;
 mod calls_exact;
 mod calls_faults;
@@ -50,6 +51,7 @@ mod stall_daemon;
 mod stop_time;
 mod two_daemons;
 mod vanish;
+mod verify;
 mod wait;
 mod wait_delay;
 

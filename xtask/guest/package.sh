@@ -57,7 +57,7 @@ done
 bash -c '. /usr/share/bash-completion/completions/lpwatch && complete -p lpwatch' >/dev/null ||
     fail "bash does not take its completions"
 grep -q '^#compdef lpwatch' /usr/share/zsh/vendor-completions/_lpwatch || fail "no completions for zsh"
-grep -q 'complete -c lpwatch' /usr/share/fish/vendor_completions.d/lpwatch.fish ||
+grep -q 'complete .*lpwatch' /usr/share/fish/vendor_completions.d/lpwatch.fish ||
     fail "no completions for fish"
 for document in copyright changelog.gz changelog.Debian.gz crates.txt examples/kubernetes/daemonset.yaml; do
     [ -s "/usr/share/doc/lpwatch/$document" ] || fail "no $document"

@@ -5,6 +5,8 @@ use crate::model::{
     snapshot::Severity,
 };
 
+use crate::text::quoted;
+
 use super::{
     CheckContext,
     facts::tasks::{PredictedBlocker, TaskFacts},
@@ -154,6 +156,11 @@ fn course(context: &CheckContext<'_>, forecast: &Forecast) -> ForecastOutcome {
 
 fn text(context: &CheckContext<'_>, forecast: &Forecast, findings: &[CheckFinding]) -> String {
     match forecast.course {
+        ForecastOutcome::Loaded if context.is_in_transition() => format!(
+            "The patch is in transition. To see which tasks are left, and what to do:\n\
+             lpwatch status {}",
+            quoted(&context.patch.name)
+        ),
         ForecastOutcome::Loaded => {
             "The patch is already loaded. To see its state: lpwatch status".to_owned()
         }

@@ -1,6 +1,9 @@
 //! Flags shared by the subcommands.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::{ArgAction, ValueEnum};
 use jiff::SignedDuration;
@@ -48,12 +51,13 @@ pub struct Globals {
     pub no_bpf: bool,
 
     /// Do not ask the daemon: read the host directly.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, conflicts_with = "socket")]
     pub no_daemon: bool,
 
-    /// The daemon's Unix socket.
-    #[arg(long, global = true, value_name = "PATH", default_value = DEFAULT_SOCKET)]
-    pub socket: PathBuf,
+    /// The daemon's Unix socket [default: /run/lpwatch/lpwatch.sock]. A command that
+    /// finds no daemon at a PATH given here fails.
+    #[arg(long, global = true, value_name = "PATH")]
+    pub socket: Option<PathBuf>,
 
     /// Read this tree instead of /sys. With this flag or --procfs-root, lpwatch reads
     /// only the tree: it uses no BPF, no kernel log and no daemon.
@@ -82,6 +86,11 @@ impl Globals {
             sysfs: self.sysfs_root.clone(),
             procfs: self.procfs_root.clone(),
         }
+    }
+
+    /// Where the daemon listens.
+    pub fn socket(&self) -> &Path {
+        self.socket.as_deref().unwrap_or(Path::new(DEFAULT_SOCKET))
     }
 
     /// Whether a daemon may be asked.
@@ -155,6 +164,26 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     parsed.ok_or_else(|| "not a time; write for example 15s, 1m30s or 2h".to_owned())
 }
 
+/// A time to wait or to count: like [`duration`], and not 0.
+pub fn some_time(text: &str) -> Result<Duration, String> {
+    let time = duration(text)?;
+    if time.is_zero() {
+        return Err("it must be longer than 0; write for example 15s, 1m30s or 2h".to_owned());
+    }
+    Ok(time)
+}
+
+/// A time between two outputs: at least a tenth of a second.
+pub fn interval(text: &str) -> Result<Duration, String> {
+    let time = some_time(text)?;
+    if time < SHORTEST_INTERVAL {
+        return Err("it must be 100ms or longer; write for example 1s or 1m".to_owned());
+    }
+    Ok(time)
+}
+
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,6 +195,13 @@ mod tests {
         assert_eq!(duration("2h"), Ok(Duration::from_hours(2)));
         assert_eq!(duration("0.5"), Ok(Duration::from_millis(500)));
         assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
+        for none in ["0", "0s", "0ms"] {
+            let refused = some_time(none).unwrap_err();
+            assert!(refused.contains("longer than 0"), "{refused}");
+            assert!(interval(none).is_err());
+        }
+        assert!(interval("99ms").unwrap_err().contains("100ms"));
+        assert_eq!(interval("100ms"), Ok(Duration::from_millis(100)));
         for bad in ["", "-3s", "-1", "soon", "NaN", "1e300"] {
             assert!(duration(bad).is_err(), "{bad}");
         }

@@ -1,5 +1,7 @@
 //! `lpwatch calls`: how often old and new code is called.
 
+use clap_complete::ArgValueCandidates;
+
 use crate::{
     exit::Exit,
     model::{Snapshot, calls::report::CallsReport},
@@ -8,10 +10,12 @@ use crate::{
 
 use super::{
     args::Globals,
+    completions,
     counted::CountArgs,
     output::Printer,
     snapshots::Stream,
-    status::{module_name, no_such_patch},
+    status::{module_name, not_loaded},
+    watching::{Printed, WatchArgs, Watched},
 };
 
 /// Show how often the old and the new code of each patched function is called:
@@ -31,11 +35,11 @@ use super::{
 pub struct Args {
     /// Show only this patch (the name of its module). Default: all patches, and the
     /// functions that are watched without a patch.
+    #[arg(add = ArgValueCandidates::new(completions::patches))]
     patch: Option<String>,
 
-    /// Show the table again after each change, until interrupted.
-    #[arg(short, long)]
-    watch: bool,
+    #[command(flatten)]
+    watch: WatchArgs,
 
     #[command(flatten)]
     count: CountArgs,
@@ -53,51 +57,59 @@ Columns:
   NOW/S     in the last ten seconds              NEW CODE  whether it is known to run
 
 Exit codes:
-  0 all well   13 new code does not run, or calls cannot be redirected";
+  0 no function is known to run old code (`lpwatch verify` proves it)
+  13 new code does not run, or calls cannot be redirected
+  1 the patch is not loaded   12 not loaded: its last transition was reversed or failed";
 
 pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     let output = Printer::new(globals);
-    if args.watch {
-        return watch(globals, args, &output).await;
+    if args.watch.watch {
+        return watch(globals, args).await;
     }
     let snapshot = args.count.snapshot(globals).await?;
-    show(&snapshot, args.patch.as_deref(), &output, false)
-}
-
-async fn watch(globals: &Globals, args: &Args, output: &Printer) -> anyhow::Result<Exit> {
-    let mut stream = Stream::counting(globals).await?;
-    let mut exit = Exit::Success;
-    loop {
-        let snapshot = tokio::select! {
-            snapshot = stream.next() => snapshot?,
-            interrupted = tokio::signal::ctrl_c() => {
-                interrupted?;
-                return Ok(exit);
-            }
-        };
-        exit = show(&snapshot, args.patch.as_deref(), output, true)?;
-    }
-}
-
-fn show(
-    snapshot: &Snapshot,
-    patch: Option<&str>,
-    output: &Printer,
-    again: bool,
-) -> anyhow::Result<Exit> {
-    let report = report(snapshot, patch)?;
-    if again {
-        output.clear()?;
-    }
-    print(&report, output, render::calls::calls)?;
+    let report = report(&snapshot, args.patch.as_deref())?;
+    print(&report, &output, render::calls::calls)?;
     Ok(exit_of(&report))
+}
+
+async fn watch(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
+    let mut watched = Watched::new(Stream::counting(globals).await?, &args.watch)?;
+    let mut printed = Printed::default();
+    let mut exit = Exit::Success;
+    while let Some(snapshot) = watched.next().await? {
+        let mut report = report(&snapshot, args.patch.as_deref())?;
+        exit = exit_of(&report);
+        // The terminal may have another size now.
+        let output = Printer::new(globals);
+        if !output.is_json() {
+            output.again(&render::calls::calls(&report, &output.style))?;
+        } else if output.is_lines() {
+            let mut news = Vec::new();
+            for function in report.functions {
+                let key = (
+                    &function.patch,
+                    &function.object,
+                    &function.name,
+                    function.sympos,
+                );
+                if printed.is_news(&format!("{key:?}"), &function)? {
+                    news.push(function);
+                }
+            }
+            report.functions = news;
+            print(&report, &output, render::calls::calls)?;
+        } else if printed.is_news("", &report)? {
+            output.json(&report)?;
+        }
+    }
+    Ok(exit)
 }
 
 /// Prints a report in the requested form; `table` draws the table.
 pub(super) fn print(
     report: &CallsReport,
     output: &Printer,
-    table: fn(&CallsReport, &Style) -> String,
+    table: impl Fn(&CallsReport, &Style) -> String,
 ) -> anyhow::Result<()> {
     if output.is_lines() {
         for function in &report.functions {
@@ -117,12 +129,12 @@ pub(super) fn report(snapshot: &Snapshot, patch: Option<&str>) -> anyhow::Result
     if let (Some(name), Some(asked)) = (&name, patch)
         && snapshot.patch(name).is_none()
     {
-        return Err(no_such_patch(asked).into());
+        return Err(not_loaded(snapshot, asked).into());
     }
     Ok(CallsReport::of(snapshot, name.as_deref()))
 }
 
-pub(super) fn exit_of(report: &CallsReport) -> Exit {
+fn exit_of(report: &CallsReport) -> Exit {
     if report.is_danger() {
         Exit::Danger
     } else {

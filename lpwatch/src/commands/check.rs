@@ -17,7 +17,11 @@ use crate::{
     engine,
     error::Error,
     exit::Exit,
-    kernel::patch_file::{PatchFile, find_in},
+    kernel::{
+        Roots,
+        modules::{Presence, presence},
+        patch_file::{PatchFile, find_in},
+    },
     model::check::{CheckReport, CheckVerdict},
     observe::clock,
     render,
@@ -81,7 +85,7 @@ Examples:
 
 Exit codes:
   0 safe, or warnings without --strict   13 danger   14 with --strict: warnings
-  1 the file cannot be read              4 this kernel cannot be live-patched";
+  1 it cannot be read, or is no patch    4 this kernel cannot be live-patched";
 
 pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     let output = Printer::new(globals);
@@ -94,6 +98,7 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
         Printer::text(&render::check::rules(rules::ALL, &output.style))?;
         return Ok(Exit::Success);
     }
+    snapshots::require_given(globals).await?;
     let session = Session {
         globals,
         args,
@@ -125,6 +130,13 @@ impl Session<'_> {
     async fn one(&self, patch: &Path) -> anyhow::Result<Exit> {
         let report = if is_file(patch) {
             let file = PatchFile::read(patch)?;
+            if !file.modinfo.livepatch && file.made_by.is_none() {
+                return Err(Error::NotAPatch {
+                    name: file.name,
+                    what: "it has no livepatch mark and contains no klp_patch",
+                }
+                .into());
+            }
             self.check(&file, Some(patch)).await?
         } else {
             let name = patch.to_string_lossy();
@@ -207,7 +219,7 @@ impl Session<'_> {
         let patch = patches
             .iter()
             .find(|patch| patch.name == name || patch.name == spelled)
-            .ok_or_else(|| no_such_file_or_patch(name))?;
+            .ok_or_else(|| not_a_patch(&roots, &spelled, name))?;
         Ok(crate::check::facts::as_file(patch))
     }
 
@@ -236,6 +248,18 @@ impl Session<'_> {
 fn is_file(patch: &Path) -> bool {
     let text = patch.to_string_lossy();
     text.contains('/') || text.contains(".ko") || patch.exists()
+}
+
+/// The error about a name that no loaded patch has.
+fn not_a_patch(roots: &Roots, module: &str, name: &str) -> Error {
+    if presence(roots, module) == Some(Presence::Loaded) {
+        Error::NotAPatch {
+            name: module.to_owned(),
+            what: "it is loaded as an ordinary module",
+        }
+    } else {
+        no_such_file_or_patch(name)
+    }
 }
 
 fn no_such_file_or_patch(name: &str) -> Error {

@@ -11,7 +11,7 @@ use crate::{
 };
 
 use super::{
-    args::{Globals, duration},
+    args::{Globals, some_time},
     snapshots::{self, Stream},
 };
 
@@ -23,7 +23,7 @@ const DEFAULT: Duration = Duration::from_secs(10);
 pub struct CountArgs {
     /// Count for this long if no daemon runs (default 10s). A daemon counts all the
     /// time and answers at once.
-    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    #[arg(long = "for", value_name = "TIME", value_parser = some_time)]
     time: Option<Duration>,
 }
 
@@ -32,7 +32,7 @@ impl CountArgs {
     pub async fn snapshot(&self, globals: &Globals) -> Result<Snapshot, Error> {
         let no_daemon = match snapshots::from_daemon(globals).await {
             Ok(snapshot) => return Ok(snapshot),
-            Err(note) => note,
+            Err(missing) => missing.note()?,
         };
         let time = self.time.unwrap_or(DEFAULT);
         let mut stream = Stream::counting(globals).await?;
@@ -42,7 +42,7 @@ impl CountArgs {
             snapshot.notes.extend(no_daemon);
             return Ok(snapshot);
         }
-        let progress = progress(time);
+        let progress = progress(&format!("counting calls for {} s", time.as_secs_f64()));
         tokio::time::sleep(time).await;
         progress.finish_and_clear();
         let mut snapshot = Snapshot::clone(&*stream.ask().await?);
@@ -70,7 +70,7 @@ fn counts(snapshot: &Snapshot) -> bool {
     !snapshot.patches.is_empty() && snapshot.probes.iter().any(hooked)
 }
 
-fn progress(time: Duration) -> ProgressBar {
+pub(super) fn progress(message: &str) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
@@ -78,7 +78,7 @@ fn progress(time: Duration) -> ProgressBar {
     if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
         bar.set_style(style);
     }
-    bar.set_message(format!("counting calls for {} s", time.as_secs_f64()));
+    bar.set_message(message.to_owned());
     bar.enable_steady_tick(Duration::from_millis(200));
     bar
 }

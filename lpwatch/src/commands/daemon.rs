@@ -133,7 +133,7 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     };
     daemon::run(DaemonOptions {
         observer,
-        socket: globals.socket.clone(),
+        socket: globals.socket().to_owned(),
         thresholds: globals.thresholds.thresholds(),
         web: args.web.options(),
     })

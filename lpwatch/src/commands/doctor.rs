@@ -47,7 +47,7 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     let output = Printer::new(globals);
     let (daemon, note) = match snapshots::from_daemon(globals).await {
         Ok(snapshot) => (Some(snapshot), None),
-        Err(note) => (None, note),
+        Err(missing) => (None, missing.note()?),
     };
     let options = DoctorOptions {
         roots: globals.roots(),

@@ -1,8 +1,16 @@
 //! `lpwatch explain`: why one task is still on old code.
 
-use crate::{error::Error, exit::Exit, kernel::tasks::may_read, model::TaskReport, render};
+use clap_complete::ArgValueCandidates;
 
-use super::{args::Globals, output::Printer, snapshots, status::exit_of};
+use crate::{
+    error::Error,
+    exit::Exit,
+    kernel::tasks::may_read,
+    model::TaskReport,
+    render::{self, style::Style},
+};
+
+use super::{args::Globals, completions, output::Printer, snapshots, status::exit_of};
 
 /// Explain why one task has not switched to the new code.
 ///
@@ -19,13 +27,16 @@ use super::{args::Globals, output::Printer, snapshots, status::exit_of};
 #[command(after_help = AFTER_HELP)]
 pub struct Args {
     /// The id of the thread, as in `lpwatch tasks` and `ps -L`. For a thread in a
-    /// container: its id on the host.
-    tid: u32,
+    /// container: its id on the host. Or the name of a task, if only one of the tasks
+    /// left has it.
+    #[arg(value_name = "TID|NAME", add = ArgValueCandidates::new(completions::tasks))]
+    task: String,
 }
 
 const AFTER_HELP: &str = "\
 Examples:
   lpwatch explain 139
+  lpwatch explain nginx               by name, if one task left has it
   lpwatch explain 139 -o json | jq .program
 
 Exit codes:
@@ -37,20 +48,24 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     let snapshot = snapshots::now(globals).await?;
     let exit = exit_of(&snapshot);
     let report = TaskReport::of(&snapshot, None);
+    let tid = match args.task.parse() {
+        Ok(tid) => tid,
+        Err(_) => named(&args.task, report.as_ref(), &output.style)?,
+    };
     let Some((report, task)) = report
         .as_ref()
-        .and_then(|report| Some((report, report.task(args.tid)?)))
+        .and_then(|report| Some((report, report.task(tid)?)))
     else {
         if let Some(report) = &report
             && report.tasks_remaining.is_none()
             && !report.daemon
-            && may_read(&globals.roots(), args.tid) != Some(true)
+            && may_read(&globals.roots(), tid) != Some(true)
         {
-            let text = render::explain::not_known(args.tid, report, &output.style);
+            let text = render::explain::not_known(tid, report, &output.style);
             return Err(Error::NoRights(text).into());
         }
         anyhow::bail!(render::explain::not_left(
-            args.tid,
+            tid,
             report.as_ref(),
             &output.style
         ));
@@ -61,4 +76,62 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
         Printer::text(&render::explain::explain(task, report, &output.style))?;
     }
     Ok(exit)
+}
+
+/// The id of the one task left with this name.
+fn named(name: &str, report: Option<&TaskReport>, style: &Style) -> anyhow::Result<u32> {
+    let blockers = report.map_or(&[][..], |report| &report.blockers);
+    let tids: Vec<u32> = blockers
+        .iter()
+        .filter(|blocker| blocker.comm == name)
+        .map(|blocker| blocker.tid)
+        .collect();
+    match *tids.as_slice() {
+        [tid] => Ok(tid),
+        [] if report.is_some_and(|report| report.tasks_remaining.is_none()) => {
+            let text = render::explain::names_not_known(name, style);
+            Err(Error::NoRights(text).into())
+        }
+        _ => anyhow::bail!(render::explain::not_one(name, &tids, report, style)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::samples::{stalled, task};
+
+    #[test]
+    fn a_name_stands_for_the_one_task_that_has_it() {
+        let mut report = TaskReport::of(&stalled(), None).unwrap();
+        report.blockers = vec![
+            task(7, "one", false),
+            task(8, "two", true),
+            task(9, "two", true),
+        ];
+        report.tasks_remaining = Some(3);
+        let style = Style::default();
+        let of = |name, report: &TaskReport| named(name, Some(report), &style);
+        assert_eq!(of("one", &report).unwrap(), 7);
+        let two = of("two", &report).unwrap_err().to_string();
+        assert_eq!(
+            two,
+            "2 of the tasks that lp_stall has left have the name two: 8, 9. To explain the \
+             first:\n    lpwatch explain 8"
+        );
+        let none = of("none", &report).unwrap_err().to_string();
+        assert_eq!(
+            none,
+            "no task that lp_stall has left has the name none. To list the tasks left:\n    \
+             lpwatch tasks"
+        );
+        report.tasks_remaining = None;
+        let unknown = of("none", &report).unwrap_err();
+        assert!(matches!(unknown.downcast_ref(), Some(Error::NoRights(_))));
+        let nothing = named("one", None, &style).unwrap_err().to_string();
+        assert_eq!(
+            nothing,
+            "nothing is in transition, so no task named one blocks a patch"
+        );
+    }
 }

@@ -21,6 +21,8 @@ pub struct Printer {
     form: OutputForm,
     pub style: Style,
     is_terminal: bool,
+    /// The lines of the terminal.
+    height: Option<usize>,
 }
 
 impl Printer {
@@ -45,6 +47,7 @@ impl Printer {
             form: globals.output,
             style: Style::for_terminal(globals.color, &surroundings),
             is_terminal,
+            height: terminal_height(),
         }
     }
 
@@ -63,21 +66,38 @@ impl Printer {
 
     /// Writes one snapshot; `only` names the patch to which it was reduced.
     pub fn snapshot(&self, snapshot: &Snapshot, only: Option<&str>) -> anyhow::Result<()> {
-        let text = match self.form {
+        Self::text(&self.form(snapshot, only)?)
+    }
+
+    fn form(&self, snapshot: &Snapshot, only: Option<&str>) -> anyhow::Result<String> {
+        Ok(match self.form {
             OutputForm::Table => match only {
                 Some(patch) => table::status_of(patch, snapshot, &self.style),
                 None => table::status(snapshot, &self.style),
             },
             OutputForm::Json => json::pretty(snapshot)?,
             OutputForm::Jsonl => json::line(snapshot)?,
-        };
-        Self::text(&text)
+        })
     }
 
     /// Writes one snapshot over the previous one.
     pub fn next_snapshot(&self, snapshot: &Snapshot, only: Option<&str>) -> anyhow::Result<()> {
+        let text = self.form(snapshot, only)?;
+        if self.is_json() {
+            Self::text(&text)
+        } else {
+            self.again(&text)
+        }
+    }
+
+    /// Writes a table over the previous one. On a terminal its first lines stay in
+    /// sight, where the patch in transition is.
+    pub fn again(&self, table: &str) -> anyhow::Result<()> {
         self.clear()?;
-        self.snapshot(snapshot, only)
+        match self.height.filter(|_| self.is_terminal) {
+            Some(height) => Self::text(&cut(table, height, self.style.ellipsis())),
+            None => Self::text(table),
+        }
     }
 
     /// Clears the terminal for the next output.
@@ -109,7 +129,40 @@ impl Printer {
     }
 }
 
+/// The first lines of a table, as many as fit above the cursor.
+fn cut(table: &str, height: usize, ellipsis: &str) -> String {
+    let lines: Vec<&str> = table.lines().collect();
+    // One line for the words below, one for the cursor.
+    let room = height.saturating_sub(2).max(1);
+    if lines.len() <= room + 1 {
+        return table.to_owned();
+    }
+    let more = lines.len() - room;
+    format!(
+        "{}\n{ellipsis} and {more} more lines",
+        lines[..room].join("\n")
+    )
+}
+
+fn terminal_height() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    (size.ws_row > 0).then(|| usize::from(size.ws_row))
+}
+
 fn terminal_width() -> Option<usize> {
     let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
     (size.ws_col > 0).then(|| usize::from(size.ws_col))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_lines_stay_in_sight() {
+        let table = "1\n2\n3\n4\n5\n6\n";
+        assert_eq!(cut(table, 7, "..."), table);
+        assert_eq!(cut(table, 6, "..."), "1\n2\n3\n4\n... and 2 more lines");
+        assert_eq!(cut(table, 1, "..."), "1\n... and 5 more lines");
+    }
 }

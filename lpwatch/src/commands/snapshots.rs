@@ -1,7 +1,7 @@
 //! Snapshots: from the daemon if one runs, otherwise from this process. Both give
 //! the same document.
 
-use std::sync::Arc;
+use std::{os::unix::fs::FileTypeExt as _, path::Path, sync::Arc};
 
 use tokio::{sync::watch, task::JoinHandle};
 
@@ -17,11 +17,41 @@ use crate::{
 
 use super::args::Globals;
 
+/// Why a state does not come from a daemon.
+pub enum NoDaemon {
+    /// None runs, or none may be asked, and nothing needs to be said about that.
+    Absent,
+    /// The same, with a note on the reason.
+    Note(String),
+    /// The daemon at the socket that the user has given does not answer.
+    Failed(Error),
+}
+
+impl NoDaemon {
+    /// The note for the reader, if there is one.
+    pub fn note(self) -> Result<Option<String>, Error> {
+        match self {
+            Self::Absent => Ok(None),
+            Self::Note(note) => Ok(Some(note)),
+            Self::Failed(error) => Err(error),
+        }
+    }
+
+    /// A daemon that was not given by the user is not required.
+    fn of(globals: &Globals, error: Error) -> Self {
+        if globals.socket.is_some() {
+            Self::Failed(error)
+        } else {
+            Self::Note(format!("No daemon was asked: {error}."))
+        }
+    }
+}
+
 /// The current state.
 pub async fn now(globals: &Globals) -> Result<Snapshot, Error> {
     let note = match from_daemon(globals).await {
         Ok(snapshot) => return Ok(snapshot),
-        Err(note) => note,
+        Err(missing) => missing.note()?,
     };
     let observer = Observer::single_look(&globals.observer_options())?;
     let mut snapshot = observer.snapshot(&globals.thresholds.thresholds());
@@ -29,16 +59,23 @@ pub async fn now(globals: &Globals) -> Result<Snapshot, Error> {
     Ok(snapshot)
 }
 
-/// The state from the daemon. The error is a note on why there is none, if there is
-/// something to say.
-pub async fn from_daemon(globals: &Globals) -> Result<Snapshot, Option<String>> {
+/// The state from the daemon.
+pub async fn from_daemon(globals: &Globals) -> Result<Snapshot, NoDaemon> {
     let mut snapshot = client_status(connect(globals).await?)
         .await
-        .map_err(|error| Some(format!("No daemon was asked: {error}.")))?;
+        .map_err(|error| NoDaemon::of(globals, error))?;
     if let Some(thresholds) = globals.thresholds.given() {
         snapshot.judge(&thresholds);
     }
     Ok(snapshot)
+}
+
+/// Fails if the user has given a socket at which no daemon answers.
+pub async fn require_given(globals: &Globals) -> Result<(), Error> {
+    match connect(globals).await {
+        Err(NoDaemon::Failed(error)) => Err(error),
+        Err(NoDaemon::Absent | NoDaemon::Note(_)) | Ok(_) => Ok(()),
+    }
 }
 
 /// Passes the report of a check to the daemon, if one runs: the daemon shows it
@@ -57,19 +94,42 @@ async fn client_status(mut client: Client) -> Result<Snapshot, Error> {
     client.status().await
 }
 
-/// A connection to the daemon. The error is as in [`from_daemon`].
-async fn connect(globals: &Globals) -> Result<Client, Option<String>> {
+/// A connection to the daemon.
+async fn connect(globals: &Globals) -> Result<Client, NoDaemon> {
     if !globals.may_ask_daemon() {
-        return Err(None);
+        return Err(NoDaemon::Absent);
     }
-    match Client::connect(&globals.socket).await {
+    let socket = globals.socket();
+    let is_given = globals.socket.is_some();
+    match Client::connect(socket).await {
         Ok(Ok(client)) => Ok(client),
-        Ok(Err(Absent::NotRunning)) => Err(None),
-        Ok(Err(Absent::NoPermission)) => Err(Some(format!(
-            "The daemon was not asked: no permission to use {}. Run lpwatch as root, or as a member of the socket's group.",
-            globals.socket.display()
-        ))),
-        Err(error) => Err(Some(format!("No daemon was asked: {error}."))),
+        Ok(Err(Absent::NotRunning)) if is_given => Err(NoDaemon::Failed(Error::NoDaemon {
+            socket: socket.to_owned(),
+            reason: why_nobody_answers(socket),
+        })),
+        Ok(Err(Absent::NotRunning)) => Err(NoDaemon::Absent),
+        Ok(Err(Absent::NoPermission)) => {
+            let reason = format!(
+                "no permission to use {}. Run lpwatch as root, or as a member of the socket's group",
+                socket.display()
+            );
+            Err(if is_given {
+                NoDaemon::Failed(Error::NoRights(reason))
+            } else {
+                NoDaemon::Note(format!("The daemon was not asked: {reason}."))
+            })
+        }
+        Err(error) => Err(NoDaemon::of(globals, error)),
+    }
+}
+
+/// Why nobody answers at this path.
+fn why_nobody_answers(socket: &Path) -> &'static str {
+    match socket.metadata() {
+        Ok(found) if found.is_dir() => "it is a directory",
+        Ok(found) if !found.file_type().is_socket() => "it is not a socket",
+        Ok(_) => "nothing listens on it",
+        Err(_) => "no such file exists",
     }
 }
 
@@ -111,8 +171,10 @@ impl<'a> Stream<'a> {
     }
 
     async fn new(globals: &'a Globals, hooks: Hooking) -> Result<Self, Error> {
-        if let Ok(client) = connect(globals).await {
-            match client.stream().await {
+        match connect(globals).await {
+            Err(NoDaemon::Failed(error)) => return Err(error),
+            Err(NoDaemon::Absent | NoDaemon::Note(_)) => {}
+            Ok(client) => match client.stream().await {
                 Ok(snapshots) => {
                     return Ok(Self {
                         globals,
@@ -120,8 +182,9 @@ impl<'a> Stream<'a> {
                         source: StreamSource::Daemon(snapshots),
                     });
                 }
+                Err(error) if globals.socket.is_some() => return Err(error),
                 Err(error) => tracing::warn!(%error, "following without the daemon"),
-            }
+            },
         }
         Ok(Self {
             globals,
@@ -148,7 +211,7 @@ impl<'a> Stream<'a> {
         match &mut self.source {
             StreamSource::Local(own) => own.next().await,
             StreamSource::Daemon(snapshots) => Err(Error::Daemon {
-                socket: self.globals.socket.clone(),
+                socket: self.globals.socket().to_owned(),
                 reason: format!("lost: {snapshots:?}"),
             }),
         }

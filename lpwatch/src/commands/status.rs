@@ -1,15 +1,20 @@
 //! `lpwatch status`: the state of every patch.
 
+use clap_complete::ArgValueCandidates;
+
 use crate::{
     error::Error,
     exit::Exit,
     model::{Outcome, Phase, Snapshot, snapshot::Patch},
+    text::quoted,
 };
 
 use super::{
     args::Globals,
+    completions,
     output::Printer,
     snapshots::{self, Stream},
+    watching::{Printed, WatchArgs, Watched},
 };
 
 /// Show the state of every live patch: whether it is in transition, the tasks left
@@ -21,17 +26,17 @@ use super::{
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Only this patch (the name of its module).
+    #[arg(add = ArgValueCandidates::new(completions::patches))]
     patch: Option<String>,
 
-    /// Show the state again after each change, until interrupted.
-    #[arg(short, long)]
-    watch: bool,
+    #[command(flatten)]
+    watch: WatchArgs,
 }
 
 pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     let output = Printer::new(globals);
-    if args.watch {
-        return watch(globals, args, &output).await;
+    if args.watch.watch {
+        return watch(globals, args).await;
     }
     let snapshot = snapshots::now(globals).await?;
     let (snapshot, exit) = select(snapshot, args.patch.as_deref())?;
@@ -39,21 +44,20 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     Ok(exit)
 }
 
-async fn watch(globals: &Globals, args: &Args, output: &Printer) -> anyhow::Result<Exit> {
-    let mut stream = Stream::open(globals).await?;
+async fn watch(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
+    let mut watched = Watched::new(Stream::open(globals).await?, &args.watch)?;
+    let mut printed = Printed::default();
     let mut exit = Exit::Success;
-    loop {
-        let snapshot = tokio::select! {
-            snapshot = stream.next() => snapshot?,
-            interrupted = tokio::signal::ctrl_c() => {
-                interrupted?;
-                return Ok(exit);
-            }
-        };
+    while let Some(snapshot) = watched.next().await? {
         let selected;
         (selected, exit) = select(Snapshot::clone(&snapshot), args.patch.as_deref())?;
-        output.next_snapshot(&selected, args.patch.as_deref())?;
+        // The terminal may have another size now.
+        let output = Printer::new(globals);
+        if !output.is_json() || printed.is_news("", &selected)? {
+            output.next_snapshot(&selected, args.patch.as_deref())?;
+        }
     }
+    Ok(exit)
 }
 
 /// The snapshot reduced to `patch`, if one is given, and the exit code.
@@ -81,9 +85,7 @@ pub(super) fn select(
             };
             Ok((snapshot, exit))
         }
-        (true, Some(Outcome::Reversed | Outcome::Cancelled | Outcome::Refused)) => {
-            Ok((snapshot, Exit::Failed))
-        }
+        (true, Some(outcome)) if has_failed(outcome) => Ok((snapshot, Exit::Failed)),
         (true, _) => Err(no_such_patch(asked)),
     }
 }
@@ -95,6 +97,28 @@ pub(super) fn no_such_patch(name: &str) -> Error {
     Error::NoSuchPatch {
         name: name.to_owned(),
         hint: LIST.to_owned(),
+    }
+}
+
+/// What commands other than `status` report of a patch that is not loaded. Its exit
+/// code is that of `status`.
+pub(super) fn not_loaded(snapshot: &Snapshot, asked: &str) -> Error {
+    let name = module_name(snapshot, asked);
+    match snapshot.last_transition(&name) {
+        Some(past) if has_failed(past.outcome) => Error::PatchFailed {
+            name: asked.to_owned(),
+            outcome: past.outcome.name(),
+            hint: format!(". To see why:\n    lpwatch status {}", quoted(&name)),
+        },
+        _ => no_such_patch(asked),
+    }
+}
+
+/// Whether a patch that is not loaded is absent because of this outcome.
+fn has_failed(outcome: Outcome) -> bool {
+    match outcome {
+        Outcome::Reversed | Outcome::Cancelled | Outcome::Refused => true,
+        Outcome::Completed | Outcome::Forced | Outcome::Unknown => false,
     }
 }
 

@@ -1,5 +1,7 @@
 //! `lpwatch tasks`: the tasks left on old code, and the reason for each.
 
+use clap_complete::ArgValueCandidates;
+
 use crate::{
     exit::Exit,
     model::TaskReport,
@@ -8,6 +10,7 @@ use crate::{
 
 use super::{
     args::Globals,
+    completions,
     output::Printer,
     snapshots,
     status::{module_name, select},
@@ -29,6 +32,7 @@ use super::{
 pub struct Args {
     /// Show only the transition of this patch (the name of its module). Default: the
     /// patch that is in transition.
+    #[arg(add = ArgValueCandidates::new(completions::patches))]
     patch: Option<String>,
 
     /// Show all tasks, even if many have the same reason.

@@ -2,6 +2,7 @@
 
 use std::{io::IsTerminal, sync::Arc, time::Duration};
 
+use clap_complete::ArgValueCandidates;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::SignedDuration;
 use serde::Serialize;
@@ -10,14 +11,17 @@ use crate::{
     error::Error,
     exit::Exit,
     model::{
-        Direction, Outcome, Phase, Snapshot,
+        Blocker, Direction, Outcome, Phase, Snapshot, TaskReport,
         snapshot::{PastTransition, Patch, Transition},
+        task_report::ReasonCount,
     },
     render,
+    text::quoted,
 };
 
 use super::{
-    args::{Globals, duration},
+    args::{Globals, some_time},
+    completions,
     output::Printer,
     snapshots::Stream,
     status::{LIST, module_name},
@@ -38,10 +42,11 @@ const JUST_ENDED: SignedDuration = SignedDuration::from_secs(30);
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Wait for this patch (the name of its module). Default: the patch in transition.
+    #[arg(add = ArgValueCandidates::new(completions::patches))]
     patch: Option<String>,
 
     /// Stop waiting after this time.
-    #[arg(short, long, value_name = "TIME", value_parser = duration)]
+    #[arg(short, long, value_name = "TIME", value_parser = some_time)]
     timeout: Option<Duration>,
 }
 
@@ -58,8 +63,47 @@ struct WaitReport {
     enabled: Option<bool>,
     /// The patches that are in transition instead of the one asked for.
     also_in_transition: Vec<String>,
+    /// The transition that goes on; `null` if none does.
+    unfinished: Option<Unfinished>,
     #[serde(skip)]
     line: String,
+}
+
+/// A transition that goes on when the wait is over.
+#[derive(Debug, Serialize)]
+struct Unfinished {
+    direction: Direction,
+    phase: Option<Phase>,
+    age_seconds: Option<f64>,
+    tasks_total: Option<u32>,
+    tasks_remaining: Option<u32>,
+    /// Worst first, like the blockers.
+    by_reason: Vec<ReasonCount>,
+    blockers: Vec<Blocker>,
+    /// What to do next. A command follows its sentence after a newline.
+    next: Vec<String>,
+}
+
+impl Unfinished {
+    fn of(snapshot: &Snapshot, patch: &str) -> Option<Self> {
+        let report = TaskReport::of(snapshot, Some(patch))?;
+        let command = format!("\nlpwatch tasks {}", quoted(patch));
+        let mut next = report.next;
+        if !next.iter().any(|step| step.ends_with(&command)) {
+            let words = "To see which tasks are left, and what frees them:";
+            next.insert(0, format!("{words}{command}"));
+        }
+        Some(Self {
+            direction: report.direction,
+            phase: report.phase,
+            age_seconds: report.age_seconds,
+            tasks_total: report.tasks_total,
+            tasks_remaining: report.tasks_remaining,
+            by_reason: report.by_reason,
+            blockers: report.blockers,
+            next,
+        })
+    }
 }
 
 pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
@@ -133,7 +177,11 @@ impl<'a> TransitionWait<'a> {
             let gives_up = self.globals.thresholds.stall_after().is_some()
                 && transition.phase == Some(Phase::Stalled);
             self.patch = Some(patch.clone());
-            return Ok(gives_up.then(|| self.stalled(patch, transition)));
+            return Ok(gives_up.then(|| {
+                let mut report = self.stalled(patch.clone(), transition);
+                report.unfinished = Unfinished::of(snapshot, &patch);
+                report
+            }));
         }
         let report = match (snapshot.last_transition(&patch), loaded) {
             // Something else has happened since that transition.
@@ -306,7 +354,14 @@ impl<'a> TransitionWait<'a> {
                 .name(),
             transition.map(left).unwrap_or_default(),
         );
-        report(patch, Exit::TimedOut, "timed_out", None, || line)
+        let unfinished = self
+            .latest
+            .as_deref()
+            .zip(patch.as_deref())
+            .and_then(|(snapshot, name)| Unfinished::of(snapshot, name));
+        let mut report = report(patch, Exit::TimedOut, "timed_out", None, || line);
+        report.unfinished = unfinished;
+        report
     }
 }
 
@@ -325,6 +380,7 @@ fn report(
         transition,
         enabled: None,
         also_in_transition: Vec::new(),
+        unfinished: None,
         line: line(),
     }
 }

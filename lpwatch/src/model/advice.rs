@@ -9,13 +9,15 @@
 //! one must not look like the start of a command.
 
 pub(super) mod other_engines;
+pub(super) mod outlook;
 
 use std::time::Duration;
 
 use super::{
     Blocker, Cause, Culprit, Direction, EngineKind, Phase, Reason, TaskKind, evidence::calls_main,
 };
-use crate::text::printable;
+use crate::text::{printable, quoted};
+use outlook::{is_stopped, never_leaves_main, signal_frees};
 
 /// Seconds between two signals of the kernel to the tasks left
 /// (`SIGNALS_TIMEOUT` tries, one a second, kernel/livepatch/transition.c).
@@ -75,9 +77,9 @@ pub(super) fn advice(blocker: &Blocker, situation: &Situation<'_>) -> Option<Str
         return other_engines::advice(situation.engine, blocker);
     }
     let advice = match blocker.reason? {
-        // Neither the kernel's signal nor a check reaches a stopped task.
+        _ if never_leaves_main(blocker) => never_leaves(blocker, situation),
         Reason::SleepingOnFunction | Reason::UnreliableStack | Reason::WaitingForSignal
-            if matches!(blocker.state, Some('T' | 't')) && !blocker.kthread =>
+            if is_stopped(blocker) =>
         {
             stopped(blocker)
         }
@@ -90,7 +92,6 @@ pub(super) fn advice(blocker: &Blocker, situation: &Situation<'_>) -> Option<Str
             sleeping_worker(blocker, situation)
         }
         Reason::SleepingOnFunction | Reason::WaitingForSignal => by_signal(blocker, situation),
-        Reason::Uninterruptible if in_main_function(blocker) => never_leaves(blocker, situation),
         Reason::UnreliableStack => unreliable(blocker, situation),
         Reason::NoUnwindData => no_unwind_data(blocker, situation),
         Reason::Uninterruptible => uninterruptible(blocker),
@@ -124,9 +125,6 @@ fn stopped(blocker: &Blocker) -> String {
 
 /// The kernel only wakes kernel threads, and not those in state I.
 fn sleeping_kthread(blocker: &Blocker, situation: &Situation<'_>) -> String {
-    if in_main_function(blocker) {
-        return never_leaves(blocker, situation);
-    }
     let reversal = reversal(situation.patch, situation.direction);
     if blocker.state == Some('I') {
         return format!(
@@ -207,9 +205,6 @@ fn never_leaves(blocker: &Blocker, situation: &Situation<'_>) -> String {
 /// until the kernel finds it off its CPU, because its signal stays pending as long as
 /// the transition does (`recalc_sigpending`, kernel/signal.c).
 fn sleeping_worker(blocker: &Blocker, situation: &Situation<'_>) -> String {
-    if in_main_function(blocker) {
-        return never_leaves(blocker, situation);
-    }
     let tgid = blocker.tgid;
     if situation.signalled_in_vain() {
         let reversal = reversal(situation.patch, situation.direction);
@@ -264,8 +259,7 @@ fn by_hand(blocker: &Blocker) -> String {
 /// A task asleep above a trampoline has to return through it once more, even
 /// after the program that placed the trampoline has ended.
 fn unreliable(blocker: &Blocker, situation: &Situation<'_>) -> String {
-    let signal_helps =
-        !blocker.kthread && blocker.state != Some('D') && !situation.signalled_in_vain();
+    let signal_helps = signal_frees(blocker, situation);
     let (stop, command) = match blocker.cause {
         Some(Cause::BpfTrampoline) => (
             stop_program(blocker.program.as_ref()),
@@ -415,19 +409,6 @@ fn idle(blocker: &Blocker) -> String {
             format!("An idle CPU switches when it next wakes. To wake it:\ntaskset -c {cpu} true")
         }
         None => "An idle CPU switches when it next wakes.".to_owned(),
-    }
-}
-
-/// A path as the shell takes it, on one line.
-fn quoted(path: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/_-.,:@%+=".contains(c);
-    if path.chars().all(is_plain) {
-        path.to_owned()
-    } else if path.chars().any(char::is_control) {
-        let escaped = path.replace('\\', r"\\").replace('\'', r"\'");
-        format!("$'{}'", printable(&escaped))
-    } else {
-        format!("'{}'", path.replace('\'', r"'\''"))
     }
 }
 

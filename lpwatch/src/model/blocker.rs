@@ -1,5 +1,6 @@
 //! A task still on old code, and why.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
 
@@ -60,8 +61,11 @@ pub struct Verdict {
     pub answer: KernelAnswer,
     /// The function, for [`KernelAnswer::SleepingOnFunction`].
     pub function: Option<String>,
-    /// How often the kernel has checked it.
+    /// How often the kernel has checked it since `counted_since`.
     pub tries: u32,
+    /// The first check that was counted; `null` from a daemon that does not report it.
+    #[serde(default)]
+    pub counted_since: Option<Timestamp>,
     /// How long ago it first and last did.
     pub first_seconds: f64,
     pub last_seconds: f64,

@@ -10,6 +10,7 @@ mod epochs;
 pub mod figures;
 mod findings;
 mod function;
+pub mod proof;
 mod reading;
 mod record;
 pub mod report;

@@ -3,11 +3,18 @@
 //! lpwatch prints these and runs none of them. A command in a step follows its
 //! sentence on a line of its own.
 
+use std::time::Duration;
+
 use super::{
     Blocker, Direction, EngineKind, Phase, Reason, TaskKind,
-    advice::{in_main_function, other_engines, reversal},
+    advice::{
+        Situation, other_engines,
+        outlook::{Outlook, outlook},
+        reversal,
+    },
     force,
 };
+use crate::text::quoted;
 
 /// The transition that the steps are for.
 #[derive(Clone, Copy, Debug)]
@@ -16,10 +23,26 @@ pub(super) struct Stuck<'a> {
     pub patch: &'a str,
     pub replace: Option<bool>,
     pub direction: Direction,
+    pub age: Option<Duration>,
     /// How often the kernel has signalled the tasks left.
     pub signals: Option<u32>,
     /// The release of the running kernel.
     pub kernel: &'a str,
+}
+
+impl Stuck<'_> {
+    /// What has to happen before each of these tasks switches.
+    fn outlooks(&self, blockers: &[Blocker]) -> Vec<Outlook> {
+        let situation = Situation {
+            engine: self.engine,
+            patch: self.patch,
+            direction: self.direction,
+            age: self.age,
+            signals: self.signals,
+        };
+        let of = |blocker| outlook(blocker, &situation);
+        blockers.iter().map(of).collect()
+    }
 }
 
 /// The steps for a transition in this phase.
@@ -28,52 +51,72 @@ pub(super) fn next_steps(
     phase: Option<Phase>,
     blockers: &[Blocker],
 ) -> Vec<String> {
-    let Stuck {
-        engine,
-        patch,
-        direction,
-        signals,
-        ..
-    } = *stuck;
-    if engine != EngineKind::Livepatch {
-        return other_engines::next_steps(engine, phase, blockers);
+    if stuck.engine != EngineKind::Livepatch {
+        return other_engines::next_steps(stuck.engine, phase, blockers);
     }
     match phase {
         None | Some(Phase::Progressing) => Vec::new(),
-        // What never ends by itself is not waited for.
-        Some(Phase::Slow | Phase::Long) if blockers.iter().any(never_switches) => {
-            vec![reverse(patch, direction)]
-        }
-        Some(Phase::Slow | Phase::Long) => vec![waiting(signals, blockers)],
+        Some(Phase::Slow | Phase::Long) => vec![unfinished(stuck, blockers)],
         Some(Phase::Stalled) => stalled(stuck, blockers),
     }
 }
 
-fn never_switches(blocker: &Blocker) -> bool {
-    lacks_unwind_data(blocker)
-        || (matches!(
-            blocker.reason,
-            Some(Reason::SleepingOnFunction | Reason::Uninterruptible)
-        ) && in_main_function(blocker))
-}
-
-fn lacks_unwind_data(blocker: &Blocker) -> bool {
-    blocker.reason == Some(Reason::NoUnwindData)
-}
-
-fn waiting(signals: Option<u32>, blockers: &[Blocker]) -> String {
-    if !blockers.is_empty() && blockers.iter().all(|blocker| blocker.kthread) {
+/// What never happens by itself is not waited for.
+fn unfinished(stuck: &Stuck<'_>, blockers: &[Blocker]) -> String {
+    let outlooks = stuck.outlooks(blockers);
+    if outlooks.contains(&Outlook::Reversal) {
+        return reverse(stuck.patch, stuck.direction);
+    }
+    if outlooks.contains(&Outlook::Operator) {
+        return format!(
+            "Some tasks do not switch by themselves. To see what frees them:\n\
+             lpwatch tasks {}",
+            quoted(stuck.patch)
+        );
+    }
+    let are_asleep = |blocker: &Blocker| {
+        blocker.kthread
+            && matches!(
+                blocker.reason,
+                Some(Reason::SleepingOnFunction | Reason::WaitingForSignal)
+            )
+    };
+    if !blockers.is_empty() && blockers.iter().all(are_asleep) {
         return "Wait: only kernel threads are left. They switch when they next leave the \
                 patched function."
             .to_owned();
     }
-    let signalled = match signals {
+    // A task that was not inspected may be one that the signal moves.
+    let by_signal = [Outlook::Signal, Outlook::Unknown]
+        .iter()
+        .any(|outlook| outlooks.contains(outlook));
+    let sleep = if outlooks.contains(&Outlook::Sleep) {
+        " A task in uninterruptible sleep switches once what it waits for completes."
+    } else {
+        ""
+    };
+    if !by_signal && !blockers.is_empty() {
+        return match sleep {
+            "" => "Wait: the tasks that are left switch by themselves.".to_owned(),
+            sleep => format!("Wait.{sleep}"),
+        };
+    }
+    let signalled = match stuck.signals {
         Some(count) if count > 0 => {
             "the kernel has signalled the tasks that are left, and does so again"
         }
         Some(_) | None => "the kernel signals the tasks that are left",
     };
-    format!("Wait: {signalled} every 15 s. User tasks then switch.")
+    let then = if sleep.is_empty() {
+        "User tasks then switch."
+    } else {
+        "User tasks that it reaches then switch."
+    };
+    format!("Wait: {signalled} every 15 s. {then}{sleep}")
+}
+
+fn lacks_unwind_data(blocker: &Blocker) -> bool {
+    blocker.reason == Some(Reason::NoUnwindData)
 }
 
 fn stalled(stuck: &Stuck<'_>, blockers: &[Blocker]) -> Vec<String> {
@@ -101,11 +144,7 @@ fn stalled(stuck: &Stuck<'_>, blockers: &[Blocker]) -> Vec<String> {
     if count(|kind| kind == TaskKind::UserWorker) > 0 {
         steps.push("A user worker ends with the process for which it works.".to_owned());
     }
-    // A task in state D neither ends nor stops before its wait is over.
-    let restartable = |blocker: &&&Blocker| {
-        blocker.kind().is_user() && blocker.reason != Some(Reason::Uninterruptible)
-    };
-    if others.iter().any(|blocker| restartable(&blocker)) {
+    if others.iter().any(|blocker| can_be_paused(blocker)) {
         steps.push(
             "Restart the services of the user tasks that are left, or pause each task for a moment."
                 .to_owned(),
@@ -114,6 +153,15 @@ fn stalled(stuck: &Stuck<'_>, blockers: &[Blocker]) -> Vec<String> {
     steps.push(reverse(stuck.patch, stuck.direction));
     steps.push(force::warning(stuck.kernel, stuck.direction, stuck.replace));
     steps
+}
+
+/// Whether an operator can restart or pause the process of this task, and that helps.
+fn can_be_paused(blocker: &Blocker) -> bool {
+    let is_held = matches!(blocker.state, Some('D' | 'T' | 't'));
+    blocker.kind().is_user()
+        && blocker.tgid != 1
+        && !is_held
+        && blocker.reason != Some(Reason::Uninterruptible)
 }
 
 fn reverse(patch: &str, direction: Direction) -> String {
@@ -128,40 +176,4 @@ fn reverse(patch: &str, direction: Direction) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::samples::task;
-
-    fn steps(phase: Phase, blockers: &[Blocker]) -> String {
-        let stuck = Stuck {
-            engine: EngineKind::Livepatch,
-            patch: "lp",
-            replace: Some(false),
-            direction: Direction::Patching,
-            signals: Some(1),
-            kernel: "6.12.117",
-        };
-        next_steps(&stuck, Some(phase), blockers).join("\n")
-    }
-
-    #[test]
-    fn code_without_unwind_data_is_not_waited_for() {
-        for kthread in [false, true] {
-            let blind = Blocker {
-                reason: Some(Reason::NoUnwindData),
-                ..task(7, "blob", kthread)
-            };
-            for phase in [Phase::Slow, Phase::Long, Phase::Stalled] {
-                let text = steps(phase, std::slice::from_ref(&blind));
-                assert!(
-                    !text.contains("Wait") && !text.contains("patched"),
-                    "{text}"
-                );
-                assert!(text.contains("echo 0 > "), "{text}");
-            }
-            let stalled = steps(Phase::Stalled, &[blind, task(8, "other", true)]);
-            assert!(stalled.contains("leaves that code"), "{stalled}");
-            assert!(stalled.contains("in a patched function"), "{stalled}");
-        }
-    }
-}
+mod tests;

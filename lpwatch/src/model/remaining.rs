@@ -154,6 +154,7 @@ fn blocker(task: &Task, finding: Diagnosis, since: Option<Duration>, now: &Momen
             answer: answers.answer,
             function: answers.function.clone(),
             tries: answers.tries,
+            counted_since: Some(now.at(answers.first).wall),
             first_seconds: ago(answers.first),
             last_seconds: ago(answers.last),
         }),

@@ -42,8 +42,8 @@ pub(super) struct Running {
     /// counted.
     before: Efforts,
     tasks_total: Option<u32>,
-    /// Tasks switched before it began and during it.
-    pub switched_before: SwitchedBy,
+    /// Tasks switched before it began, if they were counted then, and during it.
+    pub switched_before: Option<SwitchedBy>,
     switched: Option<SwitchedBy>,
     remaining: Option<Remaining>,
     trend: VecDeque<TrendPoint>,
@@ -101,7 +101,7 @@ impl Running {
             signals: None,
             before: Efforts::default(),
             tasks_total: None,
-            switched_before: SwitchedBy::default(),
+            switched_before: None,
             switched: None,
             remaining: None,
             trend: VecDeque::new(),
@@ -155,6 +155,11 @@ impl Running {
         }
     }
 
+    /// Whether a sample of its tasks was taken.
+    pub fn was_sampled(&self) -> bool {
+        self.remaining.is_some()
+    }
+
     /// Applies the kernel's own count of earlier tries. The kernel signals at
     /// the end of every 15th unsuccessful one (`SIGNALS_TIMEOUT`,
     /// kernel/livepatch/transition.c).
@@ -181,7 +186,8 @@ impl Running {
         self.tasks_total = sample.total;
         self.switched = sample
             .switched
-            .map(|switched| switched.since(&self.switched_before));
+            .zip(self.switched_before)
+            .map(|(switched, before)| switched.since(&before));
         self.last_heard = self.last_heard.max(sample.at);
         let partly = sample.unread > 0;
         if !partly {
@@ -235,6 +241,7 @@ impl Running {
             patch: &self.patch,
             replace: patch.replace,
             direction: self.direction,
+            age,
             signals: self.signals,
             kernel: &host.kernel,
         };

@@ -284,6 +284,7 @@ impl Snapshot {
                     patch: name,
                     replace: *replace,
                     direction: transition.direction,
+                    age: duration(transition.age_seconds),
                     signals: transition.signals,
                     kernel: &self.kernel,
                 };
@@ -293,11 +294,12 @@ impl Snapshot {
     }
 }
 
+fn duration(seconds: Option<f64>) -> Option<std::time::Duration> {
+    seconds.and_then(|seconds| std::time::Duration::try_from_secs_f64(seconds).ok())
+}
+
 impl Transition {
     fn judge(&mut self, stuck: &Stuck<'_>, thresholds: &Thresholds) {
-        let duration = |seconds: Option<f64>| {
-            seconds.and_then(|seconds| std::time::Duration::try_from_secs_f64(seconds).ok())
-        };
         self.phase = thresholds.phase(
             duration(self.age_seconds),
             duration(self.seconds_without_progress),

@@ -28,6 +28,11 @@ pub struct TaskReport {
     pub age_seconds: Option<f64>,
     pub tries: Option<u32>,
     pub signals: Option<u32>,
+    /// In both directions; `null` if those before a reversal were not counted.
+    #[serde(default)]
+    pub tries_in_all: Option<u32>,
+    #[serde(default)]
+    pub signals_in_all: Option<u32>,
     pub tasks_total: Option<u32>,
     pub tasks_remaining: Option<u32>,
     /// Worst first.
@@ -77,6 +82,8 @@ impl TaskReport {
             age_seconds,
             tries,
             signals,
+            tries_in_all,
+            signals_in_all,
             ..
         } = *transition;
         let blockers = worst_first(&transition.blockers);
@@ -99,6 +106,8 @@ impl TaskReport {
             age_seconds,
             tries,
             signals,
+            tries_in_all,
+            signals_in_all,
             tasks_total: transition.tasks_total,
             tasks_remaining: transition.tasks_remaining,
             by_reason: by_reason(&blockers),

@@ -65,8 +65,8 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// The BPF side, where there is one.
-    pub fn iterator(&mut self) -> Option<&mut TaskIterator> {
+    /// The BPF side, or why there is none.
+    pub fn iterator(&mut self) -> Result<&mut TaskIterator, &str> {
         self.tasks.iterator()
     }
 
@@ -246,7 +246,7 @@ impl Observer {
     /// round: locating functions takes time, and the old counts would run into
     /// the new.
     pub(super) fn count(&mut self) {
-        let (Some(calls), Some(iterator)) = (&mut self.calls, self.tasks.iterator()) else {
+        let (Some(calls), Ok(iterator)) = (&mut self.calls, self.tasks.iterator()) else {
             return;
         };
         let doubted = self.model.doubted_functions();

@@ -37,6 +37,8 @@ const KNOWN_FOR: Duration = Duration::from_secs(10);
 pub(super) struct TaskSource {
     iterator: Option<Box<TaskIterator>>,
     symbols: Symbolizer,
+    /// Why BPF is not used, if it is not.
+    no_bpf: String,
     /// The owners of foreign frames, and since when they are known.
     culprits: Option<(Duration, CulpritFinder)>,
     /// Whether the kernel's unwinder knows the frames of BPF, once it is known.
@@ -54,8 +56,14 @@ pub struct TaskReading {
 }
 
 impl TaskSource {
-    pub fn new(iterator: Option<TaskIterator>) -> Self {
+    /// `iterator`, or why BPF is not used.
+    pub fn new(iterator: Result<TaskIterator, String>) -> Self {
+        let (iterator, no_bpf) = match iterator {
+            Ok(iterator) => (Some(iterator), String::new()),
+            Err(why) => (None, why),
+        };
         Self {
+            no_bpf,
             unwinds_bpf: iterator.as_ref().map(TaskIterator::unwinds_bpf),
             iterator: iterator.map(Box::new),
             symbols: Symbolizer::default(),
@@ -63,9 +71,9 @@ impl TaskSource {
         }
     }
 
-    /// The BPF side, where there is one.
-    pub fn iterator(&mut self) -> Option<&mut TaskIterator> {
-        self.iterator.as_deref_mut()
+    /// The BPF side, or why there is none.
+    pub fn iterator(&mut self) -> Result<&mut TaskIterator, &str> {
+        self.iterator.as_deref_mut().ok_or(&self.no_bpf)
     }
 
     pub fn source(&self) -> Source {
@@ -218,7 +226,7 @@ impl TaskSource {
     fn new_finder(&mut self, roots: &Roots) -> CulpritFinder {
         let programs = match &mut self.iterator {
             Some(iterator) => iterator.programs().map_err(|error| error.to_string()),
-            None => Err("BPF is not used".to_owned()),
+            None => Err(self.no_bpf.clone()),
         };
         CulpritFinder::new(roots, programs)
     }

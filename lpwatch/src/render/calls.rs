@@ -1,5 +1,6 @@
 //! `lpwatch calls` and `lpwatch verify`: which code of each function runs.
 
+mod proof;
 #[cfg(test)]
 mod tests;
 
@@ -11,6 +12,7 @@ use super::style::Style;
 use super::words;
 use crate::model::calls::{
     figures::{Calls, Finding, PhaseCalls, Severity},
+    proof::Proof,
     report::{CallsReport, CountedFunction, Effect},
 };
 
@@ -35,7 +37,12 @@ const VERIFY: [Title; 4] = [
 /// The table of `lpwatch calls`.
 #[must_use]
 pub fn calls(report: &CallsReport, style: &Style) -> String {
-    draw(report, style, &CALLS, |function, style| {
+    let mut page = Page::new(style);
+    if report.functions.is_empty() {
+        let nothing = "No live patch is loaded, and no function is watched.";
+        page.paragraph(0, &[plain(nothing)]);
+    }
+    draw(&mut page, report, &CALLS, |function, style| {
         let calls = function.calls.as_ref();
         let phase = |of: fn(&Calls) -> Option<&PhaseCalls>| {
             let phase = calls.and_then(of);
@@ -54,13 +61,15 @@ pub fn calls(report: &CallsReport, style: &Style) -> String {
             plain(calls.and_then(share).unwrap_or_default()),
             effect(&function.effect),
         ]
-    })
+    });
+    page.finish()
 }
 
-/// The table of `lpwatch verify`.
+/// The table of `lpwatch verify`, and what it proves.
 #[must_use]
-pub fn verify(report: &CallsReport, style: &Style) -> String {
-    draw(report, style, &VERIFY, |function, style| {
+pub fn verify(report: &CallsReport, proof: &Proof, style: &Style) -> String {
+    let mut page = Page::new(style);
+    draw(&mut page, report, &VERIFY, |function, style| {
         let entered = function
             .calls
             .as_ref()
@@ -72,24 +81,18 @@ pub fn verify(report: &CallsReport, style: &Style) -> String {
             number(entered.map(|entered| entered.expected)),
             effect(&function.effect),
         ]
-    })
+    });
+    proof::conclusion(&mut page, report, proof);
+    page.finish()
 }
 
 fn draw(
+    page: &mut Page<'_>,
     report: &CallsReport,
-    style: &Style,
     titles: &[Title],
     row: impl Fn(&CountedFunction, &Style) -> Vec<Span>,
-) -> String {
-    let mut page = Page::new(style);
-    if report.functions.is_empty() {
-        page.paragraph(
-            0,
-            &[plain(
-                "No live patch is loaded, and no function is watched.",
-            )],
-        );
-    }
+) {
+    let style = page.style;
     let mut rest = report.functions.as_slice();
     while let Some(first) = rest.first() {
         let end = rest
@@ -99,14 +102,14 @@ fn draw(
         let (section, after) = rest.split_at(end);
         rest = after;
         page.blank();
-        headline(&mut page, first);
+        headline(page, first);
         let rows: Vec<Vec<Span>> = section
             .iter()
             .map(|function| row(function, style))
             .collect();
-        columns(&mut page, 2, titles, &rows);
+        columns(page, 2, titles, &rows);
         for function in section {
-            remarks(&mut page, function);
+            remarks(page, function);
         }
     }
     for note in &report.notes {
@@ -116,7 +119,6 @@ fn draw(
             &[plain(style.text(note))],
         );
     }
-    page.finish()
 }
 
 fn headline(page: &mut Page<'_>, function: &CountedFunction) {

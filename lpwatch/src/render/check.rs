@@ -23,10 +23,7 @@ pub fn check(report: &CheckReport, style: &Style) -> String {
         self::finding(&mut page, finding);
     }
     page.blank();
-    page.line(
-        &[painted(Paint::Bold, "Expect: ")],
-        &[plain(style.text(&report.forecast.text))],
-    );
+    page.step(&[painted(Paint::Bold, "Expect: ")], &report.forecast.text);
     for note in &report.notes {
         page.blank();
         page.line(
@@ -46,6 +43,7 @@ fn verdict(page: &mut Page<'_>, report: &CheckReport) {
     let (word, paint, words) = match report.verdict {
         CheckVerdict::Safe if is_loaded => ("SAFE", Paint::Green, "no problem was found"),
         CheckVerdict::Safe => ("SAFE", Paint::Green, "can be loaded here now"),
+        CheckVerdict::Warning if is_loaded => ("WARNING", Paint::Yellow, "read the findings"),
         CheckVerdict::Warning => (
             "WARNING",
             Paint::Yellow,

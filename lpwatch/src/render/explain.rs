@@ -57,6 +57,44 @@ pub fn not_known(tid: u32, report: &TaskReport, style: &Style) -> String {
     )
 }
 
+/// The message to a user who may not read the names of all tasks left.
+#[must_use]
+pub fn names_not_known(name: &str, style: &Style) -> String {
+    let name = style.text(name);
+    format!(
+        "it cannot be known whether a task named {name} is left: not all tasks could be read. Ask \
+         as root:\n    sudo lpwatch tasks"
+    )
+}
+
+/// The message about a name that none or several of the tasks left have.
+#[must_use]
+pub fn not_one(name: &str, tids: &[u32], report: Option<&TaskReport>, style: &Style) -> String {
+    const SHOWN: usize = 20;
+    let name = style.text(name);
+    let Some(report) = report else {
+        return format!("nothing is in transition, so no task named {name} blocks a patch");
+    };
+    let patch = style.text(&report.patch);
+    let Some(first) = tids.first() else {
+        return format!(
+            "no task that {patch} has left has the name {name}. To list the tasks left:\n    \
+             lpwatch tasks"
+        );
+    };
+    let shown: Vec<String> = tids.iter().take(SHOWN).map(u32::to_string).collect();
+    let more = match tids.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!(
+        "{} of the tasks that {patch} has left have the name {name}: {}{more}. To explain the \
+         first:\n    lpwatch explain {first}",
+        tids.len(),
+        shown.join(", ")
+    )
+}
+
 /// The message about a task that is not among those left. It is unknown whether the
 /// task has switched, has ended or never existed, so the message claims none of it.
 #[must_use]
@@ -209,6 +247,7 @@ fn verdict(blocker: &Blocker, style: &Style) -> String {
         tries,
         first_seconds,
         last_seconds,
+        ..
     }) = &blocker.verdict
     else {
         return if blocker.reason.is_some() {

@@ -71,11 +71,9 @@ pub(super) fn story(past: &PastTransition, style: &Style) -> Vec<Span> {
         spans.push(plain(format!(": {}", style.text(message))));
     }
     if let Some(check) = &past.check {
-        let expected = words::course(check.course);
-        spans.push(painted(
-            Paint::Dim,
-            format!("; the check expected {expected}"),
-        ));
+        let was_refused = matches!(past.outcome, Outcome::Refused | Outcome::Cancelled);
+        let expected = words::expected(check, was_refused, past.ended_at);
+        spans.push(painted(Paint::Dim, format!("; {expected}")));
     }
     spans
 }

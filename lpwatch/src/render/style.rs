@@ -139,7 +139,7 @@ impl Style {
         }
     }
 
-    pub(super) fn ellipsis(&self) -> &'static str {
+    pub(crate) fn ellipsis(&self) -> &'static str {
         if self.unicode { "…" } else { "..." }
     }
 

@@ -49,7 +49,7 @@ fn draw(snapshot: &Snapshot, none: &str, style: &Style) -> String {
         .partition(|patch| patch.transition.is_some());
     for patch in in_transition {
         page.blank();
-        patch::in_transition(&mut page, patch);
+        patch::in_transition(&mut page, patch, snapshot.taken_at);
     }
     if !settled.is_empty() {
         page.blank();

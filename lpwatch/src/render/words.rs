@@ -6,7 +6,10 @@ use jiff::Timestamp;
 
 use super::page::Paint;
 use super::style::Style;
-use crate::model::{EngineKind, OBJECT_NOT_TOLD, Outcome, Phase, check::ForecastOutcome};
+use crate::model::{
+    EngineKind, OBJECT_NOT_TOLD, Outcome, Phase,
+    check::{CheckSummary, ForecastOutcome},
+};
 use crate::text::NBSP;
 
 /// An age in whole seconds: `4 s`, `2 min 10 s`, `3 h 05 min`, `2 d 3 h`.
@@ -134,6 +137,16 @@ pub(super) fn course(course: ForecastOutcome) -> &'static str {
         ForecastOutcome::Loaded => "nothing: it was already loaded",
         ForecastOutcome::NotKnown => "nothing: the tasks were not inspected",
     }
+}
+
+/// What a check expected. A refusal is expected at the time of the check only: the
+/// kernel may accept the patch once the cause is gone.
+pub(super) fn expected(check: &CheckSummary, was_refused: bool, now: Timestamp) -> String {
+    if check.course == ForecastOutcome::Refused && !was_refused {
+        let at = clock(check.checked_at, now);
+        return format!("at {at} the check expected a refusal, had it been loaded then");
+    }
+    format!("the check expected {}", course(check.course))
 }
 
 /// The state of a patch whose engine does not report whether it is enabled.

@@ -92,6 +92,7 @@ fn no_zeros(trial: &Trial) -> Result<()> {
     let waited = ask(&["wait", "lp_stall", "--timeout", "1s"])?;
     waited.expect(&[code::TIMED_OUT])?;
     let verified = ask(&["verify", "--for", "1s"])?;
+    verified.expect(&[code::NOT_PROVED])?;
     let called = ask(&["calls", "--for", "1s"])?;
     for ended in [explained, tasks, waited, verified, called] {
         let text = ended.all_text();

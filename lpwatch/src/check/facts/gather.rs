@@ -32,6 +32,11 @@ use super::{
 const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
 const LOOKS: u32 = 3;
 
+/// Why BPF is not used where the tasks are not inspected.
+const NOT_SUPPORTED: &str = "BPF is not used, because this kernel does not support live patching";
+const IN_TRANSITION: &str = "BPF is not used, so as not to disturb the transition in progress";
+const NO_COUNTERS: &str = "the counters could not be loaded";
+
 /// What to read, and how.
 #[derive(Clone, Debug)]
 pub struct GatherOptions {
@@ -73,7 +78,11 @@ pub fn gather(
     });
     let mut looker = looker(&options.observer, patches.as_deref(), &mut notes);
     progress("searching for hooks on the functions");
-    let iterator = looker.as_mut().and_then(|(looker, _)| looker.iterator());
+    let iterator = match &mut looker {
+        Some((looker, _)) => looker.iterator(),
+        None if patches.is_none() => Err(NOT_SUPPORTED),
+        None => Err(IN_TRANSITION),
+    };
     let hooks = HookFacts::gather(roots, patch, &objects, iterator, &mut notes);
     // Modules may come and go while the tasks are sampled.
     drop(symbols);
@@ -85,7 +94,9 @@ pub fn gather(
                 loaded: patches.as_deref().unwrap_or_default(),
                 objects: &objects,
             };
-            let bpf = counters.zip(looker.iterator());
+            let bpf = looker
+                .iterator()
+                .and_then(|iterator| Ok((counters.ok_or(NO_COUNTERS)?, iterator)));
             let mut counting =
                 Counting::begin(roots, patch, &objects, &options.counted, bpf, &mut notes);
             let mut facts = sampler.look(&mut looker, &mut counting, &mut notes, progress);

@@ -93,7 +93,7 @@ pub enum KprobePlace {
 }
 
 impl HookFacts {
-    /// Reads the hooks; `iterator` is present if BPF is used.
+    /// Reads the hooks; without an `iterator`, its error is why BPF is not used.
     ///
     /// Functions of the same name in an object can be distinguished only for
     /// kprobes, because the kernel lists the other users by name.
@@ -102,7 +102,7 @@ impl HookFacts {
         roots: &Roots,
         patch: &PatchFile,
         objects: &ObjectFacts,
-        iterator: Option<&mut TaskIterator>,
+        iterator: Result<&mut TaskIterator, &str>,
         notes: &mut Vec<String>,
     ) -> Self {
         let functions = functions(patch);
@@ -110,8 +110,8 @@ impl HookFacts {
             return Self::default();
         }
         let programs = match iterator {
-            Some(iterator) => iterator.programs().map_err(|error| error.to_string()),
-            None => Err("BPF is not used".to_owned()),
+            Ok(iterator) => iterator.programs().map_err(|error| error.to_string()),
+            Err(why) => Err(why.to_owned()),
         };
         let finder = CulpritFinder::new(roots, programs);
         let support = HookSupport::read(roots, notes);

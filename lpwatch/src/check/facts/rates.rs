@@ -146,7 +146,7 @@ impl Counting {
         patch: &PatchFile,
         objects: &ObjectFacts,
         known: &Rates,
-        bpf: Option<(CallCounters, &mut TaskIterator)>,
+        bpf: Result<(CallCounters, &mut TaskIterator), &str>,
         notes: &mut Vec<String>,
     ) -> Self {
         let mut counting = Self {
@@ -157,7 +157,7 @@ impl Counting {
         if at.is_empty() {
             return counting;
         }
-        let started = why_not(roots).map_or_else(|| bpf.ok_or("BPF is not used"), Err);
+        let started = why_not(roots).map_or(bpf, Err);
         match started {
             Ok((mut counters, iterator)) => {
                 counting.attach(&mut counters, iterator, &at, notes);

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use crate::{
-    commands::args::duration,
+    commands::args::interval,
     fleet::{
         prometheus::{BaseUrl, Login, PrometheusError, PrometheusOptions, Tls},
         queries::{FleetQuery, Scope},
@@ -75,7 +75,7 @@ pub struct PrometheusArgs {
         long = "prometheus.timeout",
         value_name = "TIME",
         default_value = "30s",
-        value_parser = positive
+        value_parser = interval
     )]
     timeout: Duration,
 
@@ -112,7 +112,7 @@ pub struct PrometheusArgs {
 
     /// A host counts as known for this long after Prometheus last scraped it. Choose
     /// a shorter time if hosts come and go by design.
-    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = positive)]
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = interval)]
     known_for: Duration,
 }
 
@@ -165,16 +165,8 @@ impl PrometheusArgs {
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct IntervalArgs {
     /// Query Prometheus at this interval.
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = positive)]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = interval)]
     pub interval: Duration,
-}
-
-fn positive(text: &str) -> Result<Duration, String> {
-    let time = duration(text)?;
-    if time < Duration::from_millis(100) {
-        return Err("too short".to_owned());
-    }
-    Ok(time)
 }
 
 fn label(text: &str) -> Result<String, String> {

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     commands::{
-        args::{Globals, duration},
+        args::{Globals, some_time},
         output::Printer,
     },
     exit::Exit,
@@ -44,7 +44,7 @@ pub struct Args {
     percent: Percent,
 
     /// Stop waiting after this time.
-    #[arg(short, long, value_name = "TIME", value_parser = duration)]
+    #[arg(short, long, value_name = "TIME", value_parser = some_time)]
     timeout: Option<Duration>,
 
     #[command(flatten)]

@@ -98,3 +98,30 @@ fn a_wait_that_comes_too_late_tells_what_ended_just_now() {
     let (line, code, _) = told(&[], &snapshot).unwrap();
     assert_eq!((line.as_str(), code), ("Nothing is in transition.", 0));
 }
+
+#[test]
+fn json_knows_what_is_left_and_what_to_do() {
+    let (line, exit, report) = told(&["lp_stall", "--stall-after", "1s"], &stalled()).unwrap();
+    assert_eq!((exit, report.result), (11, "stalled"));
+    let unfinished = report.unfinished.as_ref().expect("it goes on");
+    let numbers = (unfinished.tasks_remaining, unfinished.tasks_total);
+    let (Some(left), Some(total)) = numbers else {
+        panic!("{numbers:?}");
+    };
+    assert!(
+        line.contains(&format!("{left} of {total} tasks left")),
+        "{line}"
+    );
+    assert!(!unfinished.blockers.is_empty() && !unfinished.by_reason.is_empty());
+    assert!(
+        unfinished.next[0].ends_with("\nlpwatch tasks lp_stall"),
+        "{:?}",
+        unfinished.next
+    );
+    let document = serde_json::to_value(&report).unwrap();
+    for key in ["direction", "phase", "tasks_remaining", "blockers", "next"] {
+        assert!(!document["unfinished"][key].is_null(), "{key}: {document}");
+    }
+    let (.., over) = told(&["lp_easy"], &stalled()).unwrap();
+    assert!(over.unfinished.is_none());
+}

@@ -125,7 +125,7 @@ impl Course {
         patch: String,
         direction: Direction,
         at: Moment,
-        switched: SwitchedBy,
+        switched: Option<SwitchedBy>,
     ) -> Option<PastTransition> {
         self.ending = None;
         self.log_disagrees = None;
@@ -135,7 +135,9 @@ impl Course {
         {
             if !running.direction_reported {
                 // A reading came before the event.
+                let counted = switched.filter(|_| !running.was_sampled());
                 *running = Running::new(patch, direction, at).begin(at);
+                running.switched_before = counted;
             } else if running.direction != direction {
                 running.reverse(Some(at));
             }

@@ -21,7 +21,7 @@ impl Model {
             .or_insert_with(|| Course::new(engine));
         match what {
             Elsewhere::Begun { patch, direction } => {
-                let before = course.begin(patch, direction, at, self.switched);
+                let before = course.begin(patch, direction, at, None);
                 self.remember_ended(before, at);
             }
             Elsewhere::Tried => {

@@ -157,7 +157,9 @@ impl Model {
         if direction == Direction::Patching {
             self.refusals.forget_patch(&patch);
         }
-        let before = self.course.begin(patch, direction, at, self.switched);
+        // What the log tells of began before anything was counted.
+        let switched = self.hooks_tell(at.boot).then_some(self.switched);
+        let before = self.course.begin(patch, direction, at, switched);
         self.remember_ended(before, at);
     }
 

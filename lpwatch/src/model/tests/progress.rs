@@ -1,6 +1,7 @@
 //! Progress, phases and what is left.
 
 use super::*;
+use crate::model::view::SwitchedBy;
 
 #[test]
 fn without_a_task_switching_it_stalls() {
@@ -75,6 +76,45 @@ fn a_number_of_tasks_is_not_told_where_some_could_not_be_read() {
     assert_eq!(transition.tasks_total, Some(100));
     assert!(transition.trend.is_empty());
     assert!(transition.blockers.is_empty(), "not even idle CPUs");
+}
+
+/// A sample with these tasks switched since lpwatch counts them.
+fn switched(model: &mut Model, seconds: f64, checked: u64) {
+    let sample = TaskSample {
+        at: at(seconds).boot,
+        direction: Direction::Patching,
+        total: Some(100),
+        remaining: Vec::new(),
+        unread: 1,
+        switched: Some(SwitchedBy {
+            checked,
+            ..SwitchedBy::default()
+        }),
+    };
+    take_tasks(model, seconds, EngineKind::Livepatch, sample);
+}
+
+#[test]
+fn who_came_late_does_not_know_how_tasks_have_switched() {
+    let counted = |model: &Model| {
+        let switched = transition(model, 103.0).switched;
+        switched.map(|switched| switched.checked)
+    };
+    let mut from_the_start = begun();
+    switched(&mut from_the_start, 102.0, 7);
+    assert_eq!(counted(&from_the_start), Some(7));
+
+    let mut found = model(Some(101));
+    observe(&mut found, 101.1, &[patch(true, true)]);
+    switched(&mut found, 102.0, 0);
+    assert_eq!(counted(&found), None);
+
+    // The log tells of the start; the hooks came later.
+    let mut told = model(Some(101));
+    log(&mut told, 100.0, begin(Direction::Patching));
+    observe(&mut told, 101.1, &[patch(true, true)]);
+    switched(&mut told, 102.0, 0);
+    assert_eq!(counted(&told), None);
 }
 
 #[test]

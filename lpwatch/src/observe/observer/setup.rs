@@ -62,7 +62,7 @@ pub fn is_attaching(snapshot: &Snapshot) -> bool {
 
 /// What was loaded and attached, or why it was not.
 pub struct LoadedBpf {
-    iterator: Option<TaskIterator>,
+    iterator: Result<TaskIterator, String>,
     hooks: Option<Hooks>,
     note: Option<String>,
     /// When the last hook was attached, since boot.
@@ -85,8 +85,8 @@ impl LoadedBpf {
             Ok((iterator, Some(hooks)))
         });
         let (iterator, hooks, note) = match loaded {
-            Ok((iterator, hooks)) => (Some(iterator), hooks, None),
-            Err(note) => (None, None, note),
+            Ok((iterator, hooks)) => (Ok(iterator), hooks, None),
+            Err(note) => (Err(no_bpf(options, note.as_deref())), None, note),
         };
         Self {
             iterator,
@@ -248,7 +248,7 @@ impl Observer {
         hooks_since: Option<Duration>,
     ) -> Self {
         let host = Host::of(&options.roots);
-        let tasks = TaskSource::new(iterator);
+        let tasks = TaskSource::new(iterator.ok_or_else(|| no_bpf(options, note.as_deref())));
         let mut notes: Vec<String> = note.into_iter().collect();
         let log = options.roots.is_live().then(LogSource::open).transpose();
         let log = log.unwrap_or_else(|error| {
@@ -338,5 +338,21 @@ fn bpf_or_why_not<T>(
     if options.no_bpf || !options.roots.is_live() {
         return Err(None);
     }
-    load().map_err(|error| Some(format!("Without BPF, tasks are read from /proc: {error}.")))
+    load().map_err(|error| Some(format!("{WITHOUT_BPF}{error}.")))
+}
+
+const WITHOUT_BPF: &str = "Without BPF, tasks are read from /proc: ";
+
+/// Why BPF is not used, given the note on the attempt.
+fn no_bpf(options: &ObserverOptions, note: Option<&str>) -> String {
+    if options.no_bpf {
+        return "BPF is not used (--no-bpf)".to_owned();
+    }
+    if !options.roots.is_live() {
+        return "BPF is not used for a recorded tree".to_owned();
+    }
+    match note.and_then(|note| note.strip_prefix(WITHOUT_BPF)) {
+        Some(error) => format!("BPF is not used: {}", error.trim_end_matches('.')),
+        None => "BPF is not used".to_owned(),
+    }
 }

@@ -102,15 +102,59 @@ Watched, not patched
 fn new_code_that_does_not_run_is_a_danger() {
     let report = CallsReport::of(&snapshot(vec![("gcd", Some(ineffective()))]), None);
     assert!(report.is_danger());
-    let text = verify(&report, &Style::default());
+    let text = verify(&report, &Proof::of(&report, None), &Style::default());
     let expected = "\
 lp_calls  enabled
   FUNCTION  ENTERED  EXPECTED  NEW CODE
   gcd        36,000    36,000  DOES NOT RUN
     DANGER: Patched but not effective.
       -> Look.
+
+Disproved: new code does not run, see above.
 ";
     assert_eq!(text, expected);
+}
+
+/// The last paragraph of `lpwatch verify`.
+fn concluded(functions: Vec<(&str, Option<Calls>)>, required: Option<u64>) -> String {
+    let report = CallsReport::of(&snapshot(functions), None);
+    let proof = Proof::of(&report, required);
+    let text = verify(&report, &proof, &Style::default());
+    text.rsplit("\n\n").next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn the_conclusion_says_what_is_proved_and_what_to_do() {
+    assert_eq!(
+        concluded(vec![("gcd", Some(sample()))], None),
+        "Proved: 1 function runs new code.\n"
+    );
+    let mut idle = sample();
+    idle.effective = None;
+    idle.entered = Some(Entered {
+        function: "lp_gcd".to_owned(),
+        entries: 0,
+        expected: 0,
+    });
+    let both = || vec![("gcd", Some(sample())), ("lcm", Some(idle.clone()))];
+    assert_eq!(
+        concluded(both(), None),
+        "Proved: 1 function runs new code. 1 function was not called.\n"
+    );
+    assert_eq!(
+        concluded(both(), Some(5)),
+        "\
+Not proved: lcm was not called since its entries are counted. To wait for the
+            calls:
+              lpwatch verify lp_calls --require-calls 5 --wait 10m
+"
+    );
+    assert!(
+        concluded(vec![("lcm", Some(idle.clone()))], None)
+            .contains("  lpwatch verify lp_calls --wait 10m\n")
+    );
+    assert!(concluded(vec![("hidden", None)], None).contains("  lpwatch doctor\n"));
+    assert!(concluded(Vec::new(), None).contains("  lpwatch status\n"));
 }
 
 #[test]
@@ -130,7 +174,7 @@ fn an_odd_name_does_not_reach_the_terminal() {
     let report = CallsReport::of(&snapshot(vec![("g\u{1b}[2Jcd", Some(sample()))]), None);
     for text in [
         calls(&report, &Style::default()),
-        verify(&report, &Style::default()),
+        verify(&report, &Proof::of(&report, None), &Style::default()),
     ] {
         assert!(!text.contains('\u{1b}'), "{text}");
     }

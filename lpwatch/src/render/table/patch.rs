@@ -1,5 +1,6 @@
 //! A patch in the table: one line, or a block while it is in transition.
 
+use jiff::Timestamp;
 use lpwatch_common::patch::VMLINUX;
 
 use super::{padded, transition};
@@ -80,7 +81,7 @@ fn extent(page: &Page<'_>, patch: &Patch) -> Option<String> {
 }
 
 /// A patch in transition: its headline, its progress, the tasks left, what to do.
-pub(super) fn in_transition(page: &mut Page<'_>, patch: &Patch) {
+pub(super) fn in_transition(page: &mut Page<'_>, patch: &Patch, now: Timestamp) {
     let Some(transition) = &patch.transition else {
         return;
     };
@@ -96,20 +97,20 @@ pub(super) fn in_transition(page: &mut Page<'_>, patch: &Patch) {
         not_patched(page, patch);
     }
     dangers(page, patch);
-    forecast(page, patch);
+    forecast(page, patch, now);
     transition::left(page, transition);
 }
 
 /// What the check of the patch expected.
-fn forecast(page: &mut Page<'_>, patch: &Patch) {
+fn forecast(page: &mut Page<'_>, patch: &Patch, now: Timestamp) {
     let Some(check) = &patch.check else {
         return;
     };
-    let words = format!(
-        "The check expected {}: {}",
-        words::course(check.course),
-        page.style.text(&check.text)
-    );
+    let mut expected = words::expected(check, false, now);
+    if let Some(first) = expected.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    let words = format!("{expected}: {}", page.style.text(&check.text));
     page.paragraph(2, &[painted(Paint::Dim, words)]);
 }
 

@@ -13,6 +13,7 @@ fn verdict(answer: KernelAnswer, function: Option<&str>, tries: u32) -> Verdict 
         answer,
         function: function.map(str::to_owned),
         tries,
+        counted_since: None,
         first_seconds: f64::from(tries),
         last_seconds: 0.4,
     }

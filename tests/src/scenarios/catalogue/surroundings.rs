@@ -2,10 +2,10 @@
 
 use super::{Scenario, scenario};
 use crate::scenarios::{
-    check_predictions, check_rules, check_rules_files, check_rules_kernel, check_rules_names,
-    check_rules_overlap, check_rules_rates, check_rules_tracing, clean_end, degraded, doctor,
-    early, engines, exporter, forged_log, harm, harmless, idle, killed_daemon, many_threads,
-    overflow, stop_time, two_daemons,
+    arguments, check_predictions, check_rules, check_rules_files, check_rules_kernel,
+    check_rules_names, check_rules_overlap, check_rules_rates, check_rules_tracing, clean_end,
+    degraded, doctor, early, engines, exporter, forged_log, harm, harmless, idle, killed_daemon,
+    many_threads, overflow, stop_time, two_daemons,
 };
 
 pub(super) const ALL: &[Scenario] = &[
@@ -286,6 +286,13 @@ pub(super) const ALL: &[Scenario] = &[
         "An ordinary user: what can be read, and what is said to be missing",
         degraded::no_root,
     ),
+    scenario(
+        "faults",
+        "arguments",
+        "Wrong arguments get a sentence and an exit code; completions know this host",
+        arguments::run,
+    )
+    .once(),
     scenario(
         "faults",
         "no_capabilities",

@@ -5,7 +5,7 @@ use crate::scenarios::{
     calls_effect, calls_exact, calls_faults, calls_lifecycle, calls_unwatched, easy, forced,
     forced_removal, module_refused, objects, odd_names, reason_asleep, reason_foreign,
     reason_kernel, reason_restless, reason_unwind, reason_waiting, reason_worker, refused, replace,
-    sleepers, stall, stall_daemon, vanish, wait, wait_delay,
+    sleepers, stall, stall_daemon, vanish, verify, wait, wait_delay,
 };
 
 pub(super) const ALL: &[Scenario] = &[
@@ -316,6 +316,12 @@ pub(super) const ALL: &[Scenario] = &[
         "calls_ftrace_off_first",
         "ftrace is off before lpwatch starts",
         calls_effect::ftrace_off_first,
+    ),
+    scenario(
+        "calls",
+        "verify",
+        "`lpwatch verify` proves something or says that it did not: each exit code",
+        verify::run,
     ),
     scenario(
         "calls",

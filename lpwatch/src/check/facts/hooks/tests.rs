@@ -69,7 +69,13 @@ fn gather(roots: &Roots, functions: &[&str]) -> (HookFacts, Vec<String>) {
     objects.functions.insert(shown, vec![Extent { begin, end }]);
     let mut notes = Vec::new();
     let patch = samples::patch(functions);
-    let facts = HookFacts::gather(roots, &patch, &objects, None, &mut notes);
+    let facts = HookFacts::gather(
+        roots,
+        &patch,
+        &objects,
+        Err("BPF is not used (--no-bpf)"),
+        &mut notes,
+    );
     (facts, notes)
 }
 
@@ -121,7 +127,7 @@ fn every_hook_of_a_function_is_found_without_bpf() {
     };
     assert_eq!(facts.support, expected);
     assert_eq!(notes.len(), 1, "{notes:?}");
-    assert!(notes[0].contains("BPF is not used"), "{notes:?}");
+    assert!(notes[0].contains("BPF is not used (--no-bpf)"), "{notes:?}");
 }
 
 #[test]

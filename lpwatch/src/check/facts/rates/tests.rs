@@ -95,7 +95,14 @@ fn without_bpf_that_is_said_and_no_rate_is_made_up() {
     };
     let mut notes = Vec::new();
     let known = Rates::new();
-    let mut counting = Counting::begin(&roots, &patch, &objects, &known, None, &mut notes);
+    let mut counting = Counting::begin(
+        &roots,
+        &patch,
+        &objects,
+        &known,
+        Err("BPF is not used (--no-bpf)"),
+        &mut notes,
+    );
     assert_eq!(notes.len(), 1);
     assert!(notes[0].contains("recorded tree"), "{notes:?}");
     counting.update(&roots, &mut notes);
