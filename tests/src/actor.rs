@@ -32,6 +32,8 @@ pub enum Part {
     Forking,
     /// A thread that computes for ever on the first processor
     Computing,
+    /// A real-time thread that computes for ever on the second processor
+    Holding,
     /// A thread that reads a file, once
     Reading { file: String },
     /// A thread that holds a foreign BPF program
@@ -49,6 +51,7 @@ pub fn play(part: &Part) -> Result<()> {
         Part::Napping { threads } => many(*threads, || thread::sleep(Duration::from_secs(1000))),
         Part::Forking => forking(),
         Part::Computing => computing(),
+        Part::Holding => holding(),
         Part::Reading { file } => {
             println!("ready");
             fs::read(file)?;
@@ -104,10 +107,27 @@ fn forking() -> Result<()> {
     }
 }
 
+/// Runs this process, and those that it starts, on one processor only.
+pub fn stay_on(cpu: usize) -> Result<()> {
+    let mut set = CpuSet::new();
+    set.set(cpu)?;
+    Ok(sched_setaffinity(Pid::from_raw(0), &set)?)
+}
+
 fn computing() -> Result<()> {
-    let mut first = CpuSet::new();
-    first.set(0)?;
-    sched_setaffinity(Pid::from_raw(0), &first)?;
+    stay_on(0)?;
+    compute()
+}
+
+fn holding() -> Result<()> {
+    stay_on(1)?;
+    let pid = std::process::id().to_string();
+    let set = Command::new("chrt").args(["-f", "-p", "90", &pid]).status();
+    ensure!(set.context("chrt")?.success(), "no real-time policy");
+    compute()
+}
+
+fn compute() -> Result<()> {
     println!("ready");
     loop {
         hint::black_box(0);

@@ -3,6 +3,7 @@
 
 pub mod catalogue;
 
+mod callback_blocks;
 mod calls_effect;
 mod calls_exact;
 mod calls_faults;
@@ -17,6 +18,7 @@ mod check_rules_overlap;
 mod check_rules_rates;
 mod check_rules_tracing;
 mod clean_end;
+mod cpu_held;
 mod degraded;
 mod doctor;
 mod easy;

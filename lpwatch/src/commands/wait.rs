@@ -13,7 +13,7 @@ use crate::{
         Direction, Outcome, Phase, Snapshot,
         snapshot::{PastTransition, Patch, Transition},
     },
-    render,
+    render::{self, style::Style},
 };
 
 use super::{
@@ -285,7 +285,7 @@ impl<'a> TransitionWait<'a> {
             "{}: stalled while {}{}.",
             self.output.style.text(&patch),
             transition.direction.name(),
-            left(transition),
+            left(transition, &self.output.style),
         );
         report(Some(patch), Exit::Stalled, "stalled", None, || line)
     }
@@ -304,7 +304,9 @@ impl<'a> TransitionWait<'a> {
             transition
                 .map_or(Direction::Patching, |transition| transition.direction)
                 .name(),
-            transition.map(left).unwrap_or_default(),
+            transition
+                .map(|transition| left(transition, &self.output.style))
+                .unwrap_or_default(),
         );
         report(patch, Exit::TimedOut, "timed_out", None, || line)
     }
@@ -364,7 +366,11 @@ fn in_transition(snapshot: &Snapshot) -> Vec<String> {
     moving.map(|patch| patch.name.clone()).collect()
 }
 
-fn left(transition: &Transition) -> String {
+fn left(transition: &Transition, style: &Style) -> String {
+    if let Some(wait) = &transition.waits_for {
+        let sentence = render::waits::sentence(wait, style);
+        return format!(". {}", sentence.trim_end_matches('.'));
+    }
     match (transition.tasks_remaining, transition.tasks_total) {
         (Some(left), Some(total)) => format!("; {left} of {total} tasks left on old code"),
         _ => String::new(),

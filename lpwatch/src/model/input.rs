@@ -2,7 +2,7 @@
 
 use super::{
     EngineKind, Event, SystemView, TaskSample, calls::CallsReading, check::CheckReport,
-    snapshot::Probe, stops::Stop,
+    snapshot::Probe, stops::Stop, waits::WaitSample,
 };
 
 /// An input of the model. A variant with a total or a complete list replaces the
@@ -26,6 +26,8 @@ pub enum Input {
         engine: EngineKind,
         sample: TaskSample,
     },
+    /// What livepatch's transition waits for if it is no task.
+    Wait(WaitSample),
     /// A reading of the counters.
     Calls(CallsReading),
     /// Stops of the machine are hooked from now on.

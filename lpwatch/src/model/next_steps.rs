@@ -7,6 +7,7 @@ use super::{
     Blocker, Direction, EngineKind, Phase, Reason, TaskKind,
     advice::{in_main_function, other_engines, reversal},
     force,
+    waits::{TransitionWait, WaitReason},
 };
 
 /// The transition that the steps are for.
@@ -27,6 +28,7 @@ pub(super) fn next_steps(
     stuck: &Stuck<'_>,
     phase: Option<Phase>,
     blockers: &[Blocker],
+    wait: Option<&TransitionWait>,
 ) -> Vec<String> {
     let Stuck {
         engine,
@@ -37,6 +39,12 @@ pub(super) fn next_steps(
     } = *stuck;
     if engine != EngineKind::Livepatch {
         return other_engines::next_steps(engine, phase, blockers);
+    }
+    if let Some(wait) = wait {
+        // The kernel's own work usually ends soon.
+        let is_brief = wait.reason == WaitReason::Kernel
+            && phase.is_none_or(|phase| phase == Phase::Progressing);
+        return if is_brief { Vec::new() } else { wait.steps() };
     }
     match phase {
         None | Some(Phase::Progressing) => Vec::new(),
@@ -137,7 +145,7 @@ mod tests {
             signals: Some(1),
             kernel: "6.12.117",
         };
-        next_steps(&stuck, Some(phase), blockers).join("\n")
+        next_steps(&stuck, Some(phase), blockers, None).join("\n")
     }
 
     #[test]

@@ -116,6 +116,7 @@ pub(crate) fn progressing() -> Snapshot {
         blockers: (0..57)
             .map(|nth| task(1200 + nth, "nginx", false))
             .collect(),
+        waits_for: None,
         switched: None,
         next: Vec::new(),
     });
@@ -148,6 +149,7 @@ pub(crate) fn stalled() -> Snapshot {
         seconds_without_progress: Some(118.0),
         trend: trend(&[(0.0, 57), (3.0, 12), (10.0, 1), (60.0, 1), (128.0, 1)]),
         blockers: vec![blocker],
+        waits_for: None,
         switched: None,
         next: vec![
             "The kernel's signal does not move a kernel thread that stays in a patched function."

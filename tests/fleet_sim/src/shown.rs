@@ -145,6 +145,7 @@ impl Shown<'_> {
             trend: Vec::new(),
             blockers: (0..left).map(|nth| blocker(nth, reason)).collect(),
             switched: None,
+            waits_for: None,
             next: Vec::new(),
         }
     }

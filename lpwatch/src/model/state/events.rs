@@ -28,7 +28,18 @@ impl Model {
     pub(super) fn apply(&mut self, event: Event, now: &Moment) {
         let Event { at, source, kind } = event;
         let moment = now.at(at);
+        let hooked = source == EventSource::Hook;
+        if hooked && kind.is_lifecycle() && !matches!(kind, EventKind::Complete { .. }) {
+            // What ended before this was not yet confirmed.
+            let ended = self.course.end_completing(None, now);
+            self.remember_ended(ended, moment);
+        }
         if source == EventSource::Log && kind.is_lifecycle() && self.is_repeated(at, &kind) {
+            // Only the log reports when the kernel has finished.
+            if let EventKind::Complete { .. } = kind {
+                let ended = self.course.end_completing(Some(moment), now);
+                self.remember_ended(ended, moment);
+            }
             return;
         }
         let is_own = !matches!(kind, EventKind::Elsewhere { .. });
@@ -63,6 +74,7 @@ impl Model {
                     running.seen_at_it = true;
                     running.note_direction(direction);
                     running.note_tries(before, false);
+                    running.note_try(at, hooked);
                 }
             }
             EventKind::Complete {
@@ -80,8 +92,11 @@ impl Model {
                         running.note_tries(before, true);
                     }
                 }
-                let delay = (source == EventSource::Hook).then(|| now.since(&moment));
-                self.finish(moment, None, delay);
+                if hooked {
+                    self.course.complete(moment, now.since(&moment));
+                } else {
+                    self.finish(moment);
+                }
             }
             EventKind::Reversed { patch } => {
                 if let Some(running) = self.course.running_or_found(patch, None, moment) {
@@ -126,8 +141,8 @@ impl Model {
         self.remember_ended(before, at);
     }
 
-    fn finish(&mut self, at: Moment, outcome: Option<Outcome>, delay: Option<Duration>) {
-        let ended = self.course.finish(at, outcome, delay);
+    fn finish(&mut self, at: Moment) {
+        let ended = self.course.finish(at, None, None);
         self.remember_ended(ended, at);
     }
 
