@@ -294,6 +294,7 @@ impl Observer {
     /// round: locating functions takes time, and the old counts would run into
     /// the new.
     pub(super) fn count(&mut self) {
+        let is_held = self.may_be_held();
         let (Some(calls), Some(iterator)) = (&mut self.calls, self.tasks.iterator()) else {
             return;
         };
@@ -305,20 +306,27 @@ impl Observer {
         }
         let young = self.model.in_transition().is_some()
             && self.model.known_for(Clocks::now().boot) < COUNTED_AFTER;
-        if !young && !self.model.is_settling(Clocks::now().boot) {
+        if !young && !is_held && !self.model.is_settling(Clocks::now().boot) {
             calls.plan(iterator, &self.roots, self.model.patches());
             calls.attach_some(iterator);
             calls.stay_in_front(iterator, &self.roots);
         }
     }
 
+    /// Attaching may have to wait for the same as such a transition, and meanwhile
+    /// the loop would not answer.
+    fn may_be_held(&self) -> bool {
+        self.model.may_be_held(Clocks::now().boot)
+    }
+
     /// When to read the counters again, if anything is counted.
     pub(super) fn count_after(&self) -> Option<Duration> {
         let calls = self.calls.as_ref()?;
-        if calls.is_attaching() {
+        if calls.is_attaching() && !self.may_be_held() {
             return Some(BETWEEN_ATTACHING);
         }
-        let every = calls.is_counting().then_some(COUNT_EVERY)?;
+        let is_due = calls.is_counting() || calls.is_attaching();
+        let every = is_due.then_some(COUNT_EVERY)?;
         Some(self.model.recount().map_or(every, |soon| soon.min(every)))
     }
 

@@ -49,6 +49,10 @@ impl Running {
         if let Some(completing) = &self.completing {
             return now.saturating_sub(completing.at.boot) >= Completing::BRIEF;
         }
+        // Its direction is known only from the callback.
+        if self.direction_before_switching().is_some() {
+            return true;
+        }
         let is_empty = self.remaining.as_ref();
         if is_empty.is_some_and(|remaining| remaining.found_none()) {
             return true;

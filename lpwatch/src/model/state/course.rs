@@ -17,7 +17,7 @@ use crate::model::{
 
 /// How long sysfs is read often after the hook on `klp_complete_transition`: the
 /// kernel's clean-up in between waits for all CPUs.
-const CLEAN_UP: Duration = Duration::from_secs(10);
+const CLEAN_UP: Duration = Duration::from_secs(2);
 
 /// How long sysfs may lag behind the log line of an end, which the kernel writes as
 /// the last thing before: only a few instructions, but a slow console may delay
@@ -170,6 +170,17 @@ impl Course {
         if let Some(running) = &mut self.running {
             running.completing = Some(Completing { at, delay });
         }
+    }
+
+    /// Whether the log line of an end, written at `at`, is that of the running
+    /// transition.
+    pub fn is_end(&self, patch: Option<&str>, at: Moment) -> bool {
+        let running = self.running.as_ref();
+        running.is_some_and(|running| {
+            let completing = running.completing.as_ref();
+            completing.is_some_and(|completing| at.boot >= completing.at.boot)
+                && patch == Some(running.patch.as_str())
+        })
     }
 
     /// Ends the running transition if all its tasks have switched. `known` is when

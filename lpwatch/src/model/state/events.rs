@@ -36,7 +36,9 @@ impl Model {
         }
         if source == EventSource::Log && kind.is_lifecycle() && self.is_repeated(at, &kind) {
             // Only the log reports when the kernel has finished.
-            if let EventKind::Complete { .. } = kind {
+            if let EventKind::Complete { patch, .. } = &kind
+                && self.course.is_end(patch.as_deref(), moment)
+            {
                 let ended = self.course.end_completing(Some(moment), now);
                 self.remember_ended(ended, moment);
             }

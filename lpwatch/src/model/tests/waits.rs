@@ -169,6 +169,10 @@ fn a_look_without_hooks_finds_callback_and_direction() {
         assert_eq!((now.direction, now.reversed), (direction, false));
         assert_eq!((now.tasks_remaining, now.blockers), (Some(100), Vec::new()));
         assert_eq!(now.waits_for.unwrap().since_seconds, None, "seen once");
+        assert!(
+            model.may_be_held(at(101.5).boot),
+            "tasks are left, and it runs"
+        );
         // Its return shows in sysfs.
         observe(&mut model, 102.0, &[patch(!enabled, true)]);
         assert_eq!(model.in_transition(), Some(direction));
