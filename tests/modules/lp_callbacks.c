@@ -10,6 +10,7 @@
 #include <linux/livepatch.h>
 #include <linux/module.h>
 #include <linux/seq_file.h>
+#include <linux/workqueue.h>
 
 static bool pre_patch, post_patch, pre_unpatch, post_unpatch;
 module_param(pre_patch, bool, 0444);
@@ -44,6 +45,13 @@ static noinline void lp_callbacks_hold(void)
 	barrier();
 }
 
+static void hold_in_worker(struct work_struct *work)
+{
+	wait_for_completion(&released);
+	barrier();
+}
+static DECLARE_WORK(holding, hold_in_worker);
+
 static int lp_callbacks_pre_patch(struct klp_object *obj)
 {
 	if (pre_patch)
@@ -56,7 +64,8 @@ static void lp_callbacks_post_patch(struct klp_object *obj)
 	if (!post_patch)
 		return;
 	if (frameless) {
-		wait_for_completion(&released);
+		schedule_work(&holding);
+		flush_work(&holding);
 		return;
 	}
 	lp_callbacks_hold();
