@@ -33,6 +33,7 @@ pub mod offers;
 pub mod openeuler;
 pub mod patch_file;
 mod probe_events;
+pub mod real_time;
 pub mod task_detail;
 pub mod tasks;
 pub mod tool;

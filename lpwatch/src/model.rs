@@ -36,6 +36,7 @@ mod tests;
 mod time;
 pub mod totals;
 mod view;
+pub mod waits;
 
 pub(crate) use advice::{described, in_main_function, owner, stop_command, stop_program};
 pub use blocker::{AwaitedChild, Blocker, Cause, Culprit, KernelAnswer, Reason, Verdict};
@@ -53,3 +54,4 @@ pub use view::{
     Direction, EngineKind, FunctionAddress, OBJECT_NOT_TOLD, ObjectView, Outcome, PatchDetails,
     PatchView, SystemView, Task, TaskSample,
 };
+pub use waits::{CpuHolder, TransitionWait, WaitReason, WaitSample};

@@ -18,6 +18,8 @@ mod other_engines;
 mod reading;
 mod stop_source;
 mod task_source;
+mod wait_source;
 pub mod watch_list;
 
 pub use heartbeat::Heartbeat;
+pub(crate) use wait_source::cpu_holders;

@@ -32,6 +32,8 @@ pub enum Part {
     Forking,
     /// A thread that computes for ever on the first processor
     Computing,
+    /// A real-time thread that computes for ever on the second processor
+    Holding,
     /// A thread that reads a file, once
     Reading { file: String },
     /// A thread that holds a foreign BPF program
@@ -51,6 +53,7 @@ pub fn play(part: &Part) -> Result<()> {
         Part::Napping { threads } => many(*threads, || thread::sleep(Duration::from_secs(1000))),
         Part::Forking => forking(),
         Part::Computing => computing(),
+        Part::Holding => holding(),
         Part::Reading { file } => {
             println!("ready");
             fs::read(file)?;
@@ -107,10 +110,37 @@ fn forking() -> Result<()> {
     }
 }
 
+/// Runs this process, and those that it starts, on one processor only.
+pub fn stay_on(cpu: usize) -> Result<()> {
+    let mut set = CpuSet::new();
+    set.set(cpu)?;
+    Ok(sched_setaffinity(Pid::from_raw(0), &set)?)
+}
+
 fn computing() -> Result<()> {
-    let mut first = CpuSet::new();
-    first.set(0)?;
-    sched_setaffinity(Pid::from_raw(0), &first)?;
+    stay_on(0)?;
+    compute()
+}
+
+fn holding() -> Result<()> {
+    stay_on(1)?;
+    schedule(0, nix::libc::SCHED_FIFO, 90)?;
+    compute()
+}
+
+/// Gives a task a policy, as chrt(1) does, which the guest lacks.
+pub fn schedule(tid: i32, policy: i32, priority: i32) -> Result<()> {
+    let parameter = nix::libc::sched_param {
+        sched_priority: priority,
+    };
+    // SAFETY: the kernel only reads the parameter.
+    #[expect(unsafe_code, reason = "no safe wrapper is at hand")]
+    let result = unsafe { nix::libc::sched_setscheduler(tid, policy, &raw const parameter) };
+    nix::errno::Errno::result(result).context("setting a policy")?;
+    Ok(())
+}
+
+fn compute() -> Result<()> {
     println!("ready");
     loop {
         hint::black_box(0);

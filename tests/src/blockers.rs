@@ -53,7 +53,7 @@ pub struct Blocker {
     #[serde(deserialize_with = "nullable")]
     pub state: Option<char>,
     #[serde(deserialize_with = "nullable")]
-    pub waits_for: Option<AwaitedChild>,
+    pub vfork_child: Option<AwaitedChild>,
 }
 
 /// The child that the parent of a vfork waits for.

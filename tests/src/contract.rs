@@ -133,6 +133,34 @@ pub struct Transition {
     #[serde(deserialize_with = "nullable")]
     pub phase: Option<String>,
     pub blockers: Vec<Blocker>,
+    #[serde(deserialize_with = "nullable")]
+    pub waits_for: Option<Wait>,
+}
+
+/// What a transition waits for if it is no task.
+#[derive(Debug, Deserialize)]
+pub struct Wait {
+    pub reason: String,
+    #[serde(deserialize_with = "nullable")]
+    pub callback: Option<String>,
+    #[serde(deserialize_with = "nullable")]
+    pub function: Option<String>,
+    #[serde(deserialize_with = "nullable")]
+    pub tid: Option<i32>,
+    #[serde(deserialize_with = "nullable")]
+    pub since_seconds: Option<f64>,
+    #[serde(deserialize_with = "nullable")]
+    pub holder: Option<Holder>,
+}
+
+/// A task that keeps a CPU for itself.
+#[derive(Debug, Deserialize)]
+pub struct Holder {
+    pub cpu: u32,
+    pub tid: i32,
+    pub policy: String,
+    #[serde(deserialize_with = "nullable")]
+    pub priority: Option<u32>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -4,6 +4,7 @@
 pub mod catalogue;
 
 mod arguments;
+mod callback_blocks;
 mod calls_effect;
 mod calls_exact;
 mod calls_faults;
@@ -18,6 +19,7 @@ mod check_rules_overlap;
 mod check_rules_rates;
 mod check_rules_tracing;
 mod clean_end;
+mod cpu_held;
 mod degraded;
 mod doctor;
 mod early;

@@ -8,6 +8,7 @@ pub mod kernel;
 pub mod objects;
 mod patch_files;
 pub mod rates;
+pub mod real_time;
 pub mod tasks;
 
 pub use gather::{GatherOptions, gather};
@@ -30,6 +31,7 @@ pub struct CheckFacts {
     pub objects: objects::ObjectFacts,
     pub hooks: hooks::HookFacts,
     pub tasks: tasks::TaskFacts,
+    pub real_time: real_time::RealTimeFacts,
     /// What could not be inspected, one sentence each.
     pub notes: Vec<String>,
 }

@@ -1,6 +1,7 @@
 //! The rules, one file each.
 
 mod busy;
+mod cpu_held;
 pub(super) mod errno;
 mod findings;
 mod hooked;
@@ -47,6 +48,7 @@ pub const ALL: &[Rule] = &[
     tracing_blind::RULE,
     will_block::RULE,
     wont_switch::RULE,
+    cpu_held::RULE,
     risky::RULE,
 ];
 

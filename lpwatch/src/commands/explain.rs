@@ -19,6 +19,10 @@ use super::{args::Globals, completions, output::Printer, snapshots, status::exit
 /// causes it, if there is one, with the process that holds it, and what frees the
 /// task.
 ///
+/// A transition can also wait for a callback of its patch, or for a CPU that a
+/// real-time task keeps. Then explain shows that for the task which runs the callback
+/// or keeps the CPU.
+///
 /// `lpwatch tasks` lists the tasks left. For a task that is not among them, explain
 /// exits with 1. It is then unknown whether the task has switched, has ended or
 /// never existed. A user who may not read the state of the task cannot know whether
@@ -52,6 +56,17 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
         Ok(tid) => tid,
         Err(_) => named(&args.task, report.as_ref(), &output.style)?,
     };
+    let wait = report
+        .as_ref()
+        .and_then(|report| Some((report, report.wait(tid)?)));
+    if let Some((report, wait)) = wait {
+        if output.is_json() {
+            output.json(&report.wait_document(wait))?;
+        } else {
+            Printer::text(&render::waits::explain(wait, report, &output.style))?;
+        }
+        return Ok(exit);
+    }
     let Some((report, task)) = report
         .as_ref()
         .and_then(|report| Some((report, report.task(tid)?)))

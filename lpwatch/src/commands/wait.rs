@@ -15,7 +15,7 @@ use crate::{
         snapshot::{PastTransition, Patch, Transition},
         task_report::ReasonCount,
     },
-    render,
+    render::{self, style::Style},
     text::quoted,
 };
 
@@ -333,7 +333,7 @@ impl<'a> TransitionWait<'a> {
             "{}: stalled while {}{}.",
             self.output.style.text(&patch),
             transition.direction.name(),
-            left(transition),
+            left(transition, &self.output.style),
         );
         report(Some(patch), Exit::Stalled, "stalled", None, || line)
     }
@@ -352,7 +352,9 @@ impl<'a> TransitionWait<'a> {
             transition
                 .map_or(Direction::Patching, |transition| transition.direction)
                 .name(),
-            transition.map(left).unwrap_or_default(),
+            transition
+                .map(|transition| left(transition, &self.output.style))
+                .unwrap_or_default(),
         );
         let unfinished = self
             .latest
@@ -420,7 +422,11 @@ fn in_transition(snapshot: &Snapshot) -> Vec<String> {
     moving.map(|patch| patch.name.clone()).collect()
 }
 
-fn left(transition: &Transition) -> String {
+fn left(transition: &Transition, style: &Style) -> String {
+    if let Some(wait) = &transition.waits_for {
+        let sentence = render::waits::sentence(wait, style);
+        return format!(". {}", sentence.trim_end_matches('.'));
+    }
     match (transition.tasks_remaining, transition.tasks_total) {
         (Some(left), Some(total)) => format!("; {left} of {total} tasks left on old code"),
         _ => String::new(),

@@ -53,7 +53,7 @@ pub(crate) fn inspect(roots: &Roots, task: &mut Task) -> bool {
     }
     if evidence.awaits_vfork() {
         let child = task_detail::newest_child(roots, tgid, tid);
-        evidence.waits_for = child.map(|child| AwaitedChild {
+        evidence.vfork_child = child.map(|child| AwaitedChild {
             pid: child.tid,
             comm: child.comm,
         });

@@ -17,6 +17,8 @@ use super::{ReadError, Roots};
 
 pub(super) mod stat;
 
+pub use stat::Scheduling;
+
 const REMEDY: &str =
     "patch_state is mode 0400; run as root, or let lpwatch use BPF (CAP_BPF and CAP_PERFMON)";
 

@@ -173,7 +173,7 @@ fn work_item(blocker: &Blocker, situation: &Situation<'_>) -> String {
 /// Some such sleeps can be killed, which /proc does not show. The kernel's signal in
 /// a transition does not end any of them.
 fn uninterruptible(blocker: &Blocker) -> String {
-    match &blocker.waits_for {
+    match &blocker.vfork_child {
         Some(child) => format!(
             "It waits for its child {} (pid {}), which it started by vfork. It switches once the \
              child runs another program or ends.",

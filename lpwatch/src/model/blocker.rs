@@ -132,7 +132,7 @@ pub struct Blocker {
     pub program: Option<Culprit>,
     /// The child that it waits for since a vfork(2).
     #[serde(default)]
-    pub waits_for: Option<AwaitedChild>,
+    pub vfork_child: Option<AwaitedChild>,
     /// How long it has been a blocker.
     pub since_seconds: Option<f64>,
     /// Innermost frame first, as `function+0xoffset`, with ` [module]` behind

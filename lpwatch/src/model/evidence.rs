@@ -104,7 +104,7 @@ pub struct Evidence {
     pub stack: Vec<Frame>,
     pub suspects: Vec<Suspect>,
     /// The child that it waits for since a vfork(2).
-    pub waits_for: Option<AwaitedChild>,
+    pub vfork_child: Option<AwaitedChild>,
     /// Functions to be patched that the patching system itself reported.
     pub named: Vec<String>,
 }

@@ -8,6 +8,7 @@ use super::{
     check::CheckReport,
     snapshot::{Probe, Source},
     stops::Stop,
+    waits::WaitSample,
 };
 
 /// An input of the model. A variant with a total or a complete list replaces the
@@ -39,6 +40,8 @@ pub enum Input {
         engine: EngineKind,
         sample: TaskSample,
     },
+    /// What livepatch's transition waits for if it is no task.
+    Wait(WaitSample),
     /// A reading of the counters.
     Calls(CallsReading),
     /// Stops of the machine are hooked from now on.

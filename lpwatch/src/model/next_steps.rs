@@ -13,6 +13,7 @@ use super::{
         reversal,
     },
     force,
+    waits::{TransitionWait, WaitReason},
 };
 use crate::text::quoted;
 
@@ -50,9 +51,16 @@ pub(super) fn next_steps(
     stuck: &Stuck<'_>,
     phase: Option<Phase>,
     blockers: &[Blocker],
+    wait: Option<&TransitionWait>,
 ) -> Vec<String> {
     if stuck.engine != EngineKind::Livepatch {
         return other_engines::next_steps(stuck.engine, phase, blockers);
+    }
+    if let Some(wait) = wait {
+        // The kernel's own work usually ends soon.
+        let is_brief = wait.reason == WaitReason::Kernel
+            && phase.is_none_or(|phase| phase == Phase::Progressing);
+        return if is_brief { Vec::new() } else { wait.steps() };
     }
     match phase {
         None | Some(Phase::Progressing) => Vec::new(),

@@ -25,7 +25,7 @@ pub struct PredictedBlocker {
     /// The program that makes its stack unreliable.
     pub program: Option<Culprit>,
     /// The child that it waits for since a vfork(2).
-    pub waits_for: Option<AwaitedChild>,
+    pub vfork_child: Option<AwaitedChild>,
     /// In how many looks this was so.
     pub seen: u32,
 }
@@ -106,7 +106,7 @@ fn predicted(task: &Task, context: &ClassifyContext<'_>) -> Option<PredictedBloc
         },
         function: found.function,
         program: found.program,
-        waits_for: task.evidence.waits_for.clone(),
+        vfork_child: task.evidence.vfork_child.clone(),
         seen: 1,
     })
 }

@@ -78,6 +78,16 @@ impl Remaining {
         (!self.partly).then_some(count)
     }
 
+    /// Whether several samples in a row found none.
+    pub fn has_none(&self) -> bool {
+        self.empty_looks > 1
+    }
+
+    /// Whether the last sample found none.
+    pub fn found_none(&self) -> bool {
+        self.empty_looks > 0
+    }
+
     /// Whether there is one without an answer of the kernel. Only the first tasks
     /// count, because the others are shown in sums.
     pub fn lacks_answers(&self) -> bool {
@@ -94,7 +104,7 @@ impl Remaining {
         context: &ClassifyContext<'_>,
         began: bool,
     ) -> Vec<Blocker> {
-        if self.empty_looks > 1 {
+        if self.has_none() {
             return vec![idle_cpus()];
         }
         let known = began || self.looks > 1;
@@ -162,7 +172,7 @@ fn blocker(task: &Task, finding: Diagnosis, since: Option<Duration>, now: &Momen
         cause,
         function,
         program,
-        waits_for: evidence.waits_for.clone(),
+        vfork_child: evidence.vfork_child.clone(),
         since_seconds: since.map(seconds),
         stack: evidence.stack.iter().map(ToString::to_string).collect(),
         blocking_frame,

@@ -10,7 +10,13 @@ use super::{
     remaining::Remaining,
     snapshot::{PastTransition, SwitchedBy, Transition, TrendPoint},
     time::{milliseconds, seconds},
+    waits::{Callback, WaitSample},
 };
+
+mod held;
+
+pub(super) use held::Completing;
+use held::Held;
 
 /// The number of points of the trend. Of consecutive samples with the same number,
 /// only the first and the last are kept, so a long stall does not displace the fall
@@ -47,6 +53,12 @@ pub(super) struct Running {
     switched: Option<SwitchedBy>,
     remaining: Option<Remaining>,
     trend: VecDeque<TrendPoint>,
+    /// A hook reported that all tasks have switched.
+    pub completing: Option<Completing>,
+    /// What it waits for if it is no task.
+    held: Option<Held>,
+    /// The kernel's last try, since boot, if hooks report tries.
+    last_try: Option<Duration>,
 }
 
 /// How often the kernel checked and signalled the tasks.
@@ -105,6 +117,9 @@ impl Running {
             switched: None,
             remaining: None,
             trend: VecDeque::new(),
+            completing: None,
+            held: None,
+            last_try: None,
         }
     }
 
@@ -142,6 +157,8 @@ impl Running {
         self.signals = None;
         self.remaining = None;
         self.trend.clear();
+        self.held = None;
+        self.last_try = None;
     }
 
     /// The tries and signals in both directions.
@@ -234,6 +251,7 @@ impl Running {
             traits: host.traits,
             signalled: self.signals.is_some_and(|signals| signals > 0),
         };
+        let waits_for = self.waits_for(now);
         let blockers = self.blockers(now, &context);
         let phase = thresholds.phase(age, idle);
         let stuck = Stuck {
@@ -261,7 +279,8 @@ impl Running {
             forced: self.turns.forced,
             seconds_without_progress: idle.map(seconds),
             trend: self.trend.iter().copied().collect(),
-            next: next_steps(&stuck, phase, &blockers),
+            next: next_steps(&stuck, phase, &blockers, waits_for.as_ref()),
+            waits_for,
             switched: self.switched,
             blockers,
         }
@@ -284,11 +303,14 @@ impl Running {
     }
 
     fn tasks_remaining(&self) -> Option<u32> {
+        if self.completing.is_some() {
+            return Some(0);
+        }
         self.remaining.as_ref().and_then(Remaining::count)
     }
 
     fn blockers(&self, now: &Moment, context: &ClassifyContext<'_>) -> Vec<Blocker> {
-        let Some(remaining) = &self.remaining else {
+        let Some(remaining) = self.remaining.as_ref().filter(|_| self.waits_for_tasks()) else {
             return Vec::new();
         };
         let situation = Situation {
@@ -299,7 +321,8 @@ impl Running {
             signals: self.signals,
         };
         let mut blockers = remaining.blockers(now, context, self.direction_began.is_some());
-        for blocker in &mut blockers {
+        // A task does not switch while the kernel does not try.
+        for blocker in blockers.iter_mut().filter(|_| self.held.is_none()) {
             blocker.advice = advice(blocker, &situation);
         }
         blockers

@@ -95,7 +95,7 @@ pub(crate) fn task(tid: u32, comm: &str, kthread: bool) -> Blocker {
         cause: None,
         function: None,
         program: None,
-        waits_for: None,
+        vfork_child: None,
         since_seconds: Some(4.2),
         stack: Vec::new(),
         blocking_frame: None,
@@ -131,6 +131,7 @@ pub(crate) fn progressing() -> Snapshot {
         blockers: (0..57)
             .map(|nth| task(1200 + nth, "nginx", false))
             .collect(),
+        waits_for: None,
         switched: None,
         next: Vec::new(),
     });
@@ -163,6 +164,7 @@ pub(crate) fn stalled() -> Snapshot {
         seconds_without_progress: Some(118.0),
         trend: trend(&[(0.0, 57), (3.0, 12), (10.0, 1), (60.0, 1), (128.0, 1)]),
         blockers: vec![blocker],
+        waits_for: None,
         switched: None,
         next: vec![
             "The kernel's signal does not move a kernel thread that stays in a patched function."

@@ -15,6 +15,7 @@ use super::{
     Blocker, Direction, EngineKind, ObservedFact, Outcome, Phase, Thresholds,
     check::CheckSummary,
     next_steps::{Stuck, next_steps},
+    waits::TransitionWait,
 };
 
 /// The version of the JSON form.
@@ -173,6 +174,9 @@ pub struct Transition {
     /// The number of tasks left over time, oldest first.
     pub trend: Vec<TrendPoint>,
     pub blockers: Vec<Blocker>,
+    /// What it waits for if it is no task; `null` if nothing of that was found.
+    #[serde(default)]
+    pub waits_for: Option<TransitionWait>,
     /// Tasks that have switched, by way; `null` if no hook counts them.
     pub switched: Option<SwitchedBy>,
     /// What to do next. A command follows its sentence after a newline.
@@ -304,6 +308,6 @@ impl Transition {
             duration(self.age_seconds),
             duration(self.seconds_without_progress),
         );
-        self.next = next_steps(stuck, self.phase, &self.blockers);
+        self.next = next_steps(stuck, self.phase, &self.blockers, self.waits_for.as_ref());
     }
 }

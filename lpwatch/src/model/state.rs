@@ -18,7 +18,7 @@ use std::{
 };
 
 use super::{
-    Direction, EngineKind, Input, Moment, PatchView,
+    Direction, EngineKind, Input, Moment, PatchView, TransitionWait,
     calls::{CallTracker, FunctionId},
     check::Checks,
     evidence::Traits,
@@ -121,6 +121,7 @@ impl Model {
             Input::HooksDisabled(disabled) => self.hooks_disabled = disabled,
             Input::Reading(view) => self.observe(view, now),
             Input::Tasks { engine, sample } => self.sample(engine, sample, now),
+            Input::Wait(sample) => self.note_wait(sample, now),
             Input::Calls(reading) => self.calls.read(reading),
             Input::StopsHooked => self.stops.begin(*now),
             Input::Stop(stop) => self.stops.note(stop),
@@ -161,8 +162,30 @@ impl Model {
 
     /// Whether sysfs does not show yet what a hook reported.
     #[must_use]
-    pub fn is_settling(&self) -> bool {
-        self.course.is_settling()
+    pub fn is_settling(&self, now: Duration) -> bool {
+        self.course.is_settling(now)
+    }
+
+    /// Whether a hook reported that all tasks have switched.
+    #[must_use]
+    pub fn have_all_switched(&self) -> bool {
+        let running = self.course.running();
+        running.is_some_and(|running| running.completing.is_some())
+    }
+
+    /// What livepatch's transition waits for if it is no task, and its patch.
+    #[must_use]
+    pub fn wait(&self, now: &Moment) -> Option<(String, TransitionWait)> {
+        let running = self.course.running()?;
+        Some((running.patch.clone(), running.waits_for(now)?))
+    }
+
+    /// Whether something other than a task may hold livepatch's transition.
+    #[must_use]
+    pub fn may_be_held(&self, now: Duration) -> bool {
+        let hooked = self.hooks_since.is_some() && !self.hooks_disabled;
+        let running = self.course.running();
+        running.is_some_and(|running| running.may_be_held(now, hooked))
     }
 
     /// The engines other than livepatch, with the direction of a current transition.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Blocker, Direction, Phase, Reason, Snapshot,
+    Blocker, Direction, Phase, Reason, Snapshot, TransitionWait,
     snapshot::{Patch, Source, SwitchedBy, Transition},
 };
 
@@ -39,11 +39,25 @@ pub struct TaskReport {
     pub by_reason: Vec<ReasonCount>,
     /// Worst first.
     pub blockers: Vec<Blocker>,
+    /// What the transition waits for if it is no task.
+    #[serde(default)]
+    pub waits_for: Option<TransitionWait>,
     /// Tasks that have switched, by way.
     pub switched: Option<SwitchedBy>,
     /// What to do about the transition as a whole.
     pub next: Vec<String>,
     pub notes: Vec<String>,
+}
+
+/// What a transition waits for if it is no task, for JSON.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct WaitDocument<'a> {
+    pub schema_version: u32,
+    pub host: &'a str,
+    pub kernel: &'a str,
+    pub patch: &'a str,
+    pub direction: Direction,
+    pub waits_for: &'a TransitionWait,
 }
 
 /// The number of tasks left for one reason.
@@ -112,6 +126,7 @@ impl TaskReport {
             tasks_remaining: transition.tasks_remaining,
             by_reason: by_reason(&blockers),
             blockers: blockers.into_iter().cloned().collect(),
+            waits_for: transition.waits_for.clone(),
             switched: transition.switched,
             next: transition.next.clone(),
             notes,
@@ -122,6 +137,28 @@ impl TaskReport {
     #[must_use]
     pub fn task(&self, tid: u32) -> Option<&Blocker> {
         self.blockers.iter().find(|blocker| blocker.tid == tid)
+    }
+
+    /// What the transition waits for, if the task with this id is part of that.
+    #[must_use]
+    pub fn wait(&self, tid: u32) -> Option<&TransitionWait> {
+        self.waits_for.as_ref().filter(|wait| {
+            let holder = wait.holder.as_ref().map(|holder| holder.tid);
+            wait.tid == Some(tid) || holder == Some(tid)
+        })
+    }
+
+    /// Its JSON document.
+    #[must_use]
+    pub fn wait_document<'a>(&'a self, waits_for: &'a TransitionWait) -> WaitDocument<'a> {
+        WaitDocument {
+            schema_version: self.schema_version,
+            host: &self.host,
+            kernel: &self.kernel,
+            patch: &self.patch,
+            direction: self.direction,
+            waits_for,
+        }
     }
 
     /// The JSON document of one task.

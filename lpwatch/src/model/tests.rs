@@ -4,6 +4,7 @@
 mod engines;
 mod outcomes;
 mod progress;
+mod waits;
 
 use std::time::Duration;
 

@@ -17,6 +17,7 @@ use tokio::{
 
 use crate::{
     error::Error,
+    kernel::host::Clocks,
     model::{Snapshot, Thresholds, totals::Totals},
     probe::{BpfLog, EventRing, StopRing},
 };
@@ -258,7 +259,7 @@ impl Follower {
     /// Whether the state may change without an event.
     fn changes(&self) -> bool {
         let model = self.observer.model();
-        model.is_settling()
+        model.is_settling(Clocks::now().boot)
             || model.in_transition().is_some()
             || model.awaits_turn()
             || model.has_others()
@@ -283,7 +284,7 @@ impl Follower {
     fn pause_for_state(&self) -> Option<Duration> {
         let reported = self.reports_events();
         let model = self.observer.model();
-        if model.is_settling() {
+        if model.is_settling(Clocks::now().boot) {
             Some(SETTLING)
         } else if model.in_transition().is_some() {
             Some(if reported {

@@ -9,8 +9,9 @@ use crate::{
     error::Error,
     kernel::{Roots, ftrace, host::Clocks},
     model::{
-        EngineKind, Event, EventKind, Input, Model, Moment, Snapshot, SystemView, Thresholds,
-        check::CheckReport, snapshot::PastTransition, stops::CpuStop,
+        Direction, EngineKind, Event, EventKind, Input, Model, Moment, Snapshot, SystemView,
+        Thresholds, TransitionWait, WaitSample, check::CheckReport, snapshot::PastTransition,
+        stops::CpuStop, waits::Callback,
     },
     probe::TaskIterator,
 };
@@ -23,6 +24,7 @@ use super::{
     other_engines,
     stop_source::StopSource,
     task_source::{TaskReading, TaskSource},
+    wait_source::WaitSource,
     watch_list::{Resolved, WatchList},
 };
 
@@ -47,10 +49,19 @@ const FTRACE_OFF: &str = "DANGER: ftrace is switched off (kernel.ftrace_enabled=
     redirected to new code, no live patch can be loaded, and calls are not counted. Switch it on: \
     sysctl kernel.ftrace_enabled=1";
 
+/// What distinguishes one wait from another.
+fn waits_for((patch, wait): &(String, TransitionWait)) -> impl PartialEq {
+    let holder = wait.holder.as_ref().map(|holder| holder.tid);
+    (patch.clone(), wait.reason, wait.callback, wait.tid, holder)
+}
+
 /// Observes one host.
 pub struct Observer {
     roots: Roots,
     tasks: TaskSource,
+    waits: WaitSource,
+    /// What the log last said that a transition waits for.
+    reported: Option<(String, TransitionWait)>,
     pub(super) log: Option<LogSource>,
     model: Model,
     /// The transitions that ended since [`Self::take_ended`] was last called.
@@ -213,21 +224,69 @@ impl Observer {
         if let Some(direction) = self.model.in_transition() {
             let at = Clocks::now().boot;
             let into = into || self.model.known_for(at) >= STAYING;
-            let look = self.tasks.look(&self.roots, direction, at, into);
-            self.note_unwinder(&look);
-            if let Some(sample) = look.sample {
-                let engine = EngineKind::Livepatch;
-                self.handle(Input::Tasks { engine, sample }, &clock::now());
+            notes.extend(self.look_at_tasks(direction, at, into));
+            self.find_wait(at, into);
+            // A callback shows the direction before sysfs does.
+            if let Some(other) = self.model.in_transition().filter(|now| *now != direction) {
+                notes.extend(self.look_at_tasks(other, at, into));
             }
-            notes.extend(look.notes);
         } else {
             self.tasks.forget_symbols();
+            self.waits.forget();
         }
         if ftrace::is_enabled(&self.roots) == Some(false) {
             notes.push(FTRACE_OFF.to_owned());
         }
         self.handle(Input::Notes(notes), &clock::now());
         self.count();
+    }
+
+    /// Looks at all tasks, unless all have switched; returns what was missing.
+    fn look_at_tasks(&mut self, direction: Direction, at: Duration, into: bool) -> Vec<String> {
+        if self.model.have_all_switched() {
+            return Vec::new();
+        }
+        let look = self.tasks.look(&self.roots, direction, at, into);
+        self.note_unwinder(&look);
+        if let Some(sample) = look.sample {
+            let engine = EngineKind::Livepatch;
+            self.handle(Input::Tasks { engine, sample }, &clock::now());
+        }
+        look.notes
+    }
+
+    /// Searches what the transition waits for if it may be no task.
+    fn find_wait(&mut self, at: Duration, into: bool) {
+        let sample = if self.model.may_be_held(at) {
+            let searched = into.then(|| self.waits.search(&mut self.tasks, &self.roots, at));
+            let Some(sample) = searched.flatten() else {
+                return;
+            };
+            sample
+        } else {
+            self.waits.forget();
+            WaitSample::default()
+        };
+        self.handle(Input::Wait(sample), &clock::now());
+        let wait = self.model.wait(&clock::now());
+        if wait.as_ref().map(waits_for) != self.reported.as_ref().map(waits_for) {
+            if let Some((patch, wait)) = &wait {
+                tracing::warn!(
+                    patch,
+                    reason = wait.reason.name(),
+                    callback = wait.callback.map(Callback::name),
+                    function = wait.function,
+                    tid = wait.tid,
+                    task = wait.comm,
+                    cpu = wait.holder.as_ref().map(|holder| holder.cpu),
+                    held_by = wait.holder.as_ref().map(|holder| holder.tid),
+                    "the transition waits, but not for a task to switch"
+                );
+            } else {
+                tracing::info!("the transition no longer waits for that");
+            }
+            self.reported = wait;
+        }
     }
 
     /// Looks at the tasks that the other engines have left; returns what could
@@ -246,6 +305,7 @@ impl Observer {
     /// round: locating functions takes time, and the old counts would run into
     /// the new.
     pub(super) fn count(&mut self) {
+        let is_held = self.may_be_held();
         let (Some(calls), Ok(iterator)) = (&mut self.calls, self.tasks.iterator()) else {
             return;
         };
@@ -257,20 +317,27 @@ impl Observer {
         }
         let young = self.model.in_transition().is_some()
             && self.model.known_for(Clocks::now().boot) < COUNTED_AFTER;
-        if !young && !self.model.is_settling() {
+        if !young && !is_held && !self.model.is_settling(Clocks::now().boot) {
             calls.plan(iterator, &self.roots, self.model.patches());
             calls.attach_some(iterator);
             calls.stay_in_front(iterator, &self.roots);
         }
     }
 
+    /// Attaching may have to wait for the same as such a transition, and meanwhile
+    /// the loop would not answer.
+    fn may_be_held(&self) -> bool {
+        self.model.may_be_held(Clocks::now().boot)
+    }
+
     /// When to read the counters again, if anything is counted.
     pub(super) fn count_after(&self) -> Option<Duration> {
         let calls = self.calls.as_ref()?;
-        if calls.is_attaching() {
+        if calls.is_attaching() && !self.may_be_held() {
             return Some(BETWEEN_ATTACHING);
         }
-        let every = calls.is_counting().then_some(COUNT_EVERY)?;
+        let is_due = calls.is_counting() || calls.is_attaching();
+        let every = is_due.then_some(COUNT_EVERY)?;
         Some(self.model.recount().map_or(every, |soon| soon.min(every)))
     }
 

@@ -8,7 +8,7 @@ mod tests;
 
 use super::page::{Page, Paint, Span, painted, plain};
 use super::style::Style;
-use super::{outcome, stack, why, words};
+use super::{outcome, stack, waits, why, words};
 use crate::model::snapshot::SwitchedBy;
 use crate::model::task_report::{BlockerRank, TaskReport};
 use crate::model::{Blocker, Reason};
@@ -33,6 +33,13 @@ pub struct TasksOptions {
 pub fn tasks(report: &TaskReport, style: &Style, options: TasksOptions) -> String {
     let mut page = Page::new(style);
     headline(&mut page, report);
+    if let Some(wait) = &report.waits_for {
+        page.blank();
+        waits::paragraph(&mut page, 0, report.tasks_remaining, wait);
+        if options.stack {
+            waits::frames(&mut page, 2, wait);
+        }
+    }
     let mut rest = report.blockers.as_slice();
     while let Some(first) = rest.first() {
         let severity = BlockerRank::of(first);
@@ -44,7 +51,8 @@ pub fn tasks(report: &TaskReport, style: &Style, options: TasksOptions) -> Strin
         rest = after;
         reason(&mut page, severity, section, options);
     }
-    if report.blockers.is_empty() && report.tasks_remaining != Some(0) {
+    if report.blockers.is_empty() && report.tasks_remaining != Some(0) && report.waits_for.is_none()
+    {
         page.blank();
         page.paragraph(0, &[plain("It is unknown which tasks these are.")]);
     }

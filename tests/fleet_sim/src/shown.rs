@@ -145,6 +145,7 @@ impl Shown<'_> {
             trend: Vec::new(),
             blockers: (0..left).map(|nth| blocker(nth, reason)).collect(),
             switched: None,
+            waits_for: None,
             next: Vec::new(),
         }
     }
@@ -252,7 +253,7 @@ fn blocker(nth: u32, reason: Reason) -> Blocker {
         cause: None,
         function: None,
         program: None,
-        waits_for: None,
+        vfork_child: None,
         since_seconds: None,
         stack: Vec::new(),
         blocking_frame: None,

@@ -75,7 +75,7 @@ fn of_parent(trial: &mut Trial, look: &Look, tid: i32, child: i32) -> Result<()>
     let found = look.of(tid)?;
     let reason = found.reason.as_deref() == Some("uninterruptible");
     ensure!(reason && found.state == Some('D'), "{found:?}");
-    let awaited = found.waits_for.as_ref().context("no child is named")?;
+    let awaited = found.vfork_child.as_ref().context("no child is named")?;
     ensure!(
         awaited.pid == child && awaited.comm == name(child)?,
         "{found:?}"

@@ -25,6 +25,7 @@ use super::{
     kernel::KernelFacts,
     objects::{ObjectFacts, ObjectQuery},
     rates::{Counting, Rates},
+    real_time::RealTimeFacts,
     tasks::TaskFacts,
 };
 
@@ -119,6 +120,7 @@ pub fn gather(
             hot: options.hot,
             ..tasks
         },
+        real_time: RealTimeFacts::gather(roots),
         notes,
     })
 }

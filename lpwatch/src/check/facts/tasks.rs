@@ -124,7 +124,7 @@ mod tests {
             function: Some(function.to_owned()),
             module: None,
             program: None,
-            waits_for: None,
+            vfork_child: None,
             seen: 1,
         };
         let mut facts = TaskFacts::default();

@@ -85,7 +85,7 @@ pub(in crate::check) fn observed(tid: u32, obstacle: Obstacle, seen: u32) -> Pre
         function: Some("f".to_owned()),
         module: None,
         program: None,
-        waits_for: None,
+        vfork_child: None,
         seen,
     }
 }

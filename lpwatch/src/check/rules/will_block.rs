@@ -195,7 +195,7 @@ fn group(
     };
     let evidence = tasks.iter().map(|task| {
         let kind = task.kind.words();
-        let child = task.waits_for.as_ref().map_or_else(String::new, |child| {
+        let child = task.vfork_child.as_ref().map_or_else(String::new, |child| {
             format!(", waits for its vfork child {} ({})", child.comm, child.pid)
         });
         format!(

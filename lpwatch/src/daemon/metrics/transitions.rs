@@ -32,7 +32,15 @@ impl Metrics {
         let progress = self.gauge("lpwatch_transition_in_progress", help, &labels)?;
         let help = "Whether no task has switched for the time that counts as stalled: 1 or 0.";
         let stalled = self.gauge("lpwatch_transition_stalled", help, &["patch"])?;
+        let help = "The transition waits for this and not for a task; absent otherwise.";
+        let labels = ["patch", "reason"];
+        let waits = self.gauge("lpwatch_transition_waits", help, &labels)?;
         for (name, transition) in under_way {
+            if let Some(wait) = &transition.waits_for {
+                waits
+                    .with_label_values(&[name, wait.reason.name()])
+                    .set(1.0);
+            }
             progress
                 .with_label_values(&[name, transition.direction.name()])
                 .set(1.0);

@@ -38,6 +38,34 @@ pub(in crate::kernel) fn parse(line: &[u8], tid: u32, tgid: u32) -> ProcTask {
     }
 }
 
+/// How a thread is scheduled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scheduling {
+    /// The CPU on which it last ran.
+    pub cpu: u32,
+    /// `SCHED_*` (include/uapi/linux/sched.h).
+    pub policy: u32,
+    /// 1 to 99 for `SCHED_FIFO` and `SCHED_RR`, otherwise 0.
+    pub priority: u32,
+    /// The time that it has run, in clock ticks.
+    pub ticks: u64,
+}
+
+/// How the thread of this line is scheduled; `None` if the line is malformed.
+pub(in crate::kernel) fn scheduling(line: &[u8]) -> Option<Scheduling> {
+    let (_, rest) = split(line)?;
+    // The state is the third field of the line.
+    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+    let number = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
+    let small = |field| u32::try_from(number(field)?).ok();
+    Some(Scheduling {
+        cpu: small(39)?,
+        policy: small(41)?,
+        priority: small(40)?,
+        ticks: number(14)?.saturating_add(number(15)?),
+    })
+}
+
 /// Whether the thread is ending or has ended, by this line; `None` if it is
 /// malformed.
 pub(in crate::kernel) fn is_exiting(line: &[u8]) -> Option<bool> {
@@ -90,6 +118,21 @@ mod tests {
         let task = parsed(line);
         assert_eq!(task.flags, Some(4_194_560));
         assert_eq!(task.started, Some(42));
+    }
+
+    #[test]
+    fn the_scheduling_is_read() {
+        // As /proc shows it on 6.12: a SCHED_FIFO task on the second CPU.
+        let line = b"201 (h) g) R 1 163 1 0 -1 4194304 27 0 0 0 1203 4 0 0 -91 0 1 0 5321 770048 \
+            1 18446744073709551615 1 1 0 0 0 0 0 0 0 0 0 0 17 1 90 1 0 0 0 0 0 0 0 0 0 0 0\n";
+        let expected = Scheduling {
+            cpu: 1,
+            policy: 1,
+            priority: 90,
+            ticks: 1207,
+        };
+        assert_eq!(scheduling(line), Some(expected));
+        assert_eq!(scheduling(b"7 (a) R 1 2 3"), None);
     }
 
     #[test]

@@ -26,7 +26,7 @@ fn user(reason: Reason) -> Blocker {
         cause: None,
         function: Some("target_main".to_owned()),
         program: None,
-        waits_for: None,
+        vfork_child: None,
         since_seconds: None,
         stack: Vec::new(),
         blocking_frame: None,
@@ -174,7 +174,7 @@ fn a_worker_of_a_workqueue_is_told_by_its_work() {
 #[test]
 fn the_parent_of_a_vfork_waits_for_its_child() {
     let parent = Blocker {
-        waits_for: Some(AwaitedChild {
+        vfork_child: Some(AwaitedChild {
             pid: 233,
             comm: "spawn".to_owned(),
         }),

@@ -15,7 +15,7 @@ fn stuck(direction: Direction, signals: u32) -> Stuck<'static> {
 
 fn steps(phase: Phase, blockers: &[Blocker]) -> String {
     let stuck = stuck(Direction::Patching, 1);
-    next_steps(&stuck, Some(phase), blockers).join("\n")
+    next_steps(&stuck, Some(phase), blockers, None).join("\n")
 }
 
 #[test]
@@ -158,7 +158,8 @@ fn no_two_pieces_of_advice_about_a_task_disagree() {
                         signals: Some(signals),
                     };
                     let advice = advice(&blocker, &situation).unwrap_or_default();
-                    let steps = next_steps(&stuck, Some(phase), std::slice::from_ref(&blocker));
+                    let steps =
+                        next_steps(&stuck, Some(phase), std::slice::from_ref(&blocker), None);
                     for step in steps {
                         seen += 1;
                         let found = disagreement(phase, &advice, &step);
@@ -188,7 +189,7 @@ fn a_main_loop_is_not_waited_for_whatever_the_reason() {
             reason: Some(Reason::SleepingOnFunction),
             ..task(8, "sleeper", true)
         };
-        let text = next_steps(&stuck, Some(Phase::Slow), &[sleeper, blocker]).join("\n");
+        let text = next_steps(&stuck, Some(Phase::Slow), &[sleeper, blocker], None).join("\n");
         assert!(text.starts_with("Reverse the transition"), "{text}");
     }
     assert!(main > 0);

@@ -11,13 +11,13 @@ use std::{
 
 use crate::model::{
     Direction, EngineKind, Moment, Outcome, PatchView, TaskSample,
-    running::Running,
+    running::{Completing, Running},
     snapshot::{PastTransition, SwitchedBy},
 };
 
-/// How long sysfs may lag behind the hook on `klp_complete_transition`: the
+/// How long sysfs is read often after the hook on `klp_complete_transition`: the
 /// kernel's clean-up in between waits for all CPUs.
-const CLEAN_UP: Duration = Duration::from_secs(10);
+const CLEAN_UP: Duration = Duration::from_secs(2);
 
 /// How long sysfs may lag behind the log line of an end, which the kernel writes as
 /// the last thing before: only a few instructions, but a slow console may delay
@@ -64,8 +64,6 @@ pub(super) struct Course {
 struct Ending {
     patch: String,
     at: Moment,
-    /// Whether a hook reported it, or the log.
-    hooked: bool,
 }
 
 /// Whether a patch is enabled, if known; if it failed, why.
@@ -97,9 +95,11 @@ impl Course {
         self.running.as_mut()
     }
 
-    /// Whether sysfs still has to catch up with what a hook reported.
-    pub fn is_settling(&self) -> bool {
-        self.ending.is_some()
+    /// Whether sysfs still has to catch up with what was reported.
+    pub fn is_settling(&self, now: Duration) -> bool {
+        let completing = self.running.as_ref().and_then(|running| running.completing);
+        let is_new = |completing: Completing| now.saturating_sub(completing.at.boot) < CLEAN_UP;
+        self.ending.is_some() || completing.is_some_and(is_new)
     }
 
     /// Whether the end of this patch's transition was just reported.
@@ -167,6 +167,36 @@ impl Course {
         self.running.as_mut()
     }
 
+    /// A hook reports that every task has switched: the kernel cleans up.
+    pub fn complete(&mut self, at: Moment, delay: Duration) {
+        if let Some(running) = &mut self.running {
+            running.completing = Some(Completing { at, delay });
+        }
+    }
+
+    /// Whether the log line of an end, written at `at`, is that of the running
+    /// transition.
+    pub fn is_end(&self, patch: Option<&str>, at: Moment) -> bool {
+        let running = self.running.as_ref();
+        running.is_some_and(|running| {
+            let completing = running.completing.as_ref();
+            completing.is_some_and(|completing| at.boot >= completing.at.boot)
+                && patch == Some(running.patch.as_str())
+        })
+    }
+
+    /// Ends the running transition if all its tasks have switched. `known` is when
+    /// its end became known; `None` if it ended at an unknown time before now.
+    pub fn end_completing(
+        &mut self,
+        known: Option<Moment>,
+        now: &Moment,
+    ) -> Option<PastTransition> {
+        let completing = self.running.as_ref()?.completing?;
+        let (end, delay) = completing.end(known.unwrap_or(completing.at), now);
+        self.finish(end, None, Some(delay))
+    }
+
     /// Ends the running transition; `delay` is the delay of its event, if a hook
     /// reported it.
     pub fn finish(
@@ -181,7 +211,6 @@ impl Course {
         self.ending = Some(Ending {
             patch: running.patch.clone(),
             at,
-            hooked: delay.is_some(),
         });
         let outcome = outcome.unwrap_or_else(|| running.turns.outcome());
         Some(running.finish(self.engine, at, outcome, delay))
@@ -189,8 +218,8 @@ impl Course {
 
     /// Applies a reading; returns the transition that it shows as ended.
     pub fn observe(&mut self, reading: CourseReading<'_>, now: &Moment) -> Option<PastTransition> {
-        let ended = self.mend_running(reading);
-        self.mend_ending(reading, now);
+        let ended = self.mend_running(reading, now);
+        self.mend_ending(reading);
         let found = reading.of(self.engine).find(|patch| patch.in_transition);
         let is_new =
             |patch: &&PatchView| self.running.is_none() && !self.is_ending(patch.name.as_str());
@@ -204,7 +233,7 @@ impl Course {
     }
 
     /// Ends or reverses the running transition if a newer reading shows it.
-    fn mend_running(&mut self, reading: CourseReading<'_>) -> Option<PastTransition> {
+    fn mend_running(&mut self, reading: CourseReading<'_>, now: &Moment) -> Option<PastTransition> {
         let CourseReading { at, .. } = reading;
         let running = self.running.as_mut()?;
         if running.last_heard > at.boot {
@@ -212,13 +241,27 @@ impl Course {
         }
         let mut own = reading.of(self.engine);
         let patch = own.find(|patch| patch.name == running.patch);
+        if let Some(completing) = running.completing {
+            let goes_on = |patch: &&PatchView| {
+                patch.in_transition && (!self.doubtful || patch.direction() == running.direction)
+            };
+            if patch.filter(goes_on).is_some() {
+                running.last_heard = at.boot;
+                return None;
+            }
+            let known = if self.doubtful { completing.at } else { at };
+            let ended = self.end_completing(Some(known), now);
+            self.ending = None;
+            return ended;
+        }
         if let Some(patch) = patch.filter(|patch| patch.in_transition) {
             running.last_heard = at.boot;
             running.seen_at_it = true;
             // While a patch is being enabled, sysfs shows `enabled=0` for a
             // moment. If events report reversals, the events decide.
             let told = running.direction_reported && !self.doubtful;
-            if !told && patch.direction() != running.direction {
+            let is_before = running.direction_before_switching().is_some();
+            if !told && !is_before && patch.direction() != running.direction {
                 running.reverse(None);
             }
             return None;
@@ -248,19 +291,15 @@ impl Course {
 
     /// Forgets a reported end when sysfs shows it, or after the time limit: then
     /// sysfs is right.
-    fn mend_ending(&mut self, reading: CourseReading<'_>, now: &Moment) {
-        let Some(Ending { patch, at, hooked }) = &self.ending else {
+    fn mend_ending(&mut self, reading: CourseReading<'_>) {
+        let Some(Ending { patch, at }) = &self.ending else {
             return;
         };
         let mut own = reading.of(self.engine);
         let goes_on = own.any(|known| known.name == *patch && known.in_transition);
-        let is_late = if *hooked {
-            now.since(at) > CLEAN_UP
-        } else {
-            // A single look reads sysfs before it reads the log.
-            reading.at.since(at) > LOGGED_END
-        };
-        if goes_on && is_late && !hooked {
+        // A single look reads sysfs before it reads the log.
+        let is_late = reading.at.since(at) > LOGGED_END;
+        if goes_on && is_late {
             self.log_disagrees = Some(patch.clone());
         }
         if is_late || !goes_on {

@@ -32,13 +32,24 @@ impl Model {
         let Event { at, source, kind } = event;
         let moment = now.at(at);
         let is_own = !matches!(kind, EventKind::Elsewhere { .. });
+        let hooked = source == EventSource::Hook;
+        if hooked && kind.is_lifecycle() && !matches!(kind, EventKind::Complete { .. }) {
+            // What ended before this was not yet confirmed.
+            let ended = self.course.end_completing(None, now);
+            self.remember_ended(ended, moment);
+        }
         let is_logged = source == EventSource::Log && kind.is_lifecycle();
         // What hooks tell anyway does not count as told by the log.
-        if is_logged && self.is_repeated(at, &kind) {
-            return;
-        }
-        let repeats = self.told.repeats(source, at, &kind);
+        let is_repeated = is_logged && self.is_repeated(at, &kind);
+        let repeats = is_repeated || self.told.repeats(source, at, &kind);
         if is_logged && repeats {
+            // Only the log reports when the kernel has finished.
+            if let EventKind::Complete { patch, .. } = &kind
+                && self.course.is_end(patch.as_deref(), moment)
+            {
+                let ended = self.course.end_completing(Some(moment), now);
+                self.remember_ended(ended, moment);
+            }
             return;
         }
         if let Some(running) = self.course.running_mut().filter(|_| is_own) {
@@ -80,6 +91,7 @@ impl Model {
                     running.seen_at_it = true;
                     running.note_direction(direction);
                     running.note_tries(before, false);
+                    running.note_try(at, hooked);
                 }
             }
             EventKind::Complete {
@@ -100,8 +112,11 @@ impl Model {
                         running.note_tries(before, true);
                     }
                 }
-                let delay = (source == EventSource::Hook).then(|| now.since(&moment));
-                self.finish(moment, None, delay);
+                if hooked {
+                    self.course.complete(moment, now.since(&moment));
+                } else {
+                    self.finish(moment);
+                }
             }
             EventKind::Reversed { patch } => {
                 if let Some(running) = self.course.running_or_found(patch, None, moment) {
@@ -163,8 +178,8 @@ impl Model {
         self.remember_ended(before, at);
     }
 
-    fn finish(&mut self, at: Moment, outcome: Option<Outcome>, delay: Option<Duration>) {
-        let ended = self.course.finish(at, outcome, delay);
+    fn finish(&mut self, at: Moment) {
+        let ended = self.course.finish(at, None, None);
         self.remember_ended(ended, at);
     }
 

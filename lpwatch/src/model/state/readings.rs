@@ -2,7 +2,7 @@
 
 use strum::VariantArray as _;
 
-use crate::model::{EngineKind, Moment, PatchView, SystemView, TaskSample};
+use crate::model::{EngineKind, Moment, PatchView, SystemView, TaskSample, WaitSample};
 
 use super::{
     Model,
@@ -66,6 +66,13 @@ impl Model {
         let ended: Vec<_> = self.others.values_mut().flat_map(of_one).collect();
         for past in ended {
             self.remember_elsewhere(past, at);
+        }
+    }
+
+    /// Takes in a search for what livepatch's transition waits for.
+    pub(super) fn note_wait(&mut self, sample: WaitSample, now: &Moment) {
+        if let Some(running) = self.course.running_mut() {
+            running.note_wait(sample, now);
         }
     }
 

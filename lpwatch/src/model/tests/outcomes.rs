@@ -22,6 +22,7 @@ fn a_transition_completes() {
         kind,
     };
     model.handle(Input::Event(event), &told);
+    observe(&mut model, 102.05, &[patch(true, false)]);
     let after = snapshot(&model, 102.1);
     let past = &after.last_transitions[0];
     assert_eq!(past.outcome, Outcome::Completed);
@@ -36,16 +37,15 @@ fn a_transition_completes() {
 fn sysfs_lags_behind_the_hook_on_completion() {
     let mut model = begun();
     hook(&mut model, 101.0, complete(Direction::Patching, None));
-    assert!(model.is_settling());
+    assert!(model.is_settling(at(101.0).boot) && model.have_all_switched());
     observe(&mut model, 101.01, &[patch(true, true)]);
-    assert_eq!(
-        model.in_transition(),
-        None,
-        "a ghost of the transition that ended"
-    );
+    let now = transition(&model, 101.02);
+    assert_eq!((now.tasks_remaining, now.blockers), (Some(0), Vec::new()));
+    assert_eq!(snapshot(&model, 101.02).last_transitions, []);
     observe(&mut model, 101.1, &[patch(true, false)]);
-    assert!(!model.is_settling());
-    assert_eq!(snapshot(&model, 102.0).last_transitions.len(), 1);
+    assert!(!model.is_settling(at(101.1).boot));
+    let past = snapshot(&model, 102.0).last_transitions;
+    assert_eq!((past.len(), past[0].ended_at), (1, at(101.0).wall));
 }
 
 #[test]
@@ -134,6 +134,7 @@ fn sysfs_says_disabled_for_a_moment_while_a_patch_is_enabled() {
     let mut model = self::model(Some(0));
     observe(&mut model, 100.01, &[patch(false, true)]);
     hook(&mut model, 101.0, complete(Direction::Patching, Some(1)));
+    observe(&mut model, 101.1, &[patch(true, false)]);
     let past = snapshot(&model, 101.0).last_transitions[0].clone();
     assert_eq!(
         (past.outcome, past.direction),
@@ -180,6 +181,7 @@ fn a_forced_transition_says_so() {
     let mut model = begun();
     hook(&mut model, 110.0, EventKind::Forced { patch: None });
     hook(&mut model, 110.1, complete(Direction::Patching, None));
+    observe(&mut model, 110.2, &[patch(true, false)]);
     assert_eq!(
         snapshot(&model, 111.0).last_transitions[0].outcome,
         Outcome::Forced
@@ -343,6 +345,7 @@ fn only_so_many_transitions_are_remembered() {
             complete(Direction::Patching, None),
         );
     }
+    observe(&mut model, 99.6, &[patch(true, false)]);
     let past = snapshot(&model, 200.0).last_transitions;
     assert_eq!(past.len(), 32);
     assert_eq!(past[0].ended_at, at(99.5).wall, "newest first");
@@ -353,8 +356,8 @@ fn what_ended_is_given_once() {
     let mut model = model(Some(0));
     assert!(hook(&mut model, 100.0, begin(Direction::Patching)).is_empty());
     assert!(observe(&mut model, 100.1, &[patch(true, true)]).is_empty());
-    let ended = hook(&mut model, 101.0, complete(Direction::Patching, None));
-    assert!(observe(&mut model, 101.1, &[patch(true, false)]).is_empty());
+    assert!(hook(&mut model, 101.0, complete(Direction::Patching, None)).is_empty());
+    let ended = observe(&mut model, 101.1, &[patch(true, false)]);
     assert_eq!(ended, snapshot(&model, 102.0).last_transitions);
     assert_eq!(ended.len(), 1);
     let again = observe(&mut model, 102.1, &[patch(true, false)]);
@@ -371,6 +374,7 @@ fn more_can_end_between_two_looks_than_are_remembered() {
         let end = complete(Direction::Patching, None);
         ended.extend(hook(&mut model, seconds + 0.5, end));
     }
+    ended.extend(observe(&mut model, 140.0, &[patch(true, false)]));
     assert_eq!(ended.len(), 40);
 }
 
@@ -542,6 +546,8 @@ fn a_patch_taken_back_and_enabled_again_is_three_transitions() {
                 tell(&mut model, seconds, *source, kind.clone());
             }
         }
+        // sysfs confirms the last end.
+        observe(&mut model, 101.0, &[patch(true, false)]);
         let ended = snapshot(&model, 101.0).last_transitions;
         assert_eq!(ended.len(), 3, "{sources:?}: {ended:?}");
         let started = ended.iter().filter(|past| past.started_at.is_some());

@@ -166,7 +166,8 @@ fn a_reversal_starts_progress_anew_and_is_the_outcome() {
     assert_eq!(transition(&model, 170.4).tasks_remaining, None);
 
     hook(&mut model, 171.0, complete(Direction::Unpatching, Some(0)));
-    let past = snapshot(&model, 171.0).last_transitions[0].clone();
+    observe(&mut model, 171.1, &[]);
+    let past = snapshot(&model, 171.2).last_transitions[0].clone();
     assert_eq!(
         (past.outcome, past.direction),
         (Outcome::Reversed, Some(Direction::Patching))
@@ -231,7 +232,8 @@ fn tries_are_counted_in_each_direction_and_in_all() {
     assert_eq!((now.tries, now.tries_in_all), (Some(1), Some(68)));
     assert_eq!((now.signals, now.signals_in_all), (Some(0), Some(4)));
     hook(&mut model, 168.0, complete(Direction::Unpatching, Some(1)));
-    let past = snapshot(&model, 168.0).last_transitions[0].clone();
+    observe(&mut model, 168.1, &[]);
+    let past = snapshot(&model, 168.2).last_transitions[0].clone();
     assert_eq!((past.tries, past.tries_in_all), (Some(2), Some(69)));
     assert_eq!((past.signals, past.signals_in_all), (Some(0), Some(4)));
 }

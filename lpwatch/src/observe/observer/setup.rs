@@ -12,7 +12,8 @@ use crate::{
     model::{HostFacts, Input, Model, ObservedFact, Snapshot, evidence::Traits, snapshot::Probe},
     observe::{
         call_source::CallSource, clock, log_source::LogSource, reading::first_reading,
-        stop_source::StopSource, task_source::TaskSource, watch_list::WatchList,
+        stop_source::StopSource, task_source::TaskSource, wait_source::WaitSource,
+        watch_list::WatchList,
     },
     probe::{
         BpfLog, CallCounters, EventRing, Hooks, LoadOptions, ProbeError, StopRing, TaskIterator,
@@ -274,6 +275,8 @@ impl Observer {
         Self {
             roots: options.roots.clone(),
             tasks,
+            waits: WaitSource::default(),
+            reported: None,
             log,
             model: Model::new(facts, hooks_since),
             ended: Vec::new(),

@@ -21,7 +21,7 @@ pub(super) fn table(page: &mut Page<'_>, transition: &Transition) {
         .and_then(|left| usize::try_from(left).ok())
         .unwrap_or(0);
     if blockers.is_empty() {
-        if left > 0 {
+        if left > 0 && transition.waits_for.is_none() {
             page.paragraph(2, &[plain("It is unknown which tasks these are.")]);
         }
         return;

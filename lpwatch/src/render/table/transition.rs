@@ -7,7 +7,7 @@ use crate::model::snapshot::{Patch, Transition, TrendPoint};
 use crate::model::task_report::worst_first;
 use crate::model::{Blocker, Direction, OBJECT_NOT_TOLD, Phase};
 use crate::render::page::{Page, Paint, Span, painted, plain};
-use crate::render::{command, why, words};
+use crate::render::{command, waits, why, words};
 
 /// How many numbers of the trend, and how many functions, are shown.
 const TREND_SHOWN: usize = 4;
@@ -44,7 +44,12 @@ pub(super) fn headline(transition: &Transition, engine: Option<&'static str>) ->
 /// The progress, and unless all is well, what the kernel has tried.
 pub(super) fn details(page: &mut Page<'_>, patch: &Patch, transition: &Transition) {
     progress(page, transition);
+    let is_held = waits::of_transition(page, transition);
     if transition.phase == Some(Phase::Progressing) {
+        return;
+    }
+    if is_held {
+        changes(page, patch);
         return;
     }
     let mut parts = Vec::new();
@@ -74,6 +79,10 @@ pub(super) fn details(page: &mut Page<'_>, patch: &Patch, transition: &Transitio
     if !parts.is_empty() {
         page.paragraph(2, &[plain(sentence(&parts.join("; ")))]);
     }
+    changes(page, patch);
+}
+
+fn changes(page: &mut Page<'_>, patch: &Patch) {
     if let Some(functions) = functions(page, patch) {
         page.paragraph(2, &[plain(functions)]);
     }

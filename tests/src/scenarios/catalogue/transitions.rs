@@ -2,10 +2,10 @@
 
 use super::{Scenario, scenario};
 use crate::scenarios::{
-    calls_effect, calls_exact, calls_faults, calls_lifecycle, calls_unwatched, easy, forced,
-    forced_removal, module_refused, objects, odd_names, reason_asleep, reason_foreign,
-    reason_kernel, reason_restless, reason_unwind, reason_waiting, reason_worker, refused, replace,
-    sleepers, stall, stall_daemon, vanish, verify, wait, wait_delay,
+    callback_blocks, calls_effect, calls_exact, calls_faults, calls_lifecycle, calls_unwatched,
+    cpu_held, easy, forced, forced_removal, module_refused, objects, odd_names, reason_asleep,
+    reason_foreign, reason_kernel, reason_restless, reason_unwind, reason_waiting, reason_worker,
+    refused, replace, sleepers, stall, stall_daemon, vanish, verify, wait, wait_delay,
 };
 
 pub(super) const ALL: &[Scenario] = &[
@@ -33,6 +33,21 @@ pub(super) const ALL: &[Scenario] = &[
         "A stall from its beginning to its reversal, as the daemon reports it",
         stall_daemon::run,
     ),
+    scenario(
+        "reasons",
+        "callback_blocks",
+        "A callback of a patch runs: no task is to blame, and the transition ends once",
+        callback_blocks::run,
+    )
+    .paced(),
+    scenario(
+        "reasons",
+        "cpu_held",
+        "A real-time task keeps a CPU: it is named, and no task is to blame",
+        cpu_held::run,
+    )
+    .own_boot()
+    .paced(),
     scenario(
         "life",
         "wait",
