@@ -100,12 +100,11 @@ struct Document<'a> {
 
 pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     let output = Printer::new(globals);
-    let report = match args.wait {
-        Some(time) => waited(globals, args, time).await?,
-        None => {
-            let snapshot = args.count.snapshot(globals).await?;
-            confirmed(globals, args, snapshot).await?
-        }
+    let report = if let Some(time) = args.wait {
+        waited(globals, args, time).await?
+    } else {
+        let snapshot = args.count.snapshot(globals).await?;
+        confirmed(globals, args, snapshot).await?
     };
     let proof = args.proof(&report);
     let exit = args.exit_of(&report, &proof);

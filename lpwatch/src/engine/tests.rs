@@ -152,8 +152,8 @@ fn ksplices_stages_are_those_of_a_patch() {
 
 #[test]
 fn what_ksplice_gave_up_for_is_named() {
-    let lines: String = (1..=7).map(|pid| format!("task {pid} f g\n")).collect();
-    let host = splice("preparing\n", "code_busy\n", &lines);
+    let lines: Vec<String> = (1..=7).map(|pid| format!("task {pid} f g\n")).collect();
+    let host = splice("preparing\n", "code_busy\n", &lines.concat());
     let view = view(&host, EngineKind::Ksplice);
     let meaning = view.patches[0].details.refusal.clone().unwrap().meaning;
     let named = meaning.split_once(": ").unwrap().1;

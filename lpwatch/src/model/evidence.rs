@@ -111,7 +111,7 @@ pub struct Evidence {
 
 impl Evidence {
     /// Whether the task sleeps since a vfork(2), or a clone with `CLONE_VFORK` as in
-    /// posix_spawn(3), until its child runs another program or ends. Nothing else in
+    /// `posix_spawn(3)`, until its child runs another program or ends. Nothing else in
     /// `kernel_clone` (`_do_fork` before 5.10) sleeps in state D outside
     /// `copy_process` (kernel/fork.c, 5.10 to 7.3).
     #[must_use]

@@ -71,7 +71,7 @@ enum WakeCause {
     BpfLog,
     WatchedFiles,
     /// BPF programs were loaded and attached; `None` if that ended without a result.
-    Loaded(Option<LoadedBpf>),
+    Loaded(Option<Box<LoadedBpf>>),
     Timer,
     Asked(Request),
     NobodyLeft,
@@ -154,14 +154,14 @@ impl Follower {
     }
 
     /// Goes on with what was loaded.
-    fn adopt(&mut self, loaded: Option<LoadedBpf>) -> Result<(), Error> {
+    fn adopt(&mut self, loaded: Option<Box<LoadedBpf>>) -> Result<(), Error> {
         self.loading = None;
         let Some(loaded) = loaded else {
             self.observer
                 .note("Loading BPF programs ended without a result.");
             return Ok(());
         };
-        let sources = self.observer.adopt(loaded);
+        let sources = self.observer.adopt(*loaded);
         self.take_sources(sources)?;
         for probe in &self.observer.model().facts().probes {
             tracing::info!(
@@ -245,7 +245,9 @@ impl Follower {
                 woken = ready(watched_files.as_ref()) => {
                     return woken.map(|()| WakeCause::WatchedFiles);
                 }
-                loaded = result(loading.as_mut()) => return Ok(WakeCause::Loaded(loaded)),
+                loaded = result(loading.as_mut()) => {
+                    return Ok(WakeCause::Loaded(loaded.map(Box::new)));
+                }
                 () = until(timer) => return Ok(WakeCause::Timer),
                 // The timer goes on: a beat does not postpone it.
                 () = until(due) => heartbeat.iter_mut().for_each(Heartbeat::tick),

@@ -76,7 +76,10 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// The BPF side, or why there is none.
+    /// The BPF side.
+    ///
+    /// # Errors
+    /// Why there is none, as the end of a sentence.
     pub fn iterator(&mut self) -> Result<&mut TaskIterator, &str> {
         self.tasks.iterator()
     }

@@ -79,11 +79,8 @@ mod tests {
         let mut after = before.clone();
         after.taken_at += jiff::SignedDuration::from_secs(1);
         let transition = |snapshot: &mut Snapshot| {
-            let patches = snapshot.patches.iter_mut();
-            patches
-                .filter_map(|patch| patch.transition.clone())
-                .next()
-                .unwrap()
+            let mut patches = snapshot.patches.iter_mut();
+            patches.find_map(|patch| patch.transition.clone()).unwrap()
         };
         let mut moved = transition(&mut after);
         moved.age_seconds = moved.age_seconds.map(|age| age + 1.0);

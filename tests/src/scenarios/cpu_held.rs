@@ -21,7 +21,7 @@ use crate::trial::Trial;
 const NAME: &str = "lp_cmdline";
 
 /// How soon the daemon must answer; a guest is slow.
-const ANSWERS_WITHIN: Duration = Duration::from_secs(60);
+const ANSWERS_WITHIN: Duration = Duration::from_mins(1);
 
 const IMPATIENT: &[&str] = &["--slow-after", "4s", "--stall-after", "8s"];
 

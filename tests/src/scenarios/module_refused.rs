@@ -24,7 +24,7 @@ const MODULE: &str = "lpwatch_target";
 const SERIES: &str = "lpwatch_patch_module_refused{object=\"lpwatch_target\",patch=\"lp_refuses\"}";
 
 /// The modules were refused since the scenario began.
-const RECENT: Duration = Duration::from_secs(300);
+const RECENT: Duration = Duration::from_mins(5);
 
 /// The daemon, and looks without it.
 const WAYS: &[&[&str]] = &[&[], ALONE, ALONE_NO_BPF];

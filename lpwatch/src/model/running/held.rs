@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::model::{Direction, Moment, time::seconds};
 
-use super::{Callback, Running, WaitSample};
+use super::{Callback, Remaining, Running, WaitSample};
 use crate::model::waits::TransitionWait;
 
 /// The kernel tries once a second; without a try for this time it does something else.
@@ -54,7 +54,7 @@ impl Running {
             return true;
         }
         let is_empty = self.remaining.as_ref();
-        if is_empty.is_some_and(|remaining| remaining.found_none()) {
+        if is_empty.is_some_and(Remaining::found_none) {
             return true;
         }
         let last = self.last_try.or_else(|| {
@@ -121,7 +121,7 @@ impl Running {
     pub(super) fn waits_for_tasks(&self) -> bool {
         let none_left = || {
             let remaining = self.remaining.as_ref();
-            remaining.is_some_and(|remaining| remaining.has_none())
+            remaining.is_some_and(Remaining::has_none)
         };
         self.completing.is_none()
             && self.direction_before_switching().is_none()

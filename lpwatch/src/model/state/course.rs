@@ -245,7 +245,7 @@ impl Course {
             let goes_on = |patch: &&PatchView| {
                 patch.in_transition && (!self.doubtful || patch.direction() == running.direction)
             };
-            if patch.filter(goes_on).is_some() {
+            if patch.as_ref().is_some_and(goes_on) {
                 running.last_heard = at.boot;
                 return None;
             }

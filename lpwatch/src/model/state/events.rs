@@ -31,108 +31,26 @@ impl Model {
     pub(super) fn apply(&mut self, event: Event, now: &Moment) {
         let Event { at, source, kind } = event;
         let moment = now.at(at);
-        let is_own = !matches!(kind, EventKind::Elsewhere { .. });
+        let is_lifecycle = kind.is_lifecycle();
         let hooked = source == EventSource::Hook;
-        if hooked && kind.is_lifecycle() && !matches!(kind, EventKind::Complete { .. }) {
+        if hooked && is_lifecycle && !matches!(kind, EventKind::Complete { .. }) {
             // What ended before this was not yet confirmed.
             let ended = self.course.end_completing(None, now);
             self.remember_ended(ended, moment);
         }
-        let is_logged = source == EventSource::Log && kind.is_lifecycle();
+        let is_logged = source == EventSource::Log && is_lifecycle;
         // What hooks tell anyway does not count as told by the log.
         let is_repeated = is_logged && self.is_repeated(at, &kind);
         let repeats = is_repeated || self.told.repeats(source, at, &kind);
         if is_logged && repeats {
-            // Only the log reports when the kernel has finished.
-            if let EventKind::Complete { patch, .. } = &kind
-                && self.course.is_end(patch.as_deref(), moment)
-            {
-                let ended = self.course.end_completing(Some(moment), now);
-                self.remember_ended(ended, moment);
-            }
+            self.confirm_end(&kind, moment, now);
             return;
         }
+        let is_own = !matches!(kind, EventKind::Elsewhere { .. });
         if let Some(running) = self.course.running_mut().filter(|_| is_own) {
             running.last_heard = running.last_heard.max(at);
         }
         match kind {
-            EventKind::Begun {
-                patch,
-                direction,
-                replace,
-                epoch,
-            } => {
-                if let Some(epoch) = epoch {
-                    let patch = patch.clone();
-                    let turn = Turn::Begun {
-                        epoch,
-                        patch,
-                        direction,
-                        replace,
-                    };
-                    self.calls.turn(turn, moment);
-                }
-                if !repeats {
-                    self.begun(patch, direction, replace, moment);
-                }
-            }
-            // The log has told the end of this transition already.
-            EventKind::Try { .. }
-            | EventKind::Reversed { .. }
-            | EventKind::Forced { .. }
-            | EventKind::Cancelled { .. }
-                if repeats => {}
-            EventKind::Try {
-                patch,
-                direction,
-                before,
-            } => {
-                if let Some(running) = self.course.running_or_found(patch, direction, moment) {
-                    running.seen_at_it = true;
-                    running.note_direction(direction);
-                    running.note_tries(before, false);
-                    running.note_try(at, hooked);
-                }
-            }
-            EventKind::Complete {
-                patch,
-                direction,
-                before,
-                epoch,
-            } => {
-                if let Some(epoch) = epoch {
-                    self.calls.turn(Turn::Ended { epoch, direction }, moment);
-                }
-                if repeats {
-                    return;
-                }
-                if let Some(running) = self.course.running_or_found(patch, direction, moment) {
-                    running.note_direction(direction);
-                    if !running.turns.cancelled {
-                        running.note_tries(before, true);
-                    }
-                }
-                if hooked {
-                    self.course.complete(moment, now.since(&moment));
-                } else {
-                    self.finish(moment);
-                }
-            }
-            EventKind::Reversed { patch } => {
-                if let Some(running) = self.course.running_or_found(patch, None, moment) {
-                    running.reverse(Some(moment));
-                }
-            }
-            EventKind::Forced { patch } => {
-                if let Some(running) = self.course.running_or_found(patch, None, moment) {
-                    running.turns.forced = true;
-                }
-            }
-            EventKind::Cancelled { patch } => {
-                if let Some(running) = self.course.running_or_found(patch, None, moment) {
-                    running.turns.cancelled = true;
-                }
-            }
             EventKind::Refused { patch, errno } => self.refused(patch, errno, moment, now),
             EventKind::Complaint { patch, text } => self.complained(patch.as_deref(), text, moment),
             EventKind::Signaling => self.signaling(),
@@ -150,6 +68,115 @@ impl Model {
             }
             EventKind::ObjectChanged | EventKind::ModuleChanged { .. } => {}
             EventKind::Elsewhere { engine, what } => self.elsewhere(engine, what, moment),
+            kind if repeats => self.turn_calls(&kind, moment),
+            kind => {
+                self.turn_calls(&kind, moment);
+                self.go_on(kind, moment, hooked, now);
+            }
+        }
+    }
+
+    /// Only the log reports when the kernel has finished, also if a hook has
+    /// reported the end.
+    fn confirm_end(&mut self, kind: &EventKind, at: Moment, now: &Moment) {
+        if let EventKind::Complete { patch, .. } = kind
+            && self.course.is_end(patch.as_deref(), at)
+        {
+            let ended = self.course.end_completing(Some(at), now);
+            self.remember_ended(ended, at);
+        }
+    }
+
+    /// Counts calls in another epoch, if one begins or ends.
+    fn turn_calls(&mut self, kind: &EventKind, at: Moment) {
+        let turn = match kind {
+            EventKind::Begun {
+                patch,
+                direction,
+                replace,
+                epoch: Some(epoch),
+            } => Turn::Begun {
+                epoch: *epoch,
+                patch: patch.clone(),
+                direction: *direction,
+                replace: *replace,
+            },
+            EventKind::Complete {
+                direction,
+                epoch: Some(epoch),
+                ..
+            } => Turn::Ended {
+                epoch: *epoch,
+                direction: *direction,
+            },
+            _ => return,
+        };
+        self.calls.turn(turn, at);
+    }
+
+    /// Applies what happens in the course of a transition.
+    fn go_on(&mut self, kind: EventKind, at: Moment, hooked: bool, now: &Moment) {
+        let course = &mut self.course;
+        match kind {
+            EventKind::Begun {
+                patch,
+                direction,
+                replace,
+                ..
+            } => self.begun(patch, direction, replace, at),
+            EventKind::Try {
+                patch,
+                direction,
+                before,
+            } => {
+                if let Some(running) = course.running_or_found(patch, direction, at) {
+                    running.seen_at_it = true;
+                    running.note_direction(direction);
+                    running.note_tries(before, false);
+                    running.note_try(at.boot, hooked);
+                }
+            }
+            EventKind::Complete {
+                patch,
+                direction,
+                before,
+                ..
+            } => {
+                if let Some(running) = course.running_or_found(patch, direction, at) {
+                    running.note_direction(direction);
+                    if !running.turns.cancelled {
+                        running.note_tries(before, true);
+                    }
+                }
+                if hooked {
+                    course.complete(at, now.since(&at));
+                } else {
+                    self.finish(at);
+                }
+            }
+            EventKind::Reversed { patch } => {
+                if let Some(running) = course.running_or_found(patch, None, at) {
+                    running.reverse(Some(at));
+                }
+            }
+            EventKind::Forced { patch } => {
+                if let Some(running) = course.running_or_found(patch, None, at) {
+                    running.turns.forced = true;
+                }
+            }
+            EventKind::Cancelled { patch } => {
+                if let Some(running) = course.running_or_found(patch, None, at) {
+                    running.turns.cancelled = true;
+                }
+            }
+            EventKind::Refused { .. }
+            | EventKind::Complaint { .. }
+            | EventKind::Signaling
+            | EventKind::ObjectRefused { .. }
+            | EventKind::ObjectReverted { .. }
+            | EventKind::ObjectChanged
+            | EventKind::ModuleChanged { .. }
+            | EventKind::Elsewhere { .. } => {}
         }
     }
 

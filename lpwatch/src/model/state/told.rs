@@ -108,7 +108,7 @@ impl Told {
             let is_near = match ended.source {
                 Some(_) => ended.at.abs_diff(report.at) < END,
                 // A reading comes after what it shows.
-                None => report.at <= ended.at && ended.at - report.at < END,
+                None => report.at <= ended.at && ended.at.abs_diff(report.at) < END,
             };
             ended.source != report.source
                 && is_near
