@@ -253,7 +253,7 @@ impl Transition {
 mod tests {
     use super::*;
 
-    const OBJECT: &str = r#"{"name":"vmlinux","patched":null,"functions":[]}"#;
+    const OBJECT: &str = r#"{"name":"vmlinux","patched":null,"refused":null,"functions":[]}"#;
 
     #[test]
     fn null_is_accepted_where_it_is_promised() {
