@@ -69,6 +69,12 @@ pub fn read_patches(roots: &Roots) -> Result<Option<Vec<PatchFiles>>, ReadError>
             Err(FileFailure::Read(error)) => return Err(error),
         }
     }
+    // `klp_mutex` is held while a callback of the patch in transition runs.
+    if patches.iter().all(|patch| patch.transition != Some(true)) {
+        for patch in &mut patches {
+            patch.stack_order = stack_order(&directory.join(&patch.name));
+        }
+    }
     if patches.iter().all(|patch| patch.stack_order.is_some()) {
         patches.sort_by(|a, b| (a.stack_order, &a.name).cmp(&(b.stack_order, &b.name)));
     } else {
@@ -90,14 +96,19 @@ fn livepatch_directory(roots: &Roots) -> PathBuf {
     roots.sysfs.join("kernel/livepatch")
 }
 
+/// `None` on kernels before 6.14, and for a patch that has just gone.
+fn stack_order(directory: &Path) -> Option<u32> {
+    let text = read_file(&directory.join("stack_order")).ok()??;
+    parse_number(&text)
+}
+
 fn read_patch(directory: &Path, name: &str) -> Result<PatchFiles, FileFailure> {
     let mut patch = PatchFiles {
         name: name.to_owned(),
         enabled: read_flag(&directory.join("enabled"))?,
         transition: read_flag(&directory.join("transition"))?,
         replace: read_flag(&directory.join("replace"))?,
-        stack_order: read_file(&directory.join("stack_order"))?
-            .and_then(|text| parse_number(&text)),
+        stack_order: None,
         objects: Vec::new(),
     };
     for entry in list_or_vanished(directory)? {

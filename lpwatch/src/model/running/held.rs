@@ -61,7 +61,19 @@ impl Running {
             let began = self.began.filter(|_| self.tries.is_none());
             began.map(|began| began.boot)
         });
-        hooked && last.is_some_and(|last| now.saturating_sub(last) >= self.patience())
+        let passed = |since: Duration| now.saturating_sub(since) >= self.patience();
+        if hooked {
+            return last.is_some_and(passed);
+        }
+        // Without hooks it is unknown when the kernel tried.
+        self.none_has_switched() && self.began.is_none_or(|began| passed(began.boot))
+    }
+
+    /// Whether the last sample found every task on old code.
+    fn none_has_switched(&self) -> bool {
+        let remaining = self.remaining.as_ref();
+        let left = remaining.and_then(Remaining::count);
+        left.is_some() && left == self.tasks_total
     }
 
     /// How long the kernel's next step may take.

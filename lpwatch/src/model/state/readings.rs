@@ -25,6 +25,7 @@ impl Model {
         self.observe_others(&view, at, now);
         self.calls.observe(&view);
         self.refusals.observe(&view.patches, view.read_at);
+        self.keep_order(&mut view.patches);
         self.patches = view.patches;
         let Self {
             patches,
@@ -36,6 +37,20 @@ impl Model {
         known_replace.retain(|name, _| {
             running == Some(name.as_str()) || patches.iter().any(|patch| patch.name == *name)
         });
+    }
+
+    /// The order of loaded patches does not change in a transition, in which the file
+    /// that has it is not read.
+    fn keep_order(&self, patches: &mut [PatchView]) {
+        for patch in patches
+            .iter_mut()
+            .filter(|patch| patch.stack_order.is_none())
+        {
+            let mut known = self.patches.iter();
+            let known =
+                known.find(|known| known.name == patch.name && known.engine == patch.engine);
+            patch.stack_order = known.and_then(|known| known.stack_order);
+        }
     }
 
     /// The patches of an unreadable system keep their state.
