@@ -186,6 +186,9 @@ impl Mark {
 
     /// The kernel has logged one end since, in this direction.
     fn says_complete(&self, direction: &str) -> Result<()> {
+        // Loading the patch returns before the transition has ended.
+        let logged = || Ok(Self::ends()?.len() > self.0);
+        guest::wait_until("the kernel logs the end", logged)?;
         let ends = Self::ends()?;
         let new = ends.get(self.0..).unwrap_or_default();
         ensure!(

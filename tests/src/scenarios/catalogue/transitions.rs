@@ -46,6 +46,7 @@ pub(super) const ALL: &[Scenario] = &[
         "A real-time task keeps a CPU: it is named, and no task is to blame",
         cpu_held::run,
     )
+    .once()
     .own_boot()
     .paced(),
     scenario(
