@@ -39,11 +39,11 @@ pub fn run(trial: &mut Trial) -> Result<()> {
     ensure!(proved["verdict"] == "proved", "{proved}");
     ensure!(proved["exit_code"] == 0, "{proved}");
     // One function of the three is never called, and none a million times.
-    for calls in ["1", "1000000"] {
-        let few = verify(&["--require-calls", calls])?;
+    for calls in [1_u64, 1_000_000] {
+        let few = verify(&["--require-calls", &calls.to_string()])?;
         let few = document(few.expect(&[code::NOT_PROVED])?)?;
         ensure!(few["verdict"] == "not_proved", "{calls}: {few}");
-        ensure!(few["required_calls"].to_string() == calls, "{calls}: {few}");
+        ensure!(few["required_calls"] == calls, "{calls}: {few}");
     }
 
     patch.disable()?;
