@@ -4,6 +4,8 @@
 mod engines;
 mod outcomes;
 mod progress;
+mod refusals;
+mod reports;
 mod waits;
 
 use std::time::Duration;
