@@ -54,4 +54,4 @@ pub use view::{
     Direction, EngineKind, FunctionAddress, OBJECT_NOT_TOLD, ObjectView, Outcome, PatchDetails,
     PatchView, SystemView, Task, TaskSample,
 };
-pub use waits::{CpuHolder, TransitionWait, WaitReason, WaitSample};
+pub use waits::{CpuHolder, TransitionHold, WaitReason, WaitSample};

@@ -15,7 +15,7 @@ use super::{
     output::Printer,
     snapshots::Stream,
     status::{module_name, not_loaded},
-    watching::{Printed, WatchArgs, Watched},
+    watching::{Printed, SnapshotPacer, WatchArgs},
 };
 
 /// Show how often the old and the new code of each patched function is called:
@@ -73,7 +73,7 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
 }
 
 async fn watch(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
-    let mut watched = Watched::new(Stream::counting(globals).await?, &args.watch)?;
+    let mut watched = SnapshotPacer::new(Stream::counting(globals).await?, &args.watch)?;
     let mut printed = Printed::default();
     let mut exit = Exit::Success;
     while let Some(snapshot) = watched.next().await? {

@@ -14,7 +14,7 @@ use super::{
     completions,
     output::Printer,
     snapshots::{self, Stream},
-    watching::{Printed, WatchArgs, Watched},
+    watching::{Printed, SnapshotPacer, WatchArgs},
 };
 
 /// Show the state of every live patch: whether it is in transition, the tasks left
@@ -45,7 +45,7 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
 }
 
 async fn watch(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
-    let mut watched = Watched::new(Stream::open(globals).await?, &args.watch)?;
+    let mut watched = SnapshotPacer::new(Stream::open(globals).await?, &args.watch)?;
     let mut printed = Printed::default();
     let mut exit = Exit::Success;
     while let Some(snapshot) = watched.next().await? {

@@ -11,7 +11,7 @@ use crate::{
     model::{
         Snapshot,
         calls::{
-            proof::{Proof, Verdict, is_final},
+            proof::{Proof, ProofVerdict, is_final},
             report::CallsReport,
         },
     },
@@ -129,10 +129,10 @@ impl Args {
 
     fn exit_of(&self, report: &CallsReport, proof: &Proof) -> Exit {
         match proof.verdict {
-            Verdict::Disproved => Exit::Danger,
-            Verdict::NotProved => Exit::NotProved,
-            Verdict::Proved if self.strict && report.is_open() => Exit::Warning,
-            Verdict::Proved => Exit::Success,
+            ProofVerdict::Disproved => Exit::Danger,
+            ProofVerdict::NotProved => Exit::NotProved,
+            ProofVerdict::Proved if self.strict && report.is_open() => Exit::Warning,
+            ProofVerdict::Proved => Exit::Success,
         }
     }
 }

@@ -28,7 +28,7 @@ pub struct WatchArgs {
 }
 
 /// The states to show, one after another.
-pub struct Watched<'a> {
+pub struct SnapshotPacer<'a> {
     stream: Stream<'a>,
     interval: Duration,
     resized: Signal,
@@ -38,7 +38,7 @@ pub struct Watched<'a> {
     shown_at: Option<Instant>,
 }
 
-impl<'a> Watched<'a> {
+impl<'a> SnapshotPacer<'a> {
     pub fn new(stream: Stream<'a>, args: &WatchArgs) -> anyhow::Result<Self> {
         let resized = signal(SignalKind::window_change()).context("cannot watch the terminal")?;
         Ok(Self {

@@ -69,8 +69,9 @@ pub fn read_patches(roots: &Roots) -> Result<Option<Vec<PatchFiles>>, ReadError>
             Err(FileFailure::Read(error)) => return Err(error),
         }
     }
-    // `klp_mutex` is held while a callback of the patch in transition runs.
-    if patches.iter().all(|patch| patch.transition != Some(true)) {
+    // `klp_mutex` is held while a callback of the patch in transition runs. A recorded
+    // tree can always be read.
+    if !roots.is_live() || patches.iter().all(|patch| patch.transition != Some(true)) {
         for patch in &mut patches {
             patch.stack_order = stack_order(&directory.join(&patch.name));
         }

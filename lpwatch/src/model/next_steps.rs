@@ -13,7 +13,7 @@ use super::{
         reversal,
     },
     force,
-    waits::{TransitionWait, WaitReason},
+    waits::{TransitionHold, WaitReason},
 };
 use crate::text::quoted;
 
@@ -51,7 +51,7 @@ pub(super) fn next_steps(
     stuck: &Stuck<'_>,
     phase: Option<Phase>,
     blockers: &[Blocker],
-    wait: Option<&TransitionWait>,
+    wait: Option<&TransitionHold>,
 ) -> Vec<String> {
     if stuck.engine != EngineKind::Livepatch {
         return other_engines::next_steps(stuck.engine, phase, blockers);

@@ -10,13 +10,13 @@ use super::{
     remaining::Remaining,
     snapshot::{PastTransition, SwitchedBy, Transition, TrendPoint},
     time::{milliseconds, seconds},
-    waits::{Callback, WaitSample},
+    waits::{CallbackKind, WaitSample},
 };
 
 mod held;
 
 pub(super) use held::Completing;
-use held::Held;
+use held::FoundHold;
 
 /// The number of points of the trend. Of consecutive samples with the same number,
 /// only the first and the last are kept, so a long stall does not displace the fall
@@ -56,7 +56,7 @@ pub(super) struct Running {
     /// A hook reported that all tasks have switched.
     pub completing: Option<Completing>,
     /// What it waits for if it is no task.
-    held: Option<Held>,
+    held: Option<FoundHold>,
     /// The kernel's last try, since boot, if hooks report tries.
     last_try: Option<Duration>,
 }

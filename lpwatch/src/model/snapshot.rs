@@ -15,7 +15,7 @@ use super::{
     Blocker, Direction, EngineKind, ObservedFact, Outcome, Phase, Thresholds,
     check::CheckSummary,
     next_steps::{Stuck, next_steps},
-    waits::TransitionWait,
+    waits::TransitionHold,
 };
 
 /// The version of the JSON form.
@@ -176,7 +176,7 @@ pub struct Transition {
     pub blockers: Vec<Blocker>,
     /// What it waits for if it is no task; `null` if nothing of that was found.
     #[serde(default)]
-    pub waits_for: Option<TransitionWait>,
+    pub waits_for: Option<TransitionHold>,
     /// Tasks that have switched, by way; `null` if no hook counts them.
     pub switched: Option<SwitchedBy>,
     /// What to do next. A command follows its sentence after a newline.

@@ -9,8 +9,8 @@ mod elsewhere;
 mod events;
 mod readings;
 mod refusals;
+mod reports;
 mod shown;
-mod told;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
@@ -18,7 +18,7 @@ use std::{
 };
 
 use super::{
-    Direction, EngineKind, Input, Moment, PatchView, TransitionWait,
+    Direction, EngineKind, Input, Moment, PatchView, TransitionHold,
     calls::{CallTracker, FunctionId},
     check::Checks,
     evidence::Traits,
@@ -29,7 +29,7 @@ use super::{
 
 use course::Course;
 use refusals::Refusals;
-use told::Told;
+use reports::EventReports;
 
 /// The host, and how it is read.
 #[derive(Clone, Debug)]
@@ -58,7 +58,7 @@ pub struct Model {
     /// Livepatch's own.
     course: Course,
     /// Which of its begins and ends were reported.
-    told: Told,
+    reports: EventReports,
     /// That of each other engine which could be read.
     others: BTreeMap<EngineKind, Course>,
     past: VecDeque<PastTransition>,
@@ -88,7 +88,7 @@ impl Model {
             patches: Vec::new(),
             known_replace: HashMap::new(),
             course: Course::new(EngineKind::Livepatch),
-            told: Told::default(),
+            reports: EventReports::default(),
             others: BTreeMap::new(),
             past: VecDeque::new(),
             ended: Vec::new(),
@@ -175,7 +175,7 @@ impl Model {
 
     /// What livepatch's transition waits for if it is no task, and its patch.
     #[must_use]
-    pub fn wait(&self, now: &Moment) -> Option<(String, TransitionWait)> {
+    pub fn wait(&self, now: &Moment) -> Option<(String, TransitionHold)> {
         let running = self.course.running()?;
         Some((running.patch.clone(), running.waits_for(now)?))
     }

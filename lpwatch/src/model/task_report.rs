@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Blocker, Direction, Phase, Reason, Snapshot, TransitionWait,
+    Blocker, Direction, Phase, Reason, Snapshot, TransitionHold,
     snapshot::{Patch, Source, SwitchedBy, Transition},
 };
 
@@ -41,7 +41,7 @@ pub struct TaskReport {
     pub blockers: Vec<Blocker>,
     /// What the transition waits for if it is no task.
     #[serde(default)]
-    pub waits_for: Option<TransitionWait>,
+    pub waits_for: Option<TransitionHold>,
     /// Tasks that have switched, by way.
     pub switched: Option<SwitchedBy>,
     /// What to do about the transition as a whole.
@@ -57,7 +57,7 @@ pub struct WaitDocument<'a> {
     pub kernel: &'a str,
     pub patch: &'a str,
     pub direction: Direction,
-    pub waits_for: &'a TransitionWait,
+    pub waits_for: &'a TransitionHold,
 }
 
 /// The number of tasks left for one reason.
@@ -141,7 +141,7 @@ impl TaskReport {
 
     /// What the transition waits for, if the task with this id is part of that.
     #[must_use]
-    pub fn wait(&self, tid: u32) -> Option<&TransitionWait> {
+    pub fn wait(&self, tid: u32) -> Option<&TransitionHold> {
         self.waits_for.as_ref().filter(|wait| {
             let holder = wait.holder.as_ref().map(|holder| holder.tid);
             wait.tid == Some(tid) || holder == Some(tid)
@@ -150,7 +150,7 @@ impl TaskReport {
 
     /// Its JSON document.
     #[must_use]
-    pub fn wait_document<'a>(&'a self, waits_for: &'a TransitionWait) -> WaitDocument<'a> {
+    pub fn wait_document<'a>(&'a self, waits_for: &'a TransitionHold) -> WaitDocument<'a> {
         WaitDocument {
             schema_version: self.schema_version,
             host: &self.host,

@@ -19,10 +19,10 @@ use super::{Direction, Task, TaskKind, evidence::Frame};
 
 /// What a transition waits for. Unknown values are `null`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct TransitionWait {
+pub struct TransitionHold {
     pub reason: WaitReason,
     /// Which callback runs; `null` if none does, or if it is unknown which.
-    pub callback: Option<Callback>,
+    pub callback: Option<CallbackKind>,
     /// The callback's own function, or the kernel's function that does not return.
     pub function: Option<String>,
     /// The module of the callback.
@@ -43,7 +43,7 @@ pub struct TransitionWait {
     pub holder: Option<CpuHolder>,
 }
 
-/// The kind of a [`TransitionWait`].
+/// The kind of a [`TransitionHold`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
@@ -68,14 +68,14 @@ impl WaitReason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
-pub enum Callback {
+pub enum CallbackKind {
     PrePatch,
     PostPatch,
     PreUnpatch,
     PostUnpatch,
 }
 
-impl Callback {
+impl CallbackKind {
     /// As in C and in JSON.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -279,16 +279,16 @@ impl Step {
     }
 
     /// The callback that runs, in a transition of this direction.
-    fn callback(self, direction: Direction) -> Option<Callback> {
+    fn callback(self, direction: Direction) -> Option<CallbackKind> {
         if !self.is_callback {
             return None;
         }
         match (self.site, direction) {
-            (Site::Enable, _) => Some(Callback::PrePatch),
-            (Site::Disable, _) => Some(Callback::PreUnpatch),
-            (Site::Complete, Direction::Patching) => Some(Callback::PostPatch),
+            (Site::Enable, _) => Some(CallbackKind::PrePatch),
+            (Site::Disable, _) => Some(CallbackKind::PreUnpatch),
+            (Site::Complete, Direction::Patching) => Some(CallbackKind::PostPatch),
             (Site::Complete, Direction::Unpatching) | (Site::Cancel, _) => {
-                Some(Callback::PostUnpatch)
+                Some(CallbackKind::PostUnpatch)
             }
             (Site::Module | Site::Inner, _) => None,
         }
@@ -311,17 +311,17 @@ fn site_is(frame: &Frame, wanted: Site) -> bool {
 impl WaitSample {
     /// The callback that runs.
     #[must_use]
-    pub fn callback(&self, direction: Direction) -> Option<Callback> {
+    pub fn callback(&self, direction: Direction) -> Option<CallbackKind> {
         Step::of(&self.task.as_ref()?.evidence.stack)?.callback(direction)
     }
 
     /// What the transition waits for, if anything was found.
-    pub(super) fn wait(&self, direction: Direction, since: Option<f64>) -> Option<TransitionWait> {
+    pub(super) fn wait(&self, direction: Direction, since: Option<f64>) -> Option<TransitionHold> {
         let holder = self.holders.first();
         let Some(task) = &self.task else {
-            return holder.map(|holder| TransitionWait {
+            return holder.map(|holder| TransitionHold {
                 since_seconds: since,
-                ..TransitionWait::held(holder)
+                ..TransitionHold::held(holder)
             });
         };
         let stack = &task.evidence.stack;
@@ -332,7 +332,7 @@ impl WaitSample {
             Some(holder) => (WaitReason::CpuHeld, Some(holder.clone())),
             None => (WaitReason::Kernel, None),
         };
-        Some(TransitionWait {
+        Some(TransitionHold {
             reason,
             callback: step.callback(direction),
             function: frame.map(|frame| frame.symbol.clone()),
@@ -361,7 +361,7 @@ impl WaitSample {
     }
 }
 
-impl TransitionWait {
+impl TransitionHold {
     /// A held CPU, with no task in the kernel's livepatch code.
     fn held(holder: &CpuHolder) -> Self {
         Self {

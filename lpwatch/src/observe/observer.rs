@@ -10,8 +10,8 @@ use crate::{
     kernel::{Roots, ftrace, host::Clocks},
     model::{
         Direction, EngineKind, Event, EventKind, Input, Model, Moment, Snapshot, SystemView,
-        Thresholds, TransitionWait, WaitSample, check::CheckReport, snapshot::PastTransition,
-        stops::CpuStop, waits::Callback,
+        Thresholds, TransitionHold, WaitSample, check::CheckReport, snapshot::PastTransition,
+        stops::CpuStop, waits::CallbackKind,
     },
     probe::TaskIterator,
 };
@@ -50,7 +50,7 @@ const FTRACE_OFF: &str = "DANGER: ftrace is switched off (kernel.ftrace_enabled=
     sysctl kernel.ftrace_enabled=1";
 
 /// What distinguishes one wait from another.
-fn waits_for((patch, wait): &(String, TransitionWait)) -> impl PartialEq {
+fn waits_for((patch, wait): &(String, TransitionHold)) -> impl PartialEq {
     let holder = wait.holder.as_ref().map(|holder| holder.tid);
     (patch.clone(), wait.reason, wait.callback, wait.tid, holder)
 }
@@ -61,7 +61,7 @@ pub struct Observer {
     tasks: TaskSource,
     waits: WaitSource,
     /// What the log last said that a transition waits for.
-    reported: Option<(String, TransitionWait)>,
+    reported: Option<(String, TransitionHold)>,
     pub(super) log: Option<LogSource>,
     model: Model,
     /// The transitions that ended since [`Self::take_ended`] was last called.
@@ -277,7 +277,7 @@ impl Observer {
                 tracing::warn!(
                     patch,
                     reason = wait.reason.name(),
-                    callback = wait.callback.map(Callback::name),
+                    callback = wait.callback.map(CallbackKind::name),
                     function = wait.function,
                     tid = wait.tid,
                     task = wait.comm,

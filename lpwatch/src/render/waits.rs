@@ -5,14 +5,14 @@ use super::style::Style;
 use super::{stack, why, words};
 use crate::model::snapshot::Transition;
 use crate::model::task_report::TaskReport;
-use crate::model::{Blocker, CpuHolder, TransitionWait, WaitReason};
+use crate::model::{Blocker, CpuHolder, TransitionHold, WaitReason};
 
 /// The tasks that are left, and what it waits for instead of them.
 pub(super) fn paragraph(
     page: &mut Page<'_>,
     indent: usize,
     left: Option<u32>,
-    wait: &TransitionWait,
+    wait: &TransitionHold,
 ) {
     let sentence = format!("{} {}", switching(left, wait), sentence(wait, page.style));
     page.paragraph(indent, &[plain(sentence)]);
@@ -36,7 +36,7 @@ pub(super) fn of_transition(page: &mut Page<'_>, transition: &Transition) -> boo
     true
 }
 
-fn switching(left: Option<u32>, wait: &TransitionWait) -> &'static str {
+fn switching(left: Option<u32>, wait: &TransitionHold) -> &'static str {
     if wait.is_before_switching() {
         "No task can switch yet."
     } else if left == Some(0) {
@@ -47,7 +47,7 @@ fn switching(left: Option<u32>, wait: &TransitionWait) -> &'static str {
 }
 
 /// `The post_patch callback of lp (lp_post) has run for 79 s in insmod (pid 164).`
-pub(crate) fn sentence(wait: &TransitionWait, style: &Style) -> String {
+pub(crate) fn sentence(wait: &TransitionHold, style: &Style) -> String {
     let function = wait
         .function
         .as_deref()
@@ -114,7 +114,7 @@ fn keeps(holder: &CpuHolder, style: &Style) -> String {
 }
 
 /// ` in insmod (pid 164)`
-fn task(wait: &TransitionWait, style: &Style) -> String {
+fn task(wait: &TransitionHold, style: &Style) -> String {
     as_blocker(wait).map_or_else(String::new, |blocker| {
         let (name, ids) = why::who(&blocker, style);
         format!(" in {name} {ids}")
@@ -122,7 +122,7 @@ fn task(wait: &TransitionWait, style: &Style) -> String {
 }
 
 /// The stack of the task in livepatch's code.
-pub(super) fn frames(page: &mut Page<'_>, indent: usize, wait: &TransitionWait) {
+pub(super) fn frames(page: &mut Page<'_>, indent: usize, wait: &TransitionHold) {
     let Some(blocker) = as_blocker(wait).filter(|blocker| !blocker.stack.is_empty()) else {
         return;
     };
@@ -137,7 +137,7 @@ pub(super) fn frames(page: &mut Page<'_>, indent: usize, wait: &TransitionWait) 
 /// What `lpwatch explain` shows of the task that runs the callback, or that holds a
 /// CPU.
 #[must_use]
-pub fn explain(wait: &TransitionWait, report: &TaskReport, style: &Style) -> String {
+pub fn explain(wait: &TransitionHold, report: &TaskReport, style: &Style) -> String {
     let mut page = Page::new(style);
     let patch = style.text(&report.patch);
     let heading = format!("{patch}, {}", report.direction.name());
@@ -169,7 +169,7 @@ pub fn explain(wait: &TransitionWait, report: &TaskReport, style: &Style) -> Str
 }
 
 /// The task in livepatch's code, as a task left is shown.
-fn as_blocker(wait: &TransitionWait) -> Option<Blocker> {
+fn as_blocker(wait: &TransitionHold) -> Option<Blocker> {
     Some(Blocker {
         tid: wait.tid?,
         tgid: wait.tgid?,

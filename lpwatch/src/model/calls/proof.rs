@@ -14,7 +14,7 @@ use super::{
 /// Whether the new code was proved to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Verdict {
+pub enum ProofVerdict {
     /// The new code of every function that was called runs.
     Proved,
     /// New code that should run does not.
@@ -46,7 +46,7 @@ pub enum Gap {
 /// The conclusion about all functions of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Proof {
-    pub verdict: Verdict,
+    pub verdict: ProofVerdict,
     /// Why nothing is proved; `null` with another verdict.
     pub not_proved_because: Option<Gap>,
     /// The functions whose new code runs.
@@ -78,13 +78,13 @@ impl Proof {
         let count = |is: fn(Part) -> bool| parts.iter().filter(|part| is(**part)).count();
         let gap = gap(&parts, required);
         let verdict = match gap {
-            _ if parts.contains(&Part::Disproved) => Verdict::Disproved,
-            Some(_) => Verdict::NotProved,
-            None => Verdict::Proved,
+            _ if parts.contains(&Part::Disproved) => ProofVerdict::Disproved,
+            Some(_) => ProofVerdict::NotProved,
+            None => ProofVerdict::Proved,
         };
         Self {
             verdict,
-            not_proved_because: gap.filter(|_| verdict == Verdict::NotProved),
+            not_proved_because: gap.filter(|_| verdict == ProofVerdict::NotProved),
             functions_proved: count(|part| part == Part::Proved),
             functions_not_proved: count(
                 |part| matches!(part, Part::Open(gap) if gap != Gap::Disabled),

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::model::{Direction, Moment, time::seconds};
 
-use super::{Callback, Remaining, Running, WaitSample};
-use crate::model::waits::TransitionWait;
+use super::{CallbackKind, Remaining, Running, WaitSample};
+use crate::model::waits::TransitionHold;
 
 /// The kernel tries once a second; without a try for this time it does something else.
 const BETWEEN_TRIES: Duration = Duration::from_secs(4);
@@ -35,7 +35,7 @@ impl Completing {
 
 /// What was found in searches.
 #[derive(Clone, Debug)]
-pub(super) struct Held {
+pub(super) struct FoundHold {
     sample: WaitSample,
     /// When it was first found so.
     since: Moment,
@@ -95,7 +95,7 @@ impl Running {
     pub fn note_wait(&mut self, sample: WaitSample, now: &Moment) {
         let callback = sample.callback(self.direction);
         // sysfs shows `enabled` as it was before such a callback.
-        let direction = callback.and_then(Callback::direction_before);
+        let direction = callback.and_then(CallbackKind::direction_before);
         if let Some(direction) = direction.filter(|_| !self.direction_reported)
             && direction != self.direction
         {
@@ -114,7 +114,7 @@ impl Running {
                 held.searches = held.searches.saturating_add(1);
             }
             held => {
-                *held = Some(Held {
+                *held = Some(FoundHold {
                     sample,
                     since: at,
                     searches: 1,
@@ -140,7 +140,7 @@ impl Running {
             && !(self.held.is_some() && none_left())
     }
 
-    pub fn waits_for(&self, now: &Moment) -> Option<TransitionWait> {
+    pub fn waits_for(&self, now: &Moment) -> Option<TransitionHold> {
         let held = self.held.as_ref()?;
         let completing = self.completing.map(|completing| completing.at);
         let began = || {

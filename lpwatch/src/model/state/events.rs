@@ -41,7 +41,7 @@ impl Model {
         let is_logged = source == EventSource::Log && is_lifecycle;
         // What hooks tell anyway does not count as told by the log.
         let is_repeated = is_logged && self.is_repeated(at, &kind);
-        let repeats = is_repeated || self.told.repeats(source, at, &kind);
+        let repeats = is_repeated || self.reports.repeats(source, at, &kind);
         if is_logged && repeats {
             self.confirm_end(&kind, moment, now);
             return;

@@ -19,7 +19,7 @@ impl Model {
         if let Some(past) = &ended
             && let (Some(patch), Some(direction)) = (&past.patch, past.direction)
         {
-            self.told.read_end(patch, direction, at.boot);
+            self.reports.read_end(patch, direction, at.boot);
         }
         self.remember_ended(ended, at);
         self.observe_others(&view, at, now);

@@ -3,7 +3,7 @@
 use super::*;
 use crate::model::{
     evidence::Frame,
-    waits::{Callback, CpuHolder, Policy, WaitReason, WaitSample},
+    waits::{CallbackKind, CpuHolder, Policy, WaitReason, WaitSample},
 };
 
 fn in_code(frames: &[&str]) -> Task {
@@ -76,7 +76,7 @@ fn a_callback_after_the_switch_ends_the_transition_once() {
     let now = transition(&model, 182.0);
     assert_eq!((now.tasks_remaining, &now.blockers), (Some(0), &Vec::new()));
     let wait = now.waits_for.as_ref().unwrap();
-    assert_eq!(wait.callback, Some(Callback::PostPatch));
+    assert_eq!(wait.callback, Some(CallbackKind::PostPatch));
     assert_eq!((wait.tid, wait.since_seconds), (Some(164), Some(80.0)));
     assert_eq!(now.phase, Some(Phase::Stalled));
     let advice = advice(&now);
@@ -130,7 +130,7 @@ fn no_task_is_blamed_before_any_may_switch() {
         (Some(100), &Vec::new())
     );
     let wait = now.waits_for.as_ref().unwrap();
-    assert_eq!(wait.callback, Some(Callback::PrePatch));
+    assert_eq!(wait.callback, Some(CallbackKind::PrePatch));
     assert_eq!(wait.since_seconds, Some(70.0));
     assert!(!advice(&now).contains("echo"), "{}", advice(&now));
     // Then the tasks may switch.

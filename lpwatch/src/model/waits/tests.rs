@@ -82,13 +82,13 @@ fn each_callback_is_known_by_its_caller() {
     let disabled = ["msleep", "pre lp", "enabled_store", "kernfs_fop_write_iter"];
     for (frames, direction, callback) in [
         // Before a patch is enabled, `enabled` is 0, and 1 before it is disabled.
-        (&PRE_PATCH[..], Unpatching, Callback::PrePatch),
-        (&PRE_PATCH[..], Patching, Callback::PrePatch),
-        (&disabled[..], Patching, Callback::PreUnpatch),
-        (&POST[..], Patching, Callback::PostPatch),
-        (&POST[..], Unpatching, Callback::PostUnpatch),
-        (&by_work[..], Patching, Callback::PostPatch),
-        (&cancelled[..], Patching, Callback::PostUnpatch),
+        (&PRE_PATCH[..], Unpatching, CallbackKind::PrePatch),
+        (&PRE_PATCH[..], Patching, CallbackKind::PrePatch),
+        (&disabled[..], Patching, CallbackKind::PreUnpatch),
+        (&POST[..], Patching, CallbackKind::PostPatch),
+        (&POST[..], Unpatching, CallbackKind::PostUnpatch),
+        (&by_work[..], Patching, CallbackKind::PostPatch),
+        (&cancelled[..], Patching, CallbackKind::PostUnpatch),
     ] {
         let sample = sample(frames, vec![hog(false)]);
         assert_eq!(sample.callback(direction), Some(callback), "{frames:?}");
@@ -107,7 +107,7 @@ fn a_callback_may_leave_no_frame() {
     let wait = sample(&frames, Vec::new())
         .wait(Direction::Patching, None)
         .unwrap();
-    assert_eq!(wait.callback, Some(Callback::PostPatch));
+    assert_eq!(wait.callback, Some(CallbackKind::PostPatch));
     assert_eq!((wait.function, wait.module, wait.frame), (None, None, None));
 }
 

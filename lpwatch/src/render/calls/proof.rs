@@ -2,7 +2,7 @@
 
 use super::{Page, name, painted};
 use crate::model::calls::{
-    proof::{Gap, Proof, Verdict},
+    proof::{Gap, Proof, ProofVerdict},
     report::{CallsReport, Effect},
 };
 use crate::render::{paint::Paint, words};
@@ -16,12 +16,12 @@ pub(super) fn conclusion(page: &mut Page<'_>, report: &CallsReport, proof: &Proo
         ..
     } = *proof;
     let (word, paint, text) = match (proof.verdict, proof.not_proved_because) {
-        (Verdict::Disproved, _) => (
+        (ProofVerdict::Disproved, _) => (
             "Disproved: ",
             Paint::Alarm,
             "new code does not run, see above.".to_owned(),
         ),
-        (Verdict::Proved, _) | (Verdict::NotProved, None) => {
+        (ProofVerdict::Proved, _) | (ProofVerdict::NotProved, None) => {
             let verb = if proved == 1 { "runs" } else { "run" };
             let rest = if open == 0 {
                 String::new()
@@ -33,7 +33,7 @@ pub(super) fn conclusion(page: &mut Page<'_>, report: &CallsReport, proof: &Proo
             let text = format!("{proved} {verb} new code.{rest}");
             ("Proved: ", Paint::Green, text)
         }
-        (Verdict::NotProved, Some(gap)) => {
+        (ProofVerdict::NotProved, Some(gap)) => {
             ("Not proved: ", Paint::Yellow, why(page, report, proof, gap))
         }
     };

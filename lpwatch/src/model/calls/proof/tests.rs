@@ -54,19 +54,19 @@ fn not_known() -> Effect {
     }
 }
 
-fn proof(functions: Vec<CountedFunction>, required: Option<u64>) -> (Verdict, Option<Gap>) {
+fn proof(functions: Vec<CountedFunction>, required: Option<u64>) -> (ProofVerdict, Option<Gap>) {
     let mut report = CallsReport::of(&samples::snapshot(Vec::new()), None);
     report.functions = functions;
     let proof = Proof::of(&report, required);
     (proof.verdict, proof.not_proved_because)
 }
 
-fn not_proved(gap: Gap) -> (Verdict, Option<Gap>) {
-    (Verdict::NotProved, Some(gap))
+fn not_proved(gap: Gap) -> (ProofVerdict, Option<Gap>) {
+    (ProofVerdict::NotProved, Some(gap))
 }
 
-const PROVED: (Verdict, Option<Gap>) = (Verdict::Proved, None);
-const DISPROVED: (Verdict, Option<Gap>) = (Verdict::Disproved, None);
+const PROVED: (ProofVerdict, Option<Gap>) = (ProofVerdict::Proved, None);
+const DISPROVED: (ProofVerdict, Option<Gap>) = (ProofVerdict::Disproved, None);
 
 #[test]
 fn nothing_is_no_proof() {

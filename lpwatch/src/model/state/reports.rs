@@ -34,12 +34,12 @@ impl Report {
 
 /// The last reports.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Told {
+pub(super) struct EventReports {
     begun: VecDeque<Report>,
     ended: VecDeque<Report>,
 }
 
-impl Told {
+impl EventReports {
     /// Whether another source has reported this already, which is kept if not.
     pub fn repeats(&mut self, source: EventSource, at: Duration, kind: &EventKind) -> bool {
         let report = |patch: &str, direction| Report {
