@@ -242,7 +242,7 @@ fn texts(trial: &mut Trial, case: &Case, runner: i32) -> Result<()> {
             flat.contains(&format!("The {} callback of", case.callback)) && flat.contains(state),
             "{command:?}: {text}"
         );
-        for wrong in ["swapper", "idle", "echo 0", "echo 1", "Wait:"] {
+        for wrong in ["swapper", "idle CPU", "echo 0", "echo 1", "Wait:"] {
             ensure!(!flat.contains(wrong), "{command:?}: {wrong}: {text}");
         }
         if command == ["status"] {
