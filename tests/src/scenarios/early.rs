@@ -12,7 +12,8 @@ use crate::patch::Patch;
 use crate::scrape::Scrape;
 use crate::trial::Trial;
 
-const PATCH: &str = "lp_cmdline";
+/// No other scenario about daemons loads it: the log keeps what they did.
+const PATCH: &str = "lp_states";
 
 /// How long after the start of the daemon the patch is loaded: a guest attaches all
 /// hooks within seconds.
