@@ -9,9 +9,9 @@ use crate::{
     error::Error,
     kernel::{Roots, ftrace, host::Clocks},
     model::{
-        Direction, EngineKind, Event, EventKind, Input, Model, Moment, Snapshot, SystemView,
-        Thresholds, TransitionHold, WaitSample, check::CheckReport, snapshot::PastTransition,
-        stops::CpuStop, waits::CallbackKind,
+        Direction, EngineKind, Event, EventKind, Input, Model, Moment, PatchView, Snapshot,
+        SystemView, Thresholds, TransitionHold, WaitSample, check::CheckReport,
+        snapshot::PastTransition, stops::CpuStop, waits::CallbackKind,
     },
     probe::TaskIterator,
 };
@@ -73,6 +73,14 @@ pub struct Observer {
     watch_notes: Vec<String>,
     /// Notes that hold as long as lpwatch runs.
     lasting_notes: Vec<String>,
+}
+
+/// The patches whose functions are counted. One that the kernel has just refused is
+/// still listed for a moment: a kprobe beside the probe that it was refused for would
+/// keep that one's claim on the function (`IPMODIFY`, kernel/kprobes.c) when it goes.
+fn in_force(patches: &[PatchView]) -> Vec<PatchView> {
+    let is_on = |patch: &&PatchView| patch.in_transition || patch.enabled != Some(false);
+    patches.iter().filter(is_on).cloned().collect()
 }
 
 impl Observer {
@@ -321,7 +329,7 @@ impl Observer {
         let young = self.model.in_transition().is_some()
             && self.model.known_for(Clocks::now().boot) < COUNTED_AFTER;
         if !young && !is_held && !self.model.is_settling(Clocks::now().boot) {
-            calls.plan(iterator, &self.roots, self.model.patches());
+            calls.plan(iterator, &self.roots, &in_force(self.model.patches()));
             calls.attach_some(iterator);
             calls.stay_in_front(iterator, &self.roots);
         }
