@@ -19,6 +19,7 @@ mod force;
 mod frame_symbol;
 mod input;
 pub mod inventory;
+mod module_refusals;
 mod next_steps;
 mod phase;
 pub mod prediction;
@@ -44,6 +45,7 @@ pub use event::{Event, EventKind, EventSource};
 pub use fact::ObservedFact;
 pub(crate) use frame_symbol::{FrameSymbol, bare};
 pub use input::Input;
+pub use module_refusals::{ModuleRefusal, ModuleRefusals};
 pub use phase::{Phase, Thresholds};
 pub use snapshot::Snapshot;
 pub use state::{HostFacts, Model};
@@ -51,7 +53,7 @@ pub use task_kind::TaskKind;
 pub use task_report::TaskReport;
 pub use time::Moment;
 pub use view::{
-    Direction, EngineKind, FunctionAddress, OBJECT_NOT_TOLD, ObjectView, Outcome, PatchDetails,
+    Direction, EngineKind, FunctionAddress, OBJECT_UNKNOWN, ObjectView, Outcome, PatchDetails,
     PatchView, SystemView, Task, TaskSample,
 };
 pub use waits::{CpuHolder, TransitionHold, WaitReason, WaitSample};

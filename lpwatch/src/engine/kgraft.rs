@@ -15,7 +15,7 @@ use crate::{
         kgraft::{self, FunctionState, Graft, GraftPatch},
         kgraft_tasks,
     },
-    model::{Direction, EngineKind, OBJECT_NOT_TOLD, PatchDetails, PatchView, SystemView},
+    model::{Direction, EngineKind, OBJECT_UNKNOWN, PatchDetails, PatchView, SystemView},
 };
 
 use super::{Consistency, Engine, Knowledge, Known, Left, objects::objects, task::inspected};
@@ -120,7 +120,7 @@ fn patch_view(patch: GraftPatch, direction: Option<Direction>, roots: &Roots) ->
     let named = functions.into_iter().flatten().map(|function| {
         let object = function.object;
         (
-            object.unwrap_or_else(|| OBJECT_NOT_TOLD.to_owned()),
+            object.unwrap_or_else(|| OBJECT_UNKNOWN.to_owned()),
             function.name,
             // 0 means the only function of that name, which livepatch's sysfs shows as 1.
             function.sympos.unwrap_or(0).max(1),

@@ -11,7 +11,7 @@ use crate::{
         kallsyms::{self, Functions},
         kpatch_core::{self, CorePatch},
     },
-    model::{EngineKind, FunctionAddress, OBJECT_NOT_TOLD, PatchDetails, PatchView, SystemView},
+    model::{EngineKind, FunctionAddress, OBJECT_UNKNOWN, PatchDetails, PatchView, SystemView},
 };
 
 use super::{Consistency, Engine, Knowledge, Known, objects::objects};
@@ -87,7 +87,7 @@ fn patch_view(patch: CorePatch, symbols: &Functions, roots: &Roots) -> PatchView
                     .object
                     .clone()
                     .or_else(of_address)
-                    .unwrap_or_else(|| OBJECT_NOT_TOLD.to_owned()),
+                    .unwrap_or_else(|| OBJECT_UNKNOWN.to_owned()),
                 name: function.name,
                 sympos: function.sympos,
                 old: function.old_address,

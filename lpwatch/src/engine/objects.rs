@@ -2,7 +2,7 @@
 
 use crate::{
     kernel::Roots,
-    model::{OBJECT_NOT_TOLD, ObjectView},
+    model::{OBJECT_UNKNOWN, ObjectView},
 };
 
 use super::livepatch::is_absent;
@@ -21,7 +21,7 @@ pub(super) fn objects(
             objects.push(ObjectView {
                 // Of an object without a name it is unknown whether it is loaded.
                 patched: enabled
-                    .filter(|_| object != OBJECT_NOT_TOLD)
+                    .filter(|_| object != OBJECT_UNKNOWN)
                     .map(|enabled| enabled && !is_absent(&object, roots)),
                 name: object,
                 functions: Vec::new(),

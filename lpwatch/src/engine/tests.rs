@@ -215,7 +215,7 @@ fn kpatchs_functions_find_their_object_by_their_address() {
         .iter()
         .map(|object| object.name.as_str())
         .collect();
-    assert_eq!(objects, ["ext4", crate::model::OBJECT_NOT_TOLD]);
+    assert_eq!(objects, ["ext4", crate::model::OBJECT_UNKNOWN]);
     // An object without a name may be loaded or not.
     assert_eq!(patch.objects[1].patched, None);
     assert_eq!(patch.details.addresses[0].old, Some(0xffff_ffff_c000_0000));

@@ -15,7 +15,7 @@ use crate::{
             parse_livepatch,
         },
     },
-    model::{EngineKind, snapshot::ModuleRefusal},
+    model::{EngineKind, ModuleRefusal, ModuleRefusals, Moment},
 };
 
 /// What the log reports of the patches.
@@ -23,8 +23,7 @@ use crate::{
 pub struct LoggedPatches {
     /// When each was last enabled.
     at: BTreeMap<(EngineKind, String), Timestamp>,
-    /// By patch and module.
-    refused: BTreeMap<(String, String), ModuleRefusal>,
+    refused: ModuleRefusals,
     parser: RefusalParser,
 }
 
@@ -40,7 +39,9 @@ impl LoggedPatches {
         match records {
             Ok(records) => {
                 for record in records {
-                    let at = clocks.boot_to_wall(clocks.log_to_boot(record.micros));
+                    let boot = clocks.log_to_boot(record.micros);
+                    let wall = clocks.boot_to_wall(boot);
+                    let at = Moment { boot, wall };
                     applied.take(&record.text, record.micros, at);
                 }
             }
@@ -52,39 +53,30 @@ impl LoggedPatches {
         applied
     }
 
-    fn take(&mut self, text: &str, micros: u64, at: Timestamp) {
+    fn take(&mut self, text: &str, micros: u64, at: Moment) {
         if let Some(line) = parse_livepatch(text) {
             self.take_line(&line, micros, at);
         }
         if let Some((engine, patch)) = applied(text) {
-            self.at.insert((engine, patch), at);
+            self.at.insert((engine, patch), at.wall);
         }
     }
 
-    fn take_line(&mut self, line: &LivepatchLine, micros: u64, at: Timestamp) {
+    fn take_line(&mut self, line: &LivepatchLine, micros: u64, at: Moment) {
         match line {
-            LivepatchLine::Enabling { patch: new } => self.refused.retain(|(of, _), _| of != new),
-            LivepatchLine::Reverting { patch, object } => {
-                self.refused.remove(&(patch.clone(), object.clone()));
-            }
+            LivepatchLine::Enabling { patch } => self.refused.forget_patch(patch),
+            LivepatchLine::Reverting { patch, object } => self.refused.forget(patch, object),
             _ => {}
         }
         if let Some(refused) = self.parser.take(micros, line) {
             let key = (refused.patch, refused.module);
-            let times = self.refused.get(&key).map_or(0, |before| before.times);
-            let refusal = ModuleRefusal {
-                at,
-                errno: refused.errno,
-                cause: refused.cause,
-                times: times.saturating_add(1),
-            };
-            self.refused.insert(key, refusal);
+            self.refused.note(key, refused.errno, refused.cause, at);
         }
     }
 
     /// The refusal of this module because of this live patch.
     pub fn refusal(&self, patch: &str, module: &str) -> Option<&ModuleRefusal> {
-        self.refused.get(&(patch.to_owned(), module.to_owned()))
+        self.refused.of(patch, module)
     }
 
     pub fn since(&self, engine: EngineKind, patch: &str) -> Option<Timestamp> {
@@ -125,6 +117,13 @@ fn applied(text: &str) -> Option<(EngineKind, String)> {
 mod tests {
     use super::*;
 
+    fn moment(second: i64) -> Moment {
+        Moment {
+            wall: Timestamp::from_second(second).unwrap(),
+            ..Moment::default()
+        }
+    }
+
     #[test]
     fn the_last_line_of_each_system_counts() {
         let mut applied = LoggedPatches::default();
@@ -138,7 +137,7 @@ mod tests {
             (6, "ksplice: Update k1 applied successfully"),
             (7, "livepatch: 'lp': unpatching complete"),
         ] {
-            applied.take(text, 0, at(second));
+            applied.take(text, 0, moment(second));
         }
         let since = |engine, patch| applied.since(engine, patch);
         assert_eq!(since(EngineKind::Livepatch, "lp"), Some(at(3)));
@@ -153,7 +152,7 @@ mod tests {
         let at = |second| Timestamp::from_second(second).unwrap();
         let refusal = "livepatch: patch 'lp' failed for module 'm', refusing to load module 'm'";
         let mut times = |second, text: &str| {
-            log.take(text, 0, at(second));
+            log.take(text, 0, moment(second));
             log.refusal("lp", "m")
                 .map(|refusal| (refusal.at, refusal.times))
         };

@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Direction, EngineKind, snapshot::ModuleRefusal};
+use super::{Direction, EngineKind, ModuleRefusal};
 
 #[cfg(test)]
 pub(crate) mod samples;

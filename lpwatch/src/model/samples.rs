@@ -3,10 +3,10 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Blocker, Direction, EngineKind, Outcome, Phase, Reason,
+    Blocker, Direction, EngineKind, ModuleRefusal, Outcome, Phase, Reason,
     snapshot::{
-        Function, ModuleRefusal, Object, PastTransition, Patch, SCHEMA_VERSION, Snapshot, Source,
-        Transition, TrendPoint,
+        Function, Object, PastTransition, Patch, SCHEMA_VERSION, Snapshot, Source, Transition,
+        TrendPoint,
     },
 };
 

@@ -12,7 +12,7 @@ pub use super::view::SwitchedBy;
 
 use super::stops::{Stopped, Stops};
 use super::{
-    Blocker, Direction, EngineKind, ObservedFact, Outcome, Phase, Thresholds,
+    Blocker, Direction, EngineKind, ModuleRefusal, ObservedFact, Outcome, Phase, Thresholds,
     check::CheckSummary,
     next_steps::{Stuck, next_steps},
     waits::TransitionHold,
@@ -115,20 +115,6 @@ pub struct Object {
     #[serde(default)]
     pub refused: Option<ModuleRefusal>,
     pub functions: Vec<Function>,
-}
-
-/// The kernel's refusal to load a module that a patch does not fit.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ModuleRefusal {
-    /// When it last did.
-    pub at: Timestamp,
-    /// The error with which loading fails, e.g. 22 for EINVAL; `null` if the kernel
-    /// does not log it.
-    pub errno: Option<u32>,
-    /// What does not fit, in the kernel's words.
-    pub cause: Option<String>,
-    /// How often the kernel log reports it.
-    pub times: u32,
 }
 
 /// A patched function.

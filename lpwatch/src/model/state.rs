@@ -8,7 +8,6 @@ mod course;
 mod elsewhere;
 mod events;
 mod readings;
-mod refusals;
 mod reports;
 mod shown;
 
@@ -18,7 +17,7 @@ use std::{
 };
 
 use super::{
-    Direction, EngineKind, Input, Moment, PatchView, TransitionHold,
+    Direction, EngineKind, Input, ModuleRefusals, Moment, PatchView, TransitionHold,
     calls::{CallTracker, FunctionId},
     check::Checks,
     evidence::Traits,
@@ -28,7 +27,6 @@ use super::{
 };
 
 use course::Course;
-use refusals::Refusals;
 use reports::EventReports;
 
 /// The host, and how it is read.
@@ -66,7 +64,7 @@ pub struct Model {
     ended: Vec<PastTransition>,
     complaints: Vec<(Duration, String)>,
     /// The modules that the kernel refuses to load because of a patch.
-    refusals: Refusals,
+    refusals: ModuleRefusals,
     events_lost: u64,
     /// Tasks switched, by kind, in the last sample.
     switched: SwitchedBy,
@@ -93,7 +91,7 @@ impl Model {
             past: VecDeque::new(),
             ended: Vec::new(),
             complaints: Vec::new(),
-            refusals: Refusals::default(),
+            refusals: ModuleRefusals::default(),
             events_lost: 0,
             switched: SwitchedBy::default(),
             calls: CallTracker::default(),

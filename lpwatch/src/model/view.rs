@@ -155,7 +155,7 @@ impl SystemView {
 }
 
 /// The object name of a function if the system does not show its object.
-pub const OBJECT_NOT_TOLD: &str = "not told";
+pub const OBJECT_UNKNOWN: &str = "not told";
 
 /// One loaded patch as an engine read it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -130,7 +130,7 @@ impl Follower {
     /// Makes the loop follow without hooks until `loading` has a result.
     #[must_use]
     pub fn with_loading(mut self, loading: oneshot::Receiver<LoadedBpf>) -> Self {
-        self.observer.note_attaching();
+        self.observer.note_attaching(true);
         self.loading = Some(loading);
         self.publish_snapshot();
         self
@@ -157,6 +157,7 @@ impl Follower {
     fn adopt(&mut self, loaded: Option<Box<LoadedBpf>>) -> Result<(), Error> {
         self.loading = None;
         let Some(loaded) = loaded else {
+            self.observer.note_attaching(false);
             self.observer
                 .note("Loading BPF programs ended without a result.");
             return Ok(());

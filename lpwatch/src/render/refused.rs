@@ -2,7 +2,7 @@
 
 use super::page::{Page, Paint, painted, plain};
 use super::words;
-use crate::model::snapshot::ModuleRefusal;
+use crate::model::ModuleRefusal;
 
 /// Which module, why, and what to do.
 pub(super) fn module(page: &mut Page<'_>, patch: &str, module: &str, refusal: &ModuleRefusal) {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::page::Paint;
 use super::style::Style;
 use crate::model::{
-    EngineKind, OBJECT_NOT_TOLD, Outcome, Phase,
+    EngineKind, OBJECT_UNKNOWN, Outcome, Phase,
     check::{CheckSummary, ForecastOutcome},
 };
 use crate::text::NBSP;
@@ -166,7 +166,7 @@ pub(super) fn engine(engine: EngineKind) -> Option<&'static str> {
 
 /// An object of a patch; some systems do not name it.
 pub(super) fn object(name: &str, style: &Style) -> String {
-    if name == OBJECT_NOT_TOLD {
+    if name == OBJECT_UNKNOWN {
         "an unknown object".to_owned()
     } else {
         style.text(name)

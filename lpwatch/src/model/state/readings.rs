@@ -24,7 +24,12 @@ impl Model {
         self.remember_ended(ended, at);
         self.observe_others(&view, at, now);
         self.calls.observe(&view);
-        self.refusals.observe(&view.patches, view.read_at);
+        self.refusals.observe(view.read_at, |patch, object| {
+            let mut patches = view.livepatches();
+            let patch = patches.find(|known| known.name == patch);
+            let mut objects = patch.into_iter().flat_map(|known| &known.objects);
+            objects.any(|known| known.name == object && known.patched == Some(false))
+        });
         self.keep_order(&mut view.patches);
         self.patches = view.patches;
         let Self {

@@ -80,10 +80,14 @@ impl Model {
     }
 
     fn objects(&self, patch: &PatchView, now: &Moment) -> Vec<Object> {
+        // A disabled patch is not applied to modules.
+        let is_on = patch.enabled != Some(false) && patch.is_livepatch();
         let object = |view: &ObjectView| Object {
             name: view.name.clone(),
             patched: view.patched,
-            refused: self.refusals.of(patch, &view.name).cloned(),
+            refused: is_on
+                .then(|| self.refusals.of(&patch.name, &view.name).cloned())
+                .flatten(),
             functions: self.functions(&patch.name, view, now),
         };
         patch.objects.iter().map(object).collect()

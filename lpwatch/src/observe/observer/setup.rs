@@ -208,7 +208,7 @@ impl Observer {
             note,
             at,
         } = loaded;
-        self.lasting_notes.retain(|note| note != ATTACHING);
+        self.note_attaching(false);
         self.lasting_notes.extend(note);
         self.tasks = TaskSource::new(iterator);
         let hooked = hooks.as_ref().is_some_and(Hooks::follow_transitions);
@@ -236,9 +236,9 @@ impl Observer {
         hooks.map(|hooks| self.take_counters(hooks))
     }
 
-    /// Records that BPF programs are being loaded and attached.
-    pub(in crate::observe) fn note_attaching(&mut self) {
-        self.note(ATTACHING);
+    /// Records whether BPF programs are being loaded and attached.
+    pub(in crate::observe) fn note_attaching(&mut self, is_attaching: bool) {
+        self.note_if(is_attaching, ATTACHING);
     }
 
     fn new(

@@ -5,7 +5,7 @@ use lpwatch_common::patch::VMLINUX;
 use super::blockers;
 use crate::model::snapshot::{Patch, Transition, TrendPoint};
 use crate::model::task_report::worst_first;
-use crate::model::{Blocker, Direction, OBJECT_NOT_TOLD, Phase};
+use crate::model::{Blocker, Direction, OBJECT_UNKNOWN, Phase};
 use crate::render::page::{Page, Paint, Span, painted, plain};
 use crate::render::{command, waits, why, words};
 
@@ -171,7 +171,7 @@ fn functions(page: &Page<'_>, patch: &Patch) -> Option<String> {
                 page.style.text(&function.name),
                 page.style.text(&object.name),
             );
-            if object == VMLINUX || object == OBJECT_NOT_TOLD {
+            if object == VMLINUX || object == OBJECT_UNKNOWN {
                 function
             } else {
                 format!("{function} ({object})")

@@ -2,14 +2,31 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::model::{Moment, PatchView, snapshot::ModuleRefusal};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::Moment;
+
+/// The kernel's refusal to load a module that a patch does not fit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModuleRefusal {
+    /// When it last did.
+    pub at: Timestamp,
+    /// The error with which loading fails, e.g. 22 for EINVAL; `null` if the kernel
+    /// does not log it.
+    pub errno: Option<u32>,
+    /// What does not fit, in the kernel's words.
+    pub cause: Option<String>,
+    /// How often the kernel log reports it.
+    pub times: u32,
+}
 
 /// By patch and object. A refusal holds until the module is patched after all, or
 /// the patch is enabled anew.
-#[derive(Debug, Default)]
-pub(super) struct Refusals(BTreeMap<(String, String), (Duration, ModuleRefusal)>);
+#[derive(Clone, Debug, Default)]
+pub struct ModuleRefusals(BTreeMap<(String, String), (Duration, ModuleRefusal)>);
 
-impl Refusals {
+impl ModuleRefusals {
     /// The kernel refused to load the module at `at`.
     pub fn note(
         &mut self,
@@ -39,25 +56,17 @@ impl Refusals {
         self.0.retain(|(of, _), _| of != patch);
     }
 
-    /// A reading that began at `at` shows which patches and modules are there.
-    pub fn observe(&mut self, patches: &[PatchView], at: Duration) {
-        self.0.retain(|(patch, object), (refused, _)| {
-            let mut patches = patches.iter().filter(|view| view.is_livepatch());
-            let patch = patches.find(|view| view.name == *patch);
-            let objects = patch.map_or(&[][..], |view| &view.objects);
-            let is_absent = objects
-                .iter()
-                .any(|view| view.name == *object && view.patched == Some(false));
-            is_absent || at < *refused
-        });
+    /// A reading that began at `at` shows whether the module is absent, by patch and
+    /// object.
+    pub fn observe(&mut self, at: Duration, is_absent: impl Fn(&str, &str) -> bool) {
+        self.0
+            .retain(|(patch, object), (refused, _)| at < *refused || is_absent(patch, object));
     }
 
     /// The refusal of this module because of this patch.
-    pub fn of(&self, patch: &PatchView, object: &str) -> Option<&ModuleRefusal> {
-        if patch.enabled == Some(false) || !patch.is_livepatch() {
-            return None;
-        }
-        let key = (patch.name.clone(), object.to_owned());
+    #[must_use]
+    pub fn of(&self, patch: &str, object: &str) -> Option<&ModuleRefusal> {
+        let key = (patch.to_owned(), object.to_owned());
         self.0.get(&key).map(|(_, refusal)| refusal)
     }
 }
