@@ -13,7 +13,8 @@ use crate::{
     model::{
         Moment,
         check::{CheckFinding, CheckReport, CheckVerdict},
-        snapshot::{SCHEMA_VERSION, Severity},
+        document::{DocumentHead, Source},
+        snapshot::Severity,
     },
 };
 
@@ -45,12 +46,12 @@ pub fn check(context: &CheckContext<'_>, file: Option<&str>, now: &Moment) -> Ch
     let mut findings: Vec<CheckFinding> = rules.flat_map(|rule| (rule.judge)(context)).collect();
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     let verdict = verdict(&findings);
-    let CheckFacts { host, notes, .. } = context.facts;
+    let CheckFacts {
+        host, notes, tasks, ..
+    } = context.facts;
+    let source = tasks.source.unwrap_or(Source::Sysfs);
     CheckReport {
-        schema_version: SCHEMA_VERSION,
-        host: host.node.clone(),
-        kernel: host.release.clone(),
-        checked_at: now.wall,
+        head: DocumentHead::new(host.node.clone(), host.release.clone(), now.wall, source),
         patch: Some(context.patch.name.clone()),
         file: file.map(str::to_owned),
         verdict,

@@ -7,6 +7,8 @@ mod completions;
 mod counted;
 mod daemon;
 mod doctor;
+#[cfg(test)]
+mod documents;
 mod explain;
 mod fleet;
 mod man;

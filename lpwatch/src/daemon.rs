@@ -3,7 +3,7 @@
 //! [`serve`] is the daemon around a loop of [`crate::observe`]; [`client`] asks
 //! a daemon. [`web`] is HTTP over TCP.
 
-mod api;
+pub(crate) mod api;
 pub mod client;
 mod instance;
 pub mod metrics;

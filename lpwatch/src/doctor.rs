@@ -19,7 +19,8 @@ use crate::{
     kernel::{Roots, btf::KernelBtf, offers::Offers},
     model::{
         ObservedFact, PatchView, Snapshot,
-        doctor::{Calibration, ChosenHook, DoctorReport, SCHEMA_VERSION},
+        doctor::{Calibration, ChosenHook, DoctorReport},
+        document::{DocumentHead, Source},
     },
     probe::{self, SHARING_MARKER},
 };
@@ -57,7 +58,7 @@ pub fn examine(options: &DoctorOptions, daemon: Option<&Snapshot>) -> Result<Doc
         prove(&mut chosen, calibration);
     }
     let offers = offers::all(&host, probe::is_built(), ARCH);
-    let (standing, summary) = readiness::judge(&ReadinessInputs {
+    let (verdict, summary) = readiness::judge(&ReadinessInputs {
         host: &host,
         offers: &offers,
         facts: &chosen,
@@ -68,11 +69,14 @@ pub fn examine(options: &DoctorOptions, daemon: Option<&Snapshot>) -> Result<Doc
         by, seconds, notes, ..
     } = looked;
     Ok(DoctorReport {
-        schema_version: SCHEMA_VERSION,
-        host: host.host.node,
-        kernel: host.host.release,
+        head: DocumentHead::new(
+            host.host.node,
+            host.host.release,
+            jiff::Timestamp::now(),
+            Source::Sysfs,
+        ),
         arch: ARCH.to_owned(),
-        standing,
+        verdict,
         summary,
         chosen_by: by,
         attach_seconds: seconds,
@@ -170,11 +174,11 @@ mod tests {
             ..DoctorOptions::default()
         };
         let report = examine(&options, None).unwrap();
-        assert_eq!(report.kernel, "5.10.0-test");
+        assert_eq!(report.head.kernel, "5.10.0-test");
         assert_eq!(report.chosen_by, ChosenBy::Policy);
         assert!(report.notes[0].contains("a recorded tree is read"));
         // The tree contains no BTF.
-        assert_eq!(report.standing, Readiness::Lacking);
+        assert_eq!(report.verdict, Readiness::Lacking);
         let kind = |name: ObservedFact| {
             let mut facts = report.facts.iter();
             facts.find(|fact| fact.fact == name).unwrap().kind

@@ -12,6 +12,7 @@ mod classify;
 #[cfg(test)]
 mod classify_tests;
 pub mod doctor;
+pub mod document;
 pub mod event;
 pub mod evidence;
 mod fact;
@@ -23,6 +24,7 @@ mod module_refusals;
 mod next_steps;
 mod phase;
 pub mod prediction;
+mod refusal;
 mod remaining;
 mod running;
 #[cfg(test)]
@@ -36,22 +38,25 @@ pub mod task_report;
 mod tests;
 mod time;
 pub mod totals;
+mod transition_summary;
 mod view;
 pub mod waits;
 
 pub(crate) use advice::{described, in_main_function, owner, stop_command, stop_program};
-pub use blocker::{AwaitedChild, Blocker, Cause, Culprit, KernelAnswer, Reason, Verdict};
+pub use blocker::{AwaitedChild, Blocker, Cause, Culprit, KernelAnswer, KernelCheck, Reason};
 pub use event::{Event, EventKind, EventSource};
 pub use fact::ObservedFact;
 pub(crate) use frame_symbol::{FrameSymbol, bare};
 pub use input::Input;
 pub use module_refusals::{ModuleRefusal, ModuleRefusals};
 pub use phase::{Phase, Thresholds};
+pub use refusal::Refusal;
 pub use snapshot::Snapshot;
 pub use state::{HostFacts, Model};
 pub use task_kind::TaskKind;
 pub use task_report::TaskReport;
 pub use time::Moment;
+pub use transition_summary::TransitionSummary;
 pub use view::{
     Direction, EngineKind, FunctionAddress, OBJECT_UNKNOWN, ObjectView, Outcome, PatchDetails,
     PatchView, SystemView, Task, TaskSample,

@@ -54,15 +54,15 @@ fn function<'a>(patch: &'a Value, object: &str, name: &str) -> &'a Value {
 #[test]
 fn kgrafts_patches_are_listed_as_they_stand() {
     let document = document("kgraft");
-    assert_eq!(document["schema_version"], 1);
+    assert_eq!(document["schema_version"], 2);
     assert_eq!(document["notes"], json!([]), "{document:#}");
     let old = patch(&document, "kgraft_patch_1");
     let new = patch(&document, "kgraft_patch_2");
     assert_eq!(old["engine"], "kgraft");
     assert_eq!(old["vendor"], "suse");
-    assert_eq!(old["standing"], "enabled");
-    assert_eq!(new["standing"], "in_transition");
-    assert_eq!(new["direction"], "patching");
+    assert_eq!(old["state"], "enabled");
+    assert_eq!(new["state"], "in_transition");
+    assert_eq!(new["transition"]["direction"], "patching");
     assert_eq!(new["engine_state"], "being applied");
     let overridden = function(old, "vmlinux", "tcp_sendmsg");
     assert_eq!(overridden["wins"], false);
@@ -82,8 +82,8 @@ fn kgrafts_patches_are_listed_as_they_stand() {
 fn the_older_table_and_a_patch_being_reverted() {
     let document = document("kgraft-threads");
     let patch = patch(&document, "kgr_uptime");
-    assert_eq!(patch["standing"], "in_transition");
-    assert_eq!(patch["direction"], "unpatching");
+    assert_eq!(patch["state"], "in_transition");
+    assert_eq!(patch["transition"]["direction"], "unpatching");
     let function = function(patch, "not told", "uptime_proc_show");
     assert_eq!(function["wins"], false, "it goes");
 }
@@ -91,7 +91,7 @@ fn the_older_table_and_a_patch_being_reverted() {
 #[test]
 fn ksplices_updates_are_listed_as_they_stand() {
     let document = document("ksplice");
-    let standing = |name| patch(&document, name)["standing"].clone();
+    let standing = |name| patch(&document, name)["state"].clone();
     assert_eq!(standing("dfvn0zq8"), "enabled");
     assert_eq!(standing("2ok6q1cg"), "in_transition");
     assert_eq!(standing("x81w4pqn"), "refused");
@@ -122,7 +122,7 @@ fn several_systems_at_once_are_one_inventory() {
     let show = function(core, "vmlinux", "meminfo_proc_show");
     assert_eq!(show["old_address"], "0xffffffff812f3a10");
     assert_eq!(core["disk"]["state"], "loaded_not_installed");
-    assert_eq!(patch(&document, "kgr_old")["standing"], "disabled");
+    assert_eq!(patch(&document, "kgr_old")["state"], "disabled");
     assert_eq!(patch(&document, "klp_fix")["engine"], "openeuler");
     assert_eq!(
         document["effective_kernel"]["version"],

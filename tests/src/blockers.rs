@@ -46,7 +46,7 @@ pub struct Blocker {
     #[serde(deserialize_with = "nullable")]
     pub program: Option<Program>,
     #[serde(deserialize_with = "nullable")]
-    pub verdict: Option<Verdict>,
+    pub kernel_check: Option<KernelCheck>,
     pub stack: Vec<String>,
     #[serde(deserialize_with = "nullable")]
     pub blocking_frame: Option<usize>,
@@ -78,7 +78,7 @@ pub struct Program {
 }
 
 #[derive(Debug, Clone, Deserialize)]
-pub struct Verdict {
+pub struct KernelCheck {
     pub answer: String,
     #[serde(deserialize_with = "nullable")]
     pub function: Option<String>,

@@ -28,6 +28,7 @@ pub struct Document {
     pub schema_version: u64,
     pub host: String,
     pub kernel: String,
+    pub taken_at: String,
     pub source: String,
     pub daemon: bool,
     pub events_lost: u64,
@@ -60,7 +61,7 @@ pub struct Patch {
     pub enabled: Option<bool>,
     /// Why it is not applied although it was to be.
     #[serde(deserialize_with = "nullable")]
-    pub failure: Option<String>,
+    pub refusal: Option<Refusal>,
     #[serde(deserialize_with = "nullable")]
     pub replace: Option<bool>,
     #[serde(deserialize_with = "nullable")]
@@ -75,7 +76,7 @@ pub struct Patch {
 /// What a check foretold.
 #[derive(Debug, Deserialize)]
 pub struct Check {
-    pub course: String,
+    pub outcome: String,
     pub text: String,
 }
 
@@ -86,8 +87,27 @@ pub struct Object {
     pub patched: Option<bool>,
     /// If the kernel refused to load the module because of the patch.
     #[serde(deserialize_with = "nullable")]
-    pub refused: Option<ModuleRefusal>,
+    pub refusal: Option<ModuleRefusal>,
     pub functions: Vec<Function>,
+}
+
+/// Why a patch was refused.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Refusal {
+    #[serde(deserialize_with = "nullable")]
+    pub errno: Option<i32>,
+    #[serde(deserialize_with = "nullable")]
+    pub cause: Option<String>,
+    #[serde(deserialize_with = "nullable")]
+    pub meaning: Option<String>,
+}
+
+impl Refusal {
+    /// The cause and its meaning.
+    pub fn text(&self) -> String {
+        let parts = [self.cause.as_deref(), self.meaning.as_deref()];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(": ")
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -183,9 +203,7 @@ pub struct Past {
     pub direction: Option<String>,
     pub outcome: String,
     #[serde(deserialize_with = "nullable")]
-    pub errno: Option<i32>,
-    #[serde(deserialize_with = "nullable")]
-    pub message: Option<String>,
+    pub refusal: Option<Refusal>,
     #[serde(deserialize_with = "nullable")]
     pub tries: Option<u64>,
     #[serde(deserialize_with = "nullable")]
@@ -236,6 +254,18 @@ impl Patch {
     }
 }
 
+impl Past {
+    /// Why the patch was refused; empty if it was not, or for an unknown reason.
+    pub fn why(&self) -> String {
+        self.refusal.as_ref().map(Refusal::text).unwrap_or_default()
+    }
+
+    /// The error with which it was refused.
+    pub fn errno(&self) -> Option<i32> {
+        self.refusal.as_ref()?.errno
+    }
+}
+
 impl Transition {
     pub fn phase(&self) -> Result<&str> {
         self.phase
@@ -253,7 +283,7 @@ impl Transition {
 mod tests {
     use super::*;
 
-    const OBJECT: &str = r#"{"name":"vmlinux","patched":null,"refused":null,"functions":[]}"#;
+    const OBJECT: &str = r#"{"name":"vmlinux","patched":null,"refusal":null,"functions":[]}"#;
 
     #[test]
     fn null_is_accepted_where_it_is_promised() {

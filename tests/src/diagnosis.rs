@@ -15,7 +15,7 @@ pub struct Diagnosis {
     pub host: String,
     pub kernel: String,
     pub arch: String,
-    pub standing: String,
+    pub verdict: String,
     pub summary: String,
     pub chosen_by: String,
     #[serde(deserialize_with = "nullable")]
@@ -100,7 +100,7 @@ impl Diagnosis {
 
     /// What holds on every host, whatever it offers.
     fn check(&self) -> Result<()> {
-        ensure!(self.schema_version == 1, "version {}", self.schema_version);
+        ensure!(self.schema_version == 2, "version {}", self.schema_version);
         ensure!(self.arch == std::env::consts::ARCH, "{}", self.arch);
         let release = fs::read_to_string("/proc/sys/kernel/osrelease")?;
         ensure!(

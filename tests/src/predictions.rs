@@ -35,7 +35,7 @@ pub struct Finding {
 
 #[derive(Debug, Deserialize)]
 pub struct Forecast {
-    pub course: String,
+    pub outcome: String,
     pub text: String,
     pub refusal: Option<Refusal>,
     pub after_signal: Vec<Task>,
@@ -118,14 +118,14 @@ impl Report {
     /// In a few words, for the table.
     pub fn words(&self) -> String {
         let Forecast {
-            course,
+            outcome,
             refusal,
             after_signal,
             later,
             never,
             ..
         } = &self.forecast;
-        match course.as_str() {
+        match outcome.as_str() {
             "refused" => {
                 let errno = refusal.as_ref().map_or(0, |refusal| refusal.errno);
                 format!("refused with {errno}")
@@ -143,7 +143,7 @@ impl Report {
 pub fn agree(report: &Report, happened: &Happened) -> bool {
     let forecast = &report.forecast;
     let tids = |tasks: &[Task]| tasks.iter().map(|task| task.tid).collect::<BTreeSet<i32>>();
-    match (forecast.course.as_str(), happened) {
+    match (forecast.outcome.as_str(), happened) {
         ("refused", Happened::Refused(errno)) => {
             let foretold = forecast.refusal.as_ref().map(|refusal| refusal.errno);
             foretold == Some(*errno)
@@ -179,7 +179,7 @@ pub fn agree(report: &Report, happened: &Happened) -> bool {
 
 /// Loads a patch that was checked: what happens has to be what was foretold.
 pub fn put_to_the_test(patch: &str, report: &Report) -> Result<Happened> {
-    let happened = load(patch, &report.forecast.course)?;
+    let happened = load(patch, &report.forecast.outcome)?;
     ensure!(
         agree(report, &happened),
         "{patch}: foretold {}, happened {}: {report:?} {happened:?}",

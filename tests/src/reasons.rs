@@ -194,7 +194,7 @@ pub fn expect(looks: &[Look], tids: &BTreeSet<i32>, reason: &str, function: &str
 }
 
 fn expect_verdict(look: &Look, blocker: &Blocker, reason: &str) -> Result<()> {
-    let verdict = blocker.verdict.as_ref();
+    let verdict = blocker.kernel_check.as_ref();
     if look.without_bpf() || guest::kernel_series()? == "5.10" {
         ensure!(verdict.is_none(), "[{}] {verdict:?}", look.how);
         return Ok(());

@@ -27,7 +27,7 @@ enum When {
 pub(super) fn forecast(context: &CheckContext<'_>, findings: &[CheckFinding]) -> Forecast {
     let facts = &context.facts.tasks;
     let mut forecast = Forecast {
-        course: ForecastOutcome::NotKnown,
+        outcome: ForecastOutcome::NotKnown,
         text: String::new(),
         refusal: refused(findings).and_then(|finding| finding.refusal),
         at_once: None,
@@ -38,7 +38,7 @@ pub(super) fn forecast(context: &CheckContext<'_>, findings: &[CheckFinding]) ->
     if !context.is_loaded && facts.looks > 0 {
         sort_tasks(facts, &mut forecast);
     }
-    forecast.course = course(context, &forecast);
+    forecast.outcome = course(context, &forecast);
     forecast.text = text(context, &forecast, findings);
     forecast
 }
@@ -155,7 +155,7 @@ fn course(context: &CheckContext<'_>, forecast: &Forecast) -> ForecastOutcome {
 }
 
 fn text(context: &CheckContext<'_>, forecast: &Forecast, findings: &[CheckFinding]) -> String {
-    match forecast.course {
+    match forecast.outcome {
         ForecastOutcome::Loaded if context.is_in_transition() => format!(
             "The patch is in transition. To see which tasks are left, and what to do:\n\
              lpwatch status {}",
@@ -180,7 +180,7 @@ fn text(context: &CheckContext<'_>, forecast: &Forecast, findings: &[CheckFindin
                 .iter()
                 .any(|finding| finding.severity == Severity::Danger);
             let text = counts(forecast, context.facts.tasks.total);
-            if severe || forecast.course != ForecastOutcome::Completes {
+            if severe || forecast.outcome != ForecastOutcome::Completes {
                 text
             } else {
                 format!("{text} The transition would complete within a few seconds.")
@@ -260,7 +260,7 @@ mod tests {
             ],
             &[],
         );
-        assert_eq!(forecast.course, ForecastOutcome::Stalls);
+        assert_eq!(forecast.outcome, ForecastOutcome::Stalls);
         let expected = "57 of 60 tasks would switch at once, 2 after the signal at 15 s: t1 (1), \
                         t2 (2), 1 never: t3 (3).";
         assert_eq!(forecast.text, expected);
@@ -268,7 +268,7 @@ mod tests {
 
     #[test]
     fn the_worst_decides_the_course() {
-        let course = |tasks| foretold(tasks, &[]).course;
+        let course = |tasks| foretold(tasks, &[]).outcome;
         assert_eq!(course(Vec::new()), ForecastOutcome::Completes);
         let user = samples::observed(1, Obstacle::AsleepIn, 5);
         assert_eq!(course(vec![user.clone()]), ForecastOutcome::AfterSignal);
@@ -290,7 +290,7 @@ mod tests {
         let mut refused = samples::finding();
         refused.refusal = Some(LoadRefusal { errno: 16 });
         let forecast = foretold(vec![kthread(3, Obstacle::MainFunction, 1)], &[refused]);
-        assert_eq!(forecast.course, ForecastOutcome::Refused);
+        assert_eq!(forecast.outcome, ForecastOutcome::Refused);
     }
 
     #[test]
@@ -318,7 +318,7 @@ mod tests {
         let patch = samples::patch(&["f"]);
         let forecast = forecast(&samples::context(&patch, &facts), &[]);
         assert_eq!(
-            (forecast.course, forecast.at_once),
+            (forecast.outcome, forecast.at_once),
             (ForecastOutcome::NotKnown, None)
         );
     }

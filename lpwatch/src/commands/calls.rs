@@ -4,7 +4,7 @@ use clap_complete::ArgValueCandidates;
 
 use crate::{
     exit::Exit,
-    model::{Snapshot, calls::report::CallsReport},
+    model::{Snapshot, calls::report::CallsReport, document::DocumentLine},
     render::{self, style::Style},
 };
 
@@ -113,7 +113,7 @@ pub(super) fn print(
 ) -> anyhow::Result<()> {
     if output.is_lines() {
         for function in &report.functions {
-            output.json(function)?;
+            output.json(&DocumentLine::new(&report.head, function))?;
         }
         Ok(())
     } else if output.is_json() {

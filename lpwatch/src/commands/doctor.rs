@@ -72,7 +72,7 @@ fn exit_of(report: &DoctorReport) -> Exit {
         .calibration
         .as_ref()
         .is_some_and(|calibration| !calibration.is_good());
-    match report.standing {
+    match report.verdict {
         Readiness::Danger => Exit::Danger,
         Readiness::NoLivepatch => Exit::Unsupported,
         _ if failed => Exit::Error,
@@ -91,7 +91,7 @@ mod tests {
         model::doctor::{Calibration, CounterOutcome, CounterTrial, FactSource},
     };
 
-    fn report(standing: Readiness) -> DoctorReport {
+    fn report(verdict: Readiness) -> DoctorReport {
         let empty = tempfile::tempdir().unwrap();
         let roots = Roots {
             sysfs: empty.path().to_owned(),
@@ -102,7 +102,7 @@ mod tests {
             ..DoctorOptions::default()
         };
         DoctorReport {
-            standing,
+            verdict,
             ..examine(&options, None).unwrap()
         }
     }
@@ -116,14 +116,14 @@ mod tests {
 
     #[test]
     fn each_result_has_its_exit_code() {
-        for (standing, exit) in [
+        for (verdict, exit) in [
             (Readiness::Well, Exit::Success),
             (Readiness::NoPermission, Exit::NoPermission),
             (Readiness::Lacking, Exit::Unsupported),
             (Readiness::NoLivepatch, Exit::Unsupported),
             (Readiness::Danger, Exit::Danger),
         ] {
-            assert_eq!(exit_of(&report(standing)), exit);
+            assert_eq!(exit_of(&report(verdict)), exit);
         }
     }
 

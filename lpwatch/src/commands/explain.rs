@@ -41,7 +41,7 @@ const AFTER_HELP: &str = "\
 Examples:
   lpwatch explain 139
   lpwatch explain nginx               by name, if one task left has it
-  lpwatch explain 139 -o json | jq .program
+  lpwatch explain 139 -o json | jq .task.program
 
 Exit codes:
   10 in transition   11 stalled   1 the task is not among those left
@@ -72,7 +72,7 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
         .and_then(|report| Some((report, report.task(tid)?)))
     else {
         if let Some(report) = &report
-            && report.tasks_remaining.is_none()
+            && report.transition.tasks_remaining.is_none()
             && !report.daemon
             && may_read(&globals.roots(), tid) != Some(true)
         {
@@ -103,7 +103,7 @@ fn named(name: &str, report: Option<&TaskReport>, style: &Style) -> anyhow::Resu
         .collect();
     match *tids.as_slice() {
         [tid] => Ok(tid),
-        [] if report.is_some_and(|report| report.tasks_remaining.is_none()) => {
+        [] if report.is_some_and(|report| report.transition.tasks_remaining.is_none()) => {
             let text = render::explain::names_not_known(name, style);
             Err(Error::NoRights(text).into())
         }
@@ -124,7 +124,7 @@ mod tests {
             task(8, "two", true),
             task(9, "two", true),
         ];
-        report.tasks_remaining = Some(3);
+        report.transition.tasks_remaining = Some(3);
         let style = Style::default();
         let of = |name, report: &TaskReport| named(name, Some(report), &style);
         assert_eq!(of("one", &report).unwrap(), 7);
@@ -140,7 +140,7 @@ mod tests {
             "no task that lp_stall has left has the name none. To list the tasks left:\n    \
              lpwatch tasks"
         );
-        report.tasks_remaining = None;
+        report.transition.tasks_remaining = None;
         let unknown = of("none", &report).unwrap_err();
         assert!(matches!(unknown.downcast_ref(), Some(Error::NoRights(_))));
         let nothing = named("one", None, &style).unwrap_err().to_string();

@@ -3,13 +3,15 @@
 mod hosts;
 mod prometheus;
 mod status;
-mod wait;
+pub(super) mod wait;
 
 use clap::Subcommand;
+use jiff::Timestamp;
 
 use crate::{
     exit::Exit,
-    fleet::{hosts::HostState, rollout::ByState},
+    fleet::{hosts::HostState, rollout::ByState, source::FleetSource},
+    render::fleet::FleetHead,
 };
 
 use super::args::Globals;
@@ -67,6 +69,12 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
         FleetCommand::Hosts(args) => hosts::run(globals, args).await,
         FleetCommand::Wait(args) => wait::run(globals, args).await,
     }
+}
+
+/// The head of a document about the hosts that `source` selects.
+fn head(source: &FleetSource, at: Timestamp) -> FleetHead {
+    let selector = format!("{{{}}}", source.scope.selector.matchers());
+    FleetHead::new(at, source.url(), selector)
 }
 
 /// The exit code of the worst state. Hosts without the patch count only if a patch

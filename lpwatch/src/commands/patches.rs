@@ -3,6 +3,7 @@
 use crate::{
     exit::Exit,
     inventory::{InventoryRequest, gather},
+    model::document::DocumentLine,
     render,
 };
 
@@ -54,7 +55,7 @@ pub fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     let inventory = gather(&globals.roots(), wanted)?;
     if output.is_lines() {
         for patch in &inventory.patches {
-            output.json(patch)?;
+            output.json(&DocumentLine::new(&inventory.head, patch))?;
         }
     } else if output.is_json() {
         output.json(&inventory)?;

@@ -152,14 +152,14 @@ pub(super) fn exit_of(snapshot: &Snapshot) -> Exit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::samples;
+    use crate::model::{Refusal, samples};
 
     #[test]
     fn a_refused_patch_has_failed_although_it_is_loaded() {
-        let exit = |enabled: Option<bool>, failure: Option<&str>| {
+        let exit = |enabled: Option<bool>, cause: Option<&str>| {
             let mut patch = samples::patch("k1");
             patch.enabled = enabled;
-            patch.failure = failure.map(str::to_owned);
+            patch.refusal = cause.map(|cause| Refusal::because(Some(cause.to_owned())));
             let (_, exit) = select(samples::snapshot(vec![patch]), Some("k1")).unwrap();
             exit
         };

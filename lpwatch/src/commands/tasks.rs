@@ -4,7 +4,7 @@ use clap_complete::ArgValueCandidates;
 
 use crate::{
     exit::Exit,
-    model::TaskReport,
+    model::{TaskReport, task_report::TasksDocument},
     render::{self, tasks::TasksOptions},
 };
 
@@ -48,7 +48,8 @@ const AFTER_HELP: &str = "\
 Examples:
   lpwatch tasks                       which tasks are left, and why
   lpwatch tasks --stack               with their kernel stacks
-  lpwatch tasks -o jsonl | jq .tid    one JSON document per task
+  lpwatch tasks -o jsonl | jq .task.tid
+                                      one JSON document per task
 
 Exit codes:
   0 nothing is in transition   10 in transition   11 stalled";
@@ -69,7 +70,7 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
             }
         }
     } else if output.is_json() {
-        output.json(&report)?;
+        output.json(&TasksDocument::of(&snapshot, report.as_ref()))?;
     } else {
         let options = TasksOptions {
             stack: args.stack,

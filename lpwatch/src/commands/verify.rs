@@ -90,11 +90,13 @@ const SETTLED: Duration = Duration::from_secs(3);
 
 /// The document of `lpwatch verify`.
 #[derive(Serialize)]
-struct Document<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct VerifyDocument<'a> {
     #[serde(flatten)]
     report: &'a CallsReport,
     #[serde(flatten)]
     proof: Proof,
+    /// The exit code of the command.
     exit_code: u8,
 }
 
@@ -108,8 +110,8 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     };
     let proof = args.proof(&report);
     let exit = args.exit_of(&report, &proof);
-    if output.is_json() && !output.is_lines() {
-        output.json(&Document {
+    if output.is_json() {
+        output.json(&VerifyDocument {
             report: &report,
             proof,
             exit_code: exit as u8,

@@ -4,14 +4,17 @@ use std::{io::IsTerminal, sync::Arc, time::Duration};
 
 use clap_complete::ArgValueCandidates;
 use indicatif::{ProgressBar, ProgressStyle};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use crate::{
     error::Error,
     exit::Exit,
+    kernel::host::Host,
     model::{
-        Blocker, Direction, Outcome, Phase, Snapshot, TaskReport,
+        Blocker, Direction, Outcome, Phase, Refusal, Snapshot, TaskReport, TransitionHold,
+        TransitionSummary,
+        document::{DocumentHead, Source},
         snapshot::{PastTransition, Patch, Transition},
         task_report::ReasonCount,
     },
@@ -51,59 +54,94 @@ pub struct Args {
 }
 
 /// How the wait ended.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 struct WaitReport {
     patch: Option<String>,
     result: &'static str,
-    exit_code: u8,
-    #[serde(skip)]
     exit: Exit,
-    transition: Option<PastTransition>,
+    /// The transition that has ended; `None` if none has.
+    ended: Option<PastTransition>,
     /// Whether the patch is enabled; `null` if it is not loaded or that is unknown.
     enabled: Option<bool>,
     /// The patches that are in transition instead of the one asked for.
     also_in_transition: Vec<String>,
-    /// The transition that goes on; `null` if none does.
-    unfinished: Option<Unfinished>,
-    #[serde(skip)]
+    /// The transition that goes on; `None` if none does.
+    unfinished: Option<TaskReport>,
     line: String,
 }
 
-/// A transition that goes on when the wait is over.
+/// The document of `lpwatch wait -o json`.
 #[derive(Debug, Serialize)]
-struct Unfinished {
-    direction: Direction,
-    phase: Option<Phase>,
-    age_seconds: Option<f64>,
-    tasks_total: Option<u32>,
-    tasks_remaining: Option<u32>,
-    /// Worst first, like the blockers.
-    by_reason: Vec<ReasonCount>,
-    blockers: Vec<Blocker>,
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct WaitDocument<'a> {
+    #[serde(flatten)]
+    head: DocumentHead,
+    /// Whether it comes from a daemon.
+    daemon: bool,
+    /// The patch waited for; `null` if nothing was in transition.
+    patch: Option<&'a str>,
+    /// The outcome of the transition, `stalled`, `timed_out`, or `nothing` if the patch
+    /// is not in transition.
+    result: &'static str,
+    /// The exit code of the command.
+    exit_code: u8,
+    /// Whether the patch is enabled; `null` if it is not loaded or that is unknown.
+    enabled: Option<bool>,
+    /// The patches that are in transition instead of the one asked for.
+    also_in_transition: &'a [String],
+    /// The transition that has ended; `null` if none has.
+    last_transition: Option<&'a PastTransition>,
+    /// The transition that goes on; `null` if none does.
+    transition: Option<&'a TransitionSummary>,
+    /// The tasks left by reason, worst first.
+    by_reason: &'a [ReasonCount],
+    /// The tasks left, worst first.
+    blockers: &'a [Blocker],
+    /// What the transition waits for if it is no task; `null` if nothing of that was
+    /// found.
+    waits_for: Option<&'a TransitionHold>,
     /// What to do next. A command follows its sentence after a newline.
-    next: Vec<String>,
+    next: &'a [String],
+    /// What is missing on this host, one note each.
+    notes: &'a [String],
 }
 
-impl Unfinished {
-    fn of(snapshot: &Snapshot, patch: &str) -> Option<Self> {
-        let report = TaskReport::of(snapshot, Some(patch))?;
-        let command = format!("\nlpwatch tasks {}", quoted(patch));
-        let mut next = report.next;
-        if !next.iter().any(|step| step.ends_with(&command)) {
-            let words = "To see which tasks are left, and what frees them:";
-            next.insert(0, format!("{words}{command}"));
+impl<'a> WaitDocument<'a> {
+    /// `before` names the host if the wait ended before its state was read.
+    fn of(
+        snapshot: Option<&'a Snapshot>,
+        before: impl FnOnce() -> DocumentHead,
+        report: &'a WaitReport,
+    ) -> Self {
+        let unfinished = report.unfinished.as_ref();
+        Self {
+            head: snapshot.map_or_else(before, |snapshot| snapshot.head.clone()),
+            daemon: snapshot.is_some_and(|snapshot| snapshot.daemon),
+            patch: report.patch.as_deref(),
+            result: report.result,
+            exit_code: report.exit as u8,
+            enabled: report.enabled,
+            also_in_transition: &report.also_in_transition,
+            last_transition: report.ended.as_ref(),
+            transition: unfinished.map(|tasks| &tasks.transition),
+            by_reason: unfinished.map_or(&[], |tasks| &tasks.by_reason),
+            blockers: unfinished.map_or(&[], |tasks| &tasks.blockers),
+            waits_for: unfinished.and_then(|tasks| tasks.waits_for.as_ref()),
+            next: unfinished.map_or(&[], |tasks| &tasks.next),
+            notes: snapshot.map_or(&[], |snapshot| &snapshot.notes),
         }
-        Some(Self {
-            direction: report.direction,
-            phase: report.phase,
-            age_seconds: report.age_seconds,
-            tasks_total: report.tasks_total,
-            tasks_remaining: report.tasks_remaining,
-            by_reason: report.by_reason,
-            blockers: report.blockers,
-            next,
-        })
     }
+}
+
+/// The transition of `patch` that goes on when the wait is over.
+fn unfinished(snapshot: &Snapshot, patch: &str) -> Option<TaskReport> {
+    let mut report = TaskReport::of(snapshot, Some(patch))?;
+    let command = format!("\nlpwatch tasks {}", quoted(patch));
+    if !report.next.iter().any(|step| step.ends_with(&command)) {
+        let words = "To see which tasks are left, and what frees them:";
+        report.next.insert(0, format!("{words}{command}"));
+    }
+    Some(report)
 }
 
 pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
@@ -120,7 +158,12 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     let report = report.unwrap_or_else(|| wait.timed_out(args.timeout.unwrap_or_default()));
     wait.progress.finish_and_clear();
     if output.is_json() {
-        output.json(&report)?;
+        let before = || {
+            let host = Host::of(&globals.roots());
+            DocumentHead::new(host.node, host.release, Timestamp::now(), Source::Sysfs)
+        };
+        let latest = wait.latest.as_deref();
+        output.json(&WaitDocument::of(latest, before, &report))?;
     } else {
         Printer::text(&report.line)?;
     }
@@ -179,7 +222,7 @@ impl<'a> TransitionWait<'a> {
             self.patch = Some(patch.clone());
             return Ok(gives_up.then(|| {
                 let mut report = self.stalled(patch.clone(), transition);
-                report.unfinished = Unfinished::of(snapshot, &patch);
+                report.unfinished = unfinished(snapshot, &patch);
                 report
             }));
         }
@@ -190,7 +233,7 @@ impl<'a> TransitionWait<'a> {
             }
             (Some(past), _) => self.ended(past),
             (None, Some(loaded)) if loaded.was_refused() => {
-                self.refused(patch, loaded.failure.as_deref())
+                self.refused(patch, loaded.refusal.as_ref())
             }
             (None, Some(loaded)) => self.not_in_transition(patch, loaded),
             (None, None) if first => return Err(self.not_loaded(patch, snapshot).into()),
@@ -207,7 +250,7 @@ impl<'a> TransitionWait<'a> {
     fn came_too_late(&self, snapshot: &Snapshot) -> WaitReport {
         let newest = snapshot.last_transitions.first();
         let is_recent = |past: &&PastTransition| {
-            snapshot.taken_at.duration_since(past.ended_at).abs() <= JUST_ENDED
+            snapshot.head.taken_at.duration_since(past.ended_at).abs() <= JUST_ENDED
         };
         match newest.filter(is_recent) {
             Some(past) => self.ended(past),
@@ -228,7 +271,7 @@ impl<'a> TransitionWait<'a> {
         if !others.is_empty() {
             let line = report.line.trim_end_matches('.');
             // The line about one that is not in transition begins with its state.
-            let state = match (loaded, &report.transition) {
+            let state = match (loaded, &report.ended) {
                 (_, None) => String::new(),
                 (Some(loaded), Some(_)) => format!("; now {}", state(loaded)),
                 (None, Some(_)) => "; now not loaded".to_owned(),
@@ -311,9 +354,10 @@ impl<'a> TransitionWait<'a> {
     }
 
     /// Its engine reports that it refused the patch, at an unknown time.
-    fn refused(&self, patch: String, why: Option<&str>) -> WaitReport {
+    fn refused(&self, patch: String, why: Option<&Refusal>) -> WaitReport {
         let style = &self.output.style;
-        let why = why.map_or(String::new(), |why| format!(": {}", style.text(why)));
+        let why = why.and_then(Refusal::text);
+        let why = why.map_or(String::new(), |why| format!(": {}", style.text(&why)));
         let line = format!("{}: refused{why}.", style.text(&patch));
         let result = Outcome::Refused.name();
         report(Some(patch), Exit::Failed, result, None, || line)
@@ -356,13 +400,13 @@ impl<'a> TransitionWait<'a> {
                 .map(|transition| left(transition, &self.output.style))
                 .unwrap_or_default(),
         );
-        let unfinished = self
+        let goes_on = self
             .latest
             .as_deref()
             .zip(patch.as_deref())
-            .and_then(|(snapshot, name)| Unfinished::of(snapshot, name));
+            .and_then(|(snapshot, name)| unfinished(snapshot, name));
         let mut report = report(patch, Exit::TimedOut, "timed_out", None, || line);
-        report.unfinished = unfinished;
+        report.unfinished = goes_on;
         report
     }
 }
@@ -371,15 +415,14 @@ fn report(
     patch: Option<String>,
     exit: Exit,
     result: &'static str,
-    transition: Option<PastTransition>,
+    ended: Option<PastTransition>,
     line: impl FnOnce() -> String,
 ) -> WaitReport {
     WaitReport {
         patch,
         result,
-        exit_code: exit as u8,
         exit,
-        transition,
+        ended,
         enabled: None,
         also_in_transition: Vec::new(),
         unfinished: None,

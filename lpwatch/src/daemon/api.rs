@@ -29,10 +29,8 @@ use tokio_stream::wrappers::WatchStream;
 
 use crate::{
     model::{
-        Snapshot, TaskReport,
-        calls::report::CallsReport,
-        check::CheckReport,
-        snapshot::{PastTransition, SCHEMA_VERSION},
+        Snapshot, TaskReport, calls::report::CallsReport, check::CheckReport,
+        document::DocumentHead, snapshot::PastTransition, task_report::TasksDocument,
     },
     observe::{follow::FollowHandle, observer::is_attaching},
 };
@@ -73,10 +71,12 @@ struct SerializedSnapshot {
 
 /// The body of `GET /api/v1/transitions`.
 #[derive(Serialize)]
-struct TransitionHistory<'a> {
-    schema_version: u32,
-    host: &'a str,
-    transitions: &'a [PastTransition],
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct TransitionHistory<'a> {
+    #[serde(flatten)]
+    head: &'a DocumentHead,
+    /// Transitions that ended, newest first.
+    last_transitions: &'a [PastTransition],
 }
 
 impl Api {
@@ -96,7 +96,7 @@ impl Api {
             Origin::Web => {
                 let _turn = self.turn.lock().await;
                 let last = self.followed.snapshots.borrow().clone();
-                let age = Timestamp::now().duration_since(last.taken_at);
+                let age = Timestamp::now().duration_since(last.head.taken_at);
                 // After the clock was set back, the state counts as old, not as
                 // fresh for ever.
                 if age.is_negative() || age >= FRESH {
@@ -149,10 +149,14 @@ pub(super) async fn status(State(api): State<Arc<Api>>) -> Response {
     answer(api.json(&snapshot, "status", || &*snapshot))
 }
 
-/// What `lpwatch tasks -o json` prints; `null` without a transition.
+/// What `lpwatch tasks -o json` prints.
 pub(super) async fn tasks(State(api): State<Arc<Api>>) -> Response {
     let snapshot = api.snapshot().await;
-    answer(api.json(&snapshot, "tasks", || TaskReport::of(&snapshot, None)))
+    answer({
+        let report = TaskReport::of(&snapshot, None);
+        let text = serde_json::to_vec(&TasksDocument::of(&snapshot, report.as_ref()));
+        text.map(Bytes::from)
+    })
 }
 
 /// What `lpwatch calls -o json` prints.
@@ -164,14 +168,13 @@ pub(super) async fn calls(State(api): State<Arc<Api>>) -> Response {
 pub(super) async fn transitions(State(api): State<Arc<Api>>) -> Response {
     let snapshot = api.snapshot().await;
     let Snapshot {
-        host,
+        head,
         last_transitions,
         ..
     } = &*snapshot;
     let transitions = || TransitionHistory {
-        schema_version: SCHEMA_VERSION,
-        host,
-        transitions: last_transitions,
+        head,
+        last_transitions,
     };
     answer(api.json(&snapshot, "transitions", transitions))
 }

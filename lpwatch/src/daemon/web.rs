@@ -106,7 +106,7 @@ impl Web {
             doorkeeper,
         } = self;
         let guard = Arc::new(Guard {
-            node: followed.snapshots.borrow().host.clone(),
+            node: followed.snapshots.borrow().head.host.clone(),
             access: Some((config.clone(), doorkeeper)),
         });
         let router = router(followed, Origin::Web, &telemetry_path, guard);

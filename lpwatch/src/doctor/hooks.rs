@@ -84,9 +84,11 @@ fn of_daemon(snapshot: &Snapshot) -> HookExamination {
         "A daemon is running. The report shows its hooks; no other hook was attached.".to_owned(),
     ];
     notes.extend(snapshot.notes.iter().cloned());
-    let hooks = match snapshot.source {
+    let hooks = match snapshot.head.source {
         Source::Bpf => Ok(snapshot.probes.clone()),
-        Source::Procfs => Err("the running daemon does not use BPF".to_owned()),
+        Source::Procfs | Source::Sysfs | Source::Prometheus => {
+            Err("the running daemon does not use BPF".to_owned())
+        }
     };
     let mut probes = snapshot.probes.iter();
     let log = probes.any(|probe| probe.fact == ObservedFact::Log && probe.attached);
@@ -202,14 +204,14 @@ mod tests {
     #[test]
     fn a_daemon_is_asked_and_nothing_is_attached() {
         let mut snapshot = stalled();
-        snapshot.source = Source::Bpf;
+        snapshot.head.source = Source::Bpf;
         snapshot.notes = vec!["The kernel log is not read.".to_owned()];
         let looked = asked(&snapshot);
         assert_eq!(looked.by, ChosenBy::Daemon);
         assert_eq!(looked.hooks, Ok(snapshot.probes.clone()));
         assert_eq!(looked.notes.len(), 2);
         assert!(looked.daemon.unwrap().log.is_err());
-        snapshot.source = Source::Procfs;
+        snapshot.head.source = Source::Procfs;
         let looked = asked(&snapshot);
         assert!(looked.hooks.unwrap_err().contains("daemon"));
     }

@@ -6,6 +6,7 @@ use strum::Display;
 /// How a system prevents old and new code from mixing. The available facts depend
 /// on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Display)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Consistency {

@@ -14,9 +14,7 @@ use crate::{
         ksplice::{self, AbortCause, Conflict, Conflicts, Update, UpdateStage},
         task_detail,
     },
-    model::{
-        Direction, EngineKind, PatchDetails, PatchView, SystemView, Task, inventory::PatchRefusal,
-    },
+    model::{Direction, EngineKind, PatchDetails, PatchView, Refusal, SystemView, Task},
 };
 
 use super::{Consistency, Engine, Knowledge, Known, Left, task::inspected};
@@ -147,20 +145,18 @@ fn patch(update: Update) -> PatchView {
         UpdateStage::Preparing => direction.is_some(),
         UpdateStage::Reversed => false,
     });
-    let refusal = abort_cause.map(|cause| PatchRefusal {
-        cause: cause.to_string(),
-        meaning: match cause {
+    let refusal = abort_cause.map(|cause| Refusal {
+        errno: None,
+        cause: Some(cause.to_string()),
+        meaning: Some(match cause {
             AbortCause::CodeBusy => format!("{}{}", cause.meaning(), busy(&conflicts)),
             _ => cause.meaning(),
-        },
+        }),
     });
     PatchView {
         enabled,
         in_transition: direction.is_some(),
         told_direction: direction,
-        failure: refusal
-            .as_ref()
-            .map(|refusal| format!("{}: {}", refusal.cause, refusal.meaning)),
         details: PatchDetails {
             state: stage.map(|stage| stage.to_string()),
             refusal,

@@ -132,7 +132,7 @@ fn ksplices_stages_are_those_of_a_patch() {
     let shown = |stage: &str, abort_cause: &str, conflicts: &str| {
         let view = view(&splice(stage, abort_cause, conflicts), EngineKind::Ksplice);
         let patch = view.patches.into_iter().next().unwrap();
-        let cause = patch.details.refusal.map(|refusal| refusal.cause);
+        let cause = patch.details.refusal.and_then(|refusal| refusal.cause);
         (patch.enabled, patch.told_direction, cause)
     };
     let busy = Some("code_busy".to_owned());
@@ -155,7 +155,13 @@ fn what_ksplice_gave_up_for_is_named() {
     let lines: Vec<String> = (1..=7).map(|pid| format!("task {pid} f g\n")).collect();
     let host = splice("preparing\n", "code_busy\n", &lines.concat());
     let view = view(&host, EngineKind::Ksplice);
-    let meaning = view.patches[0].details.refusal.clone().unwrap().meaning;
+    let meaning = view.patches[0]
+        .details
+        .refusal
+        .clone()
+        .unwrap()
+        .meaning
+        .unwrap();
     let named = meaning.split_once(": ").unwrap().1;
     assert!(
         named.starts_with("task (1) in f, g; task (2) in f, g; "),

@@ -8,6 +8,7 @@ use super::hosts::FleetHost;
 
 /// How long patching took where it completed, one number per host.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Durations {
     /// `null` where it completed nowhere.
     pub all: Option<Quantiles>,
@@ -17,7 +18,9 @@ pub struct Durations {
 
 /// In seconds, interpolated as Prometheus's `quantile` does.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Quantiles {
+    #[serde(rename = "host_count")]
     pub hosts: usize,
     pub p50: f64,
     pub p90: f64,
@@ -26,6 +29,7 @@ pub struct Quantiles {
 
 /// The same for the hosts of one kernel.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct KernelQuantiles {
     /// `null` for hosts that do not report it.
     pub kernel: Option<String>,

@@ -33,6 +33,7 @@ pub(super) struct HostData {
 
 /// Why no data of a host is available.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Silence {
     /// Prometheus cannot scrape it.

@@ -27,6 +27,7 @@ pub use super::facts::Silence;
     VariantArray,
     clap::ValueEnum,
 )]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 #[value(rename_all = "snake_case")]
@@ -55,6 +56,7 @@ impl HostState {
 
 /// A host, and its state for the patch asked for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FleetHost {
     pub host: String,
     pub state: HostState,
@@ -81,6 +83,7 @@ pub struct FleetHost {
 
 /// Tasks left for a reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ReasonTasks {
     pub reason: String,
     pub tasks: u64,

@@ -12,9 +12,11 @@ use super::{
 /// A patch over all hosts asked for. Hosts that do not report count like the
 /// others.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Rollout {
     /// As given: a name, or a pattern with `*`.
     pub patch: String,
+    #[serde(rename = "host_count")]
     pub hosts: usize,
     pub by_state: ByState,
     /// From 0 to 1; `null` without hosts.
@@ -34,6 +36,7 @@ pub struct Rollout {
 
 /// How many hosts are in each state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ByState {
     pub on_new_code: usize,
     pub in_transition: usize,
@@ -45,9 +48,11 @@ pub struct ByState {
 
 /// Stalled hosts with tasks left for this reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ReasonHosts {
     /// `unknown` where a host reports no task.
     pub reason: String,
+    #[serde(rename = "host_count")]
     pub hosts: usize,
     pub tasks: u64,
 }

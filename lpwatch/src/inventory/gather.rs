@@ -11,10 +11,11 @@ use crate::{
         installed::{self, Installed, InstalledState},
     },
     model::{
-        EngineKind, FunctionAddress, ObjectView, PatchView,
+        EngineKind, FunctionAddress, ObjectView, PatchView, TransitionSummary,
+        document::{DocumentHead, Source},
         inventory::{
             DiskState, Inventory, InventoryFunction, InventoryObject, InventoryPatch, OnDisk,
-            PatchStatus, SCHEMA_VERSION, Vendor, decide,
+            PatchStatus, Vendor, decide,
         },
     },
 };
@@ -60,9 +61,7 @@ pub fn gather(roots: &Roots, wanted: InventoryRequest) -> Result<Inventory, Erro
     let mut patches: Vec<_> = patches.map(|patch| from.patch(patch)).collect();
     decide(&mut patches);
     Ok(Inventory {
-        schema_version: SCHEMA_VERSION,
-        host: node,
-        taken_at: Timestamp::now(),
+        head: DocumentHead::new(node, release.clone(), Timestamp::now(), Source::Sysfs),
         effective_kernel: told.effective_kernel,
         kernelcare: told.kernelcare,
         systems: systems.present.into_iter().map(parts::system).collect(),
@@ -70,7 +69,6 @@ pub fn gather(roots: &Roots, wanted: InventoryRequest) -> Result<Inventory, Erro
         patches,
         not_loaded: parts::not_loaded(&installed, &release),
         notes,
-        kernel: release,
     })
 }
 
@@ -83,7 +81,7 @@ struct From<'a> {
 
 impl From<'_> {
     fn patch(&self, patch: PatchView) -> InventoryPatch {
-        let standing = standing(&patch);
+        let state = state(&patch);
         let direction = patch.in_transition.then(|| patch.direction());
         let PatchView {
             name,
@@ -101,19 +99,19 @@ impl From<'_> {
             let mut object = object(view, &details.addresses);
             let absent = engine == EngineKind::Livepatch && object.patched == Some(false);
             let refusal = absent.then(|| self.logged.refusal(&name, &object.name));
-            object.refused = refusal.flatten().cloned();
+            object.refusal = refusal.flatten().cloned();
             object
         };
         InventoryPatch {
             disk: self.disk(engine, known_as, vendor),
-            since: self.logged.since(engine, &name),
+            applied_at: self.logged.since(engine, &name),
             objects: objects.into_iter().map(object).collect(),
             name,
             engine,
             module,
             vendor,
-            standing,
-            direction,
+            state,
+            transition: direction.map(TransitionSummary::in_direction),
             engine_state: details.state,
             description: details.description,
             refusal: details.refusal,
@@ -159,7 +157,7 @@ impl From<'_> {
     }
 }
 
-fn standing(patch: &PatchView) -> PatchStatus {
+fn state(patch: &PatchView) -> PatchStatus {
     match (patch.in_transition, patch.enabled) {
         (true, _) => PatchStatus::InTransition,
         (false, Some(true)) => PatchStatus::Enabled,
@@ -189,6 +187,6 @@ fn object(view: ObjectView, addresses: &[FunctionAddress]) -> InventoryObject {
         functions: functions.collect(),
         name: view.name,
         patched: view.patched,
-        refused: None,
+        refusal: None,
     }
 }

@@ -72,22 +72,22 @@ fn kernelcare(
         auto_update,
         ..
     } = kernelcare::read(roots).ok().flatten().unwrap_or_default();
-    let standing = kcarectl.clone().and_then(|tool| {
-        let standing = standing(&tool, notes);
-        if standing.is_err() {
+    let state = kcarectl.clone().and_then(|tool| {
+        let state = state(&tool, notes);
+        if state.is_err() {
             *kcarectl = None;
         }
-        standing.ok().flatten()
+        state.ok().flatten()
     });
     KernelCareFacts {
-        standing,
+        state,
         patch_method,
         auto_update,
     }
 }
 
 /// `None` for an undocumented exit code.
-fn standing(tool: &Path, notes: &mut Vec<String>) -> Result<Option<KernelCareState>, ToolError> {
+fn state(tool: &Path, notes: &mut Vec<String>) -> Result<Option<KernelCareState>, ToolError> {
     let answer = tool::run(tool, &["--status"], TOOL_LIMIT).inspect_err(|error| {
         notes.push(format!("The state of KernelCare is unknown: {error}."));
     })?;

@@ -4,12 +4,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
 
-use super::TaskKind;
+use super::{TaskKind, document::optional};
 
 /// Why a task has not switched: a closed set.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, IntoStaticStr,
 )]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Reason {
@@ -45,6 +46,7 @@ impl Reason {
 /// The kernel's own answer when it last checked a task
 /// (`klp_check_and_switch_task`, kernel/livepatch/transition.c).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum KernelAnswer {
     /// -EADDRINUSE: a function to be patched is on its stack.
@@ -57,7 +59,8 @@ pub enum KernelAnswer {
 
 /// The kernel's answers about one task in this transition.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Verdict {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct KernelCheck {
     pub answer: KernelAnswer,
     /// The function, for [`KernelAnswer::SleepingOnFunction`].
     pub function: Option<String>,
@@ -65,6 +68,7 @@ pub struct Verdict {
     pub tries: u32,
     /// The first check that was counted; `null` from a daemon that does not report it.
     #[serde(default)]
+    #[serde(serialize_with = "optional::milliseconds")]
     pub counted_since: Option<Timestamp>,
     /// How long ago it first and last did.
     pub first_seconds: f64,
@@ -73,6 +77,7 @@ pub struct Verdict {
 
 /// What makes a stack unreliable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
     BpfTrampoline,
@@ -82,6 +87,7 @@ pub enum Cause {
 
 /// The foreign program that makes a stack unreliable; unknown values are `null`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Culprit {
     pub id: Option<u32>,
     pub name: Option<String>,
@@ -101,6 +107,7 @@ pub struct Culprit {
 /// The child of a vfork(2): its parent sleeps until the child runs another program
 /// or ends (`wait_for_vfork_done`, kernel/fork.c).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AwaitedChild {
     pub pid: u32,
     pub comm: String,
@@ -108,6 +115,7 @@ pub struct AwaitedChild {
 
 /// A task still on old code.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Blocker {
     pub tid: u32,
     pub tgid: u32,
@@ -123,7 +131,7 @@ pub struct Blocker {
     /// `R`, `S`, `D`, ... as in ps(1).
     pub state: Option<char>,
     /// The kernel's answers; `null` if they cannot be observed.
-    pub verdict: Option<Verdict>,
+    pub kernel_check: Option<KernelCheck>,
     /// `null` until its stack has been inspected.
     pub reason: Option<Reason>,
     pub cause: Option<Cause>,

@@ -6,10 +6,15 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Culprit, TaskKind, snapshot::Severity};
+use super::{
+    Culprit, TaskKind,
+    document::{DocumentHead, milliseconds},
+    snapshot::Severity,
+};
 
 /// How safe it is to load the patch on this host now: the worst of all findings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CheckVerdict {
     Safe,
@@ -19,12 +24,10 @@ pub enum CheckVerdict {
 
 /// The check of one patch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CheckReport {
-    pub schema_version: u32,
-    pub host: String,
-    /// The running kernel's release.
-    pub kernel: String,
-    pub checked_at: Timestamp,
+    #[serde(flatten)]
+    pub head: DocumentHead,
     /// The name that the patch has when it is loaded; `null` if the file could not
     /// be read.
     pub patch: Option<String>,
@@ -40,6 +43,7 @@ pub struct CheckReport {
 
 /// A finding of a rule.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CheckFinding {
     /// The rule's id: `lpwatch check --explain RULE` shows its background.
     pub rule: String,
@@ -56,6 +60,7 @@ pub struct CheckFinding {
 
 /// The error with which the kernel refuses a module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LoadRefusal {
     /// Positive, e.g. 16 for EBUSY.
     pub errno: u32,
@@ -63,8 +68,9 @@ pub struct LoadRefusal {
 
 /// What would happen if the patch were loaded now.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Forecast {
-    pub course: ForecastOutcome,
+    pub outcome: ForecastOutcome,
     /// The outcome in one sentence.
     pub text: String,
     pub refusal: Option<LoadRefusal>,
@@ -81,6 +87,7 @@ pub struct Forecast {
 
 /// The expected outcome of loading the patch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ForecastOutcome {
     /// The kernel would refuse it.
@@ -100,6 +107,7 @@ pub enum ForecastOutcome {
 
 /// A task that would block the transition.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Predicted {
     pub tid: u32,
     pub tgid: u32,
@@ -119,6 +127,7 @@ pub struct Predicted {
 
 /// Why a task would block the transition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Obstacle {
     /// A kernel thread whose main function is to be patched.
@@ -138,10 +147,12 @@ pub enum Obstacle {
 
 /// A summary of a check, shown beside the transition that follows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CheckSummary {
+    #[serde(serialize_with = "milliseconds")]
     pub checked_at: Timestamp,
     pub verdict: CheckVerdict,
-    pub course: ForecastOutcome,
+    pub outcome: ForecastOutcome,
     /// The forecast in one sentence.
     pub text: String,
 }
@@ -162,9 +173,9 @@ impl Checks {
             return;
         };
         let summary = CheckSummary {
-            checked_at: report.checked_at,
+            checked_at: report.head.taken_at,
             verdict: report.verdict,
-            course: report.forecast.course,
+            outcome: report.forecast.outcome,
             text: report.forecast.text.clone(),
         };
         self.by_patch.insert(patch.clone(), summary);

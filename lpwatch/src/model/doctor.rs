@@ -7,22 +7,17 @@
 use serde::{Deserialize, Serialize};
 use strum::{EnumString, IntoStaticStr, VariantArray};
 
-use super::ObservedFact;
-
-/// The version of the JSON form.
-pub const SCHEMA_VERSION: u32 = 1;
+use super::{ObservedFact, document::DocumentHead};
 
 /// The report about one host.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DoctorReport {
-    pub schema_version: u32,
-    /// The host's node name (`uname -n`).
-    pub host: String,
-    /// The running kernel's release (`uname -r`).
-    pub kernel: String,
+    #[serde(flatten)]
+    pub head: DocumentHead,
     /// The processor that lpwatch was built for, with Rust's name.
     pub arch: String,
-    pub standing: Readiness,
+    pub verdict: Readiness,
     /// The readiness in one sentence.
     pub summary: String,
     /// How the choice of hooks was determined.
@@ -39,6 +34,7 @@ pub struct DoctorReport {
 
 /// Whether a host can be watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Readiness {
     /// Every fact has a hook or a fallback.
@@ -55,6 +51,7 @@ pub enum Readiness {
 
 /// How the choice of hooks was determined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ChosenBy {
     /// The hooks were attached and detached.
@@ -67,6 +64,7 @@ pub enum ChosenBy {
 
 /// A feature of the host that lpwatch can use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Offer {
     /// A short name that does not change, e.g. `btf`.
     pub id: String,
@@ -85,6 +83,7 @@ pub struct Offer {
 
 /// Whether a feature is available.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Availability {
     Available,
@@ -95,6 +94,7 @@ pub enum Availability {
 
 /// The source of one fact on this host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ChosenHook {
     pub fact: ObservedFact,
     /// What the fact says.
@@ -134,6 +134,7 @@ impl ChosenHook {
     IntoStaticStr,
     VariantArray,
 )]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum FactSource {
@@ -164,6 +165,7 @@ impl FactSource {
 
 /// The test of the counters on a kernel function.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Calibration {
     /// The function whose calls were counted; `null` if none was.
     pub function: Option<String>,
@@ -180,6 +182,7 @@ pub struct Calibration {
 
 /// The test of one kind of counter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CounterTrial {
     pub kind: FactSource,
     pub outcome: CounterOutcome,
@@ -196,6 +199,7 @@ pub struct CounterTrial {
 
 /// The result of testing a counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CounterOutcome {
     /// It counted exactly the calls made.

@@ -19,6 +19,7 @@ use strum::{Display, IntoStaticStr, VariantArray};
     IntoStaticStr,
     VariantArray,
 )]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum ObservedFact {

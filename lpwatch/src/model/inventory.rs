@@ -6,7 +6,10 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Direction, EngineKind, ModuleRefusal};
+use super::{
+    Direction, EngineKind, ModuleRefusal, Refusal, TransitionSummary,
+    document::{DocumentHead, optional},
+};
 
 #[cfg(test)]
 pub(crate) mod samples;
@@ -16,17 +19,12 @@ mod winners;
 pub use vendor::Vendor;
 pub use winners::decide;
 
-/// The version of the JSON form.
-pub const SCHEMA_VERSION: u32 = 1;
-
 /// All patches of a host.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Inventory {
-    pub schema_version: u32,
-    pub host: String,
-    /// As booted (`uname -r`).
-    pub kernel: String,
-    pub taken_at: Timestamp,
+    #[serde(flatten)]
+    pub head: DocumentHead,
     /// The kernel version with the patches applied, if a system reports it.
     pub effective_kernel: Option<EffectiveKernel>,
     /// What `KernelCare` reports about itself, if it is present.
@@ -44,6 +42,7 @@ pub struct Inventory {
 
 /// The kernel version with the patches applied.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct EffectiveKernel {
     pub version: String,
     /// The file or tool that reports it.
@@ -52,9 +51,10 @@ pub struct EffectiveKernel {
 
 /// What `KernelCare` reports about itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct KernelCareFacts {
     /// From its tool; `null` if the tool is missing, was not run or did not report it.
-    pub standing: Option<KernelCareState>,
+    pub state: Option<KernelCareState>,
     /// The configured way to apply patches: `normal`, `nofreeze` or `smart`.
     pub patch_method: Option<String>,
     /// Whether it is configured to update by itself.
@@ -63,6 +63,7 @@ pub struct KernelCareFacts {
 
 /// What `kcarectl --status` reports by its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum KernelCareState {
     Latest,
@@ -75,6 +76,7 @@ pub enum KernelCareState {
 
 /// A patching system, and what it does not show about its patches.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct System {
     pub engine: EngineKind,
     /// How it keeps old and new code apart: its consistency model.
@@ -84,6 +86,7 @@ pub struct System {
 
 /// A fact that a patching system does not show, or only in part.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Limitation {
     /// e.g. `progress`.
     pub fact: String,
@@ -92,6 +95,7 @@ pub struct Limitation {
 
 /// The state of a patch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PatchStatus {
     Enabled,
@@ -104,21 +108,23 @@ pub enum PatchStatus {
 
 /// A loaded patch.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct InventoryPatch {
     pub name: String,
     pub engine: EngineKind,
     /// Its module, if that has another name.
     pub module: Option<String>,
     pub vendor: Option<Vendor>,
-    pub standing: PatchStatus,
-    pub direction: Option<Direction>,
+    pub state: PatchStatus,
+    pub transition: Option<TransitionSummary>,
     /// The state in the system's own words.
     pub engine_state: Option<String>,
     /// When it was applied, if the kernel log still contains that.
-    pub since: Option<Timestamp>,
+    #[serde(serialize_with = "optional::milliseconds")]
+    pub applied_at: Option<Timestamp>,
     pub description: Option<String>,
     /// Why the system last refused to apply or reverse it.
-    pub refusal: Option<PatchRefusal>,
+    pub refusal: Option<Refusal>,
     pub replace: Option<bool>,
     pub stack_order: Option<u32>,
     /// How many patches must be reverted before it (kGraft).
@@ -128,26 +134,20 @@ pub struct InventoryPatch {
     pub disk: Option<OnDisk>,
 }
 
-/// Why a system refused a patch.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct PatchRefusal {
-    /// The cause in the system's own words.
-    pub cause: String,
-    pub meaning: String,
-}
-
 /// `vmlinux` or a module, with the functions that a patch changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct InventoryObject {
     pub name: String,
     pub patched: Option<bool>,
     /// If the kernel last refused to load this module, because of the patch.
-    pub refused: Option<ModuleRefusal>,
+    pub refusal: Option<ModuleRefusal>,
     pub functions: Vec<InventoryFunction>,
 }
 
 /// A patched function.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct InventoryFunction {
     pub name: String,
     pub sympos: u32,
@@ -165,6 +165,7 @@ pub struct InventoryFunction {
 
 /// Whether a loaded patch and the files on disk agree.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct OnDisk {
     pub state: DiskState,
     pub file: Option<String>,
@@ -172,6 +173,7 @@ pub struct OnDisk {
 
 /// See [`OnDisk`] and [`UnloadedPatch`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum DiskState {
     /// Loaded, and its file is installed.
@@ -190,6 +192,7 @@ pub enum DiskState {
 
 /// A patch file that is not loaded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct UnloadedPatch {
     pub name: String,
     pub file: String,
@@ -203,6 +206,7 @@ pub struct UnloadedPatch {
 
 /// A fixed vulnerability.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Cve {
     pub id: String,
     pub engine: EngineKind,
@@ -214,9 +218,12 @@ impl InventoryPatch {
     /// Whether its code is or will be in force.
     #[must_use]
     pub fn in_force(&self) -> bool {
-        match self.standing {
+        match self.state {
             PatchStatus::Enabled => true,
-            PatchStatus::InTransition => self.direction == Some(Direction::Patching),
+            PatchStatus::InTransition => self
+                .transition
+                .as_ref()
+                .is_some_and(|transition| transition.direction == Direction::Patching),
             PatchStatus::Disabled | PatchStatus::Refused | PatchStatus::NotKnown => false,
         }
     }

@@ -5,12 +5,14 @@ use std::{collections::BTreeMap, time::Duration};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Moment;
+use super::{Moment, document::milliseconds};
 
 /// The kernel's refusal to load a module that a patch does not fit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ModuleRefusal {
     /// When it last did.
+    #[serde(serialize_with = "milliseconds")]
     pub at: Timestamp,
     /// The error with which loading fails, e.g. 22 for EINVAL; `null` if the kernel
     /// does not log it.

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use super::{
-    Blocker, Moment, Reason, Task, TaskKind, Verdict,
+    Blocker, KernelCheck, Moment, Reason, Task, TaskKind,
     classify::{ClassifyContext, Diagnosis, classify},
     time::seconds,
 };
@@ -160,7 +160,7 @@ fn blocker(task: &Task, finding: Diagnosis, since: Option<Duration>, now: &Momen
         ns_tid: evidence.ns_tid,
         ns_tgid: evidence.ns_tgid,
         state: evidence.state,
-        verdict: evidence.answers.as_ref().map(|answers| Verdict {
+        kernel_check: evidence.answers.as_ref().map(|answers| KernelCheck {
             answer: answers.answer,
             function: answers.function.clone(),
             tries: answers.tries,

@@ -3,11 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Blocker, Direction, EngineKind, ModuleRefusal, Outcome, Phase, Reason,
-    snapshot::{
-        Function, Object, PastTransition, Patch, SCHEMA_VERSION, Snapshot, Source, Transition,
-        TrendPoint,
-    },
+    Blocker, Direction, EngineKind, ModuleRefusal, Outcome, Phase, Reason, Refusal,
+    document::DocumentHead,
+    snapshot::{Function, Object, PastTransition, Patch, Snapshot, Source, Transition, TrendPoint},
 };
 
 pub(crate) fn now() -> Timestamp {
@@ -20,11 +18,12 @@ fn ago(seconds: i64) -> Timestamp {
 
 pub(crate) fn snapshot(patches: Vec<Patch>) -> Snapshot {
     Snapshot {
-        schema_version: SCHEMA_VERSION,
-        host: "web-17".to_owned(),
-        kernel: "6.12.43+deb13-amd64".to_owned(),
-        taken_at: now(),
-        source: Source::Bpf,
+        head: DocumentHead::new(
+            "web-17".to_owned(),
+            "6.12.43+deb13-amd64".to_owned(),
+            now(),
+            Source::Bpf,
+        ),
         daemon: true,
         probes: Vec::new(),
         notes: Vec::new(),
@@ -39,7 +38,7 @@ pub(crate) fn snapshot(patches: Vec<Patch>) -> Snapshot {
 /// A module that the kernel refused to load twice.
 pub(crate) fn refusing(name: &str) -> Object {
     Object {
-        refused: Some(ModuleRefusal {
+        refusal: Some(ModuleRefusal {
             at: ago(5),
             errno: Some(22),
             cause: Some("symbol 'gone' not found in symbol table".to_owned()),
@@ -53,7 +52,7 @@ pub(crate) fn object(name: &str, patched: bool, functions: &[&str]) -> Object {
     Object {
         name: name.to_owned(),
         patched: Some(patched),
-        refused: None,
+        refusal: None,
         functions: functions
             .iter()
             .map(|&name| Function {
@@ -71,7 +70,7 @@ pub(crate) fn patch(name: &str) -> Patch {
         name: name.to_owned(),
         engine: EngineKind::Livepatch,
         enabled: Some(true),
-        failure: None,
+        refusal: None,
         replace: Some(false),
         stack_order: None,
         objects: vec![object("vmlinux", true, &["cmdline_proc_show"])],
@@ -90,7 +89,7 @@ pub(crate) fn task(tid: u32, comm: &str, kthread: bool) -> Blocker {
         ns_tid: None,
         ns_tgid: None,
         state: None,
-        verdict: None,
+        kernel_check: None,
         reason: None,
         cause: None,
         function: None,
@@ -188,8 +187,7 @@ pub(crate) fn past(name: &str, outcome: Outcome) -> PastTransition {
         started_at: Some(ago(601)),
         ended_at: ago(600),
         duration_seconds: Some(1.26),
-        errno: None,
-        message: None,
+        refusal: None,
         tries: Some(2),
         signals: Some(0),
         tries_in_all: Some(2),
@@ -206,8 +204,10 @@ pub(crate) fn refused() -> PastTransition {
         direction: None,
         started_at: None,
         duration_seconds: None,
-        errno: Some(22),
-        message: Some("symbol 'nope' not found in symbol table".to_owned()),
+        refusal: Some(Refusal {
+            errno: Some(22),
+            ..Refusal::because(Some("symbol 'nope' not found in symbol table".to_owned()))
+        }),
         tries: None,
         signals: None,
         tries_in_all: None,

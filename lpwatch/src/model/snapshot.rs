@@ -1,37 +1,30 @@
 //! The one value from which table, JSON, metrics and page are rendered.
 //!
-//! The JSON form is a contract: fields are only added, and `schema_version`
-//! changes if a field changes its meaning. Unknown is `null`, not 0.
+//! The JSON form is a contract: keys are added, and `schema_version` changes if one
+//! goes or changes its meaning. Unknown is `null`, not 0.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use strum::IntoStaticStr;
 
 pub use super::calls::figures::{Calls, Finding, FindingKind, PhaseCalls, Rate, Severity, Watched};
-pub use super::view::SwitchedBy;
+pub use super::{document::Source, view::SwitchedBy};
 
 use super::stops::{Stopped, Stops};
 use super::{
-    Blocker, Direction, EngineKind, ModuleRefusal, ObservedFact, Outcome, Phase, Thresholds,
+    Blocker, Direction, EngineKind, ModuleRefusal, ObservedFact, Outcome, Phase, Refusal,
+    Thresholds,
     check::CheckSummary,
+    document::{DocumentHead, milliseconds, optional},
     next_steps::{Stuck, next_steps},
     waits::TransitionHold,
 };
 
-/// The version of the JSON form.
-pub const SCHEMA_VERSION: u32 = 1;
-
 /// What lpwatch knows about one host at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Snapshot {
-    pub schema_version: u32,
-    /// The host's node name (`uname -n`).
-    pub host: String,
-    /// The running kernel's release (`uname -r`).
-    pub kernel: String,
-    pub taken_at: Timestamp,
-    /// Where the tasks were read from.
-    pub source: Source,
+    #[serde(flatten)]
+    pub head: DocumentHead,
     /// Whether it comes from a daemon, which also knows what happened before.
     pub daemon: bool,
     pub probes: Vec<Probe>,
@@ -42,28 +35,16 @@ pub struct Snapshot {
     pub events_lost: u64,
     pub patches: Vec<Patch>,
     /// Functions that are watched although no loaded patch changes them.
-    #[serde(default)]
     pub watched: Vec<Watched>,
     /// For how long the machine was stopped; `null` if no hook measures it.
-    #[serde(default)]
     pub stops: Option<Stops>,
     /// Transitions that ended, newest first.
     pub last_transitions: Vec<PastTransition>,
 }
 
-/// Where the tasks were read from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
-#[serde(rename_all = "lowercase")]
-#[strum(serialize_all = "lowercase")]
-pub enum Source {
-    /// The BPF task iterator.
-    Bpf,
-    /// `/proc/<pid>/task/<tid>/patch_state`.
-    Procfs,
-}
-
 /// How one fact is observed on this host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Probe {
     pub fact: ObservedFact,
     /// `fentry`, `kprobe`, `raw_tracepoint`, `iter`, `kmsg`, `sysfs`, `procfs`.
@@ -77,15 +58,15 @@ pub struct Probe {
 
 /// A loaded patch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Patch {
     /// The name of its module.
     pub name: String,
     pub engine: EngineKind,
     /// Whether it is in force, or will be; `null` if its engine does not report it.
     pub enabled: Option<bool>,
-    /// Why its engine refused to apply it, in the words of the engine.
-    #[serde(default)]
-    pub failure: Option<String>,
+    /// Why its system last refused to apply or reverse it.
+    pub refusal: Option<Refusal>,
     /// Whether it replaces all patches loaded before it.
     pub replace: Option<bool>,
     /// Its place in the order of loading, from 1.
@@ -93,7 +74,6 @@ pub struct Patch {
     pub objects: Vec<Object>,
     pub transition: Option<Transition>,
     /// The last check of it; `null` if the daemon has received none.
-    #[serde(default)]
     pub check: Option<CheckSummary>,
 }
 
@@ -101,24 +81,25 @@ impl Patch {
     /// Whether it is loaded but not in force, because its engine refused it.
     #[must_use]
     pub fn was_refused(&self) -> bool {
-        self.failure.is_some() && self.enabled == Some(false) && self.transition.is_none()
+        self.refusal.is_some() && self.enabled == Some(false) && self.transition.is_none()
     }
 }
 
 /// `vmlinux` or a module, with the functions that a patch changes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Object {
     pub name: String,
     /// Whether calls are redirected; `false` for a module that is not loaded.
     pub patched: Option<bool>,
     /// If the kernel last refused to load this module, because of the patch.
-    #[serde(default)]
-    pub refused: Option<ModuleRefusal>,
+    pub refusal: Option<ModuleRefusal>,
     pub functions: Vec<Function>,
 }
 
 /// A patched function.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Function {
     pub name: String,
     /// Which of several symbols with this name, from 1.
@@ -126,15 +107,16 @@ pub struct Function {
     /// How often it is called; `null` if nothing counts the calls.
     pub calls: Option<Calls>,
     /// Why nothing counts the calls, if that is known.
-    #[serde(default)]
     pub not_counted: Option<String>,
 }
 
 /// A transition under way.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Transition {
     pub direction: Direction,
     /// Since when it has this direction.
+    #[serde(serialize_with = "optional::milliseconds")]
     pub started_at: Option<Timestamp>,
     pub age_seconds: Option<f64>,
     pub tasks_total: Option<u32>,
@@ -144,9 +126,7 @@ pub struct Transition {
     /// How often the kernel has signalled the tasks left, in this direction.
     pub signals: Option<u32>,
     /// The same in both directions; as `tries` if it was not reversed.
-    #[serde(default)]
     pub tries_in_all: Option<u32>,
-    #[serde(default)]
     pub signals_in_all: Option<u32>,
     /// `null` if neither start nor progress is known.
     pub phase: Option<Phase>,
@@ -161,7 +141,6 @@ pub struct Transition {
     pub trend: Vec<TrendPoint>,
     pub blockers: Vec<Blocker>,
     /// What it waits for if it is no task; `null` if nothing of that was found.
-    #[serde(default)]
     pub waits_for: Option<TransitionHold>,
     /// Tasks that have switched, by way; `null` if no hook counts them.
     pub switched: Option<SwitchedBy>,
@@ -171,6 +150,7 @@ pub struct Transition {
 
 /// The number of tasks left at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TrendPoint {
     /// Seconds since lpwatch first saw this transition.
     pub seconds: f64,
@@ -179,48 +159,40 @@ pub struct TrendPoint {
 
 /// A transition that has ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PastTransition {
     /// `null` if only the kernel log reports it, without its name.
     pub patch: Option<String>,
-    #[serde(default)]
     pub engine: Option<EngineKind>,
     /// `null` for a patch refused before its transition began.
     pub direction: Option<Direction>,
     pub outcome: Outcome,
+    #[serde(serialize_with = "optional::milliseconds")]
     pub started_at: Option<Timestamp>,
+    #[serde(serialize_with = "milliseconds")]
     pub ended_at: Timestamp,
     pub duration_seconds: Option<f64>,
-    /// The kernel's error, e.g. 22 for EINVAL.
-    pub errno: Option<u32>,
-    /// The kernel's message.
-    pub message: Option<String>,
+    /// Why the patch was refused, if it was.
+    pub refusal: Option<Refusal>,
     /// In its last direction.
     pub tries: Option<u32>,
     /// In its last direction.
     pub signals: Option<u32>,
     /// In both directions; as `tries` if it was not reversed.
-    #[serde(default)]
     pub tries_in_all: Option<u32>,
-    #[serde(default)]
     pub signals_in_all: Option<u32>,
     pub tasks_total: Option<u32>,
     /// From the kernel's hook to lpwatch's record, in milliseconds.
     pub recorded_after_ms: Option<f64>,
     /// The last check before it.
-    #[serde(default)]
     pub check: Option<CheckSummary>,
     /// The stops of the machine during it; `null` if unknown.
-    #[serde(default)]
     pub stopped: Option<Stopped>,
 }
 
 impl PastTransition {
     /// The record of a patch that the kernel refused, before more is known.
-    pub(super) fn refused(
-        patch: Option<String>,
-        ended_at: Timestamp,
-        message: Option<String>,
-    ) -> Self {
+    pub(super) fn refused(patch: Option<String>, ended_at: Timestamp, refusal: Refusal) -> Self {
         Self {
             patch,
             engine: Some(EngineKind::Livepatch),
@@ -229,8 +201,7 @@ impl PastTransition {
             started_at: None,
             ended_at,
             duration_seconds: None,
-            errno: None,
-            message,
+            refusal: Some(refusal),
             tries: None,
             signals: None,
             tries_in_all: None,
@@ -276,7 +247,7 @@ impl Snapshot {
                     direction: transition.direction,
                     age: duration(transition.age_seconds),
                     signals: transition.signals,
-                    kernel: &self.kernel,
+                    kernel: &self.head.kernel,
                 };
                 transition.judge(&stuck, thresholds);
             }

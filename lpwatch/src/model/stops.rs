@@ -8,7 +8,7 @@ mod tracker;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{EngineKind, Moment};
+use super::{EngineKind, Moment, document::milliseconds};
 
 pub use join::{CpuStop, Joined, Joiner};
 pub(super) use tracker::StopTracker;
@@ -45,8 +45,10 @@ pub fn engine_of(function: Option<&str>, module: Option<&str>) -> Option<EngineK
 
 /// The stops of the machine since the hook was attached.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Stops {
-    pub since: Timestamp,
+    #[serde(serialize_with = "milliseconds")]
+    pub counted_since: Timestamp,
     /// By patching system; `null` for all other stops.
     pub engines: Vec<OfEngine>,
     /// Newest first.
@@ -58,6 +60,7 @@ pub struct Stops {
 
 /// The stops for one patching system.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct OfEngine {
     pub engine: Option<EngineKind>,
     pub times: u64,
@@ -71,7 +74,9 @@ pub struct OfEngine {
 
 /// One stop.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LastStop {
+    #[serde(serialize_with = "milliseconds")]
     pub at: Timestamp,
     pub engine: Option<EngineKind>,
     pub function: Option<String>,
@@ -88,6 +93,7 @@ pub struct LastStop {
 
 /// The stops during a transition.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Stopped {
     pub times: u32,
     pub total_ms: f64,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// The kind of a task.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TaskKind {
     /// Runs a program. The kernel's signal sends it to user space, where it

@@ -3,44 +3,27 @@
 
 use std::cmp::Reverse;
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Blocker, Direction, Phase, Reason, Snapshot, TransitionHold,
-    snapshot::{Patch, Source, SwitchedBy, Transition},
+    Blocker, Reason, Snapshot, TransitionHold, TransitionSummary,
+    document::DocumentHead,
+    snapshot::{Patch, SwitchedBy},
 };
 
-/// The tasks that a transition has left. The JSON form is a contract, like that of
-/// [`Snapshot`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// The tasks that a transition has left.
+#[derive(Clone, Debug, PartialEq)]
 pub struct TaskReport {
-    pub schema_version: u32,
-    pub host: String,
-    pub kernel: String,
-    pub taken_at: Timestamp,
-    pub source: Source,
+    pub head: DocumentHead,
     pub daemon: bool,
     /// The patch in transition.
     pub patch: String,
-    pub direction: Direction,
-    pub phase: Option<Phase>,
-    pub age_seconds: Option<f64>,
-    pub tries: Option<u32>,
-    pub signals: Option<u32>,
-    /// In both directions; `null` if those before a reversal were not counted.
-    #[serde(default)]
-    pub tries_in_all: Option<u32>,
-    #[serde(default)]
-    pub signals_in_all: Option<u32>,
-    pub tasks_total: Option<u32>,
-    pub tasks_remaining: Option<u32>,
+    pub transition: TransitionSummary,
     /// Worst first.
     pub by_reason: Vec<ReasonCount>,
     /// Worst first.
     pub blockers: Vec<Blocker>,
     /// What the transition waits for if it is no task.
-    #[serde(default)]
     pub waits_for: Option<TransitionHold>,
     /// Tasks that have switched, by way.
     pub switched: Option<SwitchedBy>,
@@ -49,35 +32,78 @@ pub struct TaskReport {
     pub notes: Vec<String>,
 }
 
-/// What a transition waits for if it is no task, for JSON.
+/// The document of `lpwatch tasks -o json`. The JSON form is a contract, like that of
+/// [`Snapshot`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct WaitDocument<'a> {
-    pub schema_version: u32,
-    pub host: &'a str,
-    pub kernel: &'a str,
-    pub patch: &'a str,
-    pub direction: Direction,
-    pub waits_for: &'a TransitionHold,
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct TasksDocument<'a> {
+    #[serde(flatten)]
+    head: &'a DocumentHead,
+    /// Whether it comes from a daemon.
+    daemon: bool,
+    /// The patch in transition; `null` if nothing is in transition.
+    patch: Option<&'a str>,
+    transition: Option<&'a TransitionSummary>,
+    /// Worst first.
+    by_reason: &'a [ReasonCount],
+    /// The tasks left, worst first.
+    blockers: &'a [Blocker],
+    /// What the transition waits for if it is no task; `null` if nothing of that was
+    /// found.
+    waits_for: Option<&'a TransitionHold>,
+    /// Tasks that have switched, by way; `null` if no hook counts them.
+    switched: Option<SwitchedBy>,
+    /// What to do next. A command follows its sentence after a newline.
+    next: &'a [String],
+    /// What is missing on this host, and other transitions, one note each.
+    notes: &'a [String],
+}
+
+impl<'a> TasksDocument<'a> {
+    /// The document of `report`; `None` where nothing is in transition.
+    #[must_use]
+    pub fn of(snapshot: &'a Snapshot, report: Option<&'a TaskReport>) -> Self {
+        Self {
+            head: &snapshot.head,
+            daemon: snapshot.daemon,
+            patch: report.map(|report| report.patch.as_str()),
+            transition: report.map(|report| &report.transition),
+            by_reason: report.map_or(&[], |report| &report.by_reason),
+            blockers: report.map_or(&[], |report| &report.blockers),
+            waits_for: report.and_then(|report| report.waits_for.as_ref()),
+            switched: report.and_then(|report| report.switched),
+            next: report.map_or(&[], |report| &report.next),
+            notes: report.map_or(&snapshot.notes, |report| &report.notes),
+        }
+    }
+}
+
+/// The document of `lpwatch explain -o json`, and each line of `lpwatch tasks -o
+/// jsonl`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct TaskDocument<'a> {
+    #[serde(flatten)]
+    head: &'a DocumentHead,
+    /// Whether it comes from a daemon.
+    daemon: bool,
+    /// The patch in transition.
+    patch: &'a str,
+    transition: &'a TransitionSummary,
+    /// The task left; `null` if the task is one that the transition waits for in
+    /// another way, see `waits_for`.
+    task: Option<&'a Blocker>,
+    /// What the transition waits for, if the task is part of that.
+    waits_for: Option<&'a TransitionHold>,
 }
 
 /// The number of tasks left for one reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ReasonCount {
     /// `null` for tasks that have not been inspected.
     pub reason: Option<Reason>,
     pub count: u32,
-}
-
-/// One task left, with the transition that it blocks, for JSON.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct TaskDocument<'a> {
-    pub schema_version: u32,
-    pub host: &'a str,
-    pub kernel: &'a str,
-    pub patch: &'a str,
-    pub direction: Direction,
-    #[serde(flatten)]
-    pub task: &'a Blocker,
 }
 
 impl TaskReport {
@@ -90,16 +116,6 @@ impl TaskReport {
             .iter()
             .filter(|candidate| patch.is_none_or(|name| candidate.name == name))
             .find_map(|candidate| Some((candidate, candidate.transition.as_ref()?)))?;
-        let Transition {
-            direction,
-            phase,
-            age_seconds,
-            tries,
-            signals,
-            tries_in_all,
-            signals_in_all,
-            ..
-        } = *transition;
         let blockers = worst_first(&transition.blockers);
         // If the caller named a patch, other transitions need no note.
         let mut notes = match patch {
@@ -108,22 +124,10 @@ impl TaskReport {
         };
         notes.extend(snapshot.notes.iter().cloned());
         Some(Self {
-            schema_version: snapshot.schema_version,
-            host: snapshot.host.clone(),
-            kernel: snapshot.kernel.clone(),
-            taken_at: snapshot.taken_at,
-            source: snapshot.source,
+            head: snapshot.head.clone(),
             daemon: snapshot.daemon,
             patch: name.clone(),
-            direction,
-            phase,
-            age_seconds,
-            tries,
-            signals,
-            tries_in_all,
-            signals_in_all,
-            tasks_total: transition.tasks_total,
-            tasks_remaining: transition.tasks_remaining,
+            transition: TransitionSummary::of(transition),
             by_reason: by_reason(&blockers),
             blockers: blockers.into_iter().cloned().collect(),
             waits_for: transition.waits_for.clone(),
@@ -148,29 +152,29 @@ impl TaskReport {
         })
     }
 
-    /// Its JSON document.
-    #[must_use]
-    pub fn wait_document<'a>(&'a self, waits_for: &'a TransitionHold) -> WaitDocument<'a> {
-        WaitDocument {
-            schema_version: self.schema_version,
-            host: &self.host,
-            kernel: &self.kernel,
-            patch: &self.patch,
-            direction: self.direction,
-            waits_for,
-        }
-    }
-
-    /// The JSON document of one task.
+    /// The JSON document of one task that it has left.
     #[must_use]
     pub fn document<'a>(&'a self, task: &'a Blocker) -> TaskDocument<'a> {
         TaskDocument {
-            schema_version: self.schema_version,
-            host: &self.host,
-            kernel: &self.kernel,
+            head: &self.head,
+            daemon: self.daemon,
             patch: &self.patch,
-            direction: self.direction,
-            task,
+            transition: &self.transition,
+            task: Some(task),
+            waits_for: None,
+        }
+    }
+
+    /// The JSON document of a task that is part of `waits_for`.
+    #[must_use]
+    pub fn wait_document<'a>(&'a self, waits_for: &'a TransitionHold) -> TaskDocument<'a> {
+        TaskDocument {
+            head: &self.head,
+            daemon: self.daemon,
+            patch: &self.patch,
+            transition: &self.transition,
+            task: waits_for.tid.and_then(|tid| self.task(tid)),
+            waits_for: Some(waits_for),
         }
     }
 }

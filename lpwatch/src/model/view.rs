@@ -5,12 +5,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use strum::{IntoStaticStr, VariantArray};
 
-use super::{TaskKind, calls::FunctionId, evidence::Evidence, inventory::PatchRefusal};
+use super::{TaskKind, calls::FunctionId, evidence::Evidence, refusal::Refusal};
 
 /// The direction of a transition.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, IntoStaticStr,
 )]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Direction {
@@ -57,6 +58,7 @@ impl Direction {
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, IntoStaticStr,
 )]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Outcome {
@@ -104,6 +106,7 @@ impl Outcome {
     IntoStaticStr,
     VariantArray,
 )]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum EngineKind {
@@ -168,8 +171,6 @@ pub struct PatchView {
     /// The direction of its transition, if the system shows it; otherwise it follows
     /// from `enabled`.
     pub told_direction: Option<Direction>,
-    /// Why the system refused it, in the system's words.
-    pub failure: Option<String>,
     pub replace: Option<bool>,
     pub stack_order: Option<u32>,
     pub objects: Vec<ObjectView>,
@@ -182,7 +183,7 @@ pub struct PatchDetails {
     /// The state in the system's own words.
     pub state: Option<String>,
     /// Why the system last refused to apply or reverse it.
-    pub refusal: Option<PatchRefusal>,
+    pub refusal: Option<Refusal>,
     /// Its module, if that has another name.
     pub module: Option<String>,
     /// Its description by its vendor.
@@ -213,7 +214,6 @@ impl PatchView {
             enabled: None,
             in_transition: false,
             told_direction: None,
-            failure: None,
             replace: None,
             stack_order: None,
             objects: Vec::new(),
@@ -281,6 +281,7 @@ pub struct Task {
 
 /// How many tasks have switched, by kind, as far as that was counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SwitchedBy {
     /// The kernel checked the task's stack.
     pub checked: u64,

@@ -19,6 +19,7 @@ use super::{Direction, Task, TaskKind, evidence::Frame};
 
 /// What a transition waits for. Unknown values are `null`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TransitionHold {
     pub reason: WaitReason,
     /// Which callback runs; `null` if none does, or if it is unknown which.
@@ -45,6 +46,7 @@ pub struct TransitionHold {
 
 /// The kind of a [`TransitionHold`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum WaitReason {
@@ -66,6 +68,7 @@ impl WaitReason {
 
 /// A callback of a patch (`struct klp_callbacks`, include/linux/livepatch.h).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum CallbackKind {
@@ -96,6 +99,7 @@ impl CallbackKind {
 
 /// A real-time task that keeps a CPU for itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CpuHolder {
     pub cpu: u32,
     pub tid: u32,
@@ -109,6 +113,7 @@ pub struct CpuHolder {
 
 /// A real-time policy (sched(7)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Policy {
     Fifo,

@@ -93,7 +93,9 @@ impl TaskSource {
     pub fn probe(&self) -> Probe {
         let (kind, target) = match self.source() {
             Source::Bpf => ("iter", "task"),
-            Source::Procfs => ("procfs", "/proc/<pid>/task/<tid>/patch_state"),
+            Source::Procfs | Source::Sysfs | Source::Prometheus => {
+                ("procfs", "/proc/<pid>/task/<tid>/patch_state")
+            }
         };
         Probe {
             fact: ObservedFact::Tasks,

@@ -127,8 +127,8 @@ fn headline(page: &mut Page<'_>, function: &CountedFunction) {
         page.paragraph(0, &[painted(Paint::Bold, "Watched, not patched")]);
         return;
     };
-    let state = match (function.transition, function.enabled) {
-        (Some(direction), _) => format!("in transition ({})", direction.name()),
+    let state = match (&function.transition, function.enabled) {
+        (Some(transition), _) => format!("in transition ({})", transition.direction.name()),
         (None, Some(false)) => "disabled".to_owned(),
         (None, Some(true)) => "enabled".to_owned(),
         (None, None) => words::STATE_UNKNOWN.to_owned(),

@@ -39,7 +39,7 @@ fn verdict(page: &mut Page<'_>, report: &CheckReport) {
     let style = page.style;
     let patch = report.patch.as_deref().or(report.file.as_deref());
     let name = style.text(patch.unwrap_or("patch"));
-    let is_loaded = report.forecast.course == ForecastOutcome::Loaded;
+    let is_loaded = report.forecast.outcome == ForecastOutcome::Loaded;
     let (word, paint, words) = match report.verdict {
         CheckVerdict::Safe if is_loaded => ("SAFE", Paint::Green, "no problem was found"),
         CheckVerdict::Safe => ("SAFE", Paint::Green, "can be loaded here now"),
@@ -58,13 +58,13 @@ fn verdict(page: &mut Page<'_>, report: &CheckReport) {
         &[painted(paint, format!("{word}  "))],
         &[painted(Paint::Bold, name), plain(format!(": {words}."))],
     );
-    if !report.host.is_empty() {
+    if !report.head.host.is_empty() {
         let place = format!(
             "{} {} {} {} UTC",
-            style.text(&report.host),
-            style.text(&report.kernel),
+            style.text(&report.head.host),
+            style.text(&report.head.kernel),
             style.separator(),
-            report.checked_at.strftime("%F %H:%M:%S"),
+            report.head.taken_at.strftime("%F %H:%M:%S"),
         );
         page.paragraph(2, &[painted(Paint::Dim, words::no_break(&place))]);
     }

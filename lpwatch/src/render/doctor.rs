@@ -23,7 +23,7 @@ pub fn doctor(report: &DoctorReport, style: &Style) -> String {
     let mut page = Page::new(style);
     headline(&mut page, report);
     offers(&mut page, &report.offers);
-    if report.standing == Readiness::NoLivepatch {
+    if report.verdict == Readiness::NoLivepatch {
         page.blank();
         page.paragraph(
             0,
@@ -42,14 +42,14 @@ pub fn doctor(report: &DoctorReport, style: &Style) -> String {
 }
 
 fn headline(page: &mut Page<'_>, report: &DoctorReport) {
-    let paint = match report.standing {
+    let paint = match report.verdict {
         Readiness::Well => Paint::Green,
         Readiness::Lacking | Readiness::NoPermission | Readiness::NoLivepatch => Paint::Yellow,
         Readiness::Danger => Paint::Alarm,
     };
     let style = page.style;
     page.paragraph(0, &[painted(paint, style.text(&report.summary))]);
-    let host = [&report.host, &report.kernel, &report.arch];
+    let host = [&report.head.host, &report.head.kernel, &report.arch];
     let parts: Vec<String> = host
         .into_iter()
         .filter(|part| !part.is_empty())

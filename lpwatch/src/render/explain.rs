@@ -7,7 +7,9 @@ use super::page::{Page, Paint, Span, painted, plain};
 use super::style::Style;
 use super::{outcome, stack, why, words};
 use crate::model::task_report::TaskReport;
-use crate::model::{Blocker, Cause, Direction, KernelAnswer, Reason, Verdict, in_main_function};
+use crate::model::{
+    Blocker, Cause, Direction, KernelAnswer, KernelCheck, Reason, in_main_function,
+};
 
 /// The width of the labels.
 const LABEL: usize = 9;
@@ -105,6 +107,7 @@ pub fn not_left(tid: u32, report: Option<&TaskReport>, style: &Style) -> String 
     let patch = style.text(&report.patch);
     let known = report.blockers.len();
     let left = report
+        .transition
         .tasks_remaining
         .map(|left| usize::try_from(left).unwrap_or(usize::MAX));
     let mut words = match left {
@@ -146,8 +149,12 @@ fn field(page: &mut Page<'_>, label: &str, text: &str) {
 
 /// `lp_stall, patching for 2 min 10 s; this task has blocked it for 41 s`
 fn transition_line(blocker: &Blocker, report: &TaskReport, style: &Style) -> String {
-    let mut words = format!("{}, {}", style.text(&report.patch), report.direction.name());
-    if let Some(age) = report.age_seconds.and_then(words::age) {
+    let mut words = format!(
+        "{}, {}",
+        style.text(&report.patch),
+        report.transition.direction.name()
+    );
+    if let Some(age) = report.transition.age_seconds.and_then(words::age) {
         words = format!("{words} for {age}");
     }
     if let Some(since) = blocker.since_seconds.and_then(words::age) {
@@ -182,7 +189,7 @@ fn sentence(blocker: &Blocker, report: &TaskReport, style: &Style) -> String {
         .function
         .as_deref()
         .map(|function| style.text(function));
-    let role = match (&function, report.direction) {
+    let role = match (&function, report.transition.direction) {
         (Some(function), Direction::Patching) => format!("{function}, which {patch} replaces"),
         (Some(function), Direction::Unpatching) => {
             format!("the {function} of {patch}, which is removed with the patch")
@@ -241,14 +248,14 @@ fn unreliable(cause: Option<Cause>) -> &'static str {
 
 /// What the kernel answered when it checked the task, and how often it did.
 fn verdict(blocker: &Blocker, style: &Style) -> String {
-    let Some(Verdict {
+    let Some(KernelCheck {
         answer,
         function,
         tries,
         first_seconds,
         last_seconds,
         ..
-    }) = &blocker.verdict
+    }) = &blocker.kernel_check
     else {
         return if blocker.reason.is_some() {
             "Its own answer is unknown. The reason is concluded from the task's stack and state."
@@ -285,6 +292,11 @@ fn annotated_stack(page: &mut Page<'_>, blocker: &Blocker, report: &TaskReport) 
         painted(Paint::Dim, " (innermost first)"),
     ];
     page.item(0, &title);
-    let remark = stack::remark(blocker, &report.patch, report.direction, page.style);
+    let remark = stack::remark(
+        blocker,
+        &report.patch,
+        report.transition.direction,
+        page.style,
+    );
     stack::frames(page, 2, blocker, remark.as_deref());
 }

@@ -11,9 +11,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use strum::VariantArray as _;
 
-use crate::fleet::{
-    hosts::{FleetHost, HostState, Silence},
-    rollout::Rollout,
+use crate::{
+    fleet::{
+        hosts::{FleetHost, HostState, Silence},
+        rollout::Rollout,
+    },
+    model::document::{SCHEMA_VERSION, Source, milliseconds},
 };
 
 use super::page::{Page, Paint, Span, painted, plain};
@@ -22,20 +25,79 @@ use super::words;
 
 pub use waited::{WaitEnd, waited};
 
-/// The version of these documents.
-pub const SCHEMA_VERSION: u32 = 1;
-
-/// The document of `lpwatch fleet status`.
+/// The keys with which each document about a fleet begins.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Status {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct FleetHead {
+    /// 2. It changes when a key goes or changes its meaning.
     pub schema_version: u32,
+    /// `null`: the document is about many hosts.
+    host: Option<String>,
+    /// `null`: the document is about many hosts.
+    kernel: Option<String>,
+    /// By Prometheus's clock.
+    #[serde(serialize_with = "milliseconds")]
+    pub taken_at: Timestamp,
+    /// `prometheus`
+    source: Source,
     /// The URL of Prometheus.
     pub prometheus: String,
     /// The selected hosts, in PromQL.
     pub selector: String,
+}
+
+impl FleetHead {
+    /// The head of a document about the hosts that `selector` selects.
+    #[must_use]
+    pub fn new(taken_at: Timestamp, prometheus: String, selector: String) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            host: None,
+            kernel: None,
+            taken_at,
+            source: Source::Prometheus,
+            prometheus,
+            selector,
+        }
+    }
+}
+
+/// One line of `lpwatch fleet hosts -o jsonl`.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct HostLine<'a> {
+    /// 2. It changes when a key goes or changes its meaning.
+    schema_version: u32,
     /// By Prometheus's clock.
-    pub taken_at: Timestamp,
+    #[serde(serialize_with = "milliseconds")]
+    taken_at: Timestamp,
+    /// `prometheus`
+    source: Source,
+    #[serde(flatten)]
+    host: &'a FleetHost,
+}
+
+impl<'a> HostLine<'a> {
+    /// The line about `host`.
+    #[must_use]
+    pub fn new(taken_at: Timestamp, host: &'a FleetHost) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            taken_at,
+            source: Source::Prometheus,
+            host,
+        }
+    }
+}
+
+/// The document of `lpwatch fleet status`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Status {
+    #[serde(flatten)]
+    pub head: FleetHead,
     /// All hosts, reporting or not.
+    #[serde(rename = "host_count")]
     pub hosts: usize,
     pub hosts_not_reporting: usize,
     /// The warnings of Prometheus, for example that its answer is partial.
@@ -47,11 +109,10 @@ pub struct Status {
 
 /// The document of `lpwatch fleet hosts`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Hosts {
-    pub schema_version: u32,
-    pub prometheus: String,
-    pub selector: String,
-    pub taken_at: Timestamp,
+    #[serde(flatten)]
+    pub head: FleetHead,
     /// `null` where no patch was given.
     pub patch: Option<String>,
     pub warnings: Vec<String>,
@@ -86,12 +147,7 @@ pub fn status(status: &Status, style: &Style) -> String {
         rollout::rollout(&mut page, patch);
     }
     remarks(&mut page, &status.warnings, &status.notes);
-    origin(
-        &mut page,
-        &status.prometheus,
-        &status.selector,
-        status.taken_at,
-    );
+    origin(&mut page, &status.head);
     page.finish()
 }
 
@@ -110,12 +166,7 @@ pub fn hosts(listing: &Hosts, style: &Style) -> String {
         hosts::listing(&mut page, &listing.hosts, !one);
     }
     remarks(&mut page, &listing.warnings, &listing.notes);
-    origin(
-        &mut page,
-        &listing.prometheus,
-        &listing.selector,
-        listing.taken_at,
-    );
+    origin(&mut page, &listing.head);
     page.finish()
 }
 
@@ -134,12 +185,12 @@ fn remarks(page: &mut Page<'_>, warnings: &[String], notes: &[String]) {
 }
 
 /// The source of the data.
-fn origin(page: &mut Page<'_>, url: &str, selector: &str, at: Timestamp) {
+fn origin(page: &mut Page<'_>, head: &FleetHead) {
     let style = page.style;
     let parts = [
-        style.text(url),
-        style.text(selector),
-        words::no_break(&format!("{} UTC", at.strftime("%H:%M:%S"))),
+        style.text(&head.prometheus),
+        style.text(&head.selector),
+        words::no_break(&format!("{} UTC", head.taken_at.strftime("%H:%M:%S"))),
     ];
     let line = parts.join(&format!(" {} ", style.separator()));
     page.blank();

@@ -77,7 +77,7 @@ mod tests {
     fn time_that_passes_is_no_change() {
         let before = samples::stalled();
         let mut after = before.clone();
-        after.taken_at += jiff::SignedDuration::from_secs(1);
+        after.head.taken_at += jiff::SignedDuration::from_secs(1);
         let transition = |snapshot: &mut Snapshot| {
             let mut patches = snapshot.patches.iter_mut();
             patches.find_map(|patch| patch.transition.clone()).unwrap()

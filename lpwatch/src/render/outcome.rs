@@ -60,15 +60,13 @@ pub(super) fn story(past: &PastTransition, style: &Style) -> Vec<Span> {
             }
         }));
     }
-    if let Some(errno) = past.errno {
-        spans.push(plain(format!(": {}", words::errno(errno))));
-    }
-    if let Some(message) = past
-        .message
-        .as_deref()
-        .filter(|message| !message.is_empty())
-    {
-        spans.push(plain(format!(": {}", style.text(message))));
+    if let Some(refusal) = &past.refusal {
+        if let Some(errno) = refusal.errno {
+            spans.push(plain(format!(": {}", words::errno(errno))));
+        }
+        if let Some(text) = refusal.text().filter(|text| !text.is_empty()) {
+            spans.push(plain(format!(": {}", style.text(&text))));
+        }
     }
     if let Some(check) = &past.check {
         let was_refused = matches!(past.outcome, Outcome::Refused | Outcome::Cancelled);

@@ -38,7 +38,8 @@ pub fn patches(inventory: &Inventory, style: &Style) -> String {
 /// `kpatch_a  enabled, kpatch, Red Hat, since 12:03:04 UTC`
 fn patch(page: &mut Page<'_>, patch: &InventoryPatch, inventory: &Inventory) {
     let style = page.style;
-    let (word, paint) = match (patch.standing, patch.direction) {
+    let direction = patch.transition.as_ref().map(|one| one.direction);
+    let (word, paint) = match (patch.state, direction) {
         (PatchStatus::Enabled, _) => ("enabled", Paint::Green),
         (PatchStatus::Disabled, _) => ("disabled", Paint::Dim),
         (PatchStatus::InTransition, Some(Direction::Unpatching)) => {
@@ -58,10 +59,10 @@ fn patch(page: &mut Page<'_>, patch: &InventoryPatch, inventory: &Inventory) {
     if patch.replace == Some(true) {
         details.push("replaces all earlier patches".to_owned());
     }
-    details.extend(patch.since.map(|since| {
+    details.extend(patch.applied_at.map(|since| {
         words::no_break(&format!(
             "since {} UTC",
-            words::clock(since, inventory.taken_at)
+            words::clock(since, inventory.head.taken_at)
         ))
     }));
     let module = patch.module.as_ref();
@@ -80,9 +81,14 @@ fn patch(page: &mut Page<'_>, patch: &InventoryPatch, inventory: &Inventory) {
         page.paragraph(2, &[plain(style.text(description))]);
     }
     if let Some(refusal) = &patch.refusal {
-        let cause = format!("Refused ({}): ", style.text(&refusal.cause));
-        let meaning = format!("{}.", style.text(&refusal.meaning));
-        page.item(2, &[painted(Paint::Red, cause), plain(meaning)]);
+        let unknown = "for an unknown reason";
+        let cause = style.text(refusal.cause.as_deref().unwrap_or(unknown));
+        let mut spans = vec![painted(Paint::Red, format!("Refused ({cause})"))];
+        if let Some(meaning) = &refusal.meaning {
+            spans.push(plain(format!(": {}", style.text(meaning))));
+        }
+        spans.push(plain("."));
+        page.item(2, &spans);
     }
     functions::functions(page, patch);
     if let Some(disk) = &patch.disk
@@ -112,7 +118,7 @@ fn disk_remark(state: DiskState) -> Option<&'static str> {
 
 fn kernelcare(page: &mut Page<'_>, inventory: &Inventory) {
     let facts = inventory.kernelcare.as_ref();
-    let Some(standing) = facts.and_then(|facts| facts.standing) else {
+    let Some(standing) = facts.and_then(|facts| facts.state) else {
         return;
     };
     let (words, paint) = match standing {
@@ -209,16 +215,16 @@ fn origin(page: &mut Page<'_>, inventory: &Inventory) {
             style.text(&effective.source)
         )
     });
-    let kernel = style.text(&inventory.kernel) + &effective.unwrap_or_default();
+    let kernel = style.text(&inventory.head.kernel) + &effective.unwrap_or_default();
     let systems: Vec<_> = inventory
         .systems
         .iter()
         .map(|system| engine(system.engine))
         .collect();
     let parts = [
-        style.text(&inventory.host),
+        style.text(&inventory.head.host),
         kernel,
-        format!("{} UTC", inventory.taken_at.strftime("%H:%M:%S")),
+        format!("{} UTC", inventory.head.taken_at.strftime("%H:%M:%S")),
         systems.join(", "),
     ];
     let separator = format!(" {} ", style.separator());

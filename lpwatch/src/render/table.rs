@@ -49,7 +49,7 @@ fn draw(snapshot: &Snapshot, none: &str, style: &Style) -> String {
         .partition(|patch| patch.transition.is_some());
     for patch in in_transition {
         page.blank();
-        patch::in_transition(&mut page, patch, snapshot.taken_at);
+        patch::in_transition(&mut page, patch, snapshot.head.taken_at);
     }
     if !settled.is_empty() {
         page.blank();
@@ -92,7 +92,7 @@ fn last_transitions(page: &mut Page<'_>, snapshot: &Snapshot) {
     let rows: Vec<_> = shown
         .iter()
         .map(|past| {
-            let time = words::clock(past.ended_at, snapshot.taken_at);
+            let time = words::clock(past.ended_at, snapshot.head.taken_at);
             let name = outcome::name(past, style);
             (
                 time,
@@ -146,14 +146,15 @@ fn remarks(page: &mut Page<'_>, snapshot: &Snapshot) {
 /// The host and the time: a pasted table must contain them.
 fn origin(page: &mut Page<'_>, snapshot: &Snapshot) {
     let style = page.style;
-    let source = match snapshot.source {
+    let source = match snapshot.head.source {
         Source::Bpf => "tasks read by BPF",
         Source::Procfs => "tasks read from /proc",
+        Source::Sysfs | Source::Prometheus => "no tasks read",
     };
     let parts = [
-        style.text(&snapshot.host),
-        style.text(&snapshot.kernel),
-        format!("{} UTC", snapshot.taken_at.strftime("%H:%M:%S")),
+        style.text(&snapshot.head.host),
+        style.text(&snapshot.head.kernel),
+        format!("{} UTC", snapshot.head.taken_at.strftime("%H:%M:%S")),
         source.to_owned(),
         if snapshot.daemon {
             "daemon"

@@ -35,7 +35,7 @@ pub fn tasks(report: &TaskReport, style: &Style, options: TasksOptions) -> Strin
     headline(&mut page, report);
     if let Some(wait) = &report.waits_for {
         page.blank();
-        waits::paragraph(&mut page, 0, report.tasks_remaining, wait);
+        waits::paragraph(&mut page, 0, report.transition.tasks_remaining, wait);
         if options.stack {
             waits::frames(&mut page, 2, wait);
         }
@@ -51,7 +51,9 @@ pub fn tasks(report: &TaskReport, style: &Style, options: TasksOptions) -> Strin
         rest = after;
         reason(&mut page, severity, section, options);
     }
-    if report.blockers.is_empty() && report.tasks_remaining != Some(0) && report.waits_for.is_none()
+    if report.blockers.is_empty()
+        && report.transition.tasks_remaining != Some(0)
+        && report.waits_for.is_none()
     {
         page.blank();
         page.paragraph(0, &[plain("It is unknown which tasks these are.")]);
@@ -82,16 +84,16 @@ fn headline(page: &mut Page<'_>, report: &TaskReport) {
         style.ellipsis(),
     );
     let mut body = Vec::new();
-    if let Some(phase) = report.phase {
+    if let Some(phase) = report.transition.phase {
         let (word, paint) = words::phase(phase);
         body.extend([painted(paint, word), plain(", ")]);
     }
-    body.push(plain(report.direction.name()));
-    if let Some(age) = report.age_seconds.and_then(words::age) {
+    body.push(plain(report.transition.direction.name()));
+    if let Some(age) = report.transition.age_seconds.and_then(words::age) {
         body.push(plain(format!(" for {age}")));
     }
-    if let Some(left) = report.tasks_remaining {
-        let left = match report.tasks_total {
+    if let Some(left) = report.transition.tasks_remaining {
+        let left = match report.transition.tasks_total {
             Some(total) => format!("{left} of {} left", words::counted(total, "task")),
             None => format!("{} left", words::counted(left, "task")),
         };
@@ -198,7 +200,7 @@ fn line(page: &mut Page<'_>, group: &[&Blocker]) {
     }
     let tries = group
         .iter()
-        .filter_map(|task| Some(task.verdict.as_ref()?.tries))
+        .filter_map(|task| Some(task.kernel_check.as_ref()?.tries))
         .max();
     parts.extend(tries.map(outcome::tries));
     let mut spans: Vec<Span> = vec![painted(Paint::Bold, name), plain(format!(" {ids}"))];

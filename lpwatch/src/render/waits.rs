@@ -140,10 +140,10 @@ pub(super) fn frames(page: &mut Page<'_>, indent: usize, wait: &TransitionHold) 
 pub fn explain(wait: &TransitionHold, report: &TaskReport, style: &Style) -> String {
     let mut page = Page::new(style);
     let patch = style.text(&report.patch);
-    let heading = format!("{patch}, {}", report.direction.name());
+    let heading = format!("{patch}, {}", report.transition.direction.name());
     page.item(0, &[painted(Paint::Bold, heading)]);
     page.blank();
-    paragraph(&mut page, 0, report.tasks_remaining, wait);
+    paragraph(&mut page, 0, report.transition.tasks_remaining, wait);
     if !wait.stack.is_empty() {
         page.blank();
         let title = [
@@ -179,7 +179,7 @@ fn as_blocker(wait: &TransitionHold) -> Option<Blocker> {
         ns_tid: None,
         ns_tgid: None,
         state: wait.state,
-        verdict: None,
+        kernel_check: None,
         reason: None,
         cause: None,
         function: wait.function.clone(),

@@ -127,8 +127,8 @@ pub(super) fn outcome(outcome: Outcome) -> (&'static str, Paint) {
 }
 
 /// The course that a check expected.
-pub(super) fn course(course: ForecastOutcome) -> &'static str {
-    match course {
+pub(super) fn course(outcome: ForecastOutcome) -> &'static str {
+    match outcome {
         ForecastOutcome::Refused => "a refusal",
         ForecastOutcome::Completes => "completion within seconds",
         ForecastOutcome::AfterSignal => "completion after the kernel's signal",
@@ -142,11 +142,11 @@ pub(super) fn course(course: ForecastOutcome) -> &'static str {
 /// What a check expected. A refusal is expected at the time of the check only: the
 /// kernel may accept the patch once the cause is gone.
 pub(super) fn expected(check: &CheckSummary, was_refused: bool, now: Timestamp) -> String {
-    if check.course == ForecastOutcome::Refused && !was_refused {
+    if check.outcome == ForecastOutcome::Refused && !was_refused {
         let at = clock(check.checked_at, now);
         return format!("at {at} the check expected a refusal, had it been loaded then");
     }
-    format!("the check expected {}", course(check.course))
+    format!("the check expected {}", course(check.outcome))
 }
 
 /// The state of a patch whose engine does not report whether it is enabled.

@@ -35,9 +35,9 @@ fn every_host_is_counted_in_its_state() {
         (Is::Broken, 1),
     ])));
     let status = document(&run(&fake.url(), &["status", "lp_x", "-o", "json"]), 11);
-    assert_eq!(status["schema_version"], 1);
+    assert_eq!(status["schema_version"], 2);
     assert_eq!(
-        (&status["hosts"], &status["hosts_not_reporting"]),
+        (&status["host_count"], &status["hosts_not_reporting"]),
         (&20.into(), &4.into())
     );
     let rollout = &status["patches"][0];

@@ -163,7 +163,7 @@ fn a_timeout_while_prometheus_is_away_says_so() {
         report["trouble"].as_str().unwrap().contains("cannot reach"),
         "{report}"
     );
-    assert_eq!(report["rollout"]["hosts"], 5);
+    assert_eq!(report["rollout"]["host_count"], 5);
 }
 
 #[test]

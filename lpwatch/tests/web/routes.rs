@@ -59,9 +59,9 @@ async fn every_address_gives_what_it_promises() {
     }
     let transitions: Value =
         serde_json::from_str(body(&server.get("/api/v1/transitions").await)).unwrap();
-    assert_eq!(transitions["schema_version"], 1);
+    assert_eq!(transitions["schema_version"], 2);
     assert_eq!(transitions["host"], "web-17");
-    assert_eq!(transitions["transitions"][0]["outcome"], "completed");
+    assert_eq!(transitions["last_transitions"][0]["outcome"], "completed");
 }
 
 #[tokio::test]
@@ -182,7 +182,7 @@ async fn a_stream_gives_each_new_state() {
         }
     }
     assert!(seen.contains("content-type: text/event-stream"), "{seen}");
-    assert!(seen.contains("data: {\"schema_version\":1,"), "{seen}");
+    assert!(seen.contains("data: {\"schema_version\":2,"), "{seen}");
 }
 
 #[tokio::test]

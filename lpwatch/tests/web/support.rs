@@ -117,7 +117,7 @@ pub fn value(metrics: &str, series: &str) -> Option<f64> {
 
 pub fn snapshot() -> Snapshot {
     serde_json::from_value(json!({
-        "schema_version": 1, "host": "web-17", "kernel": "6.12.0",
+        "schema_version": 2, "host": "web-17", "kernel": "6.12.0",
         "taken_at": "2026-03-01T03:12:45Z", "source": "bpf", "daemon": true,
         "probes": [], "notes": [], "events_lost": 0, "patches": [], "watched": [],
         "last_transitions": [],
@@ -129,7 +129,7 @@ pub fn past() -> PastTransition {
     serde_json::from_value(json!({
         "patch": "lp_fix", "direction": "patching", "outcome": "completed",
         "started_at": null, "ended_at": "2026-03-01T03:12:40Z", "duration_seconds": 1.5,
-        "errno": null, "message": null, "tries": null, "signals": null, "tasks_total": null,
+        "refusal": null, "tries": null, "signals": null, "tasks_total": null,
         "recorded_after_ms": null,
     }))
     .unwrap()

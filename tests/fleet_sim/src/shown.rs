@@ -9,10 +9,8 @@ use lpwatch::{
     kernel::kallsyms::VMLINUX,
     model::{
         Blocker, Direction, EngineKind, ObservedFact, Outcome, Reason, Snapshot, Thresholds,
-        snapshot::{
-            Calls, Function, Object, PastTransition, Patch, Probe, SCHEMA_VERSION, Source,
-            Transition,
-        },
+        document::DocumentHead,
+        snapshot::{Calls, Function, Object, PastTransition, Patch, Probe, Source, Transition},
         totals::Totals,
     },
 };
@@ -101,7 +99,7 @@ impl Shown<'_> {
             name: self.patch.to_owned(),
             engine: EngineKind::Livepatch,
             enabled: Some(true),
-            failure: None,
+            refusal: None,
             replace: Some(true),
             stack_order: None,
             objects: self.objects(done),
@@ -109,11 +107,12 @@ impl Shown<'_> {
             check: None,
         };
         Snapshot {
-            schema_version: SCHEMA_VERSION,
-            host: self.plan.name.clone(),
-            kernel: self.plan.kernel.clone(),
-            taken_at: self.clock(self.now),
-            source: Source::Bpf,
+            head: DocumentHead::new(
+                self.plan.name.clone(),
+                self.plan.kernel.clone(),
+                self.clock(self.now),
+                Source::Bpf,
+            ),
             daemon: true,
             probes: probes(),
             notes: Vec::new(),
@@ -159,8 +158,7 @@ impl Shown<'_> {
             started_at: took.map(|took| self.clock(ended - took)),
             ended_at: self.clock(ended),
             duration_seconds: took,
-            errno: None,
-            message: None,
+            refusal: None,
             tries: None,
             signals: None,
             tries_in_all: None,
@@ -185,7 +183,7 @@ impl Shown<'_> {
         FUNCTIONS
             .iter()
             .map(|(object, names)| Object {
-                refused: None,
+                refusal: None,
                 name: (*object).to_owned(),
                 patched: Some(true),
                 functions: functions(names),
@@ -212,7 +210,7 @@ impl Shown<'_> {
             new_per_second: None,
             rates: Vec::new(),
             counter: "fentry".to_owned(),
-            since: self.clock(0.0),
+            counted_since: self.clock(0.0),
             before: None,
             during: None,
             after: None,
@@ -248,7 +246,7 @@ fn blocker(nth: u32, reason: Reason) -> Blocker {
         ns_tid: None,
         ns_tgid: None,
         state: None,
-        verdict: None,
+        kernel_check: None,
         reason: Some(reason),
         cause: None,
         function: None,

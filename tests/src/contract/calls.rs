@@ -16,7 +16,7 @@ pub struct Calls {
     pub new_per_second: Option<f64>,
     pub rates: Vec<Rate>,
     pub counter: String,
-    pub since: String,
+    pub counted_since: String,
     #[serde(deserialize_with = "nullable")]
     pub before: Option<PhaseCalls>,
     #[serde(deserialize_with = "nullable")]
@@ -109,7 +109,9 @@ impl Calls {
 
     /// What holds of any numbers of calls.
     pub fn check(&self) -> Result<()> {
-        self.since.parse::<Timestamp>().context("since")?;
+        self.counted_since
+            .parse::<Timestamp>()
+            .context("counted_since")?;
         let negative = self.rates().find(|rate| *rate < 0.0);
         ensure!(negative.is_none(), "a negative rate or time");
         let share = self.new_share.unwrap_or(0.0);

@@ -109,10 +109,10 @@ pub fn post_handler(trial: &mut Trial) -> Result<()> {
     let refused = last(PATCH)?;
     ensure!(
         ["refused", "cancelled"].contains(&refused.outcome.as_str())
-            && refused.errno == Some(Errno::EBUSY as i32),
+            && refused.errno() == Some(Errno::EBUSY as i32),
         "{refused:?}"
     );
-    trial.say(&refused.message.unwrap_or_default());
+    trial.say(&refused.why());
 
     // And once it is gone, all goes its way.
     probe.unload()?;
@@ -204,10 +204,10 @@ fn refused_while_off(trial: &Trial) -> Result<()> {
     // Hooks stand still as well: the kernel log tells of it.
     let refused = guest::wait_for("the daemon tells of the refusal", || {
         let told = lpwatch::poll()?.last_transitions;
-        let mut told = told.into_iter().filter(|past| past.message.is_some());
+        let mut told = told.into_iter().filter(|past| !past.why().is_empty());
         Ok(told.find(|past| ["refused", "cancelled"].contains(&past.outcome.as_str())))
     })?;
-    let message = refused.message.clone().unwrap_or_default();
+    let message = refused.why();
     ensure!(
         refused.patch.as_deref() == Some(PATCH) && message.contains(GCD.name),
         "{refused:?}"

@@ -133,7 +133,7 @@ fn put_to_the_test(trial: &mut Trial, case: &Case) -> Result<(String, String, bo
     for note in &report.notes {
         trial.say(&format!("  note: {note}"));
     }
-    let happened: Happened = predictions::load(case.patch, &report.forecast.course)?;
+    let happened: Happened = predictions::load(case.patch, &report.forecast.outcome)?;
     let agrees = agree(&report, &happened);
     // A module waits for those who are in it; so they go first.
     if let Before::Reader("lpwatch_hold", ..) = case.before {

@@ -39,7 +39,7 @@ pub fn verdicts(trial: &mut Trial) -> Result<()> {
     let loaded = lpwatch::run(&[&["check", "lp_cmdline", "-o", "json"], SHORT])?;
     loaded.expect(&[code::WELL])?;
     let report: Report = serde_json::from_slice(&loaded.stdout)?;
-    ensure!(report.forecast.course == "loaded", "{report:?}");
+    ensure!(report.forecast.outcome == "loaded", "{report:?}");
     patch.remove()?;
 
     let bad = lpwatch::run(&[&["check", "/modules/no_such.ko"]])?;
@@ -63,7 +63,7 @@ pub fn busy(trial: &mut Trial) -> Result<()> {
     let report = check("lp_cmdline", SHORT)?;
     trial.say(&report.forecast.text);
     ensure!(report.found("busy", "danger"), "{report:?}");
-    ensure!(report.forecast.course == "refused", "{report:?}");
+    ensure!(report.forecast.outcome == "refused", "{report:?}");
     stalled.remove()
 }
 
@@ -108,12 +108,12 @@ pub fn beside(trial: &mut Trial) -> Result<()> {
         .check
         .as_ref()
         .context("no check")?;
-    ensure!(shown.course == "stalls", "{shown:?}");
+    ensure!(shown.outcome == "stalls", "{shown:?}");
     trial.say(&shown.text);
     patch.remove()?;
     let document = daemon.wait_outcome("lp_stall", "patching", "reversed")?;
     let past = document.last("lp_stall").context("no last transition")?;
     let kept = past.check.as_ref().context("no check beside the outcome")?;
-    ensure!(kept.course == "stalls", "{kept:?}");
+    ensure!(kept.outcome == "stalls", "{kept:?}");
     Ok(())
 }

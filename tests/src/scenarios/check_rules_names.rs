@@ -32,7 +32,7 @@ pub fn run(trial: &mut Trial) -> Result<()> {
         let words = [object, "no effect", "Did you mean `lpwatch_target`?"];
         trial.say(&report.finding(RULE, "danger", &words)?.text);
         ensure!(report.verdict == "danger", "{report:?}");
-        ensure!(report.forecast.course == "completes", "{report:?}");
+        ensure!(report.forecast.outcome == "completes", "{report:?}");
         let others = report.findings.iter().filter(|found| found.rule != RULE);
         let contrary = others.filter(|found| found.text.contains(object)).count();
         ensure!(contrary == 0, "another rule speaks of it: {report:?}");

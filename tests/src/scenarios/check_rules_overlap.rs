@@ -58,14 +58,14 @@ pub fn on_top(trial: &mut Trial) -> Result<()> {
     trial.say(&found.text);
     let asleep: Vec<i32> = report.forecast.after_signal.iter().map(|t| t.tid).collect();
     ensure!(
-        report.forecast.course == "after_signal" && asleep == [sleeper.pid()?],
+        report.forecast.outcome == "after_signal" && asleep == [sleeper.pid()?],
         "{report:?}"
     );
     trial.say(&put_to_the_test("lp_sleepers", &report)?.words());
 
     let report = check("lp_cmdline", SHORT)?;
     report.silent("will_block")?;
-    ensure!(report.forecast.course == "completes", "{report:?}");
+    ensure!(report.forecast.outcome == "completes", "{report:?}");
     trial.say(&put_to_the_test("lp_cmdline", &report)?.words());
 
     // One that replaces all takes that code away as well.

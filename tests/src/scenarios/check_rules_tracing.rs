@@ -123,7 +123,7 @@ pub fn kretprobe(trial: &mut Trial) -> Result<()> {
     } else {
         report.silent(BLOCKS)?;
         other.silent("wont_switch")?;
-        ensure!(other.forecast.course == "completes", "{other:?}");
+        ensure!(other.forecast.outcome == "completes", "{other:?}");
     }
     other.silent(BLOCKS)?;
     waits_for(&report, &napping)?;
@@ -141,7 +141,7 @@ fn waits_for(report: &Report, napping: &Actor) -> Result<()> {
     foretold.sort_unstable();
     expected.sort_unstable();
     ensure!(
-        report.forecast.course == "after_signal" && foretold == expected,
+        report.forecast.outcome == "after_signal" && foretold == expected,
         "{expected:?} nap: {report:?}"
     );
     Ok(())

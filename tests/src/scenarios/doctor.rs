@@ -250,7 +250,7 @@ impl Drop for FtraceOff {
 fn ftrace_off() -> Result<()> {
     let off = FtraceOff::new()?;
     let diagnosis = doctor(&[ALONE, &["--calibrate"]], DANGER)?;
-    ensure!(diagnosis.standing == "danger", "{diagnosis:?}");
+    ensure!(diagnosis.verdict == "danger", "{diagnosis:?}");
     diagnosis.offers("ftrace", "missing")?;
     ensure!(diagnosis.chosen_by == "policy", "{diagnosis:?}");
     not_calibrated(&diagnosis, "switched off")?;

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 
+use crate::contract::Document;
 use crate::guest::Module;
 use crate::lpwatch::{self, Daemon, code};
 use crate::patch::{self, Patch};
@@ -29,7 +30,7 @@ pub fn run(trial: &mut Trial) -> Result<()> {
         "functions {function:?}"
     );
     ensure!(
-        document.schema_version > 0 && !document.host.is_empty(),
+        document.schema_version == 2 && !document.host.is_empty() && in_milliseconds(&document),
         "{document:?}"
     );
     for probe in &document.probes {
@@ -93,4 +94,13 @@ pub fn two_patches(_: &mut Trial) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Whether the time of the document is written with milliseconds.
+fn in_milliseconds(document: &Document) -> bool {
+    let digits = document
+        .taken_at
+        .strip_suffix('Z')
+        .and_then(|time| time.split_once('.'));
+    digits.is_some_and(|(_, digits)| digits.len() == 3)
 }

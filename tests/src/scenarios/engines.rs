@@ -172,7 +172,7 @@ fn wait_refused(engine: &str, words: &[&str]) -> Result<()> {
         let document = lpwatch::poll()?;
         let mut past = document.last_transitions.iter();
         Ok(past.any(|past| {
-            let why = past.message.as_deref().unwrap_or_default();
+            let why = past.why();
             past.engine.as_deref() == Some(engine)
                 && past.outcome == "refused"
                 && words.iter().all(|word| why.contains(word))

@@ -153,7 +153,12 @@ fn status(way: &[&str], said: &mut Said) -> Result<()> {
     for past in &document.last_transitions {
         said.words.push(format!(
             "ended: {:?} {:?} {:?} {} {:?} {:?}",
-            past.patch, past.engine, past.direction, past.outcome, past.message, past.signals
+            past.patch,
+            past.engine,
+            past.direction,
+            past.outcome,
+            past.why(),
+            past.signals
         ));
     }
     Ok(())
@@ -182,9 +187,9 @@ fn patches(said: &mut Said) -> Result<()> {
     for patch in listed {
         said.words.push(format!(
             "{} {} {}",
-            patch["name"], patch["engine"], patch["direction"]
+            patch["name"], patch["engine"], patch["transition"]["direction"]
         ));
-        let since = patch["since"]
+        let since = patch["applied_at"]
             .as_str()
             .map(str::parse::<Timestamp>)
             .transpose()?;

@@ -45,7 +45,7 @@ fn foretold(trial: &mut Trial) -> Result<()> {
     let report = predictions::check(PATCH, SHORT)?;
     let words = [MODULE, "refuses to load", "it has no lpwatch_target_gone"];
     trial.say(&report.finding("symbol", "danger", &words)?.text);
-    ensure!(report.forecast.course == "completes", "{report:?}");
+    ensure!(report.forecast.outcome == "completes", "{report:?}");
     // One that fits has only a note.
     let fits = predictions::check("lp_value", SHORT)?;
     ensure!(!fits.found("symbol", "warning"), "{fits:?}");
@@ -93,7 +93,7 @@ fn refuses(
             .filter(|past| past.outcome != "completed");
         ensure!(wrong.is_none(), "{way:?}: {wrong:?}");
         let nameless = document.last_transitions.iter();
-        let mut nameless = nameless.filter(|past| past.message.as_deref() == Some(cause));
+        let mut nameless = nameless.filter(|past| past.why() == cause);
         ensure!(nameless.next().is_none(), "{way:?}: {document:?}");
         says(&[&["status"], way])?;
     }
@@ -101,7 +101,7 @@ fn refuses(
     trial.say(table.trim_end());
     let json = lpwatch::run(&[&["patches", "-o", "json"]])?;
     let json: Value = serde_json::from_slice(&json.expect(&[code::WELL])?.stdout)?;
-    let refused = &json["patches"][0]["objects"][0]["refused"];
+    let refused = &json["patches"][0]["objects"][0]["refusal"];
     ensure!(refused["cause"] == cause && refused["times"] == 2, "{json}");
     Scrape::now()?.expect(SERIES, 1.0)?;
 
@@ -119,7 +119,7 @@ fn refuses(
 
 fn refusal(document: &Document) -> Result<Option<&ModuleRefusal>> {
     let object = document.patch(PATCH)?.object(MODULE)?;
-    Ok(object.refused.as_ref())
+    Ok(object.refusal.as_ref())
 }
 
 fn says(arguments: &[&[&str]]) -> Result<String> {

@@ -65,11 +65,11 @@ fn check_before(trial: &mut Trial) -> Result<()> {
         let words = [MODULE, "no unwind data"];
         trial.say(&report.finding("wont_switch", "danger", &words)?.text);
         trial.say(&report.forecast.text);
-        ensure!(report.forecast.course == "stalls", "{report:?}");
+        ensure!(report.forecast.outcome == "stalls", "{report:?}");
         let never: Vec<i32> = report.forecast.never.iter().map(|task| task.tid).collect();
         ensure!(never == [tid], "{report:?}");
         if how.is_empty() {
-            let happened = predictions::load(ANY, &report.forecast.course)?;
+            let happened = predictions::load(ANY, &report.forecast.outcome)?;
             trial.say(&happened.words());
             ensure!(agree(&report, &happened), "{report:?} {happened:?}");
         }

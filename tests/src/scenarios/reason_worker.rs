@@ -77,7 +77,7 @@ fn in_main_function(trial: &mut Trial) -> Result<()> {
     let actor = Actor::start(&["uring"])?;
     let worker = worker(&actor)?;
     let report = check("lp_iowq", SHORT)?;
-    ensure!(report.forecast.course == "stalls", "it stalls: {report:?}");
+    ensure!(report.forecast.outcome == "stalls", "it stalls: {report:?}");
     ensure!(
         foretold(&report.forecast.never, worker),
         "not among those that never switch: {report:?}"

@@ -15,8 +15,8 @@ pub fn run(trial: &mut Trial) -> Result<()> {
     ensure!(errno == Errno::EINVAL, "the kernel said {errno}");
     let refused = last("lp_missing_symbol")?;
     ensure!(refused.outcome == "refused", "{refused:?}");
-    ensure!(refused.errno == Some(Errno::EINVAL as i32), "{refused:?}");
-    let message = refused.message.clone().unwrap_or_default();
+    ensure!(refused.errno() == Some(Errno::EINVAL as i32), "{refused:?}");
+    let message = refused.why();
     ensure!(
         message.contains("lpwatch_no_such_function"),
         "no reason told: {refused:?}"
@@ -30,8 +30,8 @@ pub fn run(trial: &mut Trial) -> Result<()> {
         ["refused", "cancelled"].contains(&refused.outcome.as_str()),
         "{refused:?}"
     );
-    ensure!(refused.errno == Some(Errno::ENOMEM as i32), "{refused:?}");
-    trial.say(&refused.message.unwrap_or_default());
+    ensure!(refused.errno() == Some(Errno::ENOMEM as i32), "{refused:?}");
+    trial.say(&refused.why());
 
     // The kernel logs "unpatching complete" for it: that is not what happened.
     let document = lpwatch::look(&[])?;
@@ -60,6 +60,6 @@ pub fn last(patch: &str) -> Result<Past> {
     guest::wait_for("the daemon tells of the refusal", || {
         let document = lpwatch::poll()?;
         let mut all = document.last_transitions.into_iter();
-        Ok(all.find(|past| past.patch.as_deref() == Some(patch) && past.errno.is_some()))
+        Ok(all.find(|past| past.patch.as_deref() == Some(patch) && past.errno().is_some()))
     })
 }

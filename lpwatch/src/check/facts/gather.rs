@@ -192,6 +192,7 @@ impl TaskSampler<'_> {
                 code: &self.objects.stand_ins,
                 traits: looker.model().facts().traits,
             };
+            facts.source = Some(looker.model().facts().source);
             facts.seconds = started.elapsed().as_secs_f64();
             facts.add(
                 sample.total.unwrap_or_default(),

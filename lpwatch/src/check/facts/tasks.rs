@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::model::check::Obstacle;
+use crate::model::document::Source;
 pub use crate::model::prediction::PredictedBlocker;
 
 use super::rates::Rates;
@@ -12,6 +13,8 @@ use super::rates::Rates;
 pub struct TaskFacts {
     /// The number of samples; 0 if the tasks could not be inspected.
     pub looks: u32,
+    /// Where they were read from; `None` if they could not be inspected.
+    pub source: Option<Source>,
     /// The number of tasks in the last sample.
     pub total: u32,
     /// Seconds from the first sample to the last.

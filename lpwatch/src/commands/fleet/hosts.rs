@@ -11,10 +11,10 @@ use crate::{
         rollout::ByState,
         selector::PatchPattern,
     },
-    render::fleet::{self, Hosts},
+    render::fleet::{self, HostLine, Hosts},
 };
 
-use super::{exit_of, prometheus::PrometheusArgs};
+use super::{exit_of, head, prometheus::PrometheusArgs};
 
 /// List the hosts, worst first: state, kernel, tasks left and why.
 ///
@@ -49,10 +49,7 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     // A stable sort: within a state the hosts stay sorted by name.
     shown.sort_by_key(|host| host.state);
     let listing = Hosts {
-        schema_version: fleet::SCHEMA_VERSION,
-        prometheus: source.url(),
-        selector: format!("{{{}}}", source.scope.selector.matchers()),
-        taken_at: look.at,
+        head: head(&source, look.at),
         patch: args.patch.as_ref().map(|patch| patch.as_str().to_owned()),
         warnings: look.warnings,
         notes: look.notes,
@@ -61,7 +58,10 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     if output.is_lines() {
         let mut lines = String::new();
         for host in &listing.hosts {
-            lines.push_str(&serde_json::to_string(host)?);
+            lines.push_str(&serde_json::to_string(&HostLine::new(
+                listing.head.taken_at,
+                host,
+            ))?);
             lines.push('\n');
         }
         print_remarks(&listing);

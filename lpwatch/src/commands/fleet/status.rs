@@ -16,7 +16,7 @@ use crate::{
 };
 
 use super::{
-    exit_of,
+    exit_of, head,
     prometheus::{IntervalArgs, PrometheusArgs},
 };
 
@@ -83,10 +83,7 @@ fn show(
     }
     let all = hosts(&facts, |_| true);
     let status = Status {
-        schema_version: fleet::SCHEMA_VERSION,
-        prometheus: source.url(),
-        selector: format!("{{{}}}", source.scope.selector.matchers()),
-        taken_at: at,
+        head: head(source, at),
         hosts: all.len(),
         hosts_not_reporting: all.iter().filter(|host| host.silence.is_some()).count(),
         warnings,

@@ -3,6 +3,7 @@
 use std::{io::IsTerminal as _, time::Duration};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::{
@@ -19,10 +20,13 @@ use crate::{
         source::FleetSource,
         wait::{Percent, RolloutWait, WaitOutcome},
     },
-    render::fleet::{self, WaitEnd},
+    render::fleet::{self, FleetHead, WaitEnd},
 };
 
-use super::prometheus::{IntervalArgs, PrometheusArgs};
+use super::{
+    head,
+    prometheus::{IntervalArgs, PrometheusArgs},
+};
 
 /// Wait until enough hosts are on new code, and report the result.
 ///
@@ -97,14 +101,16 @@ struct FleetWait<'a> {
     source: FleetSource,
     args: &'a Args,
     /// The hosts in the last response.
-    latest: Option<Vec<FleetHost>>,
+    latest: Option<(Timestamp, Vec<FleetHost>)>,
     progress: ProgressBar,
 }
 
 /// The document of `-o json`.
 #[derive(Serialize)]
-struct FleetWaitReport<'a> {
-    schema_version: u32,
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(in crate::commands) struct FleetWaitReport<'a> {
+    #[serde(flatten)]
+    head: FleetHead,
     result: &'static str,
     exit_code: u8,
     percent: f64,
@@ -126,7 +132,7 @@ impl FleetWait<'_> {
                     let hosts = hosts(&look.facts, |_| true);
                     self.show(&hosts);
                     let end = self.wait.judge(self.source.now(), &hosts);
-                    self.latest = Some(hosts);
+                    self.latest = Some((look.at, hosts));
                     if let Some(end) = end {
                         return Ok(end);
                     }
@@ -153,11 +159,15 @@ impl FleetWait<'_> {
         let rollout = self
             .latest
             .as_ref()
-            .map(|hosts| Rollout::of(self.args.patch.as_str(), hosts));
+            .map(|(_, hosts)| Rollout::of(self.args.patch.as_str(), hosts));
         let waited = self.source.now();
+        let at = self
+            .latest
+            .as_ref()
+            .map_or_else(Timestamp::now, |(at, _)| *at);
         if output.is_json() {
             return output.json(&FleetWaitReport {
-                schema_version: fleet::SCHEMA_VERSION,
+                head: head(&self.source, at),
                 result,
                 exit_code: exit as u8,
                 percent: self.args.percent.get(),

@@ -17,7 +17,7 @@ fn told(words: &[&str], snapshot: &Snapshot) -> anyhow::Result<(String, u8, Wait
     let output = Printer::new(&line.globals);
     let mut wait = TransitionWait::new(&line.globals, &line.args, &output);
     let report = wait.judge(snapshot)?.expect("it waits");
-    Ok((report.line.clone(), report.exit_code, report))
+    Ok((report.line.clone(), report.exit as u8, report))
 }
 
 /// `lp_easy` is enabled, `lp_stall` in transition.
@@ -104,7 +104,10 @@ fn json_knows_what_is_left_and_what_to_do() {
     let (line, exit, report) = told(&["lp_stall", "--stall-after", "1s"], &stalled()).unwrap();
     assert_eq!((exit, report.result), (11, "stalled"));
     let unfinished = report.unfinished.as_ref().expect("it goes on");
-    let numbers = (unfinished.tasks_remaining, unfinished.tasks_total);
+    let numbers = (
+        unfinished.transition.tasks_remaining,
+        unfinished.transition.tasks_total,
+    );
     let (Some(left), Some(total)) = numbers else {
         panic!("{numbers:?}");
     };
@@ -118,10 +121,17 @@ fn json_knows_what_is_left_and_what_to_do() {
         "{:?}",
         unfinished.next
     );
-    let document = serde_json::to_value(&report).unwrap();
-    for key in ["direction", "phase", "tasks_remaining", "blockers", "next"] {
-        assert!(!document["unfinished"][key].is_null(), "{key}: {document}");
+    let snapshot = stalled();
+    let before = || unreachable!("there is a snapshot");
+    let document = WaitDocument::of(Some(&snapshot), before, &report);
+    let document = serde_json::to_value(&document).unwrap();
+    for key in ["host", "kernel", "source", "patch", "blockers", "next"] {
+        assert!(!document[key].is_null(), "{key}: {document}");
     }
+    for key in ["direction", "phase", "tasks_remaining"] {
+        assert!(!document["transition"][key].is_null(), "{key}: {document}");
+    }
+    assert!(document["last_transition"].is_null());
     let (.., over) = told(&["lp_easy"], &stalled()).unwrap();
     assert!(over.unfinished.is_none());
 }

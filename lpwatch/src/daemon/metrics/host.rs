@@ -15,13 +15,13 @@ impl Metrics {
             .set(1.0);
         let help = "The kernel's release and where tasks are read from (bpf or procfs); always 1.";
         let host = self.gauge("lpwatch_host_info", help, &["kernel", "source"])?;
-        host.with_label_values(&[snapshot.kernel.as_str(), snapshot.source.into()])
+        host.with_label_values(&[snapshot.head.kernel.as_str(), snapshot.head.source.into()])
             .set(1.0);
         let help = "When the snapshot was taken, in seconds since the epoch.";
         let taken = self.gauge("lpwatch_snapshot_timestamp_seconds", help, &[])?;
         taken
             .with_label_values::<&str>(&[])
-            .set(snapshot.taken_at.as_duration().as_secs_f64());
+            .set(snapshot.head.taken_at.as_duration().as_secs_f64());
         let help =
             "Kernel events lost because a buffer was full; the state was read again instead.";
         let lost = self.counter("lpwatch_events_lost_total", help, &[])?;

@@ -33,11 +33,11 @@ impl Metrics {
             for Object {
                 name,
                 patched,
-                refused,
+                refusal,
                 ..
             } in &patch.objects
             {
-                if refused.is_some() {
+                if refusal.is_some() {
                     module_refused
                         .with_label_values(&[&patch.name, name])
                         .set(1.0);

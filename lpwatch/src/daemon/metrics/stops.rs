@@ -54,7 +54,7 @@ mod tests {
         let text = render(&snapshot, &Totals::default()).unwrap();
         assert!(!text.contains("lpwatch_machine_stopped"), "{text}");
         snapshot.stops = Some(Stops {
-            since: samples::now(),
+            counted_since: samples::now(),
             engines: vec![OfEngine {
                 engine: Some(EngineKind::Kpatch),
                 times: 2,

@@ -21,7 +21,7 @@ fn user(reason: Reason) -> Blocker {
         ns_tid: None,
         ns_tgid: None,
         state: Some('S'),
-        verdict: None,
+        kernel_check: None,
         reason: Some(reason),
         cause: None,
         function: Some("target_main".to_owned()),

@@ -3,9 +3,12 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::model::document::milliseconds;
+
 /// Calls of the old and the new code of a function, for one patch: its own code is
 /// new, the code before it is old.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Calls {
     /// Calls of the old code since counting began.
     pub old: u64,
@@ -20,7 +23,8 @@ pub struct Calls {
     /// The kind of counter: `fentry` or `kprobe`.
     pub counter: String,
     /// When counting began.
-    pub since: Timestamp,
+    #[serde(serialize_with = "milliseconds")]
+    pub counted_since: Timestamp,
     /// Before the patch; `null` if counting began later.
     pub before: Option<PhaseCalls>,
     /// While it was being enabled or disabled.
@@ -48,6 +52,7 @@ pub struct Calls {
 
 /// Entries of the new function, and the calls that should lead there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Entered {
     /// The new function's symbol.
     pub function: String,
@@ -57,6 +62,7 @@ pub struct Entered {
 
 /// Calls in one phase.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PhaseCalls {
     pub old: u64,
     pub new: u64,
@@ -68,6 +74,7 @@ pub struct PhaseCalls {
 
 /// Calls per second over a window.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Rate {
     /// The window's length in seconds: 10, 60 or 300.
     pub seconds: u32,
@@ -77,6 +84,7 @@ pub struct Rate {
 
 /// A finding from the numbers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Finding {
     pub kind: FindingKind,
     pub severity: Severity,
@@ -88,6 +96,7 @@ pub struct Finding {
 
 /// The kind of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum FindingKind {
     /// The original is called, and the new function is not entered.
@@ -106,6 +115,7 @@ pub enum FindingKind {
 
 /// How much a finding matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     Note,
@@ -115,6 +125,7 @@ pub enum Severity {
 
 /// A function that is watched before its patch is loaded.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Watched {
     /// `vmlinux` or a module.
     pub object: String,

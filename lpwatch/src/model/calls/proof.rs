@@ -13,6 +13,7 @@ use super::{
 
 /// Whether the new code was proved to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ProofVerdict {
     /// The new code of every function that was called runs.
@@ -25,6 +26,7 @@ pub enum ProofVerdict {
 
 /// Why nothing is proved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Gap {
     /// No patch is loaded, or it names no functions.
@@ -45,6 +47,7 @@ pub enum Gap {
 
 /// The conclusion about all functions of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Proof {
     pub verdict: ProofVerdict,
     /// Why nothing is proved; `null` with another verdict.

@@ -1,23 +1,22 @@
 //! The report of `lpwatch calls` and `lpwatch verify`: functions from a snapshot.
 
-use jiff::Timestamp;
 use lpwatch_common::patch::VMLINUX;
 use serde::{Deserialize, Serialize};
 
 use super::figures::{Calls, FindingKind, Severity};
 use crate::model::{
-    Direction, Snapshot,
-    snapshot::{Function, Object, Patch, SCHEMA_VERSION},
+    Snapshot, TransitionSummary,
+    document::DocumentHead,
+    snapshot::{Function, Object, Patch},
 };
 
 /// The calls of functions on one host at one moment. The JSON form is a contract,
 /// like that of the [`Snapshot`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CallsReport {
-    pub schema_version: u32,
-    pub host: String,
-    pub kernel: String,
-    pub taken_at: Timestamp,
+    #[serde(flatten)]
+    pub head: DocumentHead,
     /// Whether this comes from a daemon, which has counted for longer.
     pub daemon: bool,
     pub notes: Vec<String>,
@@ -26,12 +25,13 @@ pub struct CallsReport {
 
 /// A function of a patch, or a watched function without one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CountedFunction {
     /// `null` for a function that is watched without a patch.
     pub patch: Option<String>,
     pub enabled: Option<bool>,
-    /// The direction of the patch's transition, if it is in one.
-    pub transition: Option<Direction>,
+    /// The patch's transition, if it is in one.
+    pub transition: Option<TransitionSummary>,
     pub object: String,
     pub object_patched: Option<bool>,
     pub name: String,
@@ -39,12 +39,13 @@ pub struct CountedFunction {
     pub calls: Option<Calls>,
     pub not_counted: Option<String>,
     /// Whether the new code runs.
+    #[cfg_attr(test, schemars(with = "EffectDocument"))]
     pub effect: Effect,
 }
 
 /// Whether a function's new code runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "verdict", rename_all = "snake_case")]
+#[serde(into = "EffectDocument", from = "EffectDocument")]
 pub enum Effect {
     /// Calls reach it.
     Effective,
@@ -54,6 +55,56 @@ pub enum Effect {
     NotKnown { why: String },
     /// No patch changes the function, or it is disabled.
     NotPatched,
+}
+
+/// Whether a function's new code runs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "Effect"))]
+struct EffectDocument {
+    verdict: EffectVerdict,
+    /// With `not_known`: why; otherwise `null`.
+    why: Option<String>,
+}
+
+/// The verdict about a function's new code.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+enum EffectVerdict {
+    /// Calls reach it.
+    Effective,
+    /// Calls should reach it and do not.
+    NotEffective,
+    /// Unknown.
+    NotKnown,
+    /// No patch changes the function, or it is disabled.
+    NotPatched,
+}
+
+impl From<Effect> for EffectDocument {
+    fn from(effect: Effect) -> Self {
+        let (verdict, why) = match effect {
+            Effect::Effective => (EffectVerdict::Effective, None),
+            Effect::NotEffective => (EffectVerdict::NotEffective, None),
+            Effect::NotKnown { why } => (EffectVerdict::NotKnown, Some(why)),
+            Effect::NotPatched => (EffectVerdict::NotPatched, None),
+        };
+        Self { verdict, why }
+    }
+}
+
+impl From<EffectDocument> for Effect {
+    fn from(document: EffectDocument) -> Self {
+        match document.verdict {
+            EffectVerdict::Effective => Self::Effective,
+            EffectVerdict::NotEffective => Self::NotEffective,
+            EffectVerdict::NotKnown => Self::NotKnown {
+                why: document.why.unwrap_or_default(),
+            },
+            EffectVerdict::NotPatched => Self::NotPatched,
+        }
+    }
 }
 
 impl CallsReport {
@@ -84,10 +135,7 @@ impl CallsReport {
             effect: Effect::NotPatched,
         });
         Self {
-            schema_version: SCHEMA_VERSION,
-            host: snapshot.host.clone(),
-            kernel: snapshot.kernel.clone(),
-            taken_at: snapshot.taken_at,
+            head: snapshot.head.clone(),
             daemon: snapshot.daemon,
             notes: snapshot.notes.clone(),
             functions: patched.chain(watched).collect(),
@@ -130,10 +178,7 @@ impl CountedFunction {
         Self {
             patch: Some(patch.name.clone()),
             enabled: patch.enabled,
-            transition: patch
-                .transition
-                .as_ref()
-                .map(|transition| transition.direction),
+            transition: patch.transition.as_ref().map(TransitionSummary::of),
             object: object.name.clone(),
             object_patched: object.patched,
             name: function.name.clone(),

@@ -85,7 +85,7 @@ fn figures(function: &TrackedFunction, series: &Series, sum: Split, now: &Moment
         new_share: last.and_then(share),
         rates,
         counter: function.kind.to_owned(),
-        since: now.at(function.since).wall,
+        counted_since: now.at(function.since).wall,
         before: None,
         during: None,
         after: None,

@@ -23,7 +23,7 @@ pub fn patch(name: &str, engine: EngineKind, functions: Vec<InventoryFunction>) 
     } else {
         vec![InventoryObject {
             name: "vmlinux".to_owned(),
-            refused: None,
+            refusal: None,
             patched: Some(true),
             functions,
         }]
@@ -33,10 +33,10 @@ pub fn patch(name: &str, engine: EngineKind, functions: Vec<InventoryFunction>) 
         engine,
         module: None,
         vendor: None,
-        standing: PatchStatus::Enabled,
-        direction: None,
+        state: PatchStatus::Enabled,
+        transition: None,
         engine_state: None,
-        since: None,
+        applied_at: None,
         description: None,
         refusal: None,
         replace: None,

@@ -7,6 +7,7 @@ use crate::model::EngineKind;
 
 /// A vendor of patches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, IntoStaticStr)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Vendor {
     Amazon,

@@ -25,7 +25,7 @@ fn position(patch: &InventoryPatch) -> Option<i64> {
 
 /// When a patch was applied: the higher, the newer.
 fn applied(patch: &InventoryPatch) -> Option<i64> {
-    patch.since.map(jiff::Timestamp::as_millisecond)
+    patch.applied_at.map(jiff::Timestamp::as_millisecond)
 }
 
 /// Sets for each function which patch wins, or why that is unknown.
@@ -64,7 +64,7 @@ pub fn decide(patches: &mut [InventoryPatch]) {
 }
 
 fn may_be_in_force(patch: &InventoryPatch) -> bool {
-    patch.standing == PatchStatus::NotKnown
+    patch.state == PatchStatus::NotKnown
 }
 
 /// The newest patch, or why it is unknown.

@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::model::{
-    Direction, EngineKind, Moment, Outcome, PatchView, TaskSample,
+    Direction, EngineKind, Moment, Outcome, PatchView, Refusal, TaskSample,
     running::{Completing, Running},
     snapshot::{PastTransition, SwitchedBy},
 };
@@ -67,7 +67,7 @@ struct Ending {
 }
 
 /// Whether a patch is enabled, if known; if it failed, why.
-type Applied = (Option<bool>, Option<String>);
+type Applied = (Option<bool>, Option<Refusal>);
 
 impl Course {
     pub fn new(engine: EngineKind) -> Self {
@@ -272,10 +272,10 @@ impl Course {
             return None;
         }
         // Some systems report that they refused a patch, with the reason.
-        if let Some(why) = patch.and_then(|patch| patch.failure.clone()) {
+        if let Some(why) = patch.and_then(|patch| patch.details.refusal.clone()) {
             let mut ended = self.finish(at, Some(Outcome::Refused), None)?;
             self.ending = None;
-            ended.message = Some(why);
+            ended.refusal = Some(why);
             return Some(ended);
         }
         // The directory of a disabled patch disappears when its unpatching
@@ -321,7 +321,10 @@ impl Course {
         let applied: BTreeMap<String, Applied> = own
             .map(|patch| {
                 let is_applied = patch.enabled.or_else(|| known(&patch.name));
-                (patch.name.clone(), (is_applied, patch.failure.clone()))
+                (
+                    patch.name.clone(),
+                    (is_applied, patch.details.refusal.clone()),
+                )
             })
             .collect();
         let now = applied.clone();
@@ -359,12 +362,12 @@ impl Course {
             let running = Running::new(name.to_owned(), direction, at);
             return Some(running.finish(self.engine, at, Outcome::Completed, None));
         }
-        let failure = |state: Option<&Applied>| state.and_then(|(_, failure)| failure.clone());
-        let why = failure(now).filter(|_| failure(before) != failure(now))?;
+        let refusal = |state: Option<&Applied>| state.and_then(|(_, refusal)| refusal.clone());
+        let why = refusal(now).filter(|_| refusal(before) != refusal(now))?;
         // It should have changed, and has not.
         let running = Running::new(name.to_owned(), direction.opposite(), at);
         let mut past = running.finish(self.engine, at, Outcome::Refused, None);
-        past.message = Some(why);
+        past.refusal = Some(why);
         Some(past)
     }
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::model::{
-    Direction, EngineKind, Moment, Outcome, event::Elsewhere, snapshot::PastTransition,
+    Direction, EngineKind, Moment, Outcome, Refusal, event::Elsewhere, snapshot::PastTransition,
 };
 
 use super::{Model, course::Course};
@@ -37,8 +37,8 @@ impl Model {
             Elsewhere::Refused { patch, text } => self.refused_elsewhere(engine, patch, text, at),
             Elsewhere::Holder { pid, comm } => {
                 if let Some(last) = self.last_refusal(engine, None, at) {
-                    let text = last.message.take().unwrap_or_default();
-                    last.message = Some(format!("{text}; in the way: {comm} (pid {pid})"));
+                    let refusal = last.refusal.get_or_insert_default();
+                    refusal.add_cause(&format!("in the way: {comm} (pid {pid})"));
                 }
             }
             // The reading that follows shows it.
@@ -54,10 +54,7 @@ impl Model {
         at: Moment,
     ) {
         if let Some(last) = self.last_refusal(engine, patch.as_deref(), at) {
-            let told = last.message.get_or_insert_default();
-            if !told.contains(&text) {
-                *told = format!("{told}; {text}");
-            }
+            last.refusal.get_or_insert_default().add_cause(&text);
             return;
         }
         // An enabled patch was not to be enabled again.
@@ -67,7 +64,7 @@ impl Model {
                 && known.enabled == Some(true)
                 && !known.in_transition
         });
-        let mut past = PastTransition::refused(patch, at.wall, Some(text));
+        let mut past = PastTransition::refused(patch, at.wall, Refusal::because(Some(text)));
         past.engine = Some(engine);
         past.direction = Some(Direction::of_enabled(!is_on));
         self.remember(past);
@@ -82,17 +79,11 @@ impl Model {
         {
             last.patch = past.patch;
             last.direction = past.direction;
-            let told = last.message.take();
-            last.message = [past.message, told]
-                .into_iter()
-                .flatten()
-                .reduce(|why, told| {
-                    if why.contains(&told) {
-                        why
-                    } else {
-                        format!("{why}; {told}")
-                    }
-                });
+            let mut refusal = past.refusal.unwrap_or_default();
+            if let Some(logged) = last.refusal.take().and_then(|refusal| refusal.cause) {
+                refusal.add_cause(&logged);
+            }
+            last.refusal = Some(refusal);
             return;
         }
         self.remember(past);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::model::{
-    Direction, Event, EventKind, EventSource, Moment, Outcome, calls::Turn,
+    Direction, Event, EventKind, EventSource, Moment, Outcome, Refusal, calls::Turn,
     snapshot::PastTransition, time::milliseconds,
 };
 
@@ -213,7 +213,7 @@ impl Model {
     pub(super) fn remember_ended(&mut self, ended: Option<PastTransition>, at: Moment) {
         let Some(mut past) = ended else { return };
         if past.outcome == Outcome::Cancelled {
-            past.message = self.take_complaints(at.boot);
+            past.refusal = Some(Refusal::because(self.take_complaints(at.boot)));
         }
         self.remember(past);
     }
@@ -232,19 +232,23 @@ impl Model {
     }
 
     fn refused(&mut self, patch: String, errno: u32, at: Moment, now: &Moment) {
-        let message = self.take_complaints(at.boot);
+        let cause = self.take_complaints(at.boot);
         // A patch cancelled in mid-way is refused, too: one story, one entry.
         if let Some(last) = self.past.front_mut()
             && last.patch.as_deref() == Some(&patch)
             && last.outcome == Outcome::Cancelled
-            && last.errno.is_none()
+            && errno_of(last).is_none()
         {
-            last.errno = Some(errno);
-            last.message = last.message.take().or(message);
+            let refusal = last.refusal.get_or_insert_default();
+            refusal.errno = Some(errno);
+            refusal.cause = refusal.cause.take().or(cause);
             return;
         }
-        let mut past = PastTransition::refused(Some(patch), at.wall, message);
-        past.errno = Some(errno);
+        let refusal = Refusal {
+            errno: Some(errno),
+            ..Refusal::because(cause)
+        };
+        let mut past = PastTransition::refused(Some(patch), at.wall, refusal);
         past.recorded_after_ms = Some(milliseconds(now.since(&at)));
         self.remember(past);
     }
@@ -264,7 +268,7 @@ impl Model {
             _ => self.remember(PastTransition::refused(
                 patch.map(str::to_owned),
                 at.wall,
-                Some(text),
+                Refusal::because(Some(text)),
             )),
         }
     }
@@ -275,11 +279,11 @@ impl Model {
         let is_it = |past: &PastTransition| {
             past.outcome == Outcome::Refused
                 && past.patch.is_none()
-                && past.errno.is_none()
+                && errno_of(past).is_none()
                 && at.wall.duration_since(past.ended_at).unsigned_abs() < CAUSE_LIFE
         };
         if self.past.front().is_some_and(is_it) {
-            return self.past.pop_front()?.message;
+            return self.past.pop_front()?.refusal?.cause;
         }
         self.take_complaints(at.boot)
     }
@@ -301,4 +305,9 @@ impl Model {
             running.signals = Some(running.signals.unwrap_or(0).max(1));
         }
     }
+}
+
+/// The error with which the patch was refused.
+fn errno_of(past: &PastTransition) -> Option<u32> {
+    past.refusal.as_ref()?.errno
 }

@@ -3,7 +3,8 @@
 use crate::model::{
     EngineKind, Moment, ObjectView, PatchView, Snapshot, Thresholds,
     calls::FunctionId,
-    snapshot::{Function, Object, Patch, SCHEMA_VERSION},
+    document::DocumentHead,
+    snapshot::{Function, Object, Patch},
 };
 
 use super::{HostFacts, Model, course::Course};
@@ -28,11 +29,7 @@ impl Model {
             )
         }));
         Snapshot {
-            schema_version: SCHEMA_VERSION,
-            host,
-            kernel,
-            taken_at: now.wall,
-            source,
+            head: DocumentHead::new(host, kernel, now.wall, source),
             daemon,
             probes,
             notes,
@@ -70,7 +67,7 @@ impl Model {
             name: patch.name.clone(),
             engine: patch.engine,
             enabled: patch.enabled,
-            failure: patch.failure.clone(),
+            refusal: patch.details.refusal.clone(),
             replace,
             stack_order: patch.stack_order,
             objects: self.objects(patch, now),
@@ -85,7 +82,7 @@ impl Model {
         let object = |view: &ObjectView| Object {
             name: view.name.clone(),
             patched: view.patched,
-            refused: is_on
+            refusal: is_on
                 .then(|| self.refusals.of(&patch.name, &view.name).cloned())
                 .flatten(),
             functions: self.functions(&patch.name, view, now),

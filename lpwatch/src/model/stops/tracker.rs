@@ -98,7 +98,7 @@ impl StopTracker {
             buckets: sum.buckets.to_vec(),
         });
         Some(Stops {
-            since: self.since?.wall,
+            counted_since: self.since?.wall,
             engines: engines.collect(),
             last: self
                 .last

@@ -69,12 +69,24 @@ fn programs_get_the_task_with_its_transition() {
     let report = TaskReport::of(&stalled(), None).unwrap();
     let json = serde_json::to_value(report.document(&report.blockers[0])).unwrap();
     assert_eq!(json["patch"], "lp_stall");
-    assert_eq!(json["direction"], "patching");
-    assert_eq!(json["tid"], 139);
-    assert_eq!(json["reason"], "sleeping_on_function");
-    assert!(json["program"].is_null());
-    let whole = serde_json::to_value(&report).unwrap();
-    assert_eq!(serde_json::from_value::<TaskReport>(whole).unwrap(), report);
+    assert_eq!(json["transition"]["direction"], "patching");
+    assert_eq!(json["task"]["tid"], 139);
+    assert_eq!(json["task"]["reason"], "sleeping_on_function");
+    assert!(json["task"]["program"].is_null());
+}
+
+#[test]
+fn without_a_transition_the_document_has_the_same_keys() {
+    let (still, moving) = (snapshot(Vec::new()), stalled());
+    let report = TaskReport::of(&moving, None);
+    let keys = |snapshot: &Snapshot, report: Option<&TaskReport>| -> Vec<String> {
+        let json = serde_json::to_value(TasksDocument::of(snapshot, report)).unwrap();
+        json.as_object().unwrap().keys().cloned().collect()
+    };
+    assert_eq!(keys(&still, None), keys(&moving, report.as_ref()));
+    let nothing = serde_json::to_value(TasksDocument::of(&still, None)).unwrap();
+    assert!(nothing["transition"].is_null() && nothing["patch"].is_null());
+    assert_eq!(nothing["schema_version"], 2);
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod unclear;
 
 use super::*;
 use crate::model::event::Elsewhere;
+use crate::model::{PatchDetails, Refusal};
 
 fn of(engine: EngineKind, name: &str, enabled: bool, in_transition: bool) -> PatchView {
     PatchView {
@@ -33,6 +34,18 @@ fn left(seconds: f64, tids: std::ops::Range<u32>) -> TaskSample {
         unread: 0,
         switched: None,
     }
+}
+
+/// The details of a patch that its system refused for this cause.
+fn refused_because(cause: Option<&str>) -> PatchDetails {
+    PatchDetails {
+        refusal: cause.map(|cause| Refusal::because(Some(cause.to_owned()))),
+        ..PatchDetails::default()
+    }
+}
+
+fn cause(refusal: Option<&Refusal>) -> Option<&str> {
+    refusal?.cause.as_deref()
 }
 
 #[test]
@@ -128,7 +141,7 @@ fn what_is_applied_at_once_is_recorded_when_it_is_seen() {
 #[test]
 fn a_system_tells_why_it_refused() {
     let ksplice = |failure: Option<&str>| PatchView {
-        failure: failure.map(str::to_owned),
+        details: refused_because(failure),
         ..of(EngineKind::Ksplice, "k1", false, false)
     };
     let mut model = model(Some(0));
@@ -136,12 +149,12 @@ fn a_system_tells_why_it_refused() {
     observe(&mut model, 101.0, &[ksplice(Some("code_busy"))]);
     observe(&mut model, 102.0, &[ksplice(Some("code_busy"))]);
     let shown = snapshot(&model, 102.0);
-    assert_eq!(shown.patches[0].failure.as_deref(), Some("code_busy"));
+    assert_eq!(cause(shown.patches[0].refusal.as_ref()), Some("code_busy"));
     let [past] = &shown.last_transitions[..] else {
         panic!("{:?}", shown.last_transitions)
     };
     assert_eq!(
-        (past.direction, past.outcome, past.message.as_deref()),
+        (past.direction, past.outcome, cause(past.refusal.as_ref())),
         (
             Some(Direction::Patching),
             Outcome::Refused,
@@ -165,7 +178,11 @@ fn the_log_names_who_was_in_the_way() {
     said(&mut model, 100.001, EngineKind::Kpatch, what);
     let past = snapshot(&model, 101.0).last_transitions;
     assert_eq!(
-        (past[0].engine, past[0].outcome, past[0].message.as_deref()),
+        (
+            past[0].engine,
+            past[0].outcome,
+            cause(past[0].refusal.as_ref())
+        ),
         (
             Some(EngineKind::Kpatch),
             Outcome::Refused,
@@ -177,7 +194,7 @@ fn the_log_names_who_was_in_the_way() {
 #[test]
 fn what_a_file_and_the_log_tell_of_a_refusal_is_one_story() {
     let busy = PatchView {
-        failure: Some("code_busy: a task was in it".to_owned()),
+        details: refused_because(Some("code_busy: a task was in it")),
         ..of(EngineKind::Ksplice, "k1", false, false)
     };
     let mut model = model(Some(0));
@@ -200,7 +217,7 @@ fn what_a_file_and_the_log_tell_of_a_refusal_is_one_story() {
     };
     assert_eq!(past.outcome, Outcome::Refused);
     assert_eq!(
-        past.message.as_deref(),
+        cause(past.refusal.as_ref()),
         Some("code_busy: a task was in it; stack check: a task was in it")
     );
 }

@@ -209,9 +209,10 @@ fn a_refusal_has_its_errno_and_the_kernels_words() {
         },
     );
     let past = snapshot(&model, 100.2).last_transitions[0].clone();
-    assert_eq!((past.outcome, past.errno), (Outcome::Refused, Some(22)));
+    let refusal = past.refusal.unwrap();
+    assert_eq!((past.outcome, refusal.errno), (Outcome::Refused, Some(22)));
     assert_eq!(
-        (past.patch.as_deref(), past.message),
+        (past.patch.as_deref(), refusal.cause),
         (Some(PATCH), Some(text))
     );
 }
@@ -247,11 +248,11 @@ fn what_is_cancelled_in_mid_way_is_one_story() {
     let past = snapshot(&model, 101.0).last_transitions;
     assert_eq!(past.len(), 1, "{past:?}");
     assert_eq!(
-        (past[0].outcome, past[0].errno),
+        (past[0].outcome, past[0].refusal.as_ref().unwrap().errno),
         (Outcome::Cancelled, Some(12))
     );
     assert_eq!(past[0].direction, Some(Direction::Patching));
-    assert_eq!(past[0].message.as_ref(), Some(&text));
+    assert_eq!(past[0].refusal.as_ref().unwrap().cause, Some(text));
 }
 
 #[test]
@@ -287,7 +288,7 @@ fn the_log_tells_while_hooks_stand_still() {
     log(&mut model, 100.2, complete(Direction::Unpatching, None));
     let past = snapshot(&model, 101.0).last_transitions[0].clone();
     assert_eq!(
-        (past.outcome, past.message),
+        (past.outcome, past.refusal.unwrap().cause),
         (Outcome::Cancelled, Some(text))
     );
 }

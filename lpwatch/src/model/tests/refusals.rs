@@ -27,7 +27,7 @@ fn times_refused(model: &Model, seconds: f64) -> Option<u32> {
     let snapshot = snapshot(model, seconds);
     let mut objects = snapshot.patches[0].objects.iter();
     let module = objects.find(|object| object.name == "nfsd").unwrap();
-    module.refused.as_ref().map(|refused| refused.times)
+    module.refusal.as_ref().map(|refused| refused.times)
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn a_module_that_a_patch_does_not_fit_is_no_refused_patch() {
         let shown = snapshot(&model, 102.0);
         assert_eq!(shown.last_transitions, [], "{hooks:?}");
         let object = shown.patches[0].objects.last().unwrap();
-        let refused = object.refused.clone().unwrap();
+        let refused = object.refusal.clone().unwrap();
         assert_eq!((refused.errno, refused.times), (Some(22), 1));
         assert_eq!(refused.cause.as_deref(), Some(text), "{hooks:?}");
     }

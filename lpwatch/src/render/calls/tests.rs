@@ -28,7 +28,7 @@ fn sample() -> Calls {
             new_per_second: 1200.0,
         }],
         counter: "kprobe".to_owned(),
-        since: samples::now(),
+        counted_since: samples::now(),
         before: Some(phase(120_000, 0, 100.0)),
         during: Some(phase(40, 0, 2.0)),
         after: Some(phase(0, 36_000, 30.0)),

@@ -3,20 +3,23 @@
 use super::*;
 use crate::check::rules;
 use crate::model::check::{Forecast, LoadRefusal};
+use crate::model::document::{DocumentHead, Source};
 use crate::model::samples;
 
 fn report(findings: Vec<CheckFinding>, verdict: CheckVerdict) -> CheckReport {
     CheckReport {
-        schema_version: 1,
-        host: "web-17".to_owned(),
-        kernel: "6.12.43".to_owned(),
-        checked_at: samples::now(),
+        head: DocumentHead::new(
+            "web-17".to_owned(),
+            "6.12.43".to_owned(),
+            samples::now(),
+            Source::Bpf,
+        ),
         patch: Some("fix".to_owned()),
         file: Some("fix.ko".to_owned()),
         verdict,
         findings,
         forecast: Forecast {
-            course: ForecastOutcome::Completes,
+            outcome: ForecastOutcome::Completes,
             text: "60 of 60 tasks would switch at once.".to_owned(),
             refusal: None,
             at_once: Some(60),

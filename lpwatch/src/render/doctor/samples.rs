@@ -4,8 +4,9 @@ use crate::model::{
     ObservedFact,
     doctor::{
         Availability, Calibration, ChosenBy, ChosenHook, CounterOutcome, CounterTrial,
-        DoctorReport, FactSource, Offer, Readiness, SCHEMA_VERSION,
+        DoctorReport, FactSource, Offer, Readiness,
     },
+    document::{DocumentHead, Source},
 };
 
 pub(super) fn offer(name: &str, state: Availability, value: &str) -> Offer {
@@ -72,11 +73,14 @@ pub(super) fn report() -> DoctorReport {
     let mut not_used = trial(FactSource::Fentry, CounterOutcome::NotTried, None);
     not_used.why = Some("not used here: it came with 6.0".to_owned());
     DoctorReport {
-        schema_version: SCHEMA_VERSION,
-        host: "web-17".to_owned(),
-        kernel: "5.10.0-35".to_owned(),
+        head: DocumentHead::new(
+            "web-17".to_owned(),
+            "5.10.0-35".to_owned(),
+            crate::model::samples::now(),
+            Source::Sysfs,
+        ),
         arch: "x86_64".to_owned(),
-        standing: Readiness::Lacking,
+        verdict: Readiness::Lacking,
         summary: "This host can be watched, but these are not known here: effect.".to_owned(),
         chosen_by: ChosenBy::Attaching,
         attach_seconds: Some(1.26),

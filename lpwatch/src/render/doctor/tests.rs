@@ -66,7 +66,7 @@ Note: A daemon was not asked.",
 #[test]
 fn a_host_without_live_patches_shows_no_hooks() {
     let mut report = report();
-    report.standing = Readiness::NoLivepatch;
+    report.verdict = Readiness::NoLivepatch;
     report.summary = "This kernel cannot be live-patched.".to_owned();
     report.calibration = None;
     let text = doctor(&report, &UNICODE);
@@ -135,7 +135,7 @@ fn colour_only_adds_to_words() {
 #[test]
 fn no_line_is_too_wide_and_no_name_reaches_the_terminal() {
     let mut report = report();
-    report.host = "a\u{1b}[2Jb".to_owned();
+    report.head.host = "a\u{1b}[2Jb".to_owned();
     report.summary.push_str(&" word".repeat(40));
     report
         .offers

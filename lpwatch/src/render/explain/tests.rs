@@ -108,7 +108,7 @@ Its stack is unknown.",
 #[test]
 fn the_code_of_a_patch_that_goes() {
     let mut report = report(vec![kthread()]);
-    report.direction = Direction::Unpatching;
+    report.transition.direction = Direction::Unpatching;
     let text = explain(&report.blockers[0], &report, &UNICODE);
     for words in [
         "It sleeps in the target_main of lp_stall, which is removed with the",
@@ -121,7 +121,7 @@ fn the_code_of_a_patch_that_goes() {
 #[test]
 fn a_reason_without_the_kernels_answer_says_so() {
     let mut report = report(vec![kthread()]);
-    report.blockers[0].verdict = None;
+    report.blockers[0].kernel_check = None;
     let text = explain(&report.blockers[0], &report, &UNICODE);
     assert!(text.contains("Its own answer is unknown"), "{text}");
 }
@@ -144,7 +144,7 @@ fn every_reason_is_a_sentence() {
                 reason: Some(reason),
                 ..task(7, "x", false)
             }]);
-            report.direction = direction;
+            report.transition.direction = direction;
             let text = explain(&report.blockers[0], &report, &Style::default());
             assert!(text.is_ascii(), "{text}");
             let why = text.lines().position(|line| line.starts_with("Why"));
@@ -184,7 +184,7 @@ fn a_task_that_is_not_left_is_not_said_to_have_switched() {
         "nothing is in transition, so task 123 blocks no patch"
     );
     let mut unknown = report.clone();
-    unknown.tasks_remaining = None;
+    unknown.transition.tasks_remaining = None;
     unknown.blockers.clear();
     assert_eq!(
         not_left(123, Some(&unknown), &UNICODE),
@@ -198,7 +198,7 @@ fn a_task_that_is_not_left_is_not_said_to_have_switched() {
     );
     assert!(text.contains("\n    sudo lpwatch explain 123\n"), "{text}");
     let mut partly = report;
-    partly.tasks_remaining = Some(300);
+    partly.transition.tasks_remaining = Some(300);
     assert_eq!(
         not_left(123, Some(&partly), &UNICODE),
         "task 123 is not among the 8 known tasks of the 300 that lp_stall has left"
@@ -213,7 +213,7 @@ fn the_kernels_words_for_each_answer() {
         (KernelAnswer::SleepingOnFunction, "it sleeps on target_main"),
     ] {
         let mut report = report(vec![kthread()]);
-        if let Some(verdict) = &mut report.blockers[0].verdict {
+        if let Some(verdict) = &mut report.blockers[0].kernel_check {
             verdict.answer = answer;
         }
         let text = explain(&report.blockers[0], &report, &UNICODE);

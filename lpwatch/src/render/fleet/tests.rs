@@ -13,10 +13,11 @@ fn at() -> Timestamp {
 
 fn document(patches: Vec<Rollout>) -> Status {
     Status {
-        schema_version: SCHEMA_VERSION,
-        prometheus: "http://localhost:9090".to_owned(),
-        selector: "{job=\"lpwatch\"}".to_owned(),
-        taken_at: at(),
+        head: FleetHead::new(
+            at(),
+            "http://localhost:9090".to_owned(),
+            "{job=\"lpwatch\"}".to_owned(),
+        ),
         hosts: patches.first().map_or(9, |rollout| rollout.hosts),
         hosts_not_reporting: 1,
         warnings: Vec::new(),
@@ -141,10 +142,7 @@ fn hostile_names_are_escaped() {
         tasks: 1,
     }];
     let listing = Hosts {
-        schema_version: SCHEMA_VERSION,
-        prometheus: "http://p".to_owned(),
-        selector: "{}".to_owned(),
-        taken_at: at(),
+        head: FleetHead::new(at(), "http://p".to_owned(), "{}".to_owned()),
         patch: None,
         warnings: Vec::new(),
         notes: Vec::new(),

@@ -31,7 +31,7 @@ pub(super) fn functions(page: &mut Page<'_>, patch: &InventoryPatch) {
             spans.push(plain(format!(" and {more} more")));
         }
         page.item(2, &spans);
-        if let Some(refusal) = object.refused.as_ref().filter(|_| not_loaded) {
+        if let Some(refusal) = object.refusal.as_ref().filter(|_| not_loaded) {
             refused::module(page, &patch.name, &object.name, refusal);
         }
     }

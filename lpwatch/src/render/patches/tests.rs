@@ -3,10 +3,12 @@
 use super::*;
 use crate::model::inventory::InventoryFunction;
 use crate::model::inventory::samples::{self as inventory_of, patch};
-use crate::model::inventory::{
-    Cve, EffectiveKernel, KernelCareFacts, OnDisk, PatchRefusal, SCHEMA_VERSION, System, Vendor,
+use crate::model::inventory::{Cve, EffectiveKernel, KernelCareFacts, OnDisk, System, Vendor};
+use crate::model::{
+    Refusal, TransitionSummary,
+    document::{DocumentHead, Source},
+    samples,
 };
-use crate::model::samples;
 
 fn function(name: &str) -> InventoryFunction {
     InventoryFunction {
@@ -19,10 +21,12 @@ fn inventory(patches: Vec<InventoryPatch>) -> Inventory {
     let mut engines: Vec<EngineKind> = patches.iter().map(|patch| patch.engine).collect();
     engines.dedup();
     Inventory {
-        schema_version: SCHEMA_VERSION,
-        host: "web-17".to_owned(),
-        kernel: "5.14.0-1.el9".to_owned(),
-        taken_at: samples::now(),
+        head: DocumentHead::new(
+            "web-17".to_owned(),
+            "5.14.0-1.el9".to_owned(),
+            samples::now(),
+            Source::Sysfs,
+        ),
         effective_kernel: None,
         kernelcare: None,
         systems: engines
@@ -44,7 +48,7 @@ fn inventory(patches: Vec<InventoryPatch>) -> Inventory {
 fn several_systems_are_one_list() {
     let livepatch = InventoryPatch {
         vendor: Some(Vendor::RedHat),
-        since: Some(samples::now()),
+        applied_at: Some(samples::now()),
         disk: Some(OnDisk {
             state: DiskState::LoadedNotInstalled,
             file: None,
@@ -56,17 +60,18 @@ fn several_systems_are_one_list() {
         )
     };
     let graft = InventoryPatch {
-        standing: PatchStatus::InTransition,
-        direction: Some(Direction::Unpatching),
+        state: PatchStatus::InTransition,
+        transition: Some(TransitionSummary::in_direction(Direction::Unpatching)),
         module: Some("kgraft_patch_2".to_owned()),
         ..patch("kgr_2", EngineKind::Kgraft, vec![function("h")])
     };
     let splice = InventoryPatch {
-        standing: PatchStatus::Refused,
+        state: PatchStatus::Refused,
         description: Some("CVE-2014-3688: Denial of service in SCTP.".to_owned()),
-        refusal: Some(PatchRefusal {
-            cause: "code_busy".to_owned(),
-            meaning: "a function it changes was on some task's stack at every try".to_owned(),
+        refusal: Some(Refusal {
+            errno: None,
+            cause: Some("code_busy".to_owned()),
+            meaning: Some("a function it changes was on some task's stack at every try".to_owned()),
         }),
         ..patch("dfvn0zq8", EngineKind::Ksplice, Vec::new())
     };
@@ -193,8 +198,8 @@ fn hostile_names_do_no_harm() {
 #[test]
 fn the_state_of_kernelcare_is_shown_if_its_tool_reports_it() {
     let mut inventory = inventory(vec![patch("kcare", EngineKind::Kernelcare, Vec::new())]);
-    let facts = |standing| KernelCareFacts {
-        standing,
+    let facts = |reported| KernelCareFacts {
+        state: reported,
         patch_method: None,
         auto_update: None,
     };

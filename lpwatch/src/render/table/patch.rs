@@ -160,7 +160,7 @@ fn not_patched(page: &mut Page<'_>, patch: &Patch) {
         .iter()
         .filter(|object| object.patched == Some(false))
     {
-        match &object.refused {
+        match &object.refusal {
             Some(refusal) => refused::module(page, &patch.name, &object.name, refusal),
             None => page.paragraph(2, &absent(page, object)),
         }

@@ -6,7 +6,7 @@ use crate::model::samples::{
     object, patch, progressing, refused, refusing, snapshot, stalled, task,
 };
 use crate::model::snapshot::Snapshot;
-use crate::model::{Blocker, Cause, Culprit, Reason};
+use crate::model::{Blocker, Cause, Culprit, Reason, Refusal};
 use crate::render::style::Style;
 use crate::text::cells;
 
@@ -14,7 +14,7 @@ use crate::text::cells;
 fn odd() -> Snapshot {
     let long = "kpatch_5_14_0_427_13_1_with_a_name_as_long_as_it_may_be";
     let mut snapshot = stalled();
-    snapshot.host = "h\u{1b}]0;owned\u{7}ost".to_owned();
+    snapshot.head.host = "h\u{1b}]0;owned\u{7}ost".to_owned();
     snapshot.notes = vec!["a note\nof two lines".to_owned()];
     snapshot.events_lost = 1;
     snapshot.patches[0]
@@ -50,7 +50,9 @@ fn odd() -> Snapshot {
     ];
     let mut past = refused();
     past.patch = Some(long.to_owned());
-    past.message = Some("livepatch: \u{1b}[31mred\n".to_owned());
+    past.refusal = Some(Refusal::because(Some(
+        "livepatch: \u{1b}[31mred\n".to_owned(),
+    )));
     snapshot.last_transitions = vec![past];
     snapshot
 }

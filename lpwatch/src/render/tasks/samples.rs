@@ -2,14 +2,14 @@
 
 use crate::model::samples::{stalled, task};
 use crate::model::snapshot::{Snapshot, SwitchedBy};
-use crate::model::{Blocker, Cause, Culprit, KernelAnswer, Reason, TaskReport, Verdict};
+use crate::model::{Blocker, Cause, Culprit, KernelAnswer, KernelCheck, Reason, TaskReport};
 
 fn lines(stack: &[&str]) -> Vec<String> {
     stack.iter().map(|&frame| frame.to_owned()).collect()
 }
 
-fn verdict(answer: KernelAnswer, function: Option<&str>, tries: u32) -> Verdict {
-    Verdict {
+fn verdict(answer: KernelAnswer, function: Option<&str>, tries: u32) -> KernelCheck {
+    KernelCheck {
         answer,
         function: function.map(str::to_owned),
         tries,
@@ -26,7 +26,7 @@ pub(crate) fn kthread() -> Blocker {
         since_seconds: Some(130.0),
         reason: Some(Reason::SleepingOnFunction),
         function: Some("target_main".to_owned()),
-        verdict: Some(verdict(
+        kernel_check: Some(verdict(
             KernelAnswer::SleepingOnFunction,
             Some("target_main"),
             130,
@@ -67,7 +67,7 @@ pub(crate) fn traced(tid: u32, tgid: u32, comm: &str) -> Blocker {
             owner_comm: Some("loader".to_owned()),
             ..Culprit::default()
         }),
-        verdict: Some(verdict(KernelAnswer::UnreliableStack, None, 41)),
+        kernel_check: Some(verdict(KernelAnswer::UnreliableStack, None, 41)),
         stack: lines(&[
             "schedule+0x27",
             "do_nanosleep+0x6b",

@@ -99,12 +99,12 @@ pub fn run(trial: &mut Trial) -> Result<()> {
 /// Facts of its files and of its tool.
 fn told() -> Result<()> {
     let shown = inventory(&["--no-tools", "--cve"])?;
-    ensure!(shown["kernelcare"]["standing"].is_null(), "{shown}");
+    ensure!(shown["kernelcare"]["state"].is_null(), "{shown}");
     ensure!(shown["cves"][0]["id"] == "CVE-2021-3656", "{shown}");
     let effective = &shown["effective_kernel"];
     ensure!(effective["version"] == "5.8.0-63.71", "{shown}");
     let asked = inventory(&[])?;
-    ensure!(asked["kernelcare"]["standing"] == "newer_wait", "{asked}");
+    ensure!(asked["kernelcare"]["state"] == "newer_wait", "{asked}");
     ensure!(asked["notes"] == shown["notes"], "{asked}");
     Ok(())
 }
@@ -121,7 +121,7 @@ fn codes() -> Result<()> {
     for (code, expected) in standings {
         let _tool = Tool::install(&format!("exit {code}"))?;
         let inventory = inventory(&[])?;
-        let standing = inventory["kernelcare"]["standing"].as_str();
+        let standing = inventory["kernelcare"]["state"].as_str();
         ensure!(standing == expected, "{code}: {inventory}");
         ensure!(
             says(&inventory, "unknown code") == expected.is_none(),
@@ -140,7 +140,7 @@ fn hangs(trial: &mut Trial) -> Result<()> {
     trial.figure("hanging kcarectl, seconds", took.as_secs());
     ensure!(took < BOUNDED, "it took {} s", took.as_secs());
     ensure!(says(&inventory, "did not finish within 5 s"), "{inventory}");
-    ensure!(inventory["kernelcare"]["standing"].is_null(), "{inventory}");
+    ensure!(inventory["kernelcare"]["state"].is_null(), "{inventory}");
     let asked = tool.asked()?;
     ensure!(asked.len() == 1, "{asked:?}");
     let pid = fs::read_to_string(tool.folder.path().join("pid"))?;
@@ -171,7 +171,7 @@ fn uname() -> Result<()> {
     ensure!(by.contains("kcarectl --uname"), "{inventory}");
     let asked = tool.asked()?;
     ensure!(asked == ["--status", "--uname"], "{asked:?}");
-    let standing = &inventory["kernelcare"]["standing"];
+    let standing = &inventory["kernelcare"]["state"];
     ensure!(standing == "nothing_applied", "{inventory}");
     Ok(())
 }

@@ -103,14 +103,11 @@ fn held_up(pid: i32) -> Result<()> {
 fn given_up(daemon: &Daemon) -> Result<()> {
     write(STAGE, "applied")?;
     let document = daemon.wait_outcome("k1fix", "patching", "refused")?;
-    let why = last(&document, "k1fix")?.message.as_deref();
+    let why = last(&document, "k1fix")?.why();
+    ensure!(why.contains("code_busy"), "not why: {why:?}");
+    let failure = document.patch("k1fix")?.refusal.as_ref();
     ensure!(
-        why.is_some_and(|why| why.contains("code_busy")),
-        "not why: {why:?}"
-    );
-    let failure = document.patch("k1fix")?.failure.as_deref();
-    ensure!(
-        failure.is_some_and(|why| why.contains("code_busy")),
+        failure.is_some_and(|why| why.text().contains("code_busy")),
         "{failure:?}"
     );
     let refused = Stand {

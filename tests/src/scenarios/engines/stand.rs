@@ -57,7 +57,7 @@ impl Stand<'_> {
         let patch = document.patch(self.patch)?;
         ensure!(patch.engine == self.engine, "{patch:?}");
         ensure!(patch.enabled == Some(self.enabled), "{patch:?}");
-        ensure!(patch.failure.is_some() == self.refused, "{patch:?}");
+        ensure!(patch.refusal.is_some() == self.refused, "{patch:?}");
         let direction = patch.transition.as_ref().map(|one| one.direction.as_str());
         ensure!(direction == self.direction, "{patch:?}");
         Ok(())

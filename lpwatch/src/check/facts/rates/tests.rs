@@ -114,7 +114,7 @@ fn a_daemon_that_knows_no_rate_yet_tells_none() {
     let calls = |old: Option<f64>| {
         serde_json::json!({
             "old": 7, "new": 0, "old_per_second": old, "new_per_second": 2.0, "rates": [],
-            "counter": "kprobe", "since": "2026-01-01T00:00:00Z", "before": null, "during": null,
+            "counter": "kprobe", "counted_since": "2026-01-01T00:00:00Z", "before": null, "during": null,
             "after": null, "new_share": null, "entered": null, "effective": null,
             "uncertain": 0, "findings": []
         })

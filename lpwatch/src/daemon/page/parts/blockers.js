@@ -132,7 +132,7 @@ function detailOf(threads) {
 	parts.push(why(first));
 	const since = Math.max(...threads.map((task) => task.since_seconds ?? -1));
 	parts.push(since < 0 ? 'for how long is unknown' : `for ${age(since)}`);
-	const tries = Math.max(0, ...threads.map((task) => task.verdict?.tries ?? 0));
+	const tries = Math.max(0, ...threads.map((task) => task.kernel_check?.tries ?? 0));
 	if (tries > 0) parts.push(`${count(tries)} ${tries === 1 ? 'try' : 'tries'}`);
 	return parts.join(', ');
 }

@@ -38,7 +38,7 @@ function remarks({ outcome, errno: error, message, check }) {
 	if (outcome === 'forced') parts.push('the tasks left were switched without a check');
 	if (error !== null) parts.push(errno(error));
 	if (message) parts.push(message);
-	if (check) parts.push(`the check expected ${COURSES[check.course]}`);
+	if (check) parts.push(`the check expected ${COURSES[check.outcome]}`);
 	return parts.join('; ');
 }
 

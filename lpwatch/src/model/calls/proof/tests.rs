@@ -1,6 +1,6 @@
 use super::*;
 use crate::model::{
-    Direction,
+    Direction, TransitionSummary,
     calls::figures::{Entered, Finding, FindingKind},
     samples,
 };
@@ -23,7 +23,7 @@ fn function(entries: u64, expected: u64) -> CountedFunction {
             new_per_second: None,
             rates: Vec::new(),
             counter: "kprobe".to_owned(),
-            since: samples::now(),
+            counted_since: samples::now(),
             before: None,
             during: None,
             after: None,
@@ -125,7 +125,7 @@ fn calls_can_be_required() {
 #[test]
 fn a_transition_proves_nothing_and_may_disprove() {
     let mut moving = function(7, 7);
-    moving.transition = Some(Direction::Patching);
+    moving.transition = Some(TransitionSummary::in_direction(Direction::Patching));
     assert_eq!(
         proof(vec![moving.clone()], None),
         not_proved(Gap::InTransition)

@@ -149,7 +149,7 @@ fn a_counter_that_begins_again_is_another() {
     host.at(32.0).call(NONE, 3).read();
     let calls = host.calls("p");
     assert_eq!((calls.old, calls.new), (0, 6));
-    assert_eq!(calls.since, moment(21.0).wall);
+    assert_eq!(calls.counted_since, moment(21.0).wall);
     assert!(calls.new_per_second.unwrap() >= 0.0);
 }
 

@@ -38,7 +38,7 @@ fn the_newest_of_a_system_wins() {
         [lost(), won()]
     );
     let disabled = InventoryPatch {
-        standing: PatchStatus::Disabled,
+        state: PatchStatus::Disabled,
         ..new
     };
     assert_eq!(decided(vec![old, disabled]), [won(), (Some(false), None)]);
@@ -78,7 +78,7 @@ fn why(mut patches: Vec<InventoryPatch>) -> String {
 #[test]
 fn the_log_tells_where_the_kernel_does_not_number() {
     let since = |name, second| InventoryPatch {
-        since: Some(jiff::Timestamp::from_second(second).unwrap()),
+        applied_at: Some(jiff::Timestamp::from_second(second).unwrap()),
         ..patch(name, EngineKind::Livepatch, "f")
     };
     let lost = (Some(false), Some("new".to_owned()));
@@ -105,7 +105,7 @@ fn why_it_is_not_known_is_said() {
     assert!(told.contains("refs"), "{told}");
     // Whether it runs at all is not known.
     let unclear = InventoryPatch {
-        standing: PatchStatus::NotKnown,
+        state: PatchStatus::NotKnown,
         ..of(EngineKind::Kpatch)
     };
     let told = why(vec![unclear]);

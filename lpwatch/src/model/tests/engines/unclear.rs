@@ -57,7 +57,7 @@ fn what_a_reading_does_not_tell_is_no_change() {
 #[test]
 fn what_is_in_force_was_refused_to_be_taken_back() {
     let ksplice = |failure: Option<&str>| PatchView {
-        failure: failure.map(str::to_owned),
+        details: refused_because(failure),
         ..of(EngineKind::Ksplice, "k1", true, false)
     };
     let mut model = model(Some(0));

@@ -1,0 +1,95 @@
+//! A transition under way in a few values: what the documents beside that of
+//! `lpwatch status` show of it.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Direction, Phase, document::optional, snapshot::Transition};
+
+/// A transition under way, without its course and its blockers. The keys are those
+/// of `patches[].transition` of the snapshot; unknown values are `null`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct TransitionSummary {
+    pub direction: Direction,
+    pub phase: Option<Phase>,
+    /// Since when it has this direction.
+    #[serde(serialize_with = "optional::milliseconds")]
+    pub started_at: Option<Timestamp>,
+    pub age_seconds: Option<f64>,
+    /// The time since lpwatch last saw a task switch, or since the start if it saw
+    /// none.
+    pub seconds_without_progress: Option<f64>,
+    pub tasks_total: Option<u32>,
+    pub tasks_remaining: Option<u32>,
+    /// How often the kernel has checked all tasks, in this direction.
+    pub tries: Option<u32>,
+    /// How often the kernel has signalled the tasks left, in this direction.
+    pub signals: Option<u32>,
+    /// In both directions; as `tries` if it was not reversed.
+    pub tries_in_all: Option<u32>,
+    /// In both directions; as `signals` if it was not reversed.
+    pub signals_in_all: Option<u32>,
+    /// Whether an operator reversed it; `null` if that was not observed.
+    pub reversed: Option<bool>,
+    /// Whether an operator forced it; `null` if that was not observed.
+    pub forced: Option<bool>,
+}
+
+impl TransitionSummary {
+    /// The summary of `transition`.
+    #[must_use]
+    pub fn of(transition: &Transition) -> Self {
+        let Transition {
+            direction,
+            phase,
+            started_at,
+            age_seconds,
+            seconds_without_progress,
+            tasks_total,
+            tasks_remaining,
+            tries,
+            signals,
+            tries_in_all,
+            signals_in_all,
+            reversed,
+            forced,
+            ..
+        } = *transition;
+        Self {
+            phase,
+            started_at,
+            age_seconds,
+            seconds_without_progress,
+            tasks_total,
+            tasks_remaining,
+            tries,
+            signals,
+            tries_in_all,
+            signals_in_all,
+            reversed: Some(reversed),
+            forced: Some(forced),
+            ..Self::in_direction(direction)
+        }
+    }
+
+    /// A transition of which only the direction is known.
+    #[must_use]
+    pub fn in_direction(direction: Direction) -> Self {
+        Self {
+            direction,
+            phase: None,
+            started_at: None,
+            age_seconds: None,
+            seconds_without_progress: None,
+            tasks_total: None,
+            tasks_remaining: None,
+            tries: None,
+            signals: None,
+            tries_in_all: None,
+            signals_in_all: None,
+            reversed: None,
+            forced: None,
+        }
+    }
+}
