@@ -83,7 +83,8 @@ fn sort_tasks(facts: &TaskFacts, forecast: &mut Forecast) {
     }
     let in_the_way = forecast.after_signal.len() + forecast.later.len() + forecast.never.len();
     let in_the_way = u32::try_from(in_the_way).unwrap_or(u32::MAX);
-    forecast.at_once = Some(facts.total.saturating_sub(in_the_way));
+    let known = facts.total.saturating_sub(in_the_way);
+    forecast.at_once = (facts.unread == 0).then_some(known);
 }
 
 fn rank(when: When) -> u8 {
@@ -141,10 +142,12 @@ fn course(context: &CheckContext<'_>, forecast: &Forecast) -> ForecastOutcome {
         ForecastOutcome::Loaded
     } else if forecast.refusal.is_some() {
         ForecastOutcome::Refused
-    } else if forecast.at_once.is_none() {
+    } else if context.facts.tasks.looks == 0 {
         ForecastOutcome::NotKnown
     } else if !forecast.never.is_empty() {
         ForecastOutcome::Stalls
+    } else if context.facts.tasks.unread > 0 {
+        ForecastOutcome::NotKnown
     } else if !forecast.later.is_empty() {
         ForecastOutcome::Open
     } else if !forecast.after_signal.is_empty() {
@@ -168,10 +171,7 @@ fn text(context: &CheckContext<'_>, forecast: &Forecast, findings: &[CheckFindin
             let why = refused(findings).map_or("", |finding| finding.text.as_str());
             format!("The kernel would refuse it: {why}")
         }
-        ForecastOutcome::NotKnown => {
-            "The outcome of the transition is unknown, because the tasks were not inspected."
-                .to_owned()
-        }
+        ForecastOutcome::NotKnown => unknown(context.facts.tasks.unread),
         ForecastOutcome::Completes
         | ForecastOutcome::AfterSignal
         | ForecastOutcome::Open
@@ -189,11 +189,27 @@ fn text(context: &CheckContext<'_>, forecast: &Forecast, findings: &[CheckFindin
     }
 }
 
+fn unknown(unread: u32) -> String {
+    match unread {
+        0 => "The outcome of the transition is unknown, because the tasks were not inspected."
+            .to_owned(),
+        1 => "The outcome of the transition is unknown, because tasks could not be inspected: run \
+              lpwatch as root."
+            .to_owned(),
+        unread => format!(
+            "The outcome of the transition is unknown, because {unread} tasks could not be \
+             inspected: run lpwatch as root."
+        ),
+    }
+}
+
 /// `57 of 60 tasks would switch at once, 2 after the signal at 15 s, 1 never:
 /// lpwatch_target (166).`
 fn counts(forecast: &Forecast, total: u32) -> String {
-    let at_once = forecast.at_once.unwrap_or(0);
-    let mut parts = vec![format!("{at_once} of {total} tasks would switch at once")];
+    let mut parts = vec![match forecast.at_once {
+        Some(at_once) => format!("{at_once} of {total} tasks would switch at once"),
+        None => "It is unknown how many tasks would switch at once".to_owned(),
+    }];
     let groups = [
         (&forecast.after_signal, "after the signal at 15 s"),
         (&forecast.later, "when they leave the function"),
@@ -264,6 +280,33 @@ mod tests {
         let expected = "57 of 60 tasks would switch at once, 2 after the signal at 15 s: t1 (1), \
                         t2 (2), 1 never: t3 (3).";
         assert_eq!(forecast.text, expected);
+    }
+
+    #[test]
+    fn tasks_that_could_not_be_inspected_make_the_outcome_unknown() {
+        let of = |tasks| {
+            let facts = CheckFacts {
+                tasks: TaskFacts {
+                    looks: 5,
+                    total: 60,
+                    unread: 59,
+                    tasks,
+                    ..TaskFacts::default()
+                },
+                ..CheckFacts::default()
+            };
+            forecast(&samples::context(&samples::patch(&["f"]), &facts), &[])
+        };
+        let unknown = of(Vec::new());
+        assert_eq!(unknown.outcome, ForecastOutcome::NotKnown);
+        assert_eq!(unknown.at_once, None);
+        assert!(unknown.text.contains("59 tasks could not"), "{unknown:?}");
+        let stalls = of(vec![kthread(3, Obstacle::AsleepIn, 5)]);
+        assert_eq!(stalls.outcome, ForecastOutcome::Stalls);
+        assert!(
+            stalls.text.starts_with("It is unknown how many"),
+            "{stalls:?}"
+        );
     }
 
     #[test]

@@ -132,17 +132,18 @@ pub struct ThresholdArgs {
 impl ThresholdArgs {
     pub fn thresholds(self) -> Thresholds {
         let default = Thresholds::default();
-        Thresholds {
-            slow: self.slow.unwrap_or(default.slow),
-            stalled: self.stalled.unwrap_or(default.stalled),
-            long: self.long.unwrap_or(default.long),
-        }
+        self.instead_of(default).unwrap_or(default)
     }
 
-    /// The thresholds, if any was given.
-    pub fn given(self) -> Option<Thresholds> {
+    /// The thresholds that were given, and those of `others` for the rest; `None` if
+    /// none was given.
+    pub fn instead_of(self, others: Thresholds) -> Option<Thresholds> {
         let given = [self.slow, self.stalled, self.long];
-        given.iter().any(Option::is_some).then(|| self.thresholds())
+        given.iter().any(Option::is_some).then(|| Thresholds {
+            slow: self.slow.unwrap_or(others.slow),
+            stalled: self.stalled.unwrap_or(others.stalled),
+            long: self.long.unwrap_or(others.long),
+        })
     }
 
     /// `--stall-after`, if it was given.
@@ -187,6 +188,31 @@ const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_threshold_leaves_the_others_as_they_are() {
+        let seconds = Duration::from_secs;
+        let daemons = Thresholds {
+            slow: seconds(3),
+            stalled: seconds(5),
+            long: seconds(7),
+        };
+        let none = ThresholdArgs {
+            slow: None,
+            stalled: None,
+            long: None,
+        };
+        assert_eq!(none.instead_of(daemons), None);
+        let slow = ThresholdArgs {
+            slow: Some(seconds(9)),
+            ..none
+        };
+        let expected = Thresholds {
+            slow: seconds(9),
+            ..daemons
+        };
+        assert_eq!(slow.instead_of(daemons), Some(expected));
+    }
 
     #[test]
     fn times_are_parsed() {

@@ -64,7 +64,7 @@ pub async fn from_daemon(globals: &Globals) -> Result<Snapshot, NoDaemon> {
     let mut snapshot = client_status(connect(globals).await?)
         .await
         .map_err(|error| NoDaemon::of(globals, error))?;
-    if let Some(thresholds) = globals.thresholds.given() {
+    if let Some(thresholds) = globals.thresholds.instead_of(snapshot.thresholds) {
         snapshot.judge(&thresholds);
     }
     Ok(snapshot)
@@ -198,7 +198,8 @@ impl<'a> Stream<'a> {
         if let StreamSource::Daemon(snapshots) = &mut self.source {
             match snapshots.next().await {
                 Ok(Some(mut snapshot)) => {
-                    if let Some(thresholds) = self.globals.thresholds.given() {
+                    let given = self.globals.thresholds;
+                    if let Some(thresholds) = given.instead_of(snapshot.thresholds) {
                         snapshot.judge(&thresholds);
                     }
                     return Ok(Arc::new(snapshot));

@@ -12,8 +12,8 @@ use crate::{
     exit::Exit,
     kernel::host::Host,
     model::{
-        Blocker, Direction, Outcome, Phase, Refusal, Snapshot, TaskReport, TransitionHold,
-        TransitionSummary,
+        Blocker, Direction, ObservedFact, Outcome, Phase, Refusal, Snapshot, TaskReport,
+        TransitionHold, TransitionSummary,
         document::{DocumentHead, Source},
         snapshot::{PastTransition, Patch, Transition},
         task_report::ReasonCount,
@@ -255,7 +255,13 @@ impl<'a> TransitionWait<'a> {
         match newest.filter(is_recent) {
             Some(past) => self.ended(past),
             None => report(None, Exit::Success, "nothing", None, || {
-                "Nothing is in transition.".to_owned()
+                let unknown = if reads_log(snapshot) {
+                    ""
+                } else {
+                    " Whether a transition has just ended is unknown, because the kernel log \
+                     cannot be read."
+                };
+                format!("Nothing is in transition.{unknown}")
             }),
         }
     }
@@ -428,6 +434,15 @@ fn report(
         unfinished: None,
         line: line(),
     }
+}
+
+/// Whether ended transitions are known, from the kernel log or a daemon.
+fn reads_log(snapshot: &Snapshot) -> bool {
+    let mut logs = snapshot
+        .probes
+        .iter()
+        .filter(|probe| probe.fact == ObservedFact::Log);
+    snapshot.daemon || logs.all(|probe| probe.attached)
 }
 
 /// Whether a transition that has ended says nothing of the patch now: something else

@@ -30,6 +30,7 @@ pub(super) mod marker {
 /// The symbols to search for.
 pub(super) fn symbols() -> Vec<&'static str> {
     let mut names: Vec<&str> = probe::hooked_functions().collect();
+    names.extend(probe::stop_functions());
     names.extend(marker::ORC);
     names.extend([
         SHARING_MARKER,

@@ -137,8 +137,8 @@ fn sleeping_kthread(blocker: &Blocker, situation: &Situation<'_>) -> String {
     }
     if situation.signalled_in_vain() {
         return format!(
-            "The kernel wakes it every 15 s, so far without effect. To end the transition now, \
-             reverse it:\n{reversal}"
+            "It sleeps until it has work: the kernel wakes it every 15 s, so far without effect. To \
+             end the transition now, reverse it:\n{reversal}"
         );
     }
     "Wait: the kernel wakes it every 15 s. It switches once it has left the function.".to_owned()

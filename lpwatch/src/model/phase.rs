@@ -19,14 +19,36 @@ pub enum Phase {
 }
 
 /// When a transition is slow, stalled or long.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Thresholds {
     /// By age: the kernel's first signal comes at 15 s.
+    #[serde(rename = "slow_seconds", with = "in_seconds")]
+    #[cfg_attr(test, schemars(with = "f64"))]
     pub slow: Duration,
     /// Without a task switching.
+    #[serde(rename = "stalled_seconds", with = "in_seconds")]
+    #[cfg_attr(test, schemars(with = "f64"))]
     pub stalled: Duration,
     /// By age.
+    #[serde(rename = "long_seconds", with = "in_seconds")]
+    #[cfg_attr(test, schemars(with = "f64"))]
     pub long: Duration,
+}
+
+/// A duration in seconds.
+mod in_seconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub fn serialize<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(time.as_secs_f64())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+        Duration::try_from_secs_f64(f64::deserialize(from)?).map_err(D::Error::custom)
+    }
 }
 
 impl Default for Thresholds {
@@ -41,7 +63,7 @@ impl Default for Thresholds {
 
 impl Thresholds {
     /// The phase of a transition of this age in which no task has switched for
-    /// `idle`. If progress was not observed, the age replaces it: then it is known
+    /// `idle`; `None` if it could be another one, for lack of a known age. If progress was not observed, the age replaces it: then it is known
     /// only that the transition has not ended.
     #[must_use]
     pub fn phase(&self, age: Option<Duration>, idle: Option<Duration>) -> Option<Phase> {
@@ -49,7 +71,7 @@ impl Thresholds {
         if unchanged_for >= self.stalled {
             return Some(Phase::Stalled);
         }
-        let age = age.or(idle)?;
+        let age = age?;
         Some(if age >= self.long {
             Phase::Long
         } else if age >= self.slow {
@@ -87,8 +109,8 @@ mod tests {
     }
 
     #[test]
-    fn progress_alone_decides_when_the_start_is_unknown() {
-        assert_eq!(phase(None, Some(3)), Some(Phase::Progressing));
+    fn without_a_known_start_only_a_stall_is_known() {
+        assert_eq!(phase(None, Some(3)), None);
         assert_eq!(phase(None, Some(61)), Some(Phase::Stalled));
     }
 }

@@ -14,10 +14,12 @@ pub(super) struct Remaining {
     tasks: Vec<Task>,
     /// Whether some tasks could not be read, so that there may be more.
     partly: bool,
-    /// When each was first seen on old code.
-    since: HashMap<u32, Moment>,
+    /// When each was first seen on old code; `None` for those of the first sample if
+    /// the beginning is unknown.
+    since: HashMap<u32, Option<Moment>>,
     lowest: usize,
     lowest_since: Moment,
+    first_look: Moment,
     /// Whether the number has fallen while lpwatch observed it.
     fell: bool,
     looks: u32,
@@ -34,6 +36,7 @@ impl Remaining {
             since: HashMap::new(),
             lowest: left,
             lowest_since: at,
+            first_look: at,
             fell: false,
             looks: 0,
             empty_looks: 0,
@@ -42,14 +45,14 @@ impl Remaining {
 
     /// Adds a sample, which may be incomplete (`partly`). The tasks of the first
     /// sample have remained since `born`.
-    pub fn look(&mut self, tasks: Vec<Task>, partly: bool, at: Moment, born: Moment) {
+    pub fn look(&mut self, tasks: Vec<Task>, partly: bool, at: Moment, born: Option<Moment>) {
         self.partly = partly;
         if tasks.len() < self.lowest && !partly {
             self.lowest = tasks.len();
             self.lowest_since = at;
             self.fell = true;
         }
-        let appeared = if self.looks == 0 { born } else { at };
+        let appeared = if self.looks == 0 { born } else { Some(at) };
         let before = std::mem::take(&mut self.since);
         let since = |tid| before.get(&tid).copied().unwrap_or(appeared);
         self.since = tasks
@@ -70,6 +73,11 @@ impl Remaining {
     pub fn unchanged_since(&self, any_watch: bool) -> Option<Moment> {
         let watched = self.fell || (any_watch && self.looks > 1);
         watched.then_some(self.lowest_since)
+    }
+
+    /// When the first sample was taken.
+    pub fn first_look(&self) -> Moment {
+        self.first_look
     }
 
     /// How many there are; `None` if not all could be read.
@@ -96,21 +104,14 @@ impl Remaining {
         first.any(|task| task.evidence.answers.is_none())
     }
 
-    /// Each of them with its reason. With a single sample and an unknown start of the
-    /// transition (`began`), the time is unknown.
-    pub fn blockers(
-        &self,
-        now: &Moment,
-        context: &ClassifyContext<'_>,
-        began: bool,
-    ) -> Vec<Blocker> {
+    /// Each of them with its reason.
+    pub fn blockers(&self, now: &Moment, context: &ClassifyContext<'_>) -> Vec<Blocker> {
         if self.has_none() {
             return vec![idle_cpus()];
         }
-        let known = began || self.looks > 1;
         let since = |tid| {
-            let since = self.since.get(tid).filter(|_| known);
-            since.map(|since| now.since(since))
+            let since = self.since.get(tid).copied().flatten()?;
+            Some(now.since(&since))
         };
         let blockers = self
             .tasks

@@ -23,6 +23,9 @@ use held::FoundHold;
 /// before it.
 const TREND_POINTS: usize = 120;
 
+/// A first sample this soon after the beginning shows the transition from there on.
+const AT_ONCE: Duration = Duration::from_secs(2);
+
 /// A transition in progress.
 #[derive(Clone, Debug)]
 pub(super) struct Running {
@@ -42,8 +45,11 @@ pub(super) struct Running {
     /// Whether sysfs has shown it: a hook reports the start earlier.
     pub seen_at_it: bool,
     pub turns: Turns,
+    pub discovery: Discovery,
     pub tries: Option<u32>,
     pub signals: Option<u32>,
+    /// The log reports the first signal in this direction, and no later one.
+    pub was_signalled: bool,
     /// The tries and signals before its last reversal; `None` if not all were
     /// counted.
     before: Efforts,
@@ -83,6 +89,15 @@ pub(super) struct Turns {
     pub cancelled: bool,
 }
 
+/// How a transition came to be known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Discovery {
+    /// It was not there before, or an event reports it.
+    Beginning,
+    /// The first reading found it under way.
+    Midway,
+}
+
 impl Turns {
     /// Its outcome.
     pub fn outcome(self) -> Outcome {
@@ -109,8 +124,10 @@ impl Running {
             direction_reported: false,
             seen_at_it: false,
             turns: Turns::default(),
+            discovery: Discovery::Beginning,
             tries: None,
             signals: None,
+            was_signalled: false,
             before: Efforts::default(),
             tasks_total: None,
             switched_before: None,
@@ -147,6 +164,18 @@ impl Running {
         self.direction_reported = true;
     }
 
+    /// Its outcome if it ends now. A disabling that was found under way may have begun
+    /// as a reversal.
+    pub fn outcome(&self) -> Outcome {
+        let is_unclear = self.discovery == Discovery::Midway
+            && self.direction_began.is_none()
+            && self.direction == Direction::Unpatching;
+        match self.turns.outcome() {
+            Outcome::Completed if is_unclear => Outcome::Unknown,
+            known => known,
+        }
+    }
+
     /// The transition is reversed: its progress starts again.
     pub fn reverse(&mut self, moment: Option<Moment>) {
         self.direction = self.direction.opposite();
@@ -155,6 +184,7 @@ impl Running {
         self.before = self.in_all();
         self.tries = None;
         self.signals = None;
+        self.was_signalled = false;
         self.remaining = None;
         self.trend.clear();
         self.held = None;
@@ -164,11 +194,9 @@ impl Running {
     /// The tries and signals in both directions.
     fn in_all(&self) -> Efforts {
         let sum = |before: Option<u32>, now: Option<u32>| Some(before?.saturating_add(now?));
-        let tries = sum(self.before.tries, self.tries);
         Efforts {
-            tries,
-            // Of the signals, the log tells only of the first.
-            signals: sum(self.before.signals, self.signals).filter(|_| tries.is_some()),
+            tries: sum(self.before.tries, self.tries),
+            signals: sum(self.before.signals, self.signals),
         }
     }
 
@@ -211,7 +239,7 @@ impl Running {
             self.push_trend(left, &at);
         }
         // The tasks of the first sample have remained since the beginning.
-        let born = self.direction_began.unwrap_or(at);
+        let born = self.direction_began;
         let remaining = self.remaining.take();
         let mut remaining = remaining.unwrap_or_else(|| Remaining::new(left, at));
         remaining.look(sample.remaining, partly, at, born);
@@ -249,7 +277,7 @@ impl Running {
             code: &[],
             direction: self.direction,
             traits: host.traits,
-            signalled: self.signals.is_some_and(|signals| signals > 0),
+            signalled: self.was_signalled || self.signals.is_some_and(|signals| signals > 0),
         };
         let waits_for = self.waits_for(now);
         let blockers = self.blockers(now, &context);
@@ -286,13 +314,20 @@ impl Running {
         }
     }
 
-    /// How long no task has switched. If lpwatch has observed none, this counts from
-    /// the beginning, because lpwatch may have started late.
+    /// How long no task has switched; `None` if a task may have since lpwatch last saw
+    /// one switch. If lpwatch has seen none, it counts from the beginning, provided
+    /// that no task can have switched unseen.
     fn without_progress(&self, now: &Moment) -> Option<Duration> {
-        let remaining = self.remaining.as_ref();
+        let remaining = self.remaining.as_ref()?;
         let watched = self.direction_began.is_none();
-        let seen = remaining.and_then(|remaining| remaining.unchanged_since(watched));
-        seen.or(self.direction_began).map(|since| now.since(&since))
+        let from_beginning = || {
+            let began = self.direction_began?;
+            let all_left = self.tasks_total.is_some() && remaining.count() == self.tasks_total;
+            let seen_at_once = remaining.first_look().since(&began) < AT_ONCE;
+            (all_left || seen_at_once).then_some(began)
+        };
+        let seen = remaining.unchanged_since(watched);
+        seen.or_else(from_beginning).map(|since| now.since(&since))
     }
 
     /// Whether a task remains without an answer of the kernel.
@@ -320,7 +355,7 @@ impl Running {
             age: self.direction_began.map(|began| now.since(&began)),
             signals: self.signals,
         };
-        let mut blockers = remaining.blockers(now, context, self.direction_began.is_some());
+        let mut blockers = remaining.blockers(now, context);
         // A task does not switch while the kernel does not try.
         for blocker in blockers.iter_mut().filter(|_| self.held.is_none()) {
             blocker.advice = advice(blocker, &situation);

@@ -25,6 +25,7 @@ pub(crate) fn snapshot(patches: Vec<Patch>) -> Snapshot {
             Source::Bpf,
         ),
         daemon: true,
+        thresholds: super::Thresholds::default(),
         probes: Vec::new(),
         notes: Vec::new(),
         events_lost: 0,

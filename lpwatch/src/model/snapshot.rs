@@ -27,6 +27,8 @@ pub struct Snapshot {
     pub head: DocumentHead,
     /// Whether it comes from a daemon, which also knows what happened before.
     pub daemon: bool,
+    /// When a transition counts as slow, stalled or long.
+    pub thresholds: Thresholds,
     pub probes: Vec<Probe>,
     /// What is missing on this host, one note each.
     pub notes: Vec<String>,
@@ -231,6 +233,7 @@ impl Snapshot {
 
     /// Determines the phases again, with other thresholds.
     pub fn judge(&mut self, thresholds: &Thresholds) {
+        self.thresholds = *thresholds;
         for Patch {
             name,
             engine,

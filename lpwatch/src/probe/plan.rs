@@ -28,6 +28,12 @@ pub fn hooked_functions() -> impl Iterator<Item = &'static str> {
         .chain([policy::VERDICT_FUNCTION])
 }
 
+/// The functions whose hooks measure how long the machine is stopped.
+#[must_use]
+pub fn stop_functions() -> [&'static str; 2] {
+    stops::FUNCTIONS
+}
+
 /// Whether an fentry may be on a patched function, or why not; `marked`: the
 /// kernel has [`SHARING_MARKER`].
 ///

@@ -27,6 +27,9 @@ use super::{ProbeError, object::program, policy::probe};
 pub(super) const FUNCTION: &str = "multi_cpu_stop";
 const END: &str = "cpu_stop_should_run";
 
+/// The functions that are hooked.
+pub(super) const FUNCTIONS: [&str; 2] = [FUNCTION, END];
+
 const DATA: &str = "multi_stop_data";
 
 /// Values for the constants; what this kernel lacks is left absent.

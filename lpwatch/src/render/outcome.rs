@@ -4,8 +4,8 @@
 use super::page::{Paint, Span, painted, plain};
 use super::style::Style;
 use super::words;
-use crate::model::Outcome;
 use crate::model::snapshot::PastTransition;
+use crate::model::{Direction, Outcome};
 
 /// How a transition ended, on one line without its newline; what is unknown is left
 /// out: `lp_stall: patching reversed after 41 s (98 tasks)`.
@@ -25,7 +25,13 @@ pub(super) fn name(past: &PastTransition, style: &Style) -> String {
 
 /// What happened, without the name of the patch.
 pub(super) fn story(past: &PastTransition, style: &Style) -> Vec<Span> {
-    let (outcome, paint) = words::outcome(past.outcome);
+    let (outcome, paint) = match (past.outcome, past.direction) {
+        (Outcome::Unknown, Some(Direction::Unpatching)) => (
+            "ended; whether the patch was disabled or its patching reversed is unknown",
+            Paint::Yellow,
+        ),
+        (outcome, _) => words::outcome(outcome),
+    };
     let mut spans = Vec::new();
     if let Some(direction) = past.direction {
         spans.push(plain(format!("{} ", direction.name())));

@@ -118,6 +118,7 @@ pub fn value(metrics: &str, series: &str) -> Option<f64> {
 pub fn snapshot() -> Snapshot {
     serde_json::from_value(json!({
         "schema_version": 2, "host": "web-17", "kernel": "6.12.0",
+        "thresholds": {"slow_seconds": 15.0, "stalled_seconds": 60.0, "long_seconds": 3600.0},
         "taken_at": "2026-03-01T03:12:45Z", "source": "bpf", "daemon": true,
         "probes": [], "notes": [], "events_lost": 0, "patches": [], "watched": [],
         "last_transitions": [],

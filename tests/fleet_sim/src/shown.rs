@@ -114,6 +114,7 @@ impl Shown<'_> {
                 Source::Bpf,
             ),
             daemon: true,
+            thresholds: Thresholds::default(),
             probes: probes(),
             notes: Vec::new(),
             events_lost: 0,

@@ -194,6 +194,7 @@ impl TaskSampler<'_> {
             };
             facts.source = Some(looker.model().facts().source);
             facts.seconds = started.elapsed().as_secs_f64();
+            facts.unread = sample.unread;
             facts.add(
                 sample.total.unwrap_or_default(),
                 predict_blockers(&sample, &before),

@@ -17,6 +17,8 @@ pub struct TaskFacts {
     pub source: Option<Source>,
     /// The number of tasks in the last sample.
     pub total: u32,
+    /// The tasks of the last sample that could not be inspected.
+    pub unread: u32,
     /// Seconds from the first sample to the last.
     pub seconds: f64,
     /// The tasks with an obstacle in any sample, by thread id.

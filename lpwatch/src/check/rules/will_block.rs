@@ -105,9 +105,20 @@ fn judge(context: &CheckContext<'_>) -> Vec<CheckFinding> {
         }
     }
     let found = groups.iter();
-    found
+    let mut findings: Vec<CheckFinding> = found
         .map(|((kind, function), tasks)| group(*kind, function, tasks, facts))
-        .collect()
+        .collect();
+    findings.extend((facts.unread > 0).then(not_inspected));
+    findings
+}
+
+fn not_inspected() -> CheckFinding {
+    let text =
+        "Tasks could not be inspected: it is unknown whether they would block the transition.";
+    CheckFinding {
+        remedy: vec!["Run lpwatch as root, which may read the stack of every task.".to_owned()],
+        ..finding(&RULE, Severity::Warning, text, None)
+    }
 }
 
 fn group(

@@ -123,6 +123,18 @@ fn reliable_stacks_are_told_by_configuration_or_symbols() {
 }
 
 #[test]
+fn every_symbol_that_the_plan_asks_for_is_looked_up() {
+    let names = symbols();
+    probe::planned(
+        |_| false,
+        |name| {
+            assert!(names.contains(&name), "{name}");
+            None
+        },
+    );
+}
+
+#[test]
 fn before_sharing_and_before_the_verdict() {
     let host = without_symbols(&[SHARING_MARKER, "klp_check_and_switch_task"]);
     assert_missing(&of(&host, "ipmodify_sharing"), "no bpf_tramp", "Linux 6.0");

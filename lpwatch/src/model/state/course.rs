@@ -11,7 +11,7 @@ use std::{
 
 use crate::model::{
     Direction, EngineKind, Moment, Outcome, PatchView, Refusal, TaskSample,
-    running::{Completing, Running},
+    running::{Completing, Discovery, Running},
     snapshot::{PastTransition, SwitchedBy},
 };
 
@@ -57,6 +57,8 @@ pub(super) struct Course {
     doubtful: bool,
     /// Which patches were enabled at the last reading, and why others were not.
     applied: Option<BTreeMap<String, Applied>>,
+    /// Whether a reading was applied.
+    looked: bool,
 }
 
 /// A reported end.
@@ -78,6 +80,7 @@ impl Course {
             log_disagrees: None,
             doubtful: false,
             applied: None,
+            looked: false,
         }
     }
 
@@ -212,7 +215,7 @@ impl Course {
             patch: running.patch.clone(),
             at,
         });
-        let outcome = outcome.unwrap_or_else(|| running.turns.outcome());
+        let outcome = outcome.unwrap_or_else(|| running.outcome());
         Some(running.finish(self.engine, at, outcome, delay))
     }
 
@@ -227,8 +230,12 @@ impl Course {
             let direction = patch.direction();
             let mut running = Running::new(patch.name.clone(), direction, reading.at);
             running.seen_at_it = true;
+            if !self.looked {
+                running.discovery = Discovery::Midway;
+            }
             self.running = Some(running);
         }
+        self.looked = true;
         ended
     }
 

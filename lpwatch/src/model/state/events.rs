@@ -297,12 +297,10 @@ impl Model {
         (!texts.is_empty()).then(|| texts.join("; "))
     }
 
-    /// Without a count of tries, the first signal is all the log tells of.
+    /// The log reports the first signal only: their number stays unknown.
     fn signaling(&mut self) {
-        if let Some(running) = self.course.running_mut()
-            && running.tries.is_none()
-        {
-            running.signals = Some(running.signals.unwrap_or(0).max(1));
+        if let Some(running) = self.course.running_mut() {
+            running.was_signalled = true;
         }
     }
 }

@@ -31,6 +31,7 @@ impl Model {
         Snapshot {
             head: DocumentHead::new(host, kernel, now.wall, source),
             daemon,
+            thresholds: *thresholds,
             probes,
             notes,
             events_lost: self.events_lost,

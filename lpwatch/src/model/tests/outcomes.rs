@@ -162,7 +162,8 @@ fn readings_alone_tell_how_it_ended() {
             Outcome::Completed,
         ),
         (patch(true, true), vec![], Outcome::Reversed),
-        (patch(false, true), vec![], Outcome::Completed),
+        // It may have been a reversal.
+        (patch(false, true), vec![], Outcome::Unknown),
         (
             patch(false, true),
             vec![patch(true, false)],
@@ -174,6 +175,16 @@ fn readings_alone_tell_how_it_ended() {
         observe(&mut model, 101.0, &after);
         assert_eq!(snapshot(&model, 101.0).last_transitions[0].outcome, outcome);
     }
+}
+
+#[test]
+fn a_disabling_seen_from_the_beginning_has_completed() {
+    let mut model = model(None);
+    observe(&mut model, 99.0, &[patch(true, false)]);
+    observe(&mut model, 100.0, &[patch(false, true)]);
+    observe(&mut model, 101.0, &[]);
+    let past = snapshot(&model, 101.0).last_transitions[0].clone();
+    assert_eq!(past.outcome, Outcome::Completed);
 }
 
 #[test]

@@ -198,6 +198,47 @@ fn with_neither_start_nor_progress_no_phase_is_claimed() {
 }
 
 #[test]
+fn who_comes_late_does_not_know_when_a_task_last_switched() {
+    let mut late = model(Some(200));
+    log(&mut late, 100.0, begin(Direction::Patching));
+    observe(&mut late, 200.5, &[patch(true, true)]);
+    sample(&mut late, 200.5, Direction::Patching, 0..3);
+    let now = transition(&late, 200.5);
+    assert_eq!(
+        (now.phase, now.seconds_without_progress),
+        (Some(Phase::Stalled), None)
+    );
+    // A task switches before its eyes.
+    sample(&mut late, 201.0, Direction::Patching, 0..2);
+    let now = transition(&late, 203.0);
+    assert_eq!(now.seconds_without_progress, Some(2.0));
+}
+
+#[test]
+fn the_log_does_not_count_signals() {
+    let mut model = model(Some(200));
+    log(&mut model, 100.0, begin(Direction::Patching));
+    log(&mut model, 115.0, EventKind::Signaling);
+    observe(&mut model, 200.5, &[patch(true, true)]);
+    assert_eq!(transition(&model, 200.5).signals, None);
+}
+
+#[test]
+fn a_start_that_nobody_saw_is_no_start_now() {
+    let mut model = model(None);
+    observe(&mut model, 500.0, &[patch(true, true)]);
+    for seconds in [500.0, 501.0, 506.0] {
+        sample(&mut model, seconds, Direction::Patching, 0..3);
+    }
+    let now = transition(&model, 506.0);
+    assert_eq!((now.phase, now.age_seconds), (None, None));
+    assert_eq!(now.blockers[0].since_seconds, None);
+    sample(&mut model, 507.0, Direction::Patching, 0..4);
+    let born = &transition(&model, 509.0).blockers[3];
+    assert_eq!(born.since_seconds, Some(2.0), "{born:?}");
+}
+
+#[test]
 fn the_kernel_signals_at_every_fifteenth_try() {
     let mut model = begun();
     let try_after = |before| EventKind::Try {
