@@ -9,6 +9,7 @@ mod error;
 mod hooks;
 mod layout;
 mod load;
+mod loader;
 mod mapped;
 mod missed;
 mod object;

@@ -3,7 +3,7 @@
 use std::{error::Error, sync::Arc};
 
 use aya::{
-    Btf, Ebpf, EbpfLoader, Endianness,
+    Btf, Ebpf, Endianness,
     programs::{FEntry, Iter, KProbe, RawTracePoint},
 };
 use lpwatch_common::calls::place;
@@ -18,6 +18,7 @@ use super::{
     CallCounters, Hooks, ProbeError, TaskIterator,
     calls::cpus,
     layout::Layout,
+    loader,
     object::{self, program},
     patch_walk,
     policy::{self, EntryHook, HookKind, Tracepoint, probe},
@@ -183,7 +184,7 @@ pub(super) fn load_object(
     let object = object::bytes().ok_or(ProbeError::NotBuilt)?;
     raise_memlock();
     raise_files();
-    let mut loader = EbpfLoader::new();
+    let mut loader = loader::new();
     loader.btf(Some(btf));
     for (name, offset) in &layout.offsets {
         loader.override_global(name, offset, true);

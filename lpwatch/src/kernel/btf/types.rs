@@ -4,7 +4,7 @@
 //! 7.3. Every offset and length is checked, so bad input gives an error or a
 //! type that is not found.
 
-use std::ops::Range;
+use std::{ops::Range, sync::OnceLock};
 
 /// Why bytes are not BTF.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -51,6 +51,55 @@ pub(super) struct Types {
     section: Range<usize>,
     /// The offsets of all types in the section, beginning with id 1: 0 is void.
     starts: Vec<u32>,
+    /// Made for the first name that is looked up.
+    names: OnceLock<NameIndex>,
+}
+
+/// The ids of all named types, in chains of those whose names have the same hash.
+struct NameIndex {
+    /// The last id of each chain; 0 ends it.
+    last: Vec<u32>,
+    /// The id before each id, by index like `starts`.
+    before: Vec<u32>,
+}
+
+impl NameIndex {
+    /// How many chains: a power of two, about half the number of a kernel's types.
+    const CHAINS: usize = 1 << 16;
+
+    fn of(types: &Types) -> Self {
+        let mut last = vec![0; Self::CHAINS];
+        let mut before = Vec::with_capacity(types.starts.len());
+        for (id, start) in (1_u32..).zip(&types.starts) {
+            let name = types.name_at(*start).filter(|name| *name != 0);
+            let rest = name.and_then(|name| types.string_at(name));
+            let chain = rest.map(|rest| last.get_mut(Self::chain(rest)));
+            before.push(match chain {
+                Some(Some(last)) => std::mem::replace(last, id),
+                _ => 0,
+            });
+        }
+        Self { last, before }
+    }
+
+    /// The chain of a name, which ends at the first zero (FNV-1a).
+    fn chain(name: &[u8]) -> usize {
+        let name = name.iter().take_while(|byte| **byte != 0);
+        let hash = name.fold(0x811c_9dc5_u32, |hash, byte| {
+            (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
+        });
+        usize::try_from(hash ^ hash >> 16).unwrap_or_default() % Self::CHAINS
+    }
+
+    /// The ids whose names have the hash of `name`, the highest first.
+    fn candidates(&self, name: &str) -> impl Iterator<Item = u32> {
+        let first = self.last.get(Self::chain(name.as_bytes())).copied();
+        std::iter::successors(first, |id| {
+            let index = usize::try_from(*id).ok()?.checked_sub(1)?;
+            self.before.get(index).copied()
+        })
+        .take_while(|id| *id != 0)
+    }
 }
 
 /// One type.
@@ -119,6 +168,7 @@ impl Types {
             strings,
             section: types,
             starts,
+            names: OnceLock::new(),
         })
     }
 
@@ -128,15 +178,19 @@ impl Types {
         Type::read(self.section().get(start..)?, self.order)
     }
 
-    /// The ids of all types of this name, whatever their kind.
+    /// The ids of all types of this name, whatever their kind; none for an empty name.
     pub fn named(&self, name: &str) -> Vec<u32> {
-        let types = (1_u32..).zip(&self.starts).filter(|(_, start)| {
-            usize::try_from(**start)
-                .ok()
-                .and_then(|start| self.order.word(self.section(), start))
-                .is_some_and(|offset| self.is_named(offset, name))
-        });
-        types.map(|(id, _)| id).collect()
+        let index = self.names.get_or_init(|| NameIndex::of(self));
+        let is_named = |id: &u32| self.get(*id).is_some_and(|of| self.is_named(of.name, name));
+        let mut ids: Vec<u32> = index.candidates(name).filter(is_named).collect();
+        ids.reverse();
+        ids
+    }
+
+    /// The offset of the name of the type that starts there.
+    fn name_at(&self, start: u32) -> Option<u32> {
+        self.order
+            .word(self.section(), usize::try_from(start).ok()?)
     }
 
     pub fn name(&self, of: &Type<'_>) -> Option<String> {
