@@ -21,6 +21,8 @@ use crate::{
     render::fleet::{HostLine, Hosts, Status},
 };
 
+mod examples;
+
 const HEAD: &str = include_str!("documents/head.md");
 
 /// Adds a type with all its parts; its name.
@@ -144,6 +146,9 @@ fn keys(schema: &Value) -> BTreeMap<String, Value> {
     all
 }
 
+/// The type of these keys.
+const DOCUMENT_HEAD: &str = "DocumentHead";
+
 /// The keys with which every document begins.
 const HEAD_KEYS: [&str; 5] = ["schema_version", "host", "kernel", "taken_at", "source"];
 
@@ -151,7 +156,7 @@ const HEAD_KEYS: [&str; 5] = ["schema_version", "host", "kernel", "taken_at", "s
 fn table(out: &mut String, schema: &Value, is_document: bool) {
     let mut keys = keys(schema);
     if is_document {
-        out.push_str("The keys with which every document begins, and:\n\n");
+        out.push_str("The keys of [DocumentHead](#documenthead), and:\n\n");
         keys.retain(|key, _| !HEAD_KEYS.contains(&key.as_str()));
     }
     if keys.is_empty() {
@@ -186,7 +191,16 @@ fn values_without_text(out: &mut String, schema: &Value) {
 
 fn section(out: &mut String, name: &str, schema: &Value, is_document: bool) {
     let _ = write!(out, "\n### {name}\n\n{}\n\n", text(schema));
-    table(out, schema, is_document);
+    // The keys of the item stand once.
+    if let Some(item) = name.strip_suffix("Line") {
+        let link = item.to_lowercase();
+        let _ = writeln!(
+            out,
+            "The keys of [DocumentHead](#documenthead), and those of [{item}](#{link})."
+        );
+    } else {
+        table(out, schema, is_document);
+    }
 }
 
 fn page() -> String {
@@ -197,11 +211,14 @@ fn page() -> String {
         let _ = writeln!(listed, "| {title} | [{name}](#{}) |", name.to_lowercase());
     }
     let of_documents: Vec<&String> = documents.iter().map(|(_, name)| name).collect();
+    tables.push_str("\n## Documents\n");
+    section(&mut tables, DOCUMENT_HEAD, &types[DOCUMENT_HEAD], false);
     for name in &of_documents {
         section(&mut tables, name, &types[*name], true);
     }
+    tables.push_str("\n## Parts of documents\n");
     for (name, schema) in &types {
-        if !of_documents.contains(&name) {
+        if !of_documents.contains(&name) && name != DOCUMENT_HEAD {
             section(&mut tables, name, schema, false);
         }
     }
@@ -222,6 +239,48 @@ fn the_page_about_json_has_every_key() {
         fs::read_to_string(path).unwrap() == page,
         "docs/json.md is not that of the types. To write it anew: LPWATCH_WRITE_DOCS=1 cargo \
          test -p lpwatch --lib the_page_about_json_has_every_key"
+    );
+}
+
+/// The texts of a type: its own, and those of its keys or values.
+fn texts(schema: &Value) -> Vec<(String, String)> {
+    let mut all = vec![(String::new(), text(schema))];
+    let keys = keys(schema);
+    if keys.is_empty() {
+        let choices = schema["oneOf"].as_array().into_iter().flatten();
+        for choice in choices.chain([schema]) {
+            let value = choice["const"].as_str();
+            all.extend(value.map(|value| (value.to_owned(), text(choice))));
+            // Values without a comment are a list.
+            let values = choice["enum"].as_array().into_iter().flatten();
+            all.extend(values.map(|value| (value.to_string(), String::new())));
+        }
+    }
+    all.extend(keys.into_iter().map(|(key, value)| (key, text(&value))));
+    all
+}
+
+#[test]
+fn every_key_and_every_value_has_a_meaning_of_its_own() {
+    let (_, types) = definitions();
+    let mut wrong = Vec::new();
+    for (name, schema) in &types {
+        let texts = texts(schema);
+        for (key, text) in &texts {
+            // A reader of JSON knows nothing of Rust.
+            let is_rust = ["`None`", "`Some", "::"]
+                .iter()
+                .any(|word| text.contains(word));
+            let alike = texts.iter().filter(|(_, other)| other == text).count();
+            if text.is_empty() || is_rust || alike > 1 {
+                wrong.push(format!("{name}.{key}: {text:?}"));
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "give each a comment of its own, for readers of JSON:\n{}",
+        wrong.join("\n")
     );
 }
 

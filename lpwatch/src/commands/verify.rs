@@ -88,7 +88,8 @@ const AGAIN: Duration = Duration::from_millis(200);
 /// How long the hooks may take to count a patch that was loaded just now.
 const SETTLED: Duration = Duration::from_secs(3);
 
-/// The document of `lpwatch verify`.
+/// Whether the code of patches was proved to run: the keys of the document of `lpwatch
+/// calls`, and the conclusion from them.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct VerifyDocument<'a> {
@@ -96,7 +97,7 @@ pub(super) struct VerifyDocument<'a> {
     report: &'a CallsReport,
     #[serde(flatten)]
     proof: Proof,
-    /// The exit code of the command.
+    /// The [exit code](status.md#exit-codes) of the command.
     exit_code: u8,
 }
 

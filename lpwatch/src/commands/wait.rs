@@ -5,18 +5,15 @@ use std::{io::IsTerminal, sync::Arc, time::Duration};
 use clap_complete::ArgValueCandidates;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
 
 use crate::{
     error::Error,
     exit::Exit,
     kernel::host::Host,
     model::{
-        Blocker, Direction, ObservedFact, Outcome, Phase, Refusal, Snapshot, TaskReport,
-        TransitionHold, TransitionSummary,
+        Direction, ObservedFact, Outcome, Phase, Refusal, Snapshot, TaskReport,
         document::{DocumentHead, Source},
         snapshot::{PastTransition, Patch, Transition},
-        task_report::ReasonCount,
     },
     render::{self, style::Style},
     text::quoted,
@@ -29,6 +26,10 @@ use super::{
     snapshots::Stream,
     status::{LIST, module_name},
 };
+
+mod document;
+
+pub(super) use document::WaitDocument;
 
 /// A transition that ended this long before was meant by a `wait` that came too late.
 const JUST_ENDED: SignedDuration = SignedDuration::from_secs(30);
@@ -68,69 +69,6 @@ struct WaitReport {
     /// The transition that goes on; `None` if none does.
     unfinished: Option<TaskReport>,
     line: String,
-}
-
-/// The document of `lpwatch wait -o json`.
-#[derive(Debug, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct WaitDocument<'a> {
-    #[serde(flatten)]
-    head: DocumentHead,
-    /// Whether it comes from a daemon.
-    daemon: bool,
-    /// The patch waited for; `null` if nothing was in transition.
-    patch: Option<&'a str>,
-    /// The outcome of the transition, `stalled`, `timed_out`, or `nothing` if the patch
-    /// is not in transition.
-    result: &'static str,
-    /// The exit code of the command.
-    exit_code: u8,
-    /// Whether the patch is enabled; `null` if it is not loaded or that is unknown.
-    enabled: Option<bool>,
-    /// The patches that are in transition instead of the one asked for.
-    also_in_transition: &'a [String],
-    /// The transition that has ended; `null` if none has.
-    last_transition: Option<&'a PastTransition>,
-    /// The transition that goes on; `null` if none does.
-    transition: Option<&'a TransitionSummary>,
-    /// The tasks left by reason, worst first.
-    by_reason: &'a [ReasonCount],
-    /// The tasks left, worst first.
-    blockers: &'a [Blocker],
-    /// What the transition waits for if it is no task; `null` if nothing of that was
-    /// found.
-    waits_for: Option<&'a TransitionHold>,
-    /// What to do next. A command follows its sentence after a newline.
-    next: &'a [String],
-    /// What is missing on this host, one note each.
-    notes: &'a [String],
-}
-
-impl<'a> WaitDocument<'a> {
-    /// `before` names the host if the wait ended before its state was read.
-    fn of(
-        snapshot: Option<&'a Snapshot>,
-        before: impl FnOnce() -> DocumentHead,
-        report: &'a WaitReport,
-    ) -> Self {
-        let unfinished = report.unfinished.as_ref();
-        Self {
-            head: snapshot.map_or_else(before, |snapshot| snapshot.head.clone()),
-            daemon: snapshot.is_some_and(|snapshot| snapshot.daemon),
-            patch: report.patch.as_deref(),
-            result: report.result,
-            exit_code: report.exit as u8,
-            enabled: report.enabled,
-            also_in_transition: &report.also_in_transition,
-            last_transition: report.ended.as_ref(),
-            transition: unfinished.map(|tasks| &tasks.transition),
-            by_reason: unfinished.map_or(&[], |tasks| &tasks.by_reason),
-            blockers: unfinished.map_or(&[], |tasks| &tasks.blockers),
-            waits_for: unfinished.and_then(|tasks| tasks.waits_for.as_ref()),
-            next: unfinished.map_or(&[], |tasks| &tasks.next),
-            notes: snapshot.map_or(&[], |snapshot| &snapshot.notes),
-        }
-    }
 }
 
 /// The transition of `patch` that goes on when the wait is over.

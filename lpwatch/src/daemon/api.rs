@@ -69,13 +69,14 @@ struct SerializedSnapshot {
     texts: HashMap<&'static str, Bytes>,
 }
 
-/// The body of `GET /api/v1/transitions`.
+/// The transitions of a host that ended.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "TransitionsDocument"))]
 pub(crate) struct TransitionHistory<'a> {
     #[serde(flatten)]
     head: &'a DocumentHead,
-    /// Transitions that ended, newest first.
+    /// Transitions that ended, newest first, at most 32.
     last_transitions: &'a [PastTransition],
 }
 

@@ -3,22 +3,22 @@
 use serde::Serialize;
 use strum::Display;
 
-/// How a system prevents old and new code from mixing. The available facts depend
-/// on it.
+/// How a patching system prevents old and new code from mixing. The available facts
+/// depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Display)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Consistency {
-    /// The machine is stopped and all stacks are checked. Then all tasks switch
-    /// at once, or the patch is refused.
+    /// The machine is stopped and all stacks are checked. Then all tasks switch at
+    /// once, or the patch is refused.
     MachineStopped,
-    /// Each task switches at a safe place (when it enters or leaves the kernel).
-    /// Its stack is not inspected.
+    /// Each task switches at a safe place (when it enters or leaves the kernel). Its
+    /// stack is not inspected.
     PerTask,
-    /// Each task switches when its stack contains no function to be patched.
+    /// Each task switches when its stack contains no function of the patch.
     PerTaskByStack,
-    /// Unpublished.
+    /// It is not published.
     NotKnown,
 }
 

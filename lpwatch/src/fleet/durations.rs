@@ -6,32 +6,37 @@ use serde::{Deserialize, Serialize};
 
 use super::hosts::FleetHost;
 
-/// How long patching took where it completed, one number per host.
+/// How long patching took where it completed. Each host contributes one number, that
+/// of its last transition.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Durations {
-    /// `null` where it completed nowhere.
+    /// Over all hosts; `null` where it completed nowhere, and in `lpwatch fleet wait`.
     pub all: Option<Quantiles>,
-    /// Most hosts first.
+    /// For each kernel, most hosts first.
     pub by_kernel: Vec<KernelQuantiles>,
 }
 
-/// In seconds, interpolated as Prometheus's `quantile` does.
+/// Quantiles over hosts, in seconds, interpolated as Prometheus's `quantile` does.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Quantiles {
+    /// The number of hosts.
     #[serde(rename = "host_count")]
     pub hosts: usize,
+    /// The median, in seconds.
     pub p50: f64,
+    /// The 90th percentile, in seconds.
     pub p90: f64,
+    /// The 99th percentile, in seconds.
     pub p99: f64,
 }
 
-/// The same for the hosts of one kernel.
+/// Quantiles over the hosts of one kernel.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct KernelQuantiles {
-    /// `null` for hosts that do not report it.
+    /// The release of the kernel (`uname -r`); `null` for hosts that do not report it.
     pub kernel: Option<String>,
     #[serde(flatten)]
     pub quantiles: Quantiles,

@@ -31,20 +31,20 @@ pub(super) struct HostData {
     pub patches: BTreeMap<String, HostPatch>,
 }
 
-/// Why no data of a host is available.
+/// Why the state of a host is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Silence {
-    /// Prometheus cannot scrape it.
+    /// Prometheus cannot scrape it: `up` is 0.
     Down,
     /// Prometheus no longer scrapes it, or has not for five minutes.
     Gone,
-    /// It can be scraped, but does not report as lpwatch.
+    /// Prometheus can scrape it, but the metrics are not lpwatch's.
     NoMetrics,
-    /// lpwatch cannot read the state of patches there.
+    /// lpwatch reports that it cannot read the state of patches there.
     Blind,
-    /// It reports values that lpwatch never writes.
+    /// It reports values that lpwatch never writes, for example NaN.
     Broken,
 }
 

@@ -11,7 +11,7 @@ use super::facts::{FleetFacts, HostData, HostPatch};
 
 pub use super::facts::Silence;
 
-/// The state of a host; worst first.
+/// The state of a host for a patch, worst first.
 #[derive(
     Clone,
     Copy,
@@ -32,13 +32,15 @@ pub use super::facts::Silence;
 #[strum(serialize_all = "snake_case")]
 #[value(rename_all = "snake_case")]
 pub enum HostState {
-    /// In transition, and no task has switched for too long.
+    /// In transition, and no task has switched for too long (60 s, unless the daemon
+    /// was given another time).
     Stalled,
-    /// The last transition was reversed, refused or cancelled, and the patch is
-    /// not enabled.
+    /// The last transition of the patch was reversed, refused or cancelled, and the
+    /// patch is not enabled.
     Failed,
-    /// No current data is available.
+    /// No current data is available: its state is unknown.
     NotReporting,
+    /// Tasks are switching, to the patch or away from it.
     InTransition,
     /// It reports, and the patch is not loaded or not enabled.
     NotPatched,
@@ -54,38 +56,51 @@ impl HostState {
     }
 }
 
-/// A host, and its state for the patch asked for.
+/// A host of a fleet, and its state for the patch asked for. Times are by the host's
+/// own clock.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FleetHost {
+    /// The label that identifies it (`instance`).
     pub host: String,
+    /// Its state.
     pub state: HostState,
-    /// The patch that decides, of those asked for; `null` without one.
+    /// The patch that decides its state, of those asked for; `null` if it reports none
+    /// of them.
     pub patch: Option<String>,
+    /// The release of its kernel (`uname -r`); `null` if it does not report it.
     pub kernel: Option<String>,
-    /// Why it does not report.
+    /// Why it does not report; `null` if it does.
     pub silence: Option<Silence>,
-    /// Of the transition under way.
+    /// The direction of the transition under way; `null` without one.
     pub direction: Option<Direction>,
-    /// Of the last transition of the patch.
+    /// The outcome of the last transition of the patch; `null` if it reports none.
     pub outcome: Option<Outcome>,
+    /// All tasks in the transition under way; `null` without one, or if unknown.
     pub tasks_total: Option<u64>,
+    /// The tasks that have not switched; `null` without a transition, or if unknown.
     pub tasks_remaining: Option<u64>,
+    /// How long no task has switched, in seconds; `null` without a transition, or if
+    /// unknown.
     pub seconds_without_progress: Option<f64>,
+    /// How long ago the transition began, in seconds; `null` without one, or if
+    /// unknown.
     pub age_seconds: Option<f64>,
-    /// The tasks left, by reason, most first.
+    /// The tasks left by reason, most first.
     pub reasons: Vec<ReasonTasks>,
-    /// How long patching took when it last completed.
+    /// How long the last completed patching took, in seconds; `null` if unknown.
     pub duration_seconds: Option<f64>,
-    /// Patched functions were found whose new code does not run.
+    /// Whether functions were found whose new code does not run.
     pub not_effective: bool,
 }
 
-/// Tasks left for a reason.
+/// The tasks left for one reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ReasonTasks {
+    /// A [Reason](#reason), or `unknown`.
     pub reason: String,
+    /// The number of tasks.
     pub tasks: u64,
 }
 

@@ -9,51 +9,64 @@ use super::{
     hosts::{FleetHost, HostState},
 };
 
-/// A patch over all hosts asked for. Hosts that do not report count like the
-/// others.
+/// A patch over all known hosts. Hosts that do not report count like the others.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Rollout {
-    /// As given: a name, or a pattern with `*`.
+    /// The patch as given: a name, or a pattern with `*`.
     pub patch: String,
+    /// All known hosts.
     #[serde(rename = "host_count")]
     pub hosts: usize,
+    /// How many hosts are in each state; the sum is `host_count`.
     pub by_state: ByState,
-    /// From 0 to 1; `null` without hosts.
+    /// The share of hosts on new code, from 0 to 1; `null` without hosts.
     pub share_on_new_code: Option<f64>,
-    /// Hosts in transition whose direction is unpatching, stalled ones included.
+    /// How many hosts are disabling the patch, stalled ones included.
     pub unpatching: usize,
-    /// Hosts on new code with functions whose new code was found not to run.
+    /// Hosts on new code with functions whose new code does not run.
     pub not_effective: Vec<String>,
-    /// Stalled hosts by the reason of their tasks; a host with several reasons
-    /// counts for each.
+    /// The stalled hosts by the reason of their tasks; a host counts once for each of
+    /// its reasons.
     pub stalled_by_reason: Vec<ReasonHosts>,
+    /// The stalled hosts, first those in which no task has switched for longest.
     pub stalled: Vec<FleetHost>,
+    /// The failed hosts.
     pub failed: Vec<FleetHost>,
+    /// The hosts that do not report.
     pub not_reporting: Vec<FleetHost>,
+    /// How long patching took.
     pub durations: Durations,
 }
 
-/// How many hosts are in each state.
+/// How many hosts are in each [state](#hoststate).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ByState {
+    /// The patch is enabled and in no transition.
     pub on_new_code: usize,
+    /// Tasks are switching.
     pub in_transition: usize,
+    /// In transition, and no task has switched for too long.
     pub stalled: usize,
+    /// The last transition failed, and the patch is not enabled.
     pub failed: usize,
+    /// They report, and the patch is not loaded or not enabled.
     pub not_patched: usize,
+    /// Their state is unknown now.
     pub not_reporting: usize,
 }
 
-/// Stalled hosts with tasks left for this reason.
+/// The stalled hosts with tasks left for one reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ReasonHosts {
-    /// `unknown` where a host reports no task.
+    /// A [Reason](#reason), or `unknown` where a host reports none.
     pub reason: String,
+    /// The number of hosts.
     #[serde(rename = "host_count")]
     pub hosts: usize,
+    /// The number of tasks left on them for this reason.
     pub tasks: u64,
 }
 

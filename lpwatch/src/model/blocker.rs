@@ -6,7 +6,7 @@ use strum::IntoStaticStr;
 
 use super::{TaskKind, document::optional};
 
-/// Why a task has not switched: a closed set.
+/// Why a task has not switched. [stuck.md](stuck.md#4-act-by-reason) says what to do.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, IntoStaticStr,
 )]
@@ -14,11 +14,11 @@ use super::{TaskKind, document::optional};
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Reason {
-    /// A function to be patched is on its stack.
+    /// It sleeps, and a function of the patch is on its stack.
     SleepingOnFunction,
     /// It was on a CPU at each try of the kernel.
     Running,
-    /// Its stack is unreliable.
+    /// Its stack is unreliable: the kernel cannot prove what is on it.
     UnreliableStack,
     /// Its stack is unreliable, because it ends in code for which the kernel has no
     /// unwind data.
@@ -27,7 +27,7 @@ pub enum Reason {
     WaitingForSignal,
     /// An idle task: it switches when its CPU wakes.
     Idle,
-    /// It sleeps uninterruptibly (D state).
+    /// It sleeps uninterruptibly (D state), usually in a function of the patch.
     Uninterruptible,
     /// A virtual CPU that stays in its guest.
     KvmVcpu,
@@ -43,13 +43,13 @@ impl Reason {
     }
 }
 
-/// The kernel's own answer when it last checked a task
-/// (`klp_check_and_switch_task`, kernel/livepatch/transition.c).
+/// The kernel's own answer when it last checked a task (`klp_check_and_switch_task`,
+/// kernel/livepatch/transition.c).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum KernelAnswer {
-    /// -EADDRINUSE: a function to be patched is on its stack.
+    /// -EADDRINUSE: a function of the patch is on its stack.
     SleepingOnFunction,
     /// -EBUSY: it is on a CPU.
     Running,
@@ -61,93 +61,125 @@ pub enum KernelAnswer {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct KernelCheck {
+    /// The last answer.
     pub answer: KernelAnswer,
-    /// The function, for [`KernelAnswer::SleepingOnFunction`].
+    /// With the answer `sleeping_on_function`: the function; otherwise, or if it is
+    /// unknown, `null`.
     pub function: Option<String>,
-    /// How often the kernel has checked it since `counted_since`.
+    /// How often the kernel has checked the task since `counted_since`.
     pub tries: u32,
-    /// The first check that was counted; `null` from a daemon that does not report it.
+    /// The first check that was counted. It can be later than the start of the
+    /// transition; `null` from a daemon that does not report it.
     #[serde(default)]
     #[serde(serialize_with = "optional::milliseconds")]
     pub counted_since: Option<Timestamp>,
-    /// How long ago it first and last did.
+    /// How long ago the first counted check was, in seconds.
     pub first_seconds: f64,
+    /// How long ago the last check was, in seconds.
     pub last_seconds: f64,
 }
 
 /// What makes a stack unreliable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "UnreliableStackCause"))]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
+    /// A BPF program, or the trampoline that calls it, is on the stack.
     BpfTrampoline,
+    /// A return probe is on the stack.
     Kretprobe,
+    /// It is unknown.
     Unknown,
 }
 
-/// The foreign program that makes a stack unreliable; unknown values are `null`.
+/// A foreign program, or a return probe, that makes a stack unreliable. Unknown values
+/// are `null`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "ForeignProgram"))]
 pub struct Culprit {
+    /// The id of the BPF program, as bpftool(8) shows it; `null` for a return probe.
     pub id: Option<u32>,
+    /// Its name.
     pub name: Option<String>,
-    /// `fexit`, `fmod_ret`, `kretprobe`, ...
+    /// What it is: `fexit`, `fmod_ret`, `kretprobe`, ...
     pub kind: Option<String>,
-    /// The kernel's digest of its code, 16 hexadecimal digits.
+    /// The kernel's digest of the BPF program's code, 16 hexadecimal digits.
     pub tag: Option<String>,
-    /// The function it is attached to.
+    /// The function that it traces.
     pub attached_to: Option<String>,
     /// The process that holds it.
     pub owner_pid: Option<u32>,
+    /// The name of the process that holds it.
     pub owner_comm: Option<String>,
-    /// Where it is pinned.
+    /// The path where it is pinned; `null` if it is not pinned.
     pub pinned: Option<String>,
 }
 
-/// The child of a vfork(2): its parent sleeps until the child runs another program
-/// or ends (`wait_for_vfork_done`, kernel/fork.c).
+/// The child of a vfork(2): its parent sleeps until the child runs another program or
+/// ends (`wait_for_vfork_done`, kernel/fork.c).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "VforkChild"))]
 pub struct AwaitedChild {
+    /// Its process id.
     pub pid: u32,
+    /// Its name.
     pub comm: String,
 }
 
-/// A task still on old code.
+/// A task left: it has not switched.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Blocker {
+    /// The id of the thread; 0 for all idle tasks.
     pub tid: u32,
+    /// The id of its process.
     pub tgid: u32,
-    /// The task's name; bytes that are not UTF-8 are replaced.
+    /// Its name; bytes that are not UTF-8 are replaced.
     pub comm: String,
+    /// Whether it is a thread of the kernel.
     pub kthread: bool,
-    /// `null` from a daemon that does not report it.
+    /// The kind of the task; `null` from a daemon that does not report it.
     #[serde(default)]
     pub kind: Option<TaskKind>,
-    /// Its ids in its own pid namespace, if that is another one.
+    /// The id of the thread in its own pid namespace; `null` if that is the namespace
+    /// of the host.
     pub ns_tid: Option<u32>,
+    /// The id of its process in its own pid namespace; `null` if that is the namespace
+    /// of the host.
     pub ns_tgid: Option<u32>,
-    /// `R`, `S`, `D`, ... as in ps(1).
+    /// Its state as in ps(1): `R`, `S`, `D`, ...; `null` if unknown.
     pub state: Option<char>,
-    /// The kernel's answers; `null` if they cannot be observed.
+    /// What the kernel answered when it checked the task; `null` if that cannot be
+    /// observed, or was not in the last seconds.
     pub kernel_check: Option<KernelCheck>,
-    /// `null` until its stack has been inspected.
+    /// Why it has not switched; `null` if the task was not inspected.
     pub reason: Option<Reason>,
+    /// With the reason `unreliable_stack`: what makes the stack unreliable; otherwise
+    /// `null`.
     pub cause: Option<Cause>,
-    /// The function that blocks it.
+    /// The function that blocks it, with `no_unwind_data` the last one of a module on
+    /// its stack; `null` if there is none or it is unknown.
     pub function: Option<String>,
+    /// The foreign program that makes its stack unreliable; `null` if there is none or
+    /// it is unknown.
     pub program: Option<Culprit>,
-    /// The child that it waits for since a vfork(2).
+    /// The child that it waits for since a vfork(2); `null` if it waits for none.
     #[serde(default)]
     pub vfork_child: Option<AwaitedChild>,
-    /// How long it has been a blocker.
+    /// How long it has been a blocker, in seconds; `null` if unknown.
     pub since_seconds: Option<f64>,
-    /// Innermost frame first, as `function+0xoffset`, with ` [module]` behind
-    /// it for code of a module or a BPF program.
+    /// Its kernel stack, innermost frame first, as `function+0xoffset`, with `
+    /// [module]` behind it for code of a module or a BPF program, e.g.
+    /// `target_main+0x15 [target]`. Empty if unknown.
     pub stack: Vec<String>,
-    /// The blocking frame, as an index into `stack`.
+    /// The frame that blocks it, as an index into `stack`, from 0; `null` if no frame
+    /// does.
     pub blocking_frame: Option<usize>,
+    /// What frees it. A command stands on a line of its own; `null` if there is
+    /// nothing to advise.
     pub advice: Option<String>,
 }
 

@@ -17,25 +17,31 @@ use super::{
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CheckVerdict {
+    /// No finding is worse than a note.
     Safe,
+    /// Read the findings before you load the patch.
     Warning,
+    /// The patch would be refused, stall, have no effect, or do harm.
     Danger,
 }
 
 /// The check of one patch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "CheckDocument"))]
 pub struct CheckReport {
     #[serde(flatten)]
     pub head: DocumentHead,
-    /// The name that the patch has when it is loaded; `null` if the file could not
-    /// be read.
+    /// The name that the patch has when it is loaded; `null` if the file could not be
+    /// read.
     pub patch: Option<String>,
-    /// The file; `null` for a patch that is already loaded.
+    /// The path of the file; `null` for a patch that is already loaded.
     pub file: Option<String>,
+    /// How safe it is to load the patch on this host now.
     pub verdict: CheckVerdict,
-    /// Worst first.
+    /// What was found, worst first.
     pub findings: Vec<CheckFinding>,
+    /// What would happen if the patch were loaded now.
     pub forecast: Forecast,
     /// What could not be inspected, one sentence each.
     pub notes: Vec<String>,
@@ -45,24 +51,26 @@ pub struct CheckReport {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CheckFinding {
-    /// The rule's id: `lpwatch check --explain RULE` shows its background.
+    /// The id of its rule, e.g. `will_block`: see [check.md](check.md#the-rules) and
+    /// `lpwatch check --explain RULE`.
     pub rule: String,
+    /// How much it matters.
     pub severity: Severity,
-    /// One sentence.
+    /// The finding in one sentence.
     pub text: String,
     /// The evidence, one line each.
     pub evidence: Vec<String>,
     /// What to do, one sentence or command each.
     pub remedy: Vec<String>,
-    /// The error with which the kernel would refuse the patch, if it would.
+    /// The error with which the kernel would refuse the patch; `null` if it would not.
     pub refusal: Option<LoadRefusal>,
 }
 
-/// The error with which the kernel refuses a module.
+/// The error with which the kernel would refuse a module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LoadRefusal {
-    /// Positive, e.g. 16 for EBUSY.
+    /// A positive number, e.g. 16 for EBUSY.
     pub errno: u32,
 }
 
@@ -70,14 +78,17 @@ pub struct LoadRefusal {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Forecast {
+    /// The expected outcome.
     pub outcome: ForecastOutcome,
     /// The outcome in one sentence.
     pub text: String,
+    /// With the outcome `refused`: the error that the kernel would return; otherwise
+    /// `null`.
     pub refusal: Option<LoadRefusal>,
-    /// Tasks that would switch at the first tries; `null` if the tasks were not
-    /// inspected; the lists are then empty.
+    /// How many tasks would switch at the first tries; `null` if the tasks were not
+    /// inspected. The lists are then empty.
     pub at_once: Option<u32>,
-    /// Tasks that would switch at the kernel's signal after 15 s.
+    /// Tasks that would switch at the kernel's signal, after 15 s.
     pub after_signal: Vec<Predicted>,
     /// Tasks that would switch at an unknown time.
     pub later: Vec<Predicted>,
@@ -90,38 +101,48 @@ pub struct Forecast {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ForecastOutcome {
-    /// The kernel would refuse it.
+    /// The kernel would refuse the patch.
     Refused,
     /// The transition would complete before the kernel's signal.
     Completes,
-    /// It would complete after the kernel's signal.
+    /// The transition would complete after the kernel's signal.
     AfterSignal,
     /// It may take long: some tasks leave the functions at an unknown time.
     Open,
-    /// It would stall.
+    /// The transition would stall.
     Stalls,
     /// The patch is already loaded.
     Loaded,
+    /// It is unknown, because the tasks were not inspected.
     NotKnown,
 }
 
 /// A task that would block the transition.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "PredictedTask"))]
 pub struct Predicted {
+    /// The id of the thread.
     pub tid: u32,
+    /// The id of its process.
     pub tgid: u32,
+    /// Its name.
     pub comm: String,
+    /// Whether it is a thread of the kernel.
     pub kthread: bool,
+    /// The kind of the task.
     #[serde(default)]
     pub kind: TaskKind,
-    /// The function on its stack, if there is one.
+    /// The function of the patch on its stack; `null` if there is none.
     pub function: Option<String>,
+    /// Why it would block the transition.
     pub reason: Obstacle,
-    /// The program that makes its stack unreliable.
+    /// The foreign program that makes its stack unreliable; `null` if there is none or
+    /// it is unknown.
     pub program: Option<Culprit>,
-    /// In how many samples it was found so, and of how many.
+    /// In how many inspections it was found so.
     pub seen: u32,
+    /// The number of inspections.
     pub looks: u32,
 }
 
@@ -130,18 +151,19 @@ pub struct Predicted {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Obstacle {
-    /// A kernel thread whose main function is to be patched.
+    /// It is in its main function, which the patch changes and which it never leaves.
     MainFunction,
-    /// Asleep in a function to be patched.
+    /// It sleeps in a function of the patch.
     AsleepIn,
-    /// The same in uninterruptible sleep.
+    /// It sleeps uninterruptibly (D state) in a function of the patch.
     Uninterruptible,
-    /// An unreliable stack.
+    /// Its stack is unreliable.
     UnreliableStack,
-    /// A stack that ends in code for which the kernel has no unwind data.
+    /// Its stack ends in code for which the kernel has no unwind data.
     NoUnwindData,
-    /// Always on a CPU.
+    /// It is always on a CPU.
     Running,
+    /// A virtual CPU that stays in its guest.
     KvmVcpu,
 }
 
@@ -149,9 +171,12 @@ pub enum Obstacle {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CheckSummary {
+    /// When the patch was checked.
     #[serde(serialize_with = "milliseconds")]
     pub checked_at: Timestamp,
+    /// How safe it was to load the patch then.
     pub verdict: CheckVerdict,
+    /// The forecast.
     pub outcome: ForecastOutcome,
     /// The forecast in one sentence.
     pub text: String,

@@ -9,43 +9,48 @@ use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use super::{ObservedFact, document::DocumentHead};
 
-/// The report about one host.
+/// What a host offers, and what lpwatch uses of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "DoctorDocument"))]
 pub struct DoctorReport {
     #[serde(flatten)]
     pub head: DocumentHead,
-    /// The processor that lpwatch was built for, with Rust's name.
+    /// The processor architecture: `x86_64`, `aarch64`, `s390x`, `powerpc64`.
     pub arch: String,
+    /// Whether the host can be watched.
     pub verdict: Readiness,
-    /// The readiness in one sentence.
+    /// The verdict in one sentence.
     pub summary: String,
     /// How the choice of hooks was determined.
     pub chosen_by: ChosenBy,
-    /// How long attaching the hooks took; `null` if none was attached.
+    /// How long attaching the hooks took, in seconds; `null` if none was attached.
     pub attach_seconds: Option<f64>,
+    /// What the host offers.
     pub offers: Vec<Offer>,
+    /// The source of each fact.
     pub facts: Vec<ChosenHook>,
     /// Further notes, one sentence each.
     pub notes: Vec<String>,
-    /// `null` unless requested.
+    /// The test of the counters; `null` without `--calibrate`.
     pub calibration: Option<Calibration>,
 }
 
-/// Whether a host can be watched.
+/// Whether a host can be watched. The [exit code](doctor.md#exit-codes) follows from
+/// it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Readiness {
     /// Every fact has a hook or a fallback.
     Well,
-    /// A fact has neither, because a privilege is missing.
+    /// A fact has neither hook nor fallback, because a privilege is missing.
     NoPermission,
-    /// A fact has neither, on this kernel.
+    /// A fact has neither hook nor fallback on this kernel.
     Lacking,
     /// This kernel does not support live patching.
     NoLivepatch,
-    /// A setting makes live patches ineffective.
+    /// ftrace is switched off, so that live patches have no effect.
     Danger,
 }
 
@@ -56,9 +61,9 @@ pub enum Readiness {
 pub enum ChosenBy {
     /// The hooks were attached and detached.
     Attaching,
-    /// The running daemon has them attached.
+    /// They are the hooks of the running daemon.
     Daemon,
-    /// Nothing was attached; the policy would choose them.
+    /// Nothing was attached; lpwatch would choose these.
     Policy,
 }
 
@@ -66,18 +71,19 @@ pub enum ChosenBy {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Offer {
-    /// A short name that does not change, e.g. `btf`.
+    /// A stable name, e.g. `btf`: see [doctor.md](doctor.md#offers).
     pub id: String,
     /// Its name for people.
     pub name: String,
+    /// Whether the host has it.
     pub state: Availability,
-    /// What was found, e.g. `kptr_restrict=1`.
+    /// What was found, e.g. `kptr_restrict=1`; `null` if nothing was.
     pub value: Option<String>,
-    /// What it is used for.
+    /// What it is needed for.
     pub why: String,
-    /// What is lost without it; `null` if it is available.
+    /// What is lost without it; `null` if nothing is.
     pub lost: Option<String>,
-    /// How to make it available.
+    /// What to do; if it is unknown, how to find out; `null` if nothing is to be done.
     pub remedy: Option<String>,
 }
 
@@ -86,29 +92,36 @@ pub struct Offer {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Availability {
+    /// The host has it.
     Available,
+    /// The host does not have it.
     Missing,
-    /// It cannot be determined on this host.
+    /// It cannot be determined, usually because a privilege is missing.
     Unknown,
 }
 
 /// The source of one fact on this host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "ChosenSource"))]
 pub struct ChosenHook {
+    /// The fact.
     pub fact: ObservedFact,
-    /// What the fact says.
+    /// What lpwatch learns from it, in words.
     pub what: String,
+    /// The kind of source; `none` if there is none.
     pub kind: FactSource,
-    /// Where the hook is, e.g. `klp_init_transition`.
+    /// The function, the iterator or the file, e.g. `klp_init_transition`; `null` if
+    /// there is none.
     pub target: Option<String>,
-    /// Whether it works; `null` if that was not tried.
+    /// Whether it works; `null` if that was not tried. For `calls` the result of the
+    /// calibration.
     pub works: Option<bool>,
-    /// Whether this is the fallback already.
+    /// Whether this is the fallback for a hook.
     pub fallen_back: bool,
-    /// Why this kind was chosen, or why the hook is missing.
+    /// Why this kind was chosen; for a fallback, why there is no hook.
     pub why: String,
-    /// The fallback without it.
+    /// What lpwatch uses without the hook; `null` if there is nothing.
     pub fallback: Option<String>,
 }
 
@@ -138,14 +151,23 @@ impl ChosenHook {
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum FactSource {
+    /// A BPF program at the entry of a kernel function.
     Fentry,
+    /// A kprobe at the entry of a kernel function.
     Kprobe,
+    /// A return probe on a kernel function.
     Kretprobe,
+    /// A tracepoint of the kernel.
     RawTracepoint,
+    /// A BPF iterator: one pass in the kernel reads all tasks or all programs.
     Iter,
+    /// The kernel log (`/dev/kmsg`).
     Kmsg,
+    /// Files in sysfs.
     Sysfs,
+    /// Files in `/proc`.
     Procfs,
+    /// Nothing.
     None,
 }
 
@@ -167,16 +189,16 @@ impl FactSource {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Calibration {
-    /// The function whose calls were counted; `null` if none was.
+    /// The kernel function whose calls were counted; `null` if none was.
     pub function: Option<String>,
-    /// The system call that enters it.
+    /// The system call that enters it, e.g. `getppid`.
     pub call: String,
-    /// One for each kind of counter.
+    /// One trial for each kind of counter.
     pub trials: Vec<CounterTrial>,
-    /// BPF programs that still existed afterwards; `null` if they cannot be
-    /// listed.
+    /// BPF programs that still existed afterwards; `null` if they cannot be listed
+    /// (that needs `CAP_SYS_ADMIN`).
     pub left_behind: Option<u32>,
-    /// Why nothing was tested.
+    /// Why nothing was tested; `null` if something was.
     pub not_tried: Option<String>,
 }
 
@@ -184,16 +206,21 @@ pub struct Calibration {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CounterTrial {
+    /// The kind of counter: `kprobe` or `fentry`.
     pub kind: FactSource,
+    /// The result.
     pub outcome: CounterOutcome,
-    /// Calls made.
+    /// How many calls doctor made.
     pub calls: u64,
-    /// Calls counted, of all processes; `null` if it was not tested.
+    /// How many calls were counted, of all processes; `null` if it was not tested.
     pub counted: Option<u64>,
-    /// Nanoseconds for one call, without and with the counter.
+    /// The time of one call without the counter, in nanoseconds; `null` if it was not
+    /// tested.
     pub plain_ns: Option<f64>,
+    /// The time of one call with the counter, in nanoseconds; `null` if it was not
+    /// tested.
     pub counted_ns: Option<f64>,
-    /// Why it was not tested or has failed.
+    /// Why it was not tested or has failed; `null` if it has not.
     pub why: Option<String>,
 }
 
@@ -210,7 +237,7 @@ pub enum CounterOutcome {
     TooFew,
     /// It could not be attached or read.
     Failed,
-    /// The policy does not use this kind here.
+    /// lpwatch does not use this kind here.
     NotTried,
 }
 

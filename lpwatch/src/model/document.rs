@@ -11,15 +11,21 @@ pub const SCHEMA_VERSION: u32 = 2;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DocumentHead {
-    /// 2. It changes when a key goes or changes its meaning; new keys do not change it.
+    /// The version of all documents: 2. It changes when a key goes or changes its
+    /// meaning; new keys do not change it.
     pub schema_version: u32,
-    /// The node name (`uname -n`) of the host.
+    /// The node name (`uname -n`) of the host. In a document about a fleet `null`, and
+    /// in a line of `lpwatch fleet hosts` the host's label.
     pub host: String,
-    /// The release (`uname -r`) of its running kernel.
+    /// The release (`uname -r`) of its running kernel. In a document about a fleet
+    /// `null`.
     pub kernel: String,
+    /// When the host was inspected, by its own clock; in a document about a fleet by
+    /// Prometheus's clock.
     #[serde(serialize_with = "milliseconds")]
     pub taken_at: Timestamp,
-    /// Where the tasks were read from; `sysfs` if no task was read.
+    /// Where lpwatch reads tasks from; `sysfs` if the document needs none, `prometheus`
+    /// in a document about a fleet.
     pub source: Source,
 }
 

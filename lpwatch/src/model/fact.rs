@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use strum::{Display, IntoStaticStr, VariantArray};
 
-/// A fact that a hook, an iterator, a counter or a file reports. Its name is the
-/// same in JSON, in labels and on the screen.
+/// A fact that a hook, an iterator, a counter or a file reports. Its name is the same
+/// in JSON, in labels and on the screen.
 #[derive(
     Clone,
     Copy,
@@ -23,33 +23,43 @@ use strum::{Display, IntoStaticStr, VariantArray};
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum ObservedFact {
-    /// Which patches are loaded.
+    /// Which patches are loaded, enabled and in transition.
     Patches,
+    /// A transition begins.
     Begun,
+    /// A transition has ended.
     Complete,
+    /// An operator reversed a transition.
     Reversed,
+    /// An operator forced a transition.
     Forced,
+    /// The kernel cancelled a transition while enabling the patch.
     Cancelled,
+    /// A patch is being enabled.
     Enable,
+    /// The kernel refused a patch, and with which error.
     Refused,
-    /// The kernel looks at all tasks once.
+    /// The kernel checks all tasks once; its signals.
     Try,
-    /// The tasks on old code.
+    /// Which tasks are left, with their stacks.
     Tasks,
-    /// The kernel's own answer about a task.
+    /// The kernel's own answer about each task that it checks.
     Verdict,
-    /// How a task switched.
+    /// How each task switched.
     Switched,
-    /// The BPF programs of the host.
+    /// Which BPF program is on the stack of a task, and who holds it.
     Programs,
+    /// How often the old and the new code of a function are called.
     Calls,
     /// Whether the new code runs.
     Effect,
+    /// A module was loaded, with functions to patch or count.
     ModuleLoaded,
+    /// A module was unloaded.
     ModuleFreed,
-    /// The stops of the machine.
+    /// How long the machine is stopped, and for which patching system.
     Stops,
-    /// The kernel log.
+    /// The kernel's messages about live patches.
     Log,
 }
 

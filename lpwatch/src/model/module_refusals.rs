@@ -11,13 +11,13 @@ use super::{Moment, document::milliseconds};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ModuleRefusal {
-    /// When it last did.
+    /// When the kernel last refused it.
     #[serde(serialize_with = "milliseconds")]
     pub at: Timestamp,
-    /// The error with which loading fails, e.g. 22 for EINVAL; `null` if the kernel
-    /// does not log it.
+    /// The error with which loading it fails, a positive number, e.g. 22 for EINVAL;
+    /// `null` if the kernel does not log it.
     pub errno: Option<u32>,
-    /// What does not fit, in the kernel's words.
+    /// What does not fit, in the kernel's words; `null` if unknown.
     pub cause: Option<String>,
     /// How often the kernel log reports it.
     pub times: u32,

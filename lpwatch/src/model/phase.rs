@@ -4,17 +4,19 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// The phase of a transition.
+/// The phase of a transition. `--slow-after`, `--stall-after` and `--long-after` set
+/// other times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
+    /// It began less than 15 s ago.
     Progressing,
-    /// Old enough for the kernel's first signal (15 s).
+    /// It is 15 s old; the kernel now signals the tasks left, every 15 s.
     Slow,
-    /// Tasks still switch, but the transition has taken very long.
+    /// It is an hour old, and tasks still switch.
     Long,
-    /// No task has switched for too long.
+    /// No task has switched for 60 s.
     Stalled,
 }
 

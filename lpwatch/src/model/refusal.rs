@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Refusal {
-    /// The kernel's error, e.g. 22 for EINVAL.
+    /// The kernel's error, a positive number, e.g. 22 for EINVAL.
     pub errno: Option<u32>,
     /// The cause, in the words of the kernel or of the patching system.
     pub cause: Option<String>,
-    /// What the cause means.
+    /// What the cause means, in a sentence.
     pub meaning: Option<String>,
 }
 

@@ -19,28 +19,34 @@ use super::{
     waits::TransitionHold,
 };
 
-/// What lpwatch knows about one host at one moment.
+/// The state of one host at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "StatusDocument"))]
 pub struct Snapshot {
     #[serde(flatten)]
     pub head: DocumentHead,
-    /// Whether it comes from a daemon, which also knows what happened before.
+    /// Whether it comes from a daemon, which also knows earlier events. `false`: the
+    /// command inspected the host itself.
     pub daemon: bool,
     /// When a transition counts as slow, stalled or long.
     pub thresholds: Thresholds,
+    /// How each fact is observed on this host.
     pub probes: Vec<Probe>,
-    /// What is missing on this host, one note each.
+    /// What is missing on this host, and what could not be read, one note each.
     pub notes: Vec<String>,
-    /// Kernel events that did not fit into the ring buffer. The state was then read
-    /// again.
+    /// Kernel events that were lost because the ring buffer was full. The state was
+    /// then read again.
     pub events_lost: u64,
+    /// The loaded patches of all patching systems.
     pub patches: Vec<Patch>,
-    /// Functions that are watched although no loaded patch changes them.
+    /// Functions whose calls are counted although no loaded patch changes them
+    /// (`lpwatch daemon --watch`).
     pub watched: Vec<Watched>,
-    /// For how long the machine was stopped; `null` if no hook measures it.
+    /// How long `stop_machine` stopped the machine, since the daemon hooked it; `null`
+    /// if it is not hooked.
     pub stops: Option<Stops>,
-    /// Transitions that ended, newest first.
+    /// Transitions that ended, newest first, at most 32.
     pub last_transitions: Vec<PastTransition>,
 }
 
@@ -48,13 +54,17 @@ pub struct Snapshot {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Probe {
+    /// What is observed.
     pub fact: ObservedFact,
-    /// `fentry`, `kprobe`, `raw_tracepoint`, `iter`, `kmsg`, `sysfs`, `procfs`.
+    /// How it is observed; `none` if no hook works.
+    #[cfg_attr(test, schemars(with = "super::doctor::FactSource"))]
     pub kind: String,
-    /// What it is attached to, e.g. `klp_init_transition`.
+    /// The function, the iterator or the file, e.g. `klp_init_transition`.
     pub target: String,
+    /// Whether it works.
     pub attached: bool,
-    /// Why this kind, or why it is missing.
+    /// Why it is of this kind, or why the fact is not observed; `null` if there is
+    /// nothing to say.
     pub note: Option<String>,
 }
 
@@ -64,18 +74,25 @@ pub struct Probe {
 pub struct Patch {
     /// The name of its module.
     pub name: String,
+    /// The patching system.
     pub engine: EngineKind,
-    /// Whether it is in force, or will be; `null` if its engine does not report it.
+    /// Whether it is enabled or being enabled; `null` if its system does not report
+    /// that.
     pub enabled: Option<bool>,
-    /// Why its system last refused to apply or reverse it.
+    /// Why its system last refused to apply or reverse it; `null` if it has not, or
+    /// reports no refusals.
     pub refusal: Option<Refusal>,
-    /// Whether it replaces all patches loaded before it.
+    /// Whether it replaces all patches loaded before it; `null` if unknown.
     pub replace: Option<bool>,
-    /// Its place in the order of loading, from 1.
+    /// Its place in the order of loading, from 1; `null` if the kernel does not show
+    /// it (before 6.14). In a transition as last known, because the kernel's file
+    /// cannot be read while a callback of the patch runs.
     pub stack_order: Option<u32>,
+    /// The objects that it changes.
     pub objects: Vec<Object>,
+    /// Its transition; `null` if it is not in transition.
     pub transition: Option<Transition>,
-    /// The last check of it; `null` if the daemon has received none.
+    /// The last `lpwatch check` of it; `null` if the daemon has received none.
     pub check: Option<CheckSummary>,
 }
 
@@ -91,11 +108,16 @@ impl Patch {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Object {
+    /// `vmlinux` (the kernel itself) or the name of a module; `not told` if the
+    /// patching system does not show it.
     pub name: String,
-    /// Whether calls are redirected; `false` for a module that is not loaded.
+    /// Whether calls are redirected to the new code; `false` for a module that is not
+    /// loaded, `null` if unknown.
     pub patched: Option<bool>,
-    /// If the kernel last refused to load this module, because of the patch.
+    /// The kernel's last refusal to load this module, because the patch does not fit
+    /// it; `null` if there was none since.
     pub refusal: Option<ModuleRefusal>,
+    /// The functions that the patch changes in it.
     pub functions: Vec<Function>,
 }
 
@@ -103,12 +125,13 @@ pub struct Object {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Function {
+    /// Its name in the kernel's symbol table.
     pub name: String,
-    /// Which of several symbols with this name, from 1.
+    /// Which of several symbols with this name in the object, from 1.
     pub sympos: u32,
-    /// How often it is called; `null` if nothing counts the calls.
+    /// The calls of its old and new code; `null` if they are not counted.
     pub calls: Option<Calls>,
-    /// Why nothing counts the calls, if that is known.
+    /// Why the calls are not counted; `null` if they are, or if the reason is unknown.
     pub not_counted: Option<String>,
 }
 
@@ -116,37 +139,53 @@ pub struct Function {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Transition {
+    /// Whether tasks switch to the new code or back.
     pub direction: Direction,
-    /// Since when it has this direction.
+    /// When it began in this direction; `null` if it began before lpwatch and the
+    /// kernel log no longer contains that.
     #[serde(serialize_with = "optional::milliseconds")]
     pub started_at: Option<Timestamp>,
+    /// How long ago it began in this direction, in seconds; `null` if unknown.
     pub age_seconds: Option<f64>,
+    /// The number of all tasks; `null` if unknown.
     pub tasks_total: Option<u32>,
+    /// The tasks that have not switched; `null` if the tasks were not inspected, or
+    /// not all of them could be read.
     pub tasks_remaining: Option<u32>,
-    /// How often the kernel has checked all tasks, in this direction.
+    /// How often the kernel has checked all tasks, in this direction; `null` if not
+    /// observed.
     pub tries: Option<u32>,
-    /// How often the kernel has signalled the tasks left, in this direction.
+    /// How often the kernel has signalled the tasks left, in this direction; `null` if
+    /// not observed.
     pub signals: Option<u32>,
-    /// The same in both directions; as `tries` if it was not reversed.
+    /// How often the kernel has checked all tasks, in both directions; `null` if not
+    /// all of that was counted.
     pub tries_in_all: Option<u32>,
+    /// How often the kernel has signalled the tasks left, in both directions; `null`
+    /// if not all of that was counted.
     pub signals_in_all: Option<u32>,
-    /// `null` if neither start nor progress is known.
+    /// How far it is; `null` if neither its start nor its progress is known.
     pub phase: Option<Phase>,
-    /// An operator reversed it.
+    /// Whether an operator reversed it.
     pub reversed: bool,
-    /// An operator forced it.
+    /// Whether an operator forced it.
     pub forced: bool,
-    /// The time since lpwatch last saw a task switch, or since the start if it saw
-    /// none.
+    /// How long no task has switched, in seconds: since lpwatch last saw a task switch,
+    /// or since the start if none has. `null` if a task may have switched unseen.
     pub seconds_without_progress: Option<f64>,
-    /// The number of tasks left over time, oldest first.
+    /// The number of tasks left over time, oldest first, at most 120 points. Of
+    /// consecutive points with the same number only the first and the last are kept.
     pub trend: Vec<TrendPoint>,
+    /// The tasks left. If only idle tasks are left, they are one entry with `tid` 0.
+    /// Empty while no task can switch: see `waits_for`.
     pub blockers: Vec<Blocker>,
     /// What it waits for if it is no task; `null` if nothing of that was found.
     pub waits_for: Option<TransitionHold>,
-    /// Tasks that have switched, by way; `null` if no hook counts them.
+    /// Tasks that have switched, by how they did; `null` if no hook has counted them
+    /// from the start.
     pub switched: Option<SwitchedBy>,
-    /// What to do next. A command follows its sentence after a newline.
+    /// What to do about the transition as a whole. A command follows its sentence
+    /// after a newline.
     pub next: Vec<String>,
 }
 
@@ -156,6 +195,7 @@ pub struct Transition {
 pub struct TrendPoint {
     /// Seconds since lpwatch first saw this transition.
     pub seconds: f64,
+    /// The tasks left at that moment.
     pub remaining: u32,
 }
 
@@ -163,32 +203,47 @@ pub struct TrendPoint {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PastTransition {
-    /// `null` if only the kernel log reports it, without its name.
+    /// Its patch; `null` if only the kernel log reports it, without the name.
     pub patch: Option<String>,
+    /// The patching system; `null` if unknown.
     pub engine: Option<EngineKind>,
-    /// `null` for a patch refused before its transition began.
+    /// The direction in which it began, also if it was reversed; `null` for a patch
+    /// refused before its transition began.
     pub direction: Option<Direction>,
+    /// How it ended.
     pub outcome: Outcome,
+    /// When it began; `null` if that was not observed.
     #[serde(serialize_with = "optional::milliseconds")]
     pub started_at: Option<Timestamp>,
+    /// When it ended. It has ended when the last callback of the patch has returned.
     #[serde(serialize_with = "milliseconds")]
     pub ended_at: Timestamp,
+    /// From its start to its end, in seconds; `null` if its start was not observed.
     pub duration_seconds: Option<f64>,
-    /// Why the patch was refused, if it was.
+    /// Why the patch was refused, or enabling it failed; `null` with other outcomes.
     pub refusal: Option<Refusal>,
-    /// In its last direction.
+    /// How often the kernel checked all tasks, in its last direction; `null` if not
+    /// observed.
     pub tries: Option<u32>,
-    /// In its last direction.
+    /// How often the kernel signalled the tasks left, in its last direction; `null` if
+    /// not observed.
     pub signals: Option<u32>,
-    /// In both directions; as `tries` if it was not reversed.
+    /// How often the kernel checked all tasks, in both directions; `null` if not all
+    /// of that was counted.
     pub tries_in_all: Option<u32>,
+    /// How often the kernel signalled the tasks left, in both directions; `null` if
+    /// not all of that was counted.
     pub signals_in_all: Option<u32>,
+    /// The number of all tasks; `null` if unknown.
     pub tasks_total: Option<u32>,
-    /// From the kernel's hook to lpwatch's record, in milliseconds.
+    /// The time from the kernel's hook to lpwatch's record, in milliseconds; `null` if
+    /// no hook reported the end.
     pub recorded_after_ms: Option<f64>,
-    /// The last check before it.
+    /// The last `lpwatch check` of the patch before it; `null` if the daemon has
+    /// received none.
     pub check: Option<CheckSummary>,
-    /// The stops of the machine during it; `null` if unknown.
+    /// The stops of the machine during it; `null` if unknown. `times` is 0 if the
+    /// machine was not stopped.
     pub stopped: Option<Stopped>,
 }
 

@@ -43,61 +43,77 @@ pub fn engine_of(function: Option<&str>, module: Option<&str>) -> Option<EngineK
     }
 }
 
-/// The stops of the machine since the hook was attached.
+/// The stops of the machine by `stop_machine`, since the daemon hooked it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Stops {
+    /// When the hook was attached.
     #[serde(serialize_with = "milliseconds")]
     pub counted_since: Timestamp,
-    /// By patching system; `null` for all other stops.
+    /// The stops by patching system.
     pub engines: Vec<OfEngine>,
-    /// Newest first.
+    /// The last stops, newest first, at most 16.
     pub last: Vec<LastStop>,
-    /// Lost records: a stop with missing records may be shown too long or not at
-    /// all.
+    /// Records that were lost because the buffer was full. A stop with missing records
+    /// may be shown too long or not at all.
     pub records_lost: u64,
 }
 
 /// The stops for one patching system.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "StopsOfEngine"))]
 pub struct OfEngine {
+    /// The patching system; `null` for all other stops, e.g. those of CPU hotplug.
     pub engine: Option<EngineKind>,
+    /// How many stops there were.
     pub times: u64,
-    /// Their total time, and the longest.
+    /// How long the machine was stopped in all, in milliseconds.
     pub total_ms: f64,
+    /// The longest stop, in milliseconds.
     pub longest_ms: f64,
-    /// How many lie within each of [`BOUNDS_MS`] but not within the one before; the
-    /// last counts those longer than all bounds.
+    /// The number of stops of up to 0.5, 1, 2, 5, 10, 20, 40, 100, 250 and 1000 ms,
+    /// each without those of the entry before, and of longer ones.
     pub buckets: Vec<u64>,
 }
 
-/// One stop.
+/// One stop of the machine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "Stop"))]
 pub struct LastStop {
+    /// When the first CPU stopped.
     #[serde(serialize_with = "milliseconds")]
     pub at: Timestamp,
+    /// The patching system that stopped it; `null` for none of them.
     pub engine: Option<EngineKind>,
+    /// The kernel function that ran meanwhile; `null` if it has no name.
     pub function: Option<String>,
+    /// The module of `function`; `null` for the kernel itself.
     pub module: Option<String>,
-    /// From the stop of the last CPU to the release of the first, in milliseconds.
+    /// How long all CPUs stood: from the stop of the last to the release of the first,
+    /// in milliseconds.
     pub stopped_ms: f64,
-    /// From the stop of the first CPU to the release of the last.
+    /// From the stop of the first CPU to the release of the last, in milliseconds.
     pub held_ms: f64,
-    /// The CPUs observed to stop, and the number that the kernel reported; `null` if
-    /// it reported none.
+    /// The CPUs that were observed to stop.
     pub cpus: u32,
+    /// The CPUs that should have stopped, as the kernel reports them; `null` if it
+    /// does not.
     pub cpus_of: Option<u32>,
 }
 
-/// The stops during a transition.
+/// The stops of the machine during a transition.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "StopsInTransition"))]
 pub struct Stopped {
+    /// How many stops there were.
     pub times: u32,
+    /// How long the machine was stopped in all, in milliseconds.
     pub total_ms: f64,
+    /// The longest stop, in milliseconds.
     pub longest_ms: f64,
-    /// The functions that ran meanwhile, each once.
+    /// The kernel functions that ran meanwhile, each once.
     pub functions: Vec<String>,
 }

@@ -3,21 +3,21 @@
 use lpwatch_common::task::PF_KTHREAD;
 use serde::{Deserialize, Serialize};
 
-/// The kind of a task.
+/// The kind of a task. It decides what can free it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TaskKind {
-    /// Runs a program. The kernel's signal sends it to user space, where it
+    /// It runs a program. The kernel's signal sends it to user space, where it
     /// switches.
     #[default]
     User,
-    /// Works for a process and never returns to user space: a thread of `io_uring`
+    /// It works for a process and never returns to user space: a thread of `io_uring`
     /// or vhost. The kernel's signal wakes it.
     UserWorker,
     /// A thread of the kernel. The kernel's signal only wakes it.
     Kthread,
-    /// One that runs work items of a workqueue.
+    /// A thread of the kernel that runs work items of a workqueue.
     Kworker,
     /// The idle task of a CPU.
     Idle,

@@ -32,28 +32,30 @@ pub struct TaskReport {
     pub notes: Vec<String>,
 }
 
-/// The document of `lpwatch tasks -o json`. The JSON form is a contract, like that of
-/// [`Snapshot`].
+/// The tasks that a transition has left.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TasksDocument<'a> {
     #[serde(flatten)]
     head: &'a DocumentHead,
-    /// Whether it comes from a daemon.
+    /// Whether it comes from a daemon, which also knows earlier events.
     daemon: bool,
     /// The patch in transition; `null` if nothing is in transition.
     patch: Option<&'a str>,
+    /// Its transition; `null` if nothing is in transition.
     transition: Option<&'a TransitionSummary>,
-    /// Worst first.
+    /// How many tasks are left for each reason, worst first.
     by_reason: &'a [ReasonCount],
     /// The tasks left, worst first.
     blockers: &'a [Blocker],
     /// What the transition waits for if it is no task; `null` if nothing of that was
     /// found.
     waits_for: Option<&'a TransitionHold>,
-    /// Tasks that have switched, by way; `null` if no hook counts them.
+    /// Tasks that have switched, by how they did; `null` if no hook has counted them
+    /// from the start.
     switched: Option<SwitchedBy>,
-    /// What to do next. A command follows its sentence after a newline.
+    /// What to do about the transition as a whole. A command follows its sentence
+    /// after a newline.
     next: &'a [String],
     /// What is missing on this host, and other transitions, one note each.
     notes: &'a [String],
@@ -78,22 +80,23 @@ impl<'a> TasksDocument<'a> {
     }
 }
 
-/// The document of `lpwatch explain -o json`, and each line of `lpwatch tasks -o
-/// jsonl`.
+/// One task of a transition.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TaskDocument<'a> {
     #[serde(flatten)]
     head: &'a DocumentHead,
-    /// Whether it comes from a daemon.
+    /// Whether it comes from a daemon, which also knows earlier events.
     daemon: bool,
     /// The patch in transition.
     patch: &'a str,
+    /// Its transition.
     transition: &'a TransitionSummary,
     /// The task left; `null` if the task is one that the transition waits for in
     /// another way, see `waits_for`.
     task: Option<&'a Blocker>,
-    /// What the transition waits for, if the task is part of that.
+    /// What the transition waits for, if the task is part of that: it runs a callback
+    /// or keeps a CPU; otherwise `null`.
     waits_for: Option<&'a TransitionHold>,
 }
 
@@ -101,8 +104,9 @@ pub struct TaskDocument<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ReasonCount {
-    /// `null` for tasks that have not been inspected.
+    /// Why they have not switched; `null` for tasks that were not inspected.
     pub reason: Option<Reason>,
+    /// The number of tasks.
     pub count: u32,
 }
 

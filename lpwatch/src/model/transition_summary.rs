@@ -6,29 +6,37 @@ use serde::{Deserialize, Serialize};
 
 use super::{Direction, Phase, document::optional, snapshot::Transition};
 
-/// A transition under way, without its course and its blockers. The keys are those
-/// of `patches[].transition` of the snapshot; unknown values are `null`.
+/// A transition under way, without its blockers. The keys are those of
+/// [Transition](#transition); unknown values are `null`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TransitionSummary {
+    /// Whether tasks switch to the new code or back.
     pub direction: Direction,
+    /// How far it is; `null` if neither its start nor its progress is known.
     pub phase: Option<Phase>,
-    /// Since when it has this direction.
+    /// When it began in this direction.
     #[serde(serialize_with = "optional::milliseconds")]
     pub started_at: Option<Timestamp>,
+    /// How long ago it began in this direction, in seconds.
     pub age_seconds: Option<f64>,
-    /// The time since lpwatch last saw a task switch, or since the start if it saw
-    /// none.
+    /// How long no task has switched, in seconds: since lpwatch last saw a task switch,
+    /// or since the start if none has. `null` if a task may have switched unseen.
     pub seconds_without_progress: Option<f64>,
+    /// The number of all tasks.
     pub tasks_total: Option<u32>,
+    /// The tasks that have not switched; `null` if the tasks were not inspected, or
+    /// not all of them could be read.
     pub tasks_remaining: Option<u32>,
     /// How often the kernel has checked all tasks, in this direction.
     pub tries: Option<u32>,
     /// How often the kernel has signalled the tasks left, in this direction.
     pub signals: Option<u32>,
-    /// In both directions; as `tries` if it was not reversed.
+    /// How often the kernel has checked all tasks, in both directions; `null` if not
+    /// all of that was counted.
     pub tries_in_all: Option<u32>,
-    /// In both directions; as `signals` if it was not reversed.
+    /// How often the kernel has signalled the tasks left, in both directions; `null`
+    /// if not all of that was counted.
     pub signals_in_all: Option<u32>,
     /// Whether an operator reversed it; `null` if that was not observed.
     pub reversed: Option<bool>,

@@ -15,7 +15,9 @@ use super::{TaskKind, calls::FunctionId, evidence::Evidence, refusal::Refusal};
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Direction {
+    /// The patch is being enabled: tasks switch to the new code.
     Patching,
+    /// The patch is being disabled: tasks switch back.
     Unpatching,
 }
 
@@ -62,16 +64,17 @@ impl Direction {
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Outcome {
+    /// Every task has switched.
     Completed,
-    /// Reversed by an operator.
+    /// An operator reversed it before its end.
     Reversed,
-    /// Forced by an operator.
+    /// An operator forced it: the tasks left switched without a check.
     Forced,
-    /// Cancelled by the kernel while enabling the patch.
+    /// The kernel gave up while it enabled the patch.
     Cancelled,
-    /// Never begun: the kernel did not accept the patch.
+    /// It never began: the patching system did not accept the patch.
     Refused,
-    /// It has ended, but how is unknown.
+    /// It has ended; lpwatch did not see how.
     Unknown,
 }
 
@@ -92,7 +95,7 @@ impl Outcome {
     }
 }
 
-/// The patching system behind a patch.
+/// A patching system: see [engines.md](engines.md).
 #[derive(
     Clone,
     Copy,
@@ -110,11 +113,18 @@ impl Outcome {
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum EngineKind {
+    /// The kernel's own live patching (4.0 on). The patches of kpatch-build, klp-build
+    /// and most vendors are livepatches.
     Livepatch,
+    /// The core module of kpatch (2014 to about 2020).
     Kpatch,
+    /// kGraft, of SUSE (SLE 12).
     Kgraft,
+    /// Ksplice, of Oracle.
     Ksplice,
+    /// KernelCare, of `TuxCare`.
     Kernelcare,
+    /// The live patching of openEuler (4.19, 5.10).
     Openeuler,
 }
 
@@ -279,17 +289,17 @@ pub struct Task {
     pub evidence: Evidence,
 }
 
-/// How many tasks have switched, by kind, as far as that was counted.
+/// How many tasks have switched, by how they did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SwitchedBy {
-    /// The kernel checked the task's stack.
+    /// Those that switched when the kernel had checked their stack.
     pub checked: u64,
-    /// It returned to user space.
+    /// Those that switched on their return to user space.
     pub user_return: u64,
     /// Idle tasks, in the idle loop.
     pub idle: u64,
-    /// An operator forced them.
+    /// Those that switched without a check, because an operator forced the transition.
     pub forced: u64,
 }
 

@@ -17,34 +17,44 @@ use strum::IntoStaticStr;
 
 use super::{Direction, Task, TaskKind, evidence::Frame};
 
-/// What a transition waits for. Unknown values are `null`.
+/// What a transition waits for if it is no task. Before `pre_patch` or `pre_unpatch`
+/// returns, no task can switch; during `post_patch` and `post_unpatch` every task has
+/// switched. Unknown values are `null`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "WaitsFor"))]
 pub struct TransitionHold {
+    /// The kind of what it waits for.
     pub reason: WaitReason,
     /// Which callback runs; `null` if none does, or if it is unknown which.
     pub callback: Option<CallbackKind>,
-    /// The callback's own function, or the kernel's function that does not return.
+    /// The callback's own function, or the kernel's function that does not return;
+    /// `null` if it left no frame on the stack.
     pub function: Option<String>,
     /// The module of the callback.
     pub module: Option<String>,
-    /// The task in the kernel's livepatch code; `null` if there is none.
+    /// The thread that is in the kernel's livepatch code, e.g. in the callback; `null`
+    /// if there is none.
     pub tid: Option<u32>,
+    /// The process of `tid`.
     pub tgid: Option<u32>,
+    /// The name of `tid`.
     pub comm: Option<String>,
+    /// The kind of `tid`.
     pub kind: Option<TaskKind>,
-    /// As in ps(1).
+    /// The state of `tid` as in ps(1): `R`, `S`, `D`, ...
     pub state: Option<char>,
+    /// How long the transition has waited for it, in seconds.
     pub since_seconds: Option<f64>,
-    /// Its stack, in the form of a blocker's.
+    /// The kernel stack of `tid`, in the form of a blocker's. Empty if unknown.
     pub stack: Vec<String>,
-    /// The frame of `function`, as an index into `stack`.
+    /// The frame of `function`, as an index into `stack`, from 0.
     pub frame: Option<usize>,
-    /// The task that holds a CPU.
+    /// The real-time task that keeps a CPU; `null` if there is none.
     pub holder: Option<CpuHolder>,
 }
 
-/// The kind of a [`TransitionHold`].
+/// The kind of what a transition waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -52,9 +62,9 @@ pub struct TransitionHold {
 pub enum WaitReason {
     /// A callback of a patch runs.
     Callback,
-    /// The kernel's own work waits for a CPU that a real-time task holds.
+    /// The kernel's own work waits for a CPU that a real-time task keeps for itself.
     CpuHeld,
-    /// The kernel's own work, and it is unknown what it waits for.
+    /// The kernel's own work does not end, for an unknown reason.
     Kernel,
 }
 
@@ -72,9 +82,14 @@ impl WaitReason {
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum CallbackKind {
+    /// It runs before the patch is enabled. If it fails, the kernel gives up enabling
+    /// the patch.
     PrePatch,
+    /// It runs after all tasks have switched to the new code.
     PostPatch,
+    /// It runs before the patch is disabled.
     PreUnpatch,
+    /// It runs after all tasks have switched back.
     PostUnpatch,
 }
 
@@ -101,23 +116,33 @@ impl CallbackKind {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CpuHolder {
+    /// The number of the CPU.
     pub cpu: u32,
+    /// The id of the thread.
     pub tid: u32,
+    /// The id of its process.
     pub tgid: u32,
+    /// Its name.
     pub comm: String,
+    /// Whether it is a thread of the kernel.
     pub kthread: bool,
+    /// Its real-time policy.
     pub policy: Policy,
-    /// Its real-time priority, 1 to 99; `null` for `SCHED_DEADLINE`.
+    /// Its real-time priority, 1 to 99; `null` with the policy `deadline`.
     pub priority: Option<u32>,
 }
 
 /// A real-time policy (sched(7)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "RealTimePolicy"))]
 #[serde(rename_all = "snake_case")]
 pub enum Policy {
+    /// `SCHED_FIFO`.
     Fifo,
+    /// `SCHED_RR`.
     RoundRobin,
+    /// `SCHED_DEADLINE`.
     Deadline,
 }
 

@@ -45,7 +45,7 @@ mod tests {
     #[test]
     fn the_loader_has_no_types_and_other_threads_open_files() {
         let loader = format!("{:?}", new());
-        assert!(loader.contains("btf: None"), "{:.200}", loader);
+        assert!(loader.contains("btf: None"), "{loader:.200}");
         assert!(std::fs::read("/proc/self/stat").is_ok());
     }
 }

@@ -29,11 +29,11 @@ pub use waited::{WaitEnd, waited};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FleetHead {
-    /// 2. It changes when a key goes or changes its meaning.
+    /// The version of all documents: 2.
     pub schema_version: u32,
-    /// `null`: the document is about many hosts.
+    /// `null`, because the document is about many hosts.
     host: Option<String>,
-    /// `null`: the document is about many hosts.
+    /// `null`, because the hosts may run several kernels.
     kernel: Option<String>,
     /// By Prometheus's clock.
     #[serde(serialize_with = "milliseconds")]
@@ -42,7 +42,7 @@ pub struct FleetHead {
     source: Source,
     /// The URL of Prometheus.
     pub prometheus: String,
-    /// The selected hosts, in PromQL.
+    /// The hosts asked for, in PromQL.
     pub selector: String,
 }
 
@@ -62,11 +62,12 @@ impl FleetHead {
     }
 }
 
-/// One line of `lpwatch fleet hosts -o jsonl`.
+/// One host of a fleet as a document of its own.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "FleetHostLine"))]
 pub struct HostLine<'a> {
-    /// 2. It changes when a key goes or changes its meaning.
+    /// The version of all documents: 2.
     schema_version: u32,
     /// By Prometheus's clock.
     #[serde(serialize_with = "milliseconds")]
@@ -90,33 +91,40 @@ impl<'a> HostLine<'a> {
     }
 }
 
-/// The document of `lpwatch fleet status`.
+/// A rollout over many hosts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "FleetStatusDocument"))]
 pub struct Status {
     #[serde(flatten)]
     pub head: FleetHead,
-    /// All hosts, reporting or not.
+    /// All known hosts, reporting or not.
     #[serde(rename = "host_count")]
     pub hosts: usize,
+    /// The known hosts that do not report.
     pub hosts_not_reporting: usize,
     /// The warnings of Prometheus, for example that its answer is partial.
     pub warnings: Vec<String>,
-    /// The notes of lpwatch about them.
+    /// The notes of lpwatch about the answers of Prometheus.
     pub notes: Vec<String>,
+    /// One rollout for each patch that a host reports, or the one asked for.
     pub patches: Vec<Rollout>,
 }
 
-/// The document of `lpwatch fleet hosts`.
+/// The hosts of a fleet.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "FleetHostsDocument"))]
 pub struct Hosts {
     #[serde(flatten)]
     pub head: FleetHead,
-    /// `null` where no patch was given.
+    /// The patch asked for, a name or a pattern; `null` without one.
     pub patch: Option<String>,
+    /// The warnings of Prometheus, for example that its answer is partial.
     pub warnings: Vec<String>,
+    /// The notes of lpwatch about the answers of Prometheus.
     pub notes: Vec<String>,
+    /// The hosts asked for, worst first.
     pub hosts: Vec<FleetHost>,
 }
 

@@ -105,19 +105,25 @@ struct FleetWait<'a> {
     progress: ProgressBar,
 }
 
-/// The document of `-o json`.
+/// How a wait for a rollout ended.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "FleetWaitDocument"))]
 pub(in crate::commands) struct FleetWaitReport<'a> {
     #[serde(flatten)]
     head: FleetHead,
+    /// How the wait ended: `reached`, `stalled`, `no_change`, `failed` or `timed_out`.
     result: &'static str,
+    /// The [exit code](fleet.md#lpwatch-fleet-wait) of the command.
     exit_code: u8,
+    /// The percentage of the known hosts that was waited for.
     percent: f64,
+    /// How long the command waited, in seconds.
     waited_seconds: f64,
-    /// Why Prometheus did not answer at the end.
+    /// Why Prometheus gave no answer at the end; `null` if it did.
     trouble: Option<&'a str>,
-    /// `null` where Prometheus never answered.
+    /// The rollout as last seen; `null` if Prometheus never answered. The wait does
+    /// not ask for durations, ages and `not_effective`.
     rollout: Option<&'a Rollout>,
 }
 

@@ -6,110 +6,133 @@ use serde::{Deserialize, Serialize};
 use crate::model::document::milliseconds;
 
 /// Calls of the old and the new code of a function, for one patch: its own code is
-/// new, the code before it is old.
+/// new, the code before it is old. [calls.md](calls.md) says how lpwatch tells them
+/// apart.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Calls {
-    /// Calls of the old code since counting began.
+    /// Calls of the old code since `counted_since`.
     pub old: u64,
-    /// Calls of the new code since counting began.
+    /// Calls of the new code since `counted_since`.
     pub new: u64,
-    /// Over the last ten seconds, like the calls of new code; `null` until it was
-    /// counted for that long.
+    /// Calls of the old code per second, over the last ten seconds; `null` until it
+    /// was counted for that long.
     pub old_per_second: Option<f64>,
+    /// Calls of the new code per second, over the last ten seconds; `null` until it
+    /// was counted for that long.
     pub new_per_second: Option<f64>,
-    /// The same over 10, 60 and 300 seconds, if it was counted for that long.
+    /// Calls per second over 10, 60 and 300 seconds, each once it was counted for that
+    /// long.
     pub rates: Vec<Rate>,
     /// The kind of counter: `fentry` or `kprobe`.
     pub counter: String,
-    /// When counting began.
+    /// When counting began. A counter that starts again has a new time.
     #[serde(serialize_with = "milliseconds")]
     pub counted_since: Timestamp,
-    /// Before the patch; `null` if counting began later.
+    /// The calls before the patch; `null` if counting began later.
     pub before: Option<PhaseCalls>,
-    /// While it was being enabled or disabled.
+    /// The calls while the patch was being enabled or disabled; `null` if nothing was
+    /// counted in that time.
     pub during: Option<PhaseCalls>,
-    /// Since it was enabled.
+    /// The calls since the patch was enabled; `null` if nothing was counted in that
+    /// time.
     pub after: Option<PhaseCalls>,
-    /// The share of new code in the calls of the last ten seconds, 0 to 1;
-    /// `null` without calls.
+    /// The share of new code in the calls of the last ten seconds, 0 to 1; `null`
+    /// without calls.
     pub new_share: Option<f64>,
-    /// How often the new function itself was entered since its counting began, and
-    /// the calls of new code in that time; `null` if its entries cannot be counted.
+    /// The entries of the new function itself; `null` if they are not counted, see
+    /// `not_entered`.
     pub entered: Option<Entered>,
-    /// Why entries of the new function are not counted, if known.
+    /// Why entries of the new function are not counted; `null` if they are, or if the
+    /// reason is unknown.
     #[serde(default)]
     pub not_entered: Option<String>,
-    /// Whether the new function runs: `null` if unknown.
+    /// Whether calls enter the new function; `null` if unknown, e.g. without calls.
     pub effective: Option<bool>,
-    /// Calls that ran the code of a patch above this one: in neither sum.
+    /// Calls that ran the code of a patch above this one. They are in neither sum.
     #[serde(default)]
     pub above: u64,
-    /// Calls that cannot be assigned to an epoch, e.g. after lost events.
+    /// Calls of which it is unknown whether they ran old or new code, e.g. after lost
+    /// events. They are in neither sum.
     pub uncertain: u64,
+    /// What the numbers show. Empty if nothing is wrong.
     pub findings: Vec<Finding>,
 }
 
-/// Entries of the new function, and the calls that should lead there.
+/// Entries of the new function, compared with the calls that should lead there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Entered {
-    /// The new function's symbol.
+    /// The symbol of the new function.
     pub function: String,
+    /// How often it was entered since its entries are counted.
     pub entries: u64,
+    /// The calls of new code in that time. A few may be missing in `entries`, because
+    /// the counters are not exact.
     pub expected: u64,
 }
 
-/// Calls in one phase.
+/// The calls before a patch, during its transitions, or after.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PhaseCalls {
+    /// Calls of the old code.
     pub old: u64,
+    /// Calls of the new code.
     pub new: u64,
-    /// How long it was counted in this phase.
+    /// How long it was counted in this phase, in seconds.
     pub seconds: f64,
+    /// Calls of the old code per second, on average; `null` if `seconds` is 0.
     pub old_per_second: Option<f64>,
+    /// Calls of the new code per second, on average; `null` if `seconds` is 0.
     pub new_per_second: Option<f64>,
 }
 
-/// Calls per second over a window.
+/// Calls per second over the last seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "CallRate"))]
 pub struct Rate {
-    /// The window's length in seconds: 10, 60 or 300.
+    /// Over how many seconds: 10, 60 or 300.
     pub seconds: u32,
+    /// Calls of the old code per second.
     pub old_per_second: f64,
+    /// Calls of the new code per second.
     pub new_per_second: f64,
 }
 
-/// A finding from the numbers.
+/// A finding from the numbers of calls.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "CallsFinding"))]
 pub struct Finding {
+    /// What was found.
     pub kind: FindingKind,
+    /// How much it matters.
     pub severity: Severity,
-    /// One sentence, with its evidence.
+    /// One sentence, with the evidence.
     pub text: String,
-    /// What to do, one sentence or command each.
+    /// What to do, one sentence or command each. Empty if nothing is to be done.
     pub advice: Vec<String>,
 }
 
-/// The kind of a finding.
+/// The kind of a finding. [calls.md](calls.md#findings) describes each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "CallsFindingKind"))]
 #[serde(rename_all = "snake_case")]
 pub enum FindingKind {
-    /// The original is called, and the new function is not entered.
+    /// Calls should run the new code, and do not.
     NotEffective,
-    /// Some calls did not reach the new function.
+    /// Some calls did not run the new code.
     OldCodeCalled,
-    /// Not called at all since it was patched.
+    /// It was not called for a minute or longer since it was patched.
     NeverCalled,
-    /// Its call rate has changed.
+    /// It is called at another rate than before the patch.
     RateChanged,
-    /// In a transition, only tasks that have not switched call it.
+    /// In this transition, only tasks that have not switched call it.
     OnlyUnswitchedCall,
-    /// Functions cannot be patched or counted while ftrace is off.
+    /// ftrace is switched off: the kernel redirects no call, and nothing is counted.
     FtraceDisabled,
 }
 
@@ -118,20 +141,27 @@ pub enum FindingKind {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
+    /// Good to know.
     Note,
+    /// Read it before you go on.
     Warning,
+    /// Something is wrong, or would be.
     Danger,
 }
 
-/// A function that is watched before its patch is loaded.
+/// A function that is counted before its patch is loaded.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "WatchedFunction"))]
 pub struct Watched {
-    /// `vmlinux` or a module.
+    /// `vmlinux` (the kernel itself) or the name of a module.
     pub object: String,
+    /// Its name in the kernel's symbol table.
     pub name: String,
+    /// Which of several symbols with this name in the object, from 1.
     pub sympos: u32,
+    /// Its calls, all of old code; `null` if they are not counted.
     pub calls: Option<Calls>,
-    /// Why it is not counted.
+    /// Why the calls are not counted; `null` if they are.
     pub not_counted: Option<String>,
 }

@@ -16,7 +16,8 @@ use super::{
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ProofVerdict {
-    /// The new code of every function that was called runs.
+    /// At least one function was called, and every function that was called runs its
+    /// new code.
     Proved,
     /// New code that should run does not.
     Disproved,
@@ -24,9 +25,10 @@ pub enum ProofVerdict {
     NotProved,
 }
 
-/// Why nothing is proved.
+/// Why nothing is proved. [calls.md](calls.md#lpwatch-verify) says what to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "NotProvedBecause"))]
 #[serde(rename_all = "snake_case")]
 pub enum Gap {
     /// No patch is loaded, or it names no functions.
@@ -49,14 +51,16 @@ pub enum Gap {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Proof {
+    /// Whether the new code was proved to run.
     pub verdict: ProofVerdict,
     /// Why nothing is proved; `null` with another verdict.
     pub not_proved_because: Option<Gap>,
-    /// The functions whose new code runs.
+    /// The number of functions whose new code runs.
     pub functions_proved: usize,
-    /// The functions of enabled patches of which that is unknown.
+    /// The number of functions of enabled patches of which that is unknown.
     pub functions_not_proved: usize,
-    /// The calls that each function needs to count as proved.
+    /// How often each function must be called (`--require-calls`); `null` without that
+    /// option.
     pub required_calls: Option<u64>,
 }
 

@@ -10,16 +10,20 @@ use crate::model::{
     snapshot::{Function, Object, Patch},
 };
 
-/// The calls of functions on one host at one moment. The JSON form is a contract,
-/// like that of the [`Snapshot`].
+/// The calls of functions on one host at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "CallsDocument"))]
 pub struct CallsReport {
     #[serde(flatten)]
     pub head: DocumentHead,
-    /// Whether this comes from a daemon, which has counted for longer.
+    /// Whether it comes from a daemon, which has counted for longer. `false`: the
+    /// command counted by itself.
     pub daemon: bool,
+    /// What is missing on this host, one note each.
     pub notes: Vec<String>,
+    /// The functions of the loaded patches, then those that are watched without a
+    /// patch.
     pub functions: Vec<CountedFunction>,
 }
 
@@ -27,16 +31,25 @@ pub struct CallsReport {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CountedFunction {
-    /// `null` for a function that is watched without a patch.
+    /// Its patch; `null` for a function that is watched without a patch.
     pub patch: Option<String>,
+    /// Whether the patch is enabled or being enabled; `null` if that is unknown, or
+    /// without a patch.
     pub enabled: Option<bool>,
-    /// The patch's transition, if it is in one.
+    /// The transition of the patch; `null` if it is not in transition.
     pub transition: Option<TransitionSummary>,
+    /// `vmlinux` (the kernel itself) or the name of a module.
     pub object: String,
+    /// Whether calls are redirected to the new code; `false` for a module that is not
+    /// loaded, `null` if unknown.
     pub object_patched: Option<bool>,
+    /// Its name in the kernel's symbol table.
     pub name: String,
+    /// Which of several symbols with this name in the object, from 1.
     pub sympos: u32,
+    /// The calls of its old and new code; `null` if they are not counted.
     pub calls: Option<Calls>,
+    /// Why the calls are not counted; `null` if they are, or if the reason is unknown.
     pub not_counted: Option<String>,
     /// Whether the new code runs.
     #[cfg_attr(test, schemars(with = "EffectDocument"))]
@@ -62,8 +75,9 @@ pub enum Effect {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(rename = "Effect"))]
 struct EffectDocument {
+    /// The verdict.
     verdict: EffectVerdict,
-    /// With `not_known`: why; otherwise `null`.
+    /// With `not_known`: why it is unknown; otherwise `null`.
     why: Option<String>,
 }
 
@@ -72,13 +86,13 @@ struct EffectDocument {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 enum EffectVerdict {
-    /// Calls reach it.
+    /// The new code runs: calls reach it.
     Effective,
-    /// Calls should reach it and do not.
+    /// Calls should reach the new code, and do not.
     NotEffective,
-    /// Unknown.
+    /// It is unknown, see `why`.
     NotKnown,
-    /// No patch changes the function, or it is disabled.
+    /// No patch changes the function, or its patch is disabled.
     NotPatched,
 }
 

@@ -10,15 +10,22 @@ use crate::model::EngineKind;
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Vendor {
+    /// Amazon Linux.
     Amazon,
+    /// Canonical's Livepatch, for Ubuntu.
     Canonical,
+    /// openEuler.
     #[strum(serialize = "openEuler")]
     Openeuler,
+    /// Oracle's Ksplice.
     Oracle,
+    /// Red Hat.
     #[strum(serialize = "Red Hat")]
     RedHat,
+    /// SUSE.
     #[strum(serialize = "SUSE")]
     Suse,
+    /// `TuxCare`'s KernelCare.
     #[strum(serialize = "TuxCare")]
     Tuxcare,
 }
