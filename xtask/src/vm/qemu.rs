@@ -17,8 +17,9 @@ use crate::process;
 
 const PROGRAM: &str = "qemu-system-x86_64";
 /// The emulated processor. Without AVX, whose instructions and registers take a
-/// tenth of the time of an emulated guest (QEMU 7.2).
-const EMULATED: &str = "max,-avx";
+/// tenth of the time of an emulated guest (QEMU 7.2), and without ERMS: the kernel then
+/// copies and clears memory in words, not in bytes, which takes a sixth less.
+const EMULATED: &str = "max,-avx,-erms";
 const CONNECT_WITHIN: Duration = Duration::from_secs(30);
 
 /// How QEMU runs the guest's processors.

@@ -9,7 +9,7 @@ use std::{
 use crate::{
     engine,
     error::Error,
-    kernel::{Roots, host::Host, kallsyms::keep_symbols, patch_file::PatchFile},
+    kernel::{Roots, btf::KernelBtf, host::Host, kallsyms::keep_symbols, patch_file::PatchFile},
     model::{
         PatchView,
         prediction::{PredictionContext, predict_blockers},
@@ -65,6 +65,8 @@ pub fn gather(
 ) -> Result<CheckFacts, Error> {
     let roots = &options.observer.roots;
     let mut notes = Vec::new();
+    // All parts below then share one reading of the kernel's types.
+    let types = KernelBtf::open(roots).ok().flatten();
     let host = Host::of(roots);
     let disk = Disk::of(roots, &host.release, options.beside.as_deref());
     let systems = engine::read_all(roots)?;
@@ -102,6 +104,7 @@ pub fn gather(
                 Counting::begin(roots, patch, &objects, &options.counted, bpf, &mut notes);
             let mut facts = sampler.look(&mut looker, &mut counting, &mut notes, progress);
             facts.rates = counting.end();
+            drop(types);
             facts
         }
         None => TaskFacts {
