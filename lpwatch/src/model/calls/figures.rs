@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::series::to_float;
+
 /// Calls of the old and the new code of a function, for one patch: its own code is
 /// new, the code before it is old.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,6 +46,17 @@ pub struct Calls {
     /// Calls that cannot be assigned to an epoch, e.g. after lost events.
     pub uncertain: u64,
     pub findings: Vec<Finding>,
+}
+
+impl Calls {
+    /// The share of entries in the calls that should run the new code; `None` if its
+    /// entries do not show that calls are missing.
+    #[must_use]
+    pub fn share_entered(&self) -> Option<f64> {
+        let entered = self.entered.as_ref()?;
+        let is_short = entered.entries < entered.expected;
+        is_short.then(|| to_float(entered.entries) / to_float(entered.expected))
+    }
 }
 
 /// Entries of the new function, and the calls that should lead there.
