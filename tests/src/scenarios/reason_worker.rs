@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
@@ -13,7 +14,7 @@ use crate::guest;
 use crate::lpwatch::{Daemon, PATIENT};
 use crate::oracle::Oracle;
 use crate::patch::Patch;
-use crate::predictions::{SHORT, Task, check};
+use crate::predictions::{Happened, SHORT, Task, agreeing_row, check, row};
 use crate::reasons::{self, ALL_WAYS, Comparison};
 use crate::tasks::Code;
 use crate::trial::Trial;
@@ -38,6 +39,7 @@ fn in_a_request(trial: &mut Trial) -> Result<()> {
         foretold(&report.forecast.after_signal, worker),
         "not after the signal: {report:?}"
     );
+    let loaded = Instant::now();
     let patch = Patch::load("lp_fifo")?;
     let left = patch.wait_left(Code::Old, 1)?;
     ensure!(
@@ -57,12 +59,27 @@ fn in_a_request(trial: &mut Trial) -> Result<()> {
         )?;
     }
     let result = actor.next_words()?;
+    let case = "lp_fifo (a worker of io_uring in a request)";
     if guest::kernel_series()? == "5.10" {
         // Its signal stays pending until it has switched, so it never sleeps again,
         // and the kernel rarely finds it off its CPU.
         drop(actor);
+        patch.wait_complete()?;
+        row(
+            trial,
+            case,
+            &report.words(),
+            "the request failed at the signal; completed when its process ended",
+            "no: the worker goes on running, and the kernel rarely finds it off its CPU",
+        )?;
+    } else {
+        patch.wait_complete()?;
+        let happened = Happened::Completed {
+            signalled: true,
+            seconds: loaded.elapsed().as_secs_f64(),
+        };
+        agreeing_row(trial, case, &report, &happened)?;
     }
-    patch.wait_complete()?;
     trial.say(&format!("the request ended: {}", result.trim()));
     ensure!(
         ["result -4", "result -512"].contains(&result.trim()),
@@ -82,12 +99,20 @@ fn in_main_function(trial: &mut Trial) -> Result<()> {
         foretold(&report.forecast.never, worker),
         "not among those that never switch: {report:?}"
     );
+    let loaded = Instant::now();
     let patch = Patch::load("lp_iowq")?;
     guest::wait_until("the worker is left", || {
         Ok(crate::tasks::running(Code::Old).contains(&worker))
     })?;
     let mut comparison = Comparison::of(&patch.name, Code::Old);
     let looks = comparison.run(&mut oracle, ALL_WAYS, &BTreeSet::from([worker]))?;
+    let happened = Happened::Left {
+        tids: crate::tasks::running(Code::Old),
+        signalled: false,
+        seconds: loaded.elapsed().as_secs_f64(),
+    };
+    let case = "lp_iowq (a worker of io_uring)";
+    agreeing_row(trial, case, &report, &happened)?;
     for look in &looks {
         advises(
             look,
