@@ -6,8 +6,11 @@
  *
  * It takes a short rest once a second, so that its CPU can do what else there
  * is, and gives up being busy after BUSY_SECONDS: a guest must outlive it.
+ *
+ * With yields=1 it calls cond_resched() instead of resting, as workers of vhost do.
  */
 
+#include <linux/delay.h>
 #include <linux/err.h>
 #include <linux/jiffies.h>
 #include <linux/kthread.h>
@@ -24,6 +27,10 @@ static unsigned int cpu = 1;
 module_param(cpu, uint, 0444);
 MODULE_PARM_DESC(cpu, "where the thread runs");
 
+static bool yields;
+module_param(yields, bool, 0444);
+MODULE_PARM_DESC(yields, "give the CPU away when the kernel asks for it");
+
 static noinline int lpwatch_busy_main(void *unused)
 {
 	unsigned long end = jiffies + BUSY_SECONDS * HZ;
@@ -31,6 +38,11 @@ static noinline int lpwatch_busy_main(void *unused)
 	while (!kthread_should_stop()) {
 		unsigned long rest = jiffies + HZ;
 
+		if (yields && time_before(jiffies, end)) {
+			udelay(200);
+			cond_resched();
+			continue;
+		}
 		/* No cond_resched(): there the thread would check its own stack. */
 		while (time_before(jiffies, rest) && time_before(jiffies, end))
 			cpu_relax();

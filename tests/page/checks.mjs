@@ -164,6 +164,57 @@ async function dangerFirst(page) {
   assert.match(await text(page, '#sight-words'), /not observed: verdict/);
 }
 
+/** The share of new code that each bar of the first tile shows, in percent; null without calls. */
+async function sharesOfNew(page) {
+  const widths = await page.$$eval('.tile:first-child .bars rect:is(.old, .new)', (all) => all.map((one) => Number(one.getAttribute('width'))));
+  const shares = [];
+  for (let at = 0; at < widths.length; at += 2) {
+    const [old, fresh] = widths.slice(at, at + 2);
+    shares.push(old + fresh > 0 ? Math.round((fresh / (old + fresh)) * 100) : null);
+  }
+  return shares;
+}
+
+/** Where new code does not run, bars and numbers show what was entered, not what was sent there. */
+async function barsShowEntries(page, daemon) {
+  const said = async (change, words, shares, totals) => {
+    const next = recorded('danger');
+    const { calls } = next.patches.flatMap(({ objects }) => objects.flatMap(({ functions }) => functions)).find(({ name }) => name === 'gcd');
+    change(calls);
+    daemon.tell(next);
+    await page.waitForFunction((expected) => document.querySelector('.tile .effect').textContent === expected, words);
+    await page.waitForFunction((expected) => document.querySelector('.tile .totals').textContent.includes(expected), totals);
+    assert.deepEqual(await sharesOfNew(page), shares, totals);
+  };
+  const off = 'new code DOES NOT RUN';
+  await said(() => {}, off, [0, 0, 0, 0], '0 % new now · new code entered 0 of 2,440 times');
+  // All calls counted as new, because another look has not confirmed that they are not.
+  const sent = (calls) => {
+    calls.new_share = 1;
+    [calls.new_per_second, calls.old_per_second] = [calls.new_per_second + calls.old_per_second, 0];
+    [calls.after.new_per_second, calls.after.old_per_second] = [61.521, 0];
+    calls.during = null;
+  };
+  const entries = (number) => (calls) => {
+    sent(calls);
+    calls.entered.entries = number;
+  };
+  await said(entries(0), off, [0, null, 0, 0], '0 % new now · new code entered 0 of 2,440 times');
+  await said(entries(610), off, [0, null, 25, 25], '25 % new now · new code entered 610 of 2,440 times');
+  await said(entries(2430), off, [0, null, 100, 100], '99 % new now · new code entered 2,430 of 2,440 times');
+  await said(entries(2440), off, [0, null, 0, 0], '0 % new now · new code entered 2,440 of 2,440 times');
+  const uncounted = (calls) => {
+    sent(calls);
+    Object.assign(calls, { entered: null, effective: null, not_entered: 'it is notrace', findings: [] });
+  };
+  const next = recorded('danger');
+  const all = next.patches.flatMap(({ objects }) => objects);
+  for (const object of all) object.functions = object.functions.filter(({ name }) => name === 'gcd');
+  all.flatMap(({ functions }) => functions).forEach(({ calls }) => uncounted(calls));
+  daemon.tell(next);
+  await page.waitForFunction(() => document.querySelector('.tile .effect').textContent === 'unknown whether new code runs: its entries are not counted: it is notrace');
+}
+
 function axe(look) {
   return async (browser) => {
     for (const name of ALL) {
@@ -222,10 +273,18 @@ async function modeForRealDaemons(browser) {
 }
 
 /** An operator ordered a reversal: it is an outcome, below, and no failure. */
-async function reversalIsNoFailure(page) {
+async function reversalIsNoFailure(page, daemon) {
   await says(page, 'failed', 'Failed: lp_missing_symbol');
   assert.doesNotMatch(await text(page, '#verdict'), /lp_stall/);
   assert.match(await text(page, '#past-rows'), /lp_stall\s+patching reversed/);
+  // Without a refusal beside it nothing has failed, with another patch enabled and without.
+  const next = recorded('refused');
+  next.last_transitions = next.last_transitions.filter(({ outcome }) => outcome !== 'refused');
+  assert.ok(next.last_transitions.some(({ outcome }) => outcome === 'reversed'));
+  daemon.tell(next);
+  await says(page, 'well', 'All well');
+  daemon.tell({ ...next, patches: [] });
+  await says(page, 'none', 'Not patched');
 }
 
 export const checks = [
@@ -236,6 +295,7 @@ export const checks = [
   ['hostile names stay names', onPage('hostile', hostile, { look: LOOKS[0] })],
   ['what is unknown is never 0', onPage('nulls', nulls)],
   ['dangers come first, and what is missing is said', onPage('danger', dangerFirst)],
+  ['bars show what was entered', onPage('danger', barsShowEntries)],
   ['a reversal is an outcome, not a failure', onPage('refused', reversalIsNoFailure)],
   ['5,000 tasks and 1,000 functions', onPage(manyTasks(), (page) => page.evaluate(() => {
     const nodes = document.querySelectorAll('*').length;

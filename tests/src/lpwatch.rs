@@ -148,6 +148,11 @@ impl Running {
         Ok(self.stdout.metadata()?.len() > 0)
     }
 
+    /// What it has printed so far.
+    pub fn stdout(&self) -> Result<String> {
+        Ok(String::from_utf8_lossy(&contents(&self.stdout)?).into_owned())
+    }
+
     /// What it has said so far on its standard error.
     pub fn stderr(&self) -> Result<String> {
         Ok(String::from_utf8_lossy(&contents(&self.stderr)?).into_owned())

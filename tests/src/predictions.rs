@@ -8,7 +8,9 @@ use anyhow::{Context, Result, ensure};
 use nix::errno::Errno;
 use serde::Deserialize;
 
+use crate::guest;
 use crate::lpwatch::{self, code};
+use crate::trial::Trial;
 
 pub use happened::{Happened, load};
 
@@ -161,9 +163,10 @@ pub fn agree(report: &Report, happened: &Happened) -> bool {
             },
         ) => {
             let never = tids(&forecast.never);
+            let later = &never | &tids(&forecast.later);
             // Until the signal those that it frees are left as well.
-            let foretold = &never | &tids(&forecast.after_signal);
-            never.is_subset(left) && left.is_subset(if *signalled { &never } else { &foretold })
+            let foretold = &later | &tids(&forecast.after_signal);
+            never.is_subset(left) && left.is_subset(if *signalled { &later } else { &foretold })
         }
         (
             "after_signal",
@@ -175,6 +178,26 @@ pub fn agree(report: &Report, happened: &Happened) -> bool {
         ) => !signalled && *left == tids(&forecast.after_signal),
         _ => false,
     }
+}
+
+/// A row of the table in docs/check.md.
+pub fn row(trial: &Trial, case: &str, foretold: &str, happened: &str, agree: &str) -> Result<()> {
+    let series = guest::kernel_series()?;
+    trial.say(&format!(
+        "| {case} | {series} | {foretold} | {happened} | {agree} |"
+    ));
+    Ok(())
+}
+
+/// A row of a case in which what happened has to be what was foretold.
+pub fn agreeing_row(trial: &Trial, case: &str, report: &Report, happened: &Happened) -> Result<()> {
+    ensure!(
+        agree(report, happened),
+        "{case}: foretold {}, happened {}: {report:?} {happened:?}",
+        report.words(),
+        happened.words()
+    );
+    row(trial, case, &report.words(), &happened.words(), "yes")
 }
 
 /// Loads a patch that was checked: what happens has to be what was foretold.

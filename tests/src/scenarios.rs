@@ -50,6 +50,7 @@ mod replace;
 mod sleepers;
 mod stall;
 mod stall_daemon;
+mod status_watch;
 mod stop_time;
 mod two_daemons;
 mod vanish;

@@ -154,6 +154,19 @@ mod tests {
     use super::*;
     use crate::model::{Refusal, samples};
 
+    /// An operator ordered it: nothing has failed on this host.
+    #[test]
+    fn a_reversal_is_an_outcome_and_not_a_failure() {
+        let mut snapshot = samples::snapshot(Vec::new());
+        snapshot.last_transitions = vec![samples::past("lp_stall", Outcome::Reversed)];
+        assert_eq!(exit_of(&snapshot), Exit::Success);
+        let (_, exit) = select(snapshot.clone(), None).unwrap();
+        assert_eq!(exit, Exit::Success);
+        // Who asks for that patch hears that it is not enabled.
+        let (_, exit) = select(snapshot, Some("lp_stall")).unwrap();
+        assert_eq!(exit, Exit::Failed);
+    }
+
     #[test]
     fn a_refused_patch_has_failed_although_it_is_loaded() {
         let exit = |enabled: Option<bool>, cause: Option<&str>| {

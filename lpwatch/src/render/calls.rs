@@ -58,7 +58,11 @@ pub fn calls(report: &CallsReport, style: &Style) -> String {
             plain(calls.and_then(now).unwrap_or_default()),
             count(|calls| calls.old),
             count(|calls| calls.new),
-            plain(calls.and_then(share).unwrap_or_default()),
+            plain(
+                calls
+                    .and_then(|calls| share(calls, &function.effect))
+                    .unwrap_or_default(),
+            ),
             effect(&function.effect),
         ]
     });
@@ -171,9 +175,14 @@ fn now(calls: &Calls) -> Option<String> {
     }
 }
 
-fn share(calls: &Calls) -> Option<String> {
-    let share = calls.new_share?;
-    Some(format!("{:.0}", share * 100.0))
+/// The share of new code now, in whole percent: 100 only if all calls ran it. If the
+/// new code does not run, its entries limit the share.
+fn share(calls: &Calls, effect: &Effect) -> Option<String> {
+    let mut share = calls.new_share?;
+    if *effect == Effect::NotEffective {
+        share = share.min(calls.share_entered().unwrap_or_default());
+    }
+    Some(format!("{:.0}", (share * 100.0 + 1e-6).floor()))
 }
 
 fn effect(effect: &Effect) -> Span {

@@ -14,6 +14,7 @@ use crate::contract::{Document, Transition};
 use crate::guest::{self, module_file};
 use crate::lpwatch::{self, ALONE, ALONE_NO_BPF, Daemon, code};
 use crate::patch;
+use crate::predictions::{SHORT, check, row};
 use crate::scrape::Scrape;
 use crate::tasks::{self, Code};
 use crate::trial::Trial;
@@ -72,11 +73,23 @@ impl Case {
 }
 
 pub fn run(trial: &mut Trial) -> Result<()> {
+    let foretold = check(NAME, SHORT)?;
+    ensure!(foretold.forecast.outcome == "completes", "{foretold:?}");
     let daemon = Daemon::start(IMPATIENT)?;
     for case in &CASES {
         let said = format!("{}, frameless: {}", case.callback, case.frameless);
         trial.say(&said);
         one(trial, &daemon, case).context(said)?;
+        if case.direction == "patching" && !case.frameless {
+            let callback = case.callback;
+            row(
+                trial,
+                &format!("lp_callbacks (slow {callback})"),
+                &foretold.words(),
+                &format!("waited for {callback}, then completed"),
+                "no: how long a callback takes, only running it shows",
+            )?;
+        }
     }
     daemon.terminate()?.expect(&[code::WELL])?;
     Ok(())

@@ -4,7 +4,7 @@
 use anyhow::{Result, ensure};
 
 use crate::actor::Actor;
-use crate::guest::{self, Module};
+use crate::guest::Module;
 use crate::patch::Patch;
 use crate::predictions::{self, Happened, agree, check};
 use crate::trial::Trial;
@@ -64,7 +64,6 @@ const CASES: &[Case] = &[
 ];
 
 pub fn run(trial: &mut Trial) -> Result<()> {
-    let series = guest::kernel_series()?;
     let mut wrong = Vec::new();
     let mut agreed = 0;
     for case in CASES {
@@ -76,9 +75,7 @@ pub fn run(trial: &mut Trial) -> Result<()> {
             (false, None) => "NO".to_owned(),
         };
         let patch = case.name();
-        trial.say(&format!(
-            "| {patch} | {series} | {foretold} | {happened} | {word} |"
-        ));
+        predictions::row(trial, &patch, foretold, happened, &word)?;
         if *agrees {
             agreed += 1;
         } else if case.beyond.is_none() {

@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use crate::guest::Module;
 use crate::lpwatch::{self, code};
 use crate::patch::Patch;
-use crate::predictions::{SHORT, check, put_to_the_test};
+use crate::predictions::{SHORT, agreeing_row, check, put_to_the_test, row};
 use crate::trial::Trial;
 
 const RULE: &str = "object_name";
@@ -39,6 +39,13 @@ pub fn run(trial: &mut Trial) -> Result<()> {
 
         let patch = Patch::load_completely(name)?;
         ensure!(value()? == OLD, "{name} has an effect");
+        row(
+            trial,
+            &format!("{name} (lpwatch_target)"),
+            "completes, without effect",
+            "completed, without effect",
+            "yes",
+        )?;
         // Once it is loaded sysfs names the object.
         let loaded = check_loaded(name)?;
         ensure!(loaded.contains("has no effect"), "{loaded}");
@@ -47,7 +54,8 @@ pub fn run(trial: &mut Trial) -> Result<()> {
 
     let empty = check("lp_name_empty", SHORT)?;
     trial.say(&empty.refusing(RULE, Errno::EINVAL, &["empty name"])?.text);
-    put_to_the_test("lp_name_empty", &empty)?;
+    let happened = put_to_the_test("lp_name_empty", &empty)?;
+    agreeing_row(trial, "lp_name_empty", &empty, &happened)?;
 
     let right = check("lp_value", SHORT)?;
     right.silent(RULE)?;

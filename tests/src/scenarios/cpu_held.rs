@@ -13,7 +13,7 @@ use crate::actor::{self, Actor};
 use crate::guest::{self, module_file};
 use crate::lpwatch::{self, ALONE_NO_BPF, Daemon, code};
 use crate::patch;
-use crate::predictions::{SHORT, check};
+use crate::predictions::{SHORT, check, row};
 use crate::scrape::Scrape;
 use crate::tasks::{self, Code};
 use crate::trial::Trial;
@@ -55,6 +55,13 @@ pub fn run(trial: &mut Trial) -> Result<()> {
     freed?;
     joined.map_err(|_| anyhow::anyhow!("it panicked"))??;
     daemon.wait_outcome(NAME, "patching", "completed")?;
+    row(
+        trial,
+        "lp_cmdline (a real-time task keeps a CPU)",
+        &format!("{}, with a warning that the CPU is held", report.words()),
+        "no task left, and no end until the CPU was free",
+        "yes",
+    )?;
     let ended = Scrape::now()?.ended("lpwatch_transitions_total") - before;
     ensure!((ended - 1.0).abs() < f64::EPSILON, "{ended} ended, not 1");
     drop(hog);

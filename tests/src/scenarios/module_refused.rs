@@ -35,6 +35,13 @@ pub fn run(trial: &mut Trial) -> Result<()> {
     // The kernel logs no errno of a callback.
     let missing = "symbol 'lpwatch_target_gone' not found in symbol table";
     refuses(trial, c"", Errno::EINVAL, Some(Errno::EINVAL), missing)?;
+    predictions::row(
+        trial,
+        "lp_refuses, then lpwatch_target",
+        "completes; the module is refused",
+        "completed; the module was refused with 22",
+        "yes",
+    )?;
     let callback = "pre-patch callback failed for object 'lpwatch_target'";
     refuses(trial, c"callback=1", Errno::EBUSY, None, callback)
 }

@@ -13,6 +13,7 @@ use crate::guest::Module;
 use crate::lpwatch::{Daemon, PATIENT};
 use crate::oracle::Oracle;
 use crate::patch::Patch;
+use crate::predictions::{SHORT, agreeing_row, check, put_to_the_test};
 use crate::reasons::{self, ALL_WAYS, Comparison};
 use crate::tasks::Code;
 use crate::trial::Trial;
@@ -44,6 +45,40 @@ pub fn busy(trial: &mut Trial) -> Result<()> {
         }
     }
     comparison.conclude(trial)
+}
+
+/// A kernel thread that is busy outside of the patch, and gives its CPU away when it is
+/// asked to: it switches when the kernel finds it off its CPU, or by itself in
+/// `cond_resched()` (6.12).
+pub fn busy_elsewhere(trial: &mut Trial) -> Result<()> {
+    let _first = FirstCpu::only()?;
+    let _first_cpu = Actor::start(&["computing"])?;
+    let _busy = Module::load_with("lpwatch_busy", c"yields=1")?;
+    let report = check("lp_cmdline", SHORT)?;
+    trial.say(&report.forecast.text);
+    ensure!(
+        ["open", "completes"].contains(&report.forecast.outcome.as_str()),
+        "{report:?}"
+    );
+    let happened = put_to_the_test("lp_cmdline", &report)?;
+    let case = "lp_cmdline (lpwatch_busy, busy elsewhere)";
+    agreeing_row(trial, case, &report, &happened)
+}
+
+/// The main functions of the kernel's own threads, which no module started and nobody
+/// can stop.
+pub fn own_threads(trial: &mut Trial) -> Result<()> {
+    let report = check("lp_kthreads", SHORT)?;
+    trial.say(&report.forecast.text);
+    report.finding("will_block", "danger", &["kauditd"])?;
+    ensure!(report.forecast.outcome == "stalls", "{report:?}");
+    let happened = put_to_the_test("lp_kthreads", &report)?;
+    agreeing_row(
+        trial,
+        "lp_kthreads (kauditd, khugepaged)",
+        &report,
+        &happened,
+    )
 }
 
 /// Keeps this process, and all that it starts, on the first processor: what

@@ -13,7 +13,7 @@ use crate::guest::{self, Module};
 use crate::lpwatch::{self, Daemon, PATIENT, code};
 use crate::oracle::Oracle;
 use crate::patch::Patch;
-use crate::predictions::{self, SHORT, agree};
+use crate::predictions::{self, SHORT, agreeing_row};
 use crate::reasons::{self, ALL_WAYS, Comparison};
 use crate::tasks::Code;
 use crate::trial::Trial;
@@ -70,8 +70,7 @@ fn check_before(trial: &mut Trial) -> Result<()> {
         ensure!(never == [tid], "{report:?}");
         if how.is_empty() {
             let happened = predictions::load(ANY, &report.forecast.outcome)?;
-            trial.say(&happened.words());
-            ensure!(agree(&report, &happened), "{report:?} {happened:?}");
+            agreeing_row(trial, "lp_cmdline (lpwatch_blob)", &report, &happened)?;
         }
     }
     drop(reader);

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
@@ -12,7 +13,7 @@ use crate::guest::{self, Module};
 use crate::lpwatch::{self, Daemon, PATIENT, code};
 use crate::oracle::Oracle;
 use crate::patch::Patch;
-use crate::predictions::{SHORT, check};
+use crate::predictions::{Happened, SHORT, agreeing_row, check};
 use crate::reasons::{ALL_WAYS, Comparison};
 use crate::tasks::Code;
 use crate::trial::Trial;
@@ -40,9 +41,17 @@ pub fn run(trial: &mut Trial) -> Result<()> {
         "{report:?}"
     );
 
+    let loaded = Instant::now();
     let patch = Patch::load(PATCH)?;
     let left = patch.wait_left(Code::Old, 2)?;
     ensure!(left == BTreeSet::from([worker, tid]), "left are {left:?}");
+    let happened = Happened::Left {
+        tids: left.clone(),
+        signalled: false,
+        seconds: loaded.elapsed().as_secs_f64(),
+    };
+    let case = "lp_work (lpwatch_work and the parent of a vfork)";
+    agreeing_row(trial, case, &report, &happened)?;
     let mut comparison = Comparison::of(&patch.name, Code::Old);
     for look in comparison.run(&mut oracle, ALL_WAYS, &left)? {
         of_worker(&look, worker)?;

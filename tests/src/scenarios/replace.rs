@@ -5,15 +5,18 @@ use anyhow::{Result, ensure};
 use crate::guest;
 use crate::lpwatch::{self, ALONE, ALONE_NO_BPF, Daemon, code};
 use crate::patch::{self, Patch};
+use crate::predictions::{SHORT, agreeing_row, check, put_to_the_test};
 use crate::trial::Trial;
 
-pub fn run(_: &mut Trial) -> Result<()> {
+const REPLACED: &str = "lp_cmdline";
+
+pub fn run(trial: &mut Trial) -> Result<()> {
     let daemon = Daemon::start(&[])?;
-    let _replaced = Patch::load_completely("lp_cmdline")?;
+    let replaced = Patch::load_completely(REPLACED)?;
     let replacing = Patch::load_completely("lp_replace")?;
     daemon.wait_outcome("lp_replace", "patching", "completed")?;
     guest::wait_until("the replaced patch is gone", || {
-        Ok(patch::enabled("lp_cmdline")?.is_none())
+        Ok(patch::enabled(REPLACED)?.is_none())
     })?;
 
     // The file that says so came with 6.11; a daemon may know without it.
@@ -21,7 +24,7 @@ pub fn run(_: &mut Trial) -> Result<()> {
     for how in [&[][..], ALONE, ALONE_NO_BPF] {
         let document = lpwatch::status(&[how], &[code::WELL])?;
         ensure!(
-            document.find("lp_cmdline").is_none(),
+            document.find(REPLACED).is_none(),
             "still listed: {document:?}"
         );
         let replace = document.patch("lp_replace")?.replace;
@@ -31,5 +34,19 @@ pub fn run(_: &mut Trial) -> Result<()> {
             "replace {replace:?} with {how:?}"
         );
     }
+    again(trial, replaced)?;
     replacing.remove()
+}
+
+/// A replaced patch stays a loaded module: it can be loaded again once it is unloaded.
+/// `check` says both.
+fn again(trial: &Trial, replaced: Patch) -> Result<()> {
+    ensure!(guest::is_loaded(REPLACED), "the kernel unloaded it");
+    let report = check(REPLACED, SHORT)?;
+    let happened = put_to_the_test(REPLACED, &report)?;
+    agreeing_row(trial, "lp_cmdline (replaced)", &report, &happened)?;
+    replaced.remove()?;
+    let report = check(REPLACED, SHORT)?;
+    let happened = put_to_the_test(REPLACED, &report)?;
+    agreeing_row(trial, "lp_cmdline (after lp_replace)", &report, &happened)
 }

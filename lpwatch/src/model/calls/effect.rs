@@ -43,8 +43,8 @@ pub(super) struct EffectTracker {
     /// Since when entries are missing, and the least number missing.
     doubt: Option<(Duration, u64)>,
     pub effective: Option<bool>,
-    /// Calls that should have led to the new function and did not.
-    pub missing: u64,
+    /// Calls that were found not to have led to the new function.
+    missing: u64,
 }
 
 impl EffectTracker {
@@ -95,11 +95,30 @@ impl EffectTracker {
         }
         let tolerated = TOLERATED.max(calls / 1000 * TOLERATED_PER_MILLE);
         let effective = entered > 0 && least <= tolerated;
-        self.effective = Some(effective);
-        if !effective {
-            self.missing += least;
+        // Entries are read after calls, so this number is not too large.
+        if !effective || self.effective == Some(false) {
+            self.missing += missing;
         }
+        self.effective = Some(effective);
         self.judge_anew(0);
+    }
+
+    /// Calls that should have led to the new function and did not. While it does not
+    /// run, the latest ones need no confirmation.
+    pub fn missing(&self) -> u64 {
+        let latest = if self.effective == Some(false) {
+            let (calls, entered) = self.grown();
+            calls.saturating_sub(entered)
+        } else {
+            0
+        };
+        self.missing + latest
+    }
+
+    /// Entries are no longer counted: whether it runs is unknown from now on.
+    pub fn lose(&mut self) {
+        self.missing = self.missing();
+        self.effective = None;
     }
 
     /// Calls and entries since the current comparison began.
@@ -171,7 +190,7 @@ mod tests {
         assert_eq!(effect.effective, None);
         effect.take(at(1100), 101, 8);
         assert_eq!(effect.effective, Some(true));
-        assert_eq!(effect.missing, 0);
+        assert_eq!(effect.missing(), 0);
     }
 
     #[test]
@@ -179,12 +198,44 @@ mod tests {
         let mut effect = effect();
         effect.take(at(1000), 101, 7);
         effect.take(at(1500), 101, 7);
-        assert_eq!((effect.effective, effect.missing), (Some(false), 1));
+        assert_eq!((effect.effective, effect.missing()), (Some(false), 1));
         // And it is not counted twice.
         effect.take(at(2500), 101, 7);
-        assert_eq!((effect.effective, effect.missing), (Some(false), 1));
+        assert_eq!((effect.effective, effect.missing()), (Some(false), 1));
         effect.take(at(3500), 111, 17);
-        assert_eq!((effect.effective, effect.missing), (Some(true), 1));
+        assert_eq!((effect.effective, effect.missing()), (Some(true), 1));
+    }
+
+    #[test]
+    fn no_call_without_an_entry_counts_as_new() {
+        let mut effect = effect();
+        for second in 1..=10 {
+            effect.take(at(second * 1000), 100 + second * 80, 7);
+            if second >= 2 {
+                assert_eq!(effect.effective, Some(false));
+                assert_eq!(effect.missing(), second * 80, "after {second} s");
+            }
+        }
+        // Its entries are lost: what is known stays.
+        effect.lose();
+        assert_eq!((effect.effective, effect.missing()), (None, 800));
+    }
+
+    #[test]
+    fn the_number_of_missing_calls_never_falls() {
+        let mut effect = effect();
+        let mut before = 0;
+        for second in 1..=6 {
+            effect.take(at(second * 1000), 100 + second * 80, 7);
+            assert!(effect.missing() >= before, "{effect:?}");
+            before = effect.missing();
+        }
+        for second in 7..=12 {
+            effect.take(at(second * 1000), 100 + second * 80, 7 + (second - 6) * 80);
+            assert!(effect.missing() >= before, "{effect:?}");
+            before = effect.missing();
+        }
+        assert_eq!((effect.effective, before), (Some(true), 480));
     }
 
     #[test]
@@ -194,7 +245,7 @@ mod tests {
             effect.take(at(second * 1000), 100 + second * 1000, 7 + second * 900);
         }
         assert_eq!(effect.effective, Some(false));
-        assert_eq!(effect.missing, 100);
+        assert_eq!(effect.missing(), 300);
     }
 
     #[test]
@@ -203,7 +254,7 @@ mod tests {
         for second in 1..=30 {
             effect.take(at(second * 1000), 100 + second * 1000, 7 + second * 999);
         }
-        assert_eq!((effect.effective, effect.missing), (Some(true), 0));
+        assert_eq!((effect.effective, effect.missing()), (Some(true), 0));
         assert_eq!(effect.entered().entries, 30 * 999);
     }
 
@@ -214,7 +265,7 @@ mod tests {
         for half in 3..10 {
             effect.take(at(half * 500), 111, 18);
         }
-        assert_eq!((effect.effective, effect.missing), (Some(true), 0));
+        assert_eq!((effect.effective, effect.missing()), (Some(true), 0));
     }
 
     #[test]
@@ -223,7 +274,7 @@ mod tests {
         effect.take(at(1000), 100_100, 102_847);
         effect.take(at(2000), 202_840, 202_747);
         effect.take(at(3000), 202_840, 202_847);
-        assert_eq!((effect.effective, effect.missing), (Some(true), 0));
+        assert_eq!((effect.effective, effect.missing()), (Some(true), 0));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::series::to_float;
 use crate::model::document::milliseconds;
 
 /// Calls of the old and the new code of a function, for one patch: its own code is
@@ -57,6 +58,17 @@ pub struct Calls {
     pub uncertain: u64,
     /// What the numbers show. Empty if nothing is wrong.
     pub findings: Vec<Finding>,
+}
+
+impl Calls {
+    /// The share of entries in the calls that should run the new code; `None` if its
+    /// entries do not show that calls are missing.
+    #[must_use]
+    pub fn share_entered(&self) -> Option<f64> {
+        let entered = self.entered.as_ref()?;
+        let is_short = entered.entries < entered.expected;
+        is_short.then(|| to_float(entered.entries) / to_float(entered.expected))
+    }
 }
 
 /// Entries of the new function, compared with the calls that should lead there.

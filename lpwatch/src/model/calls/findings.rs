@@ -79,10 +79,10 @@ fn no_effect(evidence: &FunctionEvidence<'_>) -> Option<Finding> {
         ..
     } = evidence;
     let effect = record.effect.as_ref()?;
-    if effect.missing == 0 {
+    let missing = effect.missing();
+    if missing == 0 {
         return None;
     }
-    let missing = effect.missing;
     let entered = effect.entered();
     let is_over = effect.effective == Some(true);
     let (kind, severity, text) = if is_over {

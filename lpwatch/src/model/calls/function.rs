@@ -109,7 +109,7 @@ impl TrackedFunction {
         self.add_missed(id, &epochs, missed, timeline);
         self.last_at = reading.at;
         self.last_epoch = reading.epoch;
-        self.close(reading, affected);
+        self.close(reading, affected, epochs.last());
         true
     }
 
@@ -181,7 +181,7 @@ impl TrackedFunction {
         }
     }
 
-    fn close(&mut self, reading: &CountedReading<'_>, affected: bool) {
+    fn close(&mut self, reading: &CountedReading<'_>, affected: bool, epoch: Option<&Epoch>) {
         let CountedReading { at, entries, .. } = *reading;
         self.series.push(at, self.calls);
         if affected {
@@ -190,7 +190,11 @@ impl TrackedFunction {
             self.rates.push(at, self.calls.all());
         }
         for (patch, record) in &mut self.records {
-            record.close(at, entries.iter().find(|entries| entries.patch == *patch));
+            let stage = epoch.map_or(TransitionStage::Outside, |epoch| {
+                TransitionStage::of(patch, &epoch.state)
+            });
+            let entries = entries.iter().find(|entries| entries.patch == *patch);
+            record.close(at, entries, stage);
         }
     }
 

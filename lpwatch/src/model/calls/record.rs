@@ -32,6 +32,8 @@ pub(super) struct Record {
     /// The call rates before.
     pub before_rates: Stretches,
     pub effect: Option<EffectTracker>,
+    /// How many of the missing entries are those of calls during a transition.
+    pub missing_during: u64,
     /// Why entries of the new function are not counted.
     pub no_entries: Option<String>,
 }
@@ -120,20 +122,41 @@ impl Record {
         self.inferred().moved(self.missing())
     }
 
+    /// During the transition, corrected by the measured effect.
+    pub fn during(&self) -> Option<CallPeriod> {
+        let (during, _) = self.missing_by_phase();
+        self.during.map(|phase| phase.moved(during))
+    }
+
     /// After the transition, corrected by the measured effect.
     pub fn after(&self) -> Option<CallPeriod> {
-        self.after.map(|phase| CallPeriod {
-            calls: phase.calls.moved(self.missing()),
-            time: phase.time,
-        })
+        let (_, after) = self.missing_by_phase();
+        self.after.map(|phase| phase.moved(after))
     }
 
     fn missing(&self) -> u64 {
-        self.effect.as_ref().map_or(0, |effect| effect.missing)
+        self.effect.as_ref().map_or(0, EffectTracker::missing)
+    }
+
+    /// The missing entries of calls during the transition, and after it.
+    fn missing_by_phase(&self) -> (u64, u64) {
+        let missing = self.missing();
+        let after = self.after.map_or(0, |phase| phase.calls.new);
+        let after = missing.saturating_sub(self.missing_during).min(after);
+        (missing - after, after)
     }
 
     /// Adds the entries of the new function, which were counted just after the calls.
-    pub fn close(&mut self, at: Duration, entries: Option<&Entries>) {
+    pub fn close(&mut self, at: Duration, entries: Option<&Entries>, stage: TransitionStage) {
+        let missing = self.missing();
+        self.compare(at, entries);
+        if stage == TransitionStage::During {
+            self.missing_during += self.missing().saturating_sub(missing);
+        }
+        self.series.push(at, self.sum());
+    }
+
+    fn compare(&mut self, at: Duration, entries: Option<&Entries>) {
         let expected = self.inferred().new;
         match entries.map(|entries| (&entries.function, &entries.counter)) {
             Some((
@@ -162,14 +185,23 @@ impl Record {
             Some((_, Counter::Missing(why))) => self.lose_effect(Some(why.clone())),
             None => self.lose_effect(None),
         }
-        self.series.push(at, self.sum());
     }
 
     /// Keeps the last result, but it may no longer be true.
     fn lose_effect(&mut self, why: Option<String>) {
         self.no_entries = why;
         if let Some(effect) = &mut self.effect {
-            effect.effective = None;
+            effect.lose();
+        }
+    }
+}
+
+impl CallPeriod {
+    /// With this number of calls moved from the new code to the old.
+    fn moved(self, calls: u64) -> Self {
+        Self {
+            calls: self.calls.moved(calls),
+            time: self.time,
         }
     }
 }

@@ -28,7 +28,7 @@ impl Shown<'_> {
         let sum = record.sum();
         let mut calls = figures(self.function, &record.series, sum, now);
         calls.before = record.before.map(PhaseCalls::of);
-        calls.during = record.during.map(PhaseCalls::of);
+        calls.during = record.during().map(PhaseCalls::of);
         calls.after = record.after().map(PhaseCalls::of);
         calls.above = record.above;
         calls.entered = record

@@ -98,6 +98,54 @@ Watched, not patched
     assert_eq!(text, expected);
 }
 
+/// The column `NEW %` of a function whose new code does not run.
+fn percent_without_effect(new_share: f64, entries: u64, expected: u64) -> String {
+    let mut calls = ineffective();
+    calls.new_share = Some(new_share);
+    calls.entered = Some(Entered {
+        function: "lp_gcd".to_owned(),
+        entries,
+        expected,
+    });
+    let report = CallsReport::of(&snapshot(vec![("gcd", Some(calls))]), None);
+    let text = super::calls(&report, &Style::default());
+    let row = text.lines().nth(2).unwrap();
+    let cells: Vec<&str> = row.split_whitespace().collect();
+    assert!(row.ends_with("DOES NOT RUN"), "{row}");
+    cells[6].to_owned()
+}
+
+#[test]
+fn new_code_that_does_not_run_has_the_share_that_was_entered() {
+    assert_eq!(percent_without_effect(1.0, 0, 2440), "0");
+    assert_eq!(percent_without_effect(1.0, 610, 2440), "25");
+    assert_eq!(percent_without_effect(1.0, 2439, 2440), "99");
+    assert_eq!(percent_without_effect(0.1, 610, 2440), "10");
+    assert_eq!(percent_without_effect(1.0, 2440, 2440), "0", "no proof");
+    assert_eq!(percent_without_effect(1.0, 0, 0), "0");
+}
+
+#[test]
+fn all_is_new_only_if_every_call_was() {
+    for (new_share, percent) in [(1.0, "100"), (0.999, "99"), (0.57, "57"), (0.0, "0")] {
+        let mut calls = sample();
+        calls.new_share = Some(new_share);
+        assert_eq!(share(&calls, &Effect::Effective).as_deref(), Some(percent));
+    }
+}
+
+#[test]
+fn entries_that_are_not_counted_are_said_below() {
+    let mut calls = sample();
+    calls.effective = None;
+    calls.entered = None;
+    let report = CallsReport::of(&snapshot(vec![("gcd", Some(calls))]), None);
+    let text = super::calls(&report, &Style::default());
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let sentence = "unknown whether the new code runs: entries of the new code are not counted.";
+    assert!(words.contains(sentence), "{text}");
+}
+
 #[test]
 fn new_code_that_does_not_run_is_a_danger() {
     let report = CallsReport::of(&snapshot(vec![("gcd", Some(ineffective()))]), None);

@@ -5,7 +5,8 @@ use crate::scenarios::{
     callback_blocks, calls_effect, calls_exact, calls_faults, calls_lifecycle, calls_unwatched,
     cpu_held, easy, forced, forced_removal, module_refused, objects, odd_names, reason_asleep,
     reason_foreign, reason_kernel, reason_restless, reason_unwind, reason_waiting, reason_worker,
-    refused, replace, sleepers, stall, stall_daemon, vanish, verify, wait, wait_delay,
+    refused, replace, sleepers, stall, stall_daemon, status_watch, vanish, verify, wait,
+    wait_delay,
 };
 
 pub(super) const ALL: &[Scenario] = &[
@@ -33,6 +34,13 @@ pub(super) const ALL: &[Scenario] = &[
         "A stall from its beginning to its reversal, as the daemon reports it",
         stall_daemon::run,
     ),
+    scenario(
+        "life",
+        "status_watch",
+        "`lpwatch status --watch`: a line for each change, none for what passes by itself",
+        status_watch::run,
+    )
+    .once(),
     scenario(
         "reasons",
         "callback_blocks",
@@ -202,6 +210,20 @@ pub(super) const ALL: &[Scenario] = &[
         "reason_busy_kthread",
         "A kernel thread that is always on its CPU",
         reason_kernel::busy,
+    )
+    .paced(),
+    scenario(
+        "reasons",
+        "reason_busy_elsewhere",
+        "A kernel thread that is busy outside of the patch: foretold, and what happens",
+        reason_kernel::busy_elsewhere,
+    )
+    .paced(),
+    scenario(
+        "reasons",
+        "reason_own_threads",
+        "The main functions of the kernel's own threads: foretold, and what happens",
+        reason_kernel::own_threads,
     )
     .paced(),
     scenario(

@@ -26,7 +26,7 @@ const WORST_FIRST = Object.keys(HEADINGS);
 export function blockers() {
 	const title = h('h3', {}, 'Tasks left');
 	const none = h('p', { class: 'empty' });
-	const groups = h('div', { class: 'reasons' });
+	const groups = h('div');
 	const node = h('div', { class: 'left' }, title, none, groups);
 	const update = ({ blockers: tasks, tasks_remaining: left }) => {
 		const reasons = byReason(tasks);
@@ -85,7 +85,7 @@ function byAdvice(tasks) {
 
 function adviceGroup({ advice }) {
 	const tasks = h('ul', { class: 'tasks' });
-	const node = h('div', { class: 'advised' }, tasks);
+	const node = h('div', {}, tasks);
 	if (advice) {
 		const text = prose(advice, 'p');
 		text.className = 'advice';

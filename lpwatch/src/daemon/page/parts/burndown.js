@@ -10,7 +10,6 @@ export function changes(points) {
 	return points.filter((point, at) => points[at - 1]?.remaining !== point.remaining);
 }
 
-/** The chart in a sentence. */
 function told(points, { seconds_without_progress: idle }) {
 	const falls = changes(points);
 	if (falls.length === 0) return 'The progress is unknown.';
@@ -22,7 +21,6 @@ function told(points, { seconds_without_progress: idle }) {
 	return `Tasks left: ${numbers}${within}${since}.`;
 }
 
-/** Draws into `svg`, at its current width. */
 export function draw(svg, points, transition) {
 	if (points.length === 0) return;
 	const width = Math.max(260, Math.round(svg.getBoundingClientRect().width) || 640);
@@ -48,8 +46,10 @@ function grid({ box, x, y, most, from, span, width, height }) {
 	const magnitude = 10 ** Math.floor(Math.log10(most));
 	const step = Math.max(1, [0.2, 0.25, 0.5, 1, 2].map((of) => of * magnitude).find((of) => most / of <= 4) ?? magnitude);
 	for (let tick = 0; tick <= most; tick += Math.ceil(step)) {
-		nodes.push(s('line', { class: tick === 0 ? 'axis' : 'grid', x1: box.left, x2: box.right, y1: y(tick), y2: y(tick) }));
-		nodes.push(s('text', { x: box.left - 6, y: y(tick) + 4, 'text-anchor': 'end' }, count(tick)));
+		nodes.push(
+			s('line', { class: tick === 0 ? 'axis' : 'grid', x1: box.left, x2: box.right, y1: y(tick), y2: y(tick) }),
+			s('text', { x: box.left - 6, y: y(tick) + 4, 'text-anchor': 'end' }, count(tick)),
+		);
 	}
 	const room = Math.max(2, Math.floor((box.right - box.left) / 70));
 	const wide = STEPS.find((of) => span / of <= room) ?? Math.ceil(span / room / 86400) * 86400;
@@ -59,9 +59,10 @@ function grid({ box, x, y, most, from, span, width, height }) {
 		const anchor = at > box.right - 20 ? 'end' : at < box.left + 10 ? 'start' : 'middle';
 		nodes.push(s('text', { x: at, y: box.bottom + 17, 'text-anchor': anchor }, wide < 1 ? duration(nth * wide) : age(nth * wide).replace(/.00.(s|min)$/, '')));
 	}
-	nodes.push(s('text', { class: 'title', x: 2, y: 11 }, 'Tasks left'));
-	nodes.push(s('text', { class: 'title', x: width - 14, y: height - 5, 'text-anchor': 'end' }, 'since lpwatch first saw it'));
-	return nodes;
+	return [
+		...nodes, s('text', { x: 2, y: 11 }, 'Tasks left'),
+		s('text', { x: width - 14, y: height - 5, 'text-anchor': 'end' }, 'since lpwatch first saw it'),
+	];
 }
 
 /** The time in which no task has switched. */
@@ -83,12 +84,12 @@ function curve({ box, x, y }, points) {
 	const at = (number) => number.toFixed(1);
 	let path = `M${at(x(points[0].seconds))} ${at(y(points[0].remaining))}`;
 	for (const { seconds, remaining } of points.slice(1)) path += `H${at(x(seconds))}V${at(y(remaining))}`;
-	const last = points.at(-1);
-	const [endX, endY] = [x(last.seconds), y(last.remaining)];
+	const { seconds, remaining } = points.at(-1);
+	const [endX, endY] = [x(seconds), y(remaining)];
 	return [
 		s('path', { class: 'area', d: `${path}V${at(box.bottom)}H${at(box.left)}Z` }),
 		s('path', { class: 'curve', d: path }),
 		s('circle', { class: 'now', cx: endX, cy: endY, r: 4 }),
-		s('text', { class: 'now-words', x: Math.min(endX, box.right), y: Math.max(endY - 9, 12), 'text-anchor': 'end' }, counted(last.remaining, 'task')),
+		s('text', { class: 'now-words', x: Math.min(endX, box.right), y: Math.max(endY - 9, 12), 'text-anchor': 'end' }, counted(remaining, 'task')),
 	];
 }

@@ -52,8 +52,9 @@ function effectOf({ enabled, transition }, object, { calls }) {
 	if (calls.effective === true) return ['new code runs', 'well'];
 	const isOff = calls.findings.some((finding) => finding.kind === 'ftrace_disabled');
 	if (calls.effective === false || isOff) return ['new code DOES NOT RUN', 'alarm'];
-	if (calls.not_entered) return [`unknown whether new code runs: ${calls.not_entered}`, null];
-	return ['unknown whether new code runs', null];
+	const { entered, not_entered: why } = calls;
+	const words = 'unknown whether new code runs';
+	return [entered && !why ? words : `${words}: its entries are not counted${why ? `: ${why}` : ''}`, null];
 }
 
 function tile({ name, object, sympos, patch }) {
@@ -61,27 +62,39 @@ function tile({ name, object, sympos, patch }) {
 	const chart = s('svg', { class: 'bars', role: 'img', viewBox: '0 0 300 76' });
 	const totals = h('p', { class: 'totals' });
 	const findings = h('ul', { class: 'findings' });
-	const of = [patch ? patch.name : 'no patch', object === 'vmlinux' ? null : object].filter(Boolean).join(' · ');
+	const of = (patch?.name ?? 'no patch') + (object === 'vmlinux' ? '' : ` · ${object}`);
 	const node = h('article', { class: 'tile' },
 		h('h3', { class: 'name' }, sympos > 1 ? `${name},${sympos}` : name),
 		h('p', { class: 'quiet name' }, of), effect, chart, totals, findings);
-	return { node, update: (fn) => setTile({ effect, chart, totals, findings }, fn) };
+	const update = ({ calls, effect: [words, tone] }) => {
+		setText(effect, words);
+		attr(effect, 'data-tone', tone);
+		const most = tone === 'alarm' ? shareEntered(calls) : 1;
+		draw(chart, name, [
+			['before', calls.before], ['during', calls.during], ['since', calls.after], ['now', calls],
+		].map(([label, phase]) => ({ label, ...ratesOf(phase, most) })));
+		setText(totals, totalsOf(calls, most));
+		const worstFirst = calls.findings.toSorted((one, other) => RANK.indexOf(one.severity) - RANK.indexOf(other.severity));
+		list(findings, worstFirst, ({ kind, text }) => `${kind} ${text}`, finding);
+	};
+	return { node, update };
 }
 
-function setTile({ effect, chart, totals, findings }, { name, calls, effect: [words, tone] }) {
-	setText(effect, words);
-	attr(effect, 'data-tone', tone);
-	draw(chart, name, [
-		['before', calls.before], ['during', calls.during], ['since', calls.after], ['now', calls],
-	].map(([label, phase]) => ({ label, old: phase?.old_per_second ?? null, new: phase?.new_per_second ?? null })));
-	setText(totals, totalsOf(calls));
-	const worstFirst = calls.findings.toSorted((one, other) => RANK.indexOf(one.severity) - RANK.indexOf(other.severity));
-	list(findings, worstFirst, ({ kind, text }) => `${kind} ${text}`, finding);
+/** The share of new code in the calls that should run it; 0 if entries do not show it. */
+function shareEntered({ entered }) {
+	return entered?.entries < entered?.expected ? entered.entries / entered.expected : 0;
 }
 
-function totalsOf({ old, new: fresh, since, above, uncertain, entered, new_share: part }) {
+/** Calls that did not enter the new code are old. */
+function ratesOf(phase, most) {
+	const { old_per_second: old = null, new_per_second: fresh = null } = phase ?? {};
+	const entered = Math.min(fresh, (old + fresh) * most);
+	return entered < fresh ? { old: old + fresh - entered, new: entered } : { old, new: fresh };
+}
+
+function totalsOf({ old, new: fresh, since, above, uncertain, entered, new_share: part }, most) {
 	const words = [`${count(old)} old, ${count(fresh)} new since ${clock(since).slice(-8)} UTC`];
-	if (part !== null) words.push(`${Math.round(part * 100)} % new now`);
+	if (part !== null) words.push(`${Math.floor(Math.min(part, most) * 100 + 1e-6)} % new now`);
 	if (entered?.expected > 0) words.push(`new code entered ${count(entered.entries)} of ${count(entered.expected)} times`);
 	if (above > 0) words.push(`${count(above)} ran a patch above`);
 	if (uncertain > 0) words.push(`${count(uncertain)} unknown which`);

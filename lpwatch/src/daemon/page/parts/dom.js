@@ -10,7 +10,6 @@ export function h(tag, attributes = {}, ...children) {
 	return fill(document.createElement(tag), attributes, children);
 }
 
-/** The same for SVG. */
 export function s(tag, attributes = {}, ...children) {
 	return fill(document.createElementNS(SVG, tag), attributes, children);
 }

@@ -10,7 +10,7 @@ const FUNCTIONS = 12;
 export function patchRow({ name }) {
 	const state = h('span', { class: 'badge' });
 	const traits = h('p', { class: 'quiet' });
-	const objects = h('ul', { class: 'objects' });
+	const objects = h('ul');
 	const node = h('article', { class: 'patch' },
 		h('div', {}, h('h3', { class: 'name' }, name), state, traits), objects);
 	const update = (patch) => {

@@ -7,13 +7,12 @@ const TONES = { completed: 'well', forced: 'warn', reversed: 'warn', unknown: 'w
 const COLUMNS = ['Ended (UTC)', 'Patch', 'What happened', 'Took', 'Tasks', 'Tries', 'Signals', 'Remarks'];
 const NUMBERS = COLUMNS.slice(3, 7);
 
-/** The titles. */
 export function pastTitles() {
 	return h('tr', { role: 'row' }, ...COLUMNS.map((title) =>
 		h('th', { role: 'columnheader', scope: 'col', class: NUMBERS.includes(title) && 'number' }, title)));
 }
 
-/** A row, which never changes: `{ node, update }`. */
+/** A row, which never changes. */
 export function pastRow(now) {
 	return (past) => {
 		const { patch, direction, outcome, ended_at: ended } = past;
@@ -42,7 +41,6 @@ function remarks({ outcome, errno: error, message, check }) {
 	return parts.join('; ');
 }
 
-/** Notes and probes. */
 export function sight({ notes, probes, words }, snapshot) {
 	const { source, events_lost: lost, probes: all } = snapshot;
 	const missing = all.filter((probe) => !probe.attached);

@@ -44,7 +44,6 @@ export class Link {
 		}
 	}
 
-	/** Tries again at once. */
 	retry() {
 		this.#wake();
 	}

@@ -35,7 +35,6 @@ export function judge(snapshot) {
 	return verdict(level, `${LEVELS[level].words}: ${first}${more}`, lines);
 }
 
-/** The verdict while the daemon does not answer. */
 export function doubt(last, why) {
 	const lines = last ? [`It last said: ${last.words}. Its last answer follows.`] : [];
 	return verdict('unknown', why, lines);
@@ -57,7 +56,6 @@ function ofTransition({ name, transition }) {
 	return { level: phase === 'stalled' ? 'stalled' : 'moving', name, line: parts.join('') };
 }
 
-/** Enabled patches that do not take full effect. */
 function dangers({ patches, watched }) {
 	const found = [];
 	const danger = (name, line) => found.push({ level: 'danger', name, line });

@@ -42,7 +42,6 @@ export function noBreak(text) {
 	return text.replaceAll(' ', GLUE);
 }
 
-/** A count with its thousands separated. */
 export function count(number) {
 	return isNumber(number) ? String(number).replace(/\B(?=(\d{3})+$)/g, ',') : UNKNOWN;
 }
@@ -52,7 +51,6 @@ export function counted(number, one) {
 	return `${count(number)}${GLUE}${one}${number === 1 ? '' : 's'}`;
 }
 
-/** A rate with about three digits. */
 export function rate(perSecond) {
 	if (!isNumber(perSecond)) return UNKNOWN;
 	if (perSecond >= 100) return count(Math.round(perSecond));

@@ -36,6 +36,46 @@ fn a_patch_without_effect_is_a_danger() {
 }
 
 #[test]
+fn rates_without_an_entry_are_those_of_old_code() {
+    let mut host = CallHost::applied(10);
+    host.enter("p", 0).at(12.0).read();
+    for second in 13..=40 {
+        host.at(f64::from(second)).call(NONE, 80).read();
+    }
+    let calls = host.calls("p");
+    assert_eq!(calls.effective, Some(false));
+    assert_eq!((calls.old, calls.new), (10 + 28 * 80, 0));
+    assert_eq!(calls.new_share, Some(0.0), "{calls:?}");
+    assert_eq!(calls.new_per_second, Some(0.0));
+    assert_eq!(calls.old_per_second, Some(80.0));
+    assert_eq!(sums(calls.after.as_ref()), (28 * 80, 0));
+    let entered = calls.entered.unwrap();
+    assert_eq!((entered.entries, entered.expected), (0, 28 * 80));
+}
+
+#[test]
+fn a_call_without_an_entry_counts_in_its_phase() {
+    let mut host = CallHost::default();
+    host.at(0.0).see(&[]).read();
+    host.at(10.0).begin("p", Direction::Patching, false);
+    host.at(11.0)
+        .enter("p", 0)
+        .see(&[turning("p", &["f"], false)])
+        .read();
+    host.at(12.0).call(OLD, 5).call(NEW, 50).read();
+    host.at(13.0).read();
+    host.at(14.0).end(Direction::Patching);
+    host.at(14.1).see(&[on("p", &["f"])]).read();
+    host.at(15.0).call(NONE, 7).enter("p", 7).read();
+    host.at(16.0).read();
+    let calls = host.calls("p");
+    assert_eq!(calls.effective, Some(true));
+    assert_eq!(sums(calls.during.as_ref()), (55, 0));
+    assert_eq!(sums(calls.after.as_ref()), (0, 7));
+    assert_eq!((calls.old, calls.new), (55, 7));
+}
+
+#[test]
 fn without_a_counter_of_entries_nothing_is_claimed() {
     let mut host = CallHost::applied(10);
     host.at(13.0).call(NONE, 20).read();
