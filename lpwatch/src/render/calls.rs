@@ -15,6 +15,7 @@ use crate::model::calls::{
     proof::Proof,
     report::{CallsReport, CountedFunction, Effect},
 };
+use crate::model::object_name;
 
 const CALLS: [Title; 8] = [
     ("FUNCTION", Side::Left),
@@ -194,6 +195,11 @@ fn remarks(page: &mut Page<'_>, function: &CountedFunction) {
             "{name}: it is unknown whether the new code runs: {}.",
             style.text(why)
         );
+        page.item(4, &[plain(words)]);
+    } else if function.effect == Effect::NotEffective
+        && let Some(why) = object_name::impossible(&function.object)
+    {
+        let words = format!("{name}: the new code never runs: {}.", style.text(&why));
         page.item(4, &[plain(words)]);
     } else if let Some(why) = &function.not_counted {
         page.item(

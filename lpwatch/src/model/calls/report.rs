@@ -7,6 +7,7 @@ use super::figures::{Calls, FindingKind, Severity};
 use crate::model::{
     Snapshot, TransitionSummary,
     document::DocumentHead,
+    object_name,
     snapshot::{Function, Object, Patch},
 };
 
@@ -184,7 +185,7 @@ impl CountedFunction {
             name: function.name.clone(),
             sympos: function.sympos,
             calls: function.calls.clone(),
-            not_counted: function.not_counted.clone(),
+            not_counted: never_called(object).or_else(|| function.not_counted.clone()),
             effect: Effect::of(patch, object, function),
         }
     }
@@ -206,7 +207,9 @@ impl Effect {
             why: why.to_owned(),
         };
         if object.patched == Some(false) {
-            return if object.name == VMLINUX {
+            let is_never_patched =
+                object.name == VMLINUX || object_name::impossible(&object.name).is_some();
+            return if is_never_patched {
                 Self::NotEffective
             } else {
                 not_known("its module is not loaded")
@@ -232,6 +235,12 @@ impl Effect {
             None => not_known(&why_open(patch, calls)),
         }
     }
+}
+
+/// Why nothing can call the functions of an object that no module can be.
+fn never_called(object: &Object) -> Option<String> {
+    let is_patched = object.patched != Some(false);
+    object_name::impossible(&object.name).filter(|_| !is_patched)
 }
 
 fn why_open(patch: &Patch, calls: &Calls) -> String {
