@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use lpwatch_common::patch::VMLINUX;
 
 use super::{padded, transition};
-use crate::model::{Direction, object_name};
 use crate::model::snapshot::{Object, Patch, Severity};
+use crate::model::{Direction, object_name};
 use crate::render::page::{Page, Paint, Span, painted, plain};
 use crate::render::{calls, refused, words};
 use crate::text;
@@ -25,6 +25,9 @@ pub(super) fn settled(page: &mut Page<'_>, patches: &[&Patch]) {
     for (patch, name) in patches.iter().zip(&names) {
         let name = painted(Paint::Bold, format!("{}  ", padded(name, width)));
         page.line(&[mark(page, patch), name], &settled_text(page, patch));
+        if let Some(refusal) = &patch.refusal {
+            refused::patch(page, refusal);
+        }
         if is_on(patch) {
             not_patched(page, patch);
         }
