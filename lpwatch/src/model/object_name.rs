@@ -93,8 +93,15 @@ mod tests {
                  `lpwatch_target`"
             )
         );
-        assert!(impossible("vmlinux.ko").unwrap().contains("the kernel itself"));
-        assert_eq!(impossible(" ").as_deref(), Some("no module can be named ` `"));
+        assert!(
+            impossible("vmlinux.ko")
+                .unwrap()
+                .contains("the kernel itself")
+        );
+        assert_eq!(
+            impossible(" ").as_deref(),
+            Some("no module can be named ` `")
+        );
         for possible in ["fuse", "vmlinux", "not told", "a.b"] {
             assert_eq!(impossible(possible), None, "{possible}");
         }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::figures::{Calls, FindingKind, Severity};
 use crate::model::{
-    Snapshot, TransitionSummary,
+    EngineKind, Snapshot, TransitionSummary,
     document::DocumentHead,
     object_name,
     snapshot::{Function, Object, Patch},
@@ -22,6 +22,18 @@ pub struct CallsReport {
     pub daemon: bool,
     pub notes: Vec<String>,
     pub functions: Vec<CountedFunction>,
+    /// The loaded patches whose functions are unknown.
+    #[serde(default)]
+    pub functions_unknown: Vec<OpaquePatch>,
+}
+
+/// A loaded patch whose functions are unknown, because its system does not show them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct OpaquePatch {
+    pub patch: String,
+    pub engine: EngineKind,
+    pub enabled: Option<bool>,
 }
 
 /// A function of a patch, or a watched function without one.
@@ -114,14 +126,17 @@ impl CallsReport {
     #[must_use]
     pub fn of(snapshot: &Snapshot, only: Option<&str>) -> Self {
         let patches = snapshot.patches.iter();
-        let patched = patches
-            .filter(|patch| only.is_none_or(|only| patch.name == only))
-            .flat_map(|patch| {
-                patch.objects.iter().flat_map(move |object| {
-                    let functions = object.functions.iter();
-                    functions.map(move |function| CountedFunction::of(patch, object, function))
-                })
-            });
+        let patches = patches.filter(|patch| only.is_none_or(|only| patch.name == only));
+        let patched = patches.clone().flat_map(|patch| {
+            patch.objects.iter().flat_map(move |object| {
+                let functions = object.functions.iter();
+                functions.map(move |function| CountedFunction::of(patch, object, function))
+            })
+        });
+        let opaque = patches.filter(|patch| {
+            let mut objects = patch.objects.iter();
+            objects.all(|object| object.functions.is_empty())
+        });
         let watched = snapshot.watched.iter().filter(|_| only.is_none());
         let watched = watched.map(|watched| CountedFunction {
             patch: None,
@@ -140,6 +155,13 @@ impl CallsReport {
             daemon: snapshot.daemon,
             notes: snapshot.notes.clone(),
             functions: patched.chain(watched).collect(),
+            functions_unknown: opaque
+                .map(|patch| OpaquePatch {
+                    patch: patch.name.clone(),
+                    engine: patch.engine,
+                    enabled: patch.enabled,
+                })
+                .collect(),
         }
     }
 

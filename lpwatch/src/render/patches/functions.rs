@@ -1,8 +1,8 @@
 //! The functions of a patch, and which patch wins where several change one.
 
 use super::engine;
-use crate::model::object_name;
 use crate::model::inventory::{InventoryFunction, InventoryPatch};
+use crate::model::object_name;
 use crate::render::page::{Page, Paint, Span, painted, plain};
 use crate::render::style::Style;
 use crate::render::{refused, words};
