@@ -245,7 +245,7 @@ impl Observer {
 
     /// Records whether BPF programs are being loaded and attached.
     pub(in crate::observe) fn note_attaching(&mut self, is_attaching: bool) {
-        self.note_if(is_attaching, ATTACHING);
+        self.note_if(is_attaching && self.may_attach, ATTACHING);
     }
 
     fn new(
@@ -294,6 +294,7 @@ impl Observer {
             calls: None,
             stops: StopSource::default(),
             watch: options.watch.clone(),
+            may_attach: may_use_bpf(options),
             watch_notes: Vec::new(),
             lasting_notes: notes,
         }
