@@ -27,7 +27,7 @@ use std::ffi::OsString;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind};
 use tracing_subscriber::EnvFilter;
 
-use crate::{error::Error, exit::Exit};
+use crate::{error::Error, exit::Exit, text::printable};
 
 use args::Globals;
 
@@ -148,7 +148,7 @@ pub fn main() -> Exit {
     completions::answer(command_line);
     let cli = match parsed(std::env::args_os()) {
         Ok(cli) => cli,
-        Err(error) => return complaint::usage(&error),
+        Err(error) => return usage(error),
     };
     start_log(&cli);
     match run(cli) {
@@ -172,6 +172,20 @@ fn parsed(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error>
     match socket_ignored(&cli, matches.subcommand_name().unwrap_or_default()) {
         Some(why) => Err(line.error(ErrorKind::ArgumentConflict, why)),
         None => Ok(cli),
+    }
+}
+
+/// Prints what the parser of the command line has to say: an error, or help.
+fn usage(error: clap::Error) -> Exit {
+    // clap quotes the arguments as they are.
+    let escaped = std::env::args_os().map(|word| printable(&word.to_string_lossy()).into());
+    let error = parsed(escaped).err().unwrap_or(error);
+    // Without standard error there is nobody to tell.
+    let _ = error.print();
+    if error.exit_code() == 0 {
+        Exit::Success
+    } else {
+        Exit::Usage
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::env;
 
-use crate::{exit::Exit, text::printable};
+use crate::text::printable;
 
 /// Prints a message, safe for the terminal.
 pub fn complain(text: &str) {
@@ -13,23 +13,6 @@ pub fn complain(text: &str) {
 /// Prints an error with its causes.
 pub fn error(error: &anyhow::Error) {
     complain(&with_causes(error));
-}
-
-/// Prints what the command line parser has to say: an error, or help.
-pub fn usage(error: &clap::Error) -> Exit {
-    let arguments = arguments();
-    let is_plain = |argument: &String| printable(argument) == *argument;
-    if !error.use_stderr() || arguments.iter().all(is_plain) {
-        // Nothing is left to do if the terminal is gone.
-        let _ = error.print();
-    } else {
-        eprint!("{}", safe(&error.render().to_string(), &arguments));
-    }
-    if error.exit_code() == 0 {
-        Exit::Success
-    } else {
-        Exit::Usage
-    }
 }
 
 /// The error and its causes, each once: many errors contain their cause.

@@ -113,10 +113,10 @@ fn an_object_that_no_module_can_be_is_never_patched() {
     assert!(why.unwrap().starts_with("no module can be named `nfs.ko`"));
     let expected = "\
 lp_calls  enabled
-  FUNCTION    ENTERED  EXPECTED  NEW CODE
-  nfs.ko:gcd                     DOES NOT RUN
+  FUNCTION    NEW CODE
+  nfs.ko:gcd  DOES NOT RUN
     nfs.ko:gcd: the new code never runs: no module can be named `nfs.ko`; the
-    author of the patch meant `nfs`.
+      author of the patch meant `nfs`.
 
 Disproved: new code does not run, see above.
 ";
