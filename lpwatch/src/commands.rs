@@ -3,6 +3,7 @@
 mod args;
 mod calls;
 mod check;
+mod complaint;
 mod completions;
 mod counted;
 mod daemon;
@@ -21,10 +22,12 @@ mod verify;
 mod wait;
 mod watching;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use std::ffi::OsString;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind};
 use tracing_subscriber::EnvFilter;
 
-use crate::{error::Error, exit::Exit};
+use crate::{error::Error, exit::Exit, text::printable};
 
 use args::Globals;
 
@@ -143,20 +146,74 @@ fn ignored(subcommand: &str) -> &'static [&'static str] {
 #[must_use]
 pub fn main() -> Exit {
     completions::answer(command_line);
-    let cli =
-        Cli::from_arg_matches(&command_line().get_matches()).unwrap_or_else(|error| error.exit());
+    let cli = match parsed(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(error) => return usage(error),
+    };
     start_log(&cli);
     match run(cli) {
         Ok(exit) => exit,
         // The reader has closed the pipe: `lpwatch status | head`.
         Err(error) if is_broken_pipe(&error) => Exit::Success,
         Err(error) => {
-            eprintln!("lpwatch: {error:#}");
+            complaint::error(&error);
             error
                 .downcast_ref::<Error>()
                 .map_or(Exit::Error, Exit::from)
         }
     }
+}
+
+/// The command line, in which no flag is ignored that the user relies on.
+fn parsed(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let mut line = command_line();
+    let matches = line.try_get_matches_from_mut(words)?;
+    let cli = Cli::from_arg_matches(&matches)?;
+    match socket_ignored(&cli, matches.subcommand_name().unwrap_or_default()) {
+        Some(why) => Err(line.error(ErrorKind::ArgumentConflict, why)),
+        None => Ok(cli),
+    }
+}
+
+/// Prints what the parser of the command line has to say: an error, or help.
+fn usage(error: clap::Error) -> Exit {
+    // clap quotes the arguments as they are.
+    let escaped = std::env::args_os().map(|word| printable(&word.to_string_lossy()).into());
+    let error = parsed(escaped).err().unwrap_or(error);
+    // Without standard error there is nobody to tell.
+    let _ = error.print();
+    if error.exit_code() == 0 {
+        Exit::Success
+    } else {
+        Exit::Usage
+    }
+}
+
+/// Why `--socket` would have no effect, if it would have none.
+fn socket_ignored(cli: &Cli, subcommand: &str) -> Option<String> {
+    let Cli { globals, command } = cli;
+    globals.socket.as_ref()?;
+    let other = match command {
+        // The daemon listens on it.
+        Command::Daemon(_) => return None,
+        Command::Status(_)
+        | Command::Tasks(_)
+        | Command::Explain(_)
+        | Command::Wait(_)
+        | Command::Calls(_)
+        | Command::Verify(_)
+        | Command::Check(_)
+        | Command::Doctor(_) => globals.instead_of_daemon()?,
+        Command::Patches(_) | Command::Fleet(_) | Command::Completions(_) | Command::Man(_) => {
+            return Some(format!(
+                "the argument '--socket <PATH>' cannot be used with '{subcommand}': it asks no \
+                 daemon"
+            ));
+        }
+    };
+    Some(format!(
+        "the argument '--socket <PATH>' cannot be used with '{other}': no daemon is then asked"
+    ))
 }
 
 fn run(cli: Cli) -> anyhow::Result<Exit> {
@@ -249,6 +306,82 @@ mod tests {
         let matches = command_line().try_get_matches_from(words).unwrap();
         let cli = Cli::from_arg_matches(&matches).unwrap();
         assert!(cli.globals.no_bpf);
+    }
+
+    fn refused(words: &str) -> Option<String> {
+        let words = words.split(' ').map(OsString::from);
+        parsed(words).err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_socket_is_not_ignored_silently() {
+        for (words, other) in [
+            (
+                "lpwatch --socket /x status --sysfs-root /t",
+                "--sysfs-root <DIR>",
+            ),
+            (
+                "lpwatch tasks --socket /x --procfs-root /t",
+                "--procfs-root <DIR>",
+            ),
+            ("lpwatch doctor --no-bpf --socket /x", "--no-bpf"),
+            ("lpwatch --socket /x patches", "patches"),
+            ("lpwatch --socket /x man", "man"),
+        ] {
+            let text = refused(words).unwrap();
+            assert!(text.contains("--socket") && text.contains(other), "{text}");
+        }
+        for words in [
+            "lpwatch status --socket /x --sysfs-root /sys",
+            "lpwatch daemon --socket /x --sysfs-root /t --no-bpf",
+        ] {
+            assert_eq!(refused(words), None);
+        }
+    }
+
+    #[test]
+    fn a_conflict_names_both_options() {
+        for (words, both) in [
+            (
+                "lpwatch check fix.ko --explain symbol",
+                ["--explain", "[PATCH]"],
+            ),
+            ("lpwatch check --rules --strict", ["--rules", "--strict"]),
+            ("lpwatch check --rules -o json", ["--rules", "--output"]),
+            (
+                "lpwatch check --explain symbol -o json",
+                ["--explain", "--output"],
+            ),
+            (
+                "lpwatch check --rules --explain symbol",
+                ["--rules", "--explain"],
+            ),
+        ] {
+            let text = refused(words).unwrap();
+            assert!(both.iter().all(|one| text.contains(one)), "{text}");
+        }
+        assert_eq!(refused("lpwatch check --rules --color never -v"), None);
+    }
+
+    #[test]
+    fn a_time_of_0_and_an_unknown_rule_are_wrong_usage() {
+        for words in [
+            "lpwatch check fix.ko --sample 0",
+            "lpwatch status --stall-after 0",
+            "lpwatch status --slow-after 0s",
+            "lpwatch status --long-after 0",
+        ] {
+            assert!(refused(words).unwrap().contains("longer than 0"), "{words}");
+        }
+        let text = refused("lpwatch check --explain nope").unwrap();
+        assert!(
+            text.contains("no such rule") && text.contains("will_block"),
+            "{text}"
+        );
+        assert!(refused("lpwatch explain ").is_some());
+        let fleet = "lpwatch fleet status --prometheus http://x --interval 5s";
+        assert!(refused(fleet).unwrap().contains("--watch"));
+        assert_eq!(refused(&format!("{fleet} --watch")), None);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::{io, path::PathBuf};
 
 use thiserror::Error;
 
-use crate::{fleet::prometheus::PrometheusError, kernel::ReadError};
+use crate::{fleet::prometheus::PrometheusError, kernel::ReadError, text::quoted};
 
 /// The errors of this library.
 #[derive(Debug, Error)]
@@ -38,7 +38,8 @@ pub enum Error {
         path: PathBuf,
         source: io::Error,
     },
-    #[error("the daemon at {} gave an invalid answer: {reason}", .socket.display())]
+    /// It gave no answer, or an invalid one; `reason` is the rest of the sentence.
+    #[error("the daemon at {} {reason}", .socket.display())]
     Daemon { socket: PathBuf, reason: String },
     /// Nobody answers at the socket that the user has given.
     #[error(
@@ -49,6 +50,18 @@ pub enum Error {
         socket: PathBuf,
         reason: &'static str,
     },
+    /// The Unix socket of the daemon.
+    #[error("cannot {action} {}: {source}{}", .path.display(), needs_root_or_path(.source))]
+    Socket {
+        action: &'static str,
+        path: PathBuf,
+        source: io::Error,
+    },
+    #[error(
+        "cannot listen on {}: the folder {} does not exist. To create it:\n    mkdir -p {}",
+        .socket.display(), .folder.display(), quoted(&.folder.to_string_lossy())
+    )]
+    NoFolder { socket: PathBuf, folder: PathBuf },
     #[error("cannot listen on {address}: {source}{}", listen_hint(.source))]
     Listen { address: String, source: io::Error },
     #[error("cannot use the sockets from systemd: {0}")]
@@ -76,6 +89,15 @@ fn by(pid: Option<u32>) -> String {
 fn needs_root(source: &io::Error) -> &'static str {
     if source.kind() == io::ErrorKind::PermissionDenied {
         " (run as root)"
+    } else {
+        ""
+    }
+}
+
+/// What a user without rights can do about a daemon's socket.
+fn needs_root_or_path(source: &io::Error) -> &'static str {
+    if source.kind() == io::ErrorKind::PermissionDenied {
+        "; run lpwatch as root, or choose another path with --socket"
     } else {
         ""
     }

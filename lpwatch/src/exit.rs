@@ -41,7 +41,11 @@ impl From<&Error> for Exit {
             Error::NoRights(_) => Self::NoPermission,
             Error::PatchFailed { .. } => Self::Failed,
             Error::Read(error) if error.is_permission() => Self::NoPermission,
-            Error::File { source, .. } | Error::Listen { source, .. } if is_permission(source) => {
+            Error::File { source, .. }
+            | Error::Socket { source, .. }
+            | Error::Listen { source, .. }
+                if is_permission(source) =>
+            {
                 Self::NoPermission
             }
             Error::Fleet(error) => error.into(),
@@ -52,6 +56,8 @@ impl From<&Error> for Exit {
             | Error::DaemonRuns { .. }
             | Error::NotASocket { .. }
             | Error::File { .. }
+            | Error::Socket { .. }
+            | Error::NoFolder { .. }
             | Error::Daemon { .. }
             | Error::NoDaemon { .. }
             | Error::Listen { .. }

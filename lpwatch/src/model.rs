@@ -22,6 +22,7 @@ mod input;
 pub mod inventory;
 mod module_refusals;
 mod next_steps;
+pub mod object_name;
 mod phase;
 pub mod prediction;
 mod refusal;

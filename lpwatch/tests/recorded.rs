@@ -129,3 +129,65 @@ fn wrong_usage_exits_with_2() {
     let output = lpwatch("6.12", &["status", "--stall-after", "soon"]);
     assert_eq!(output.status.code(), Some(2));
 }
+
+#[test]
+fn why_no_call_is_counted_is_told() {
+    for (flag, sentence, reason) in [
+        (
+            &["--no-bpf"][..],
+            "with --no-bpf calls are not counted",
+            "(--no-bpf)",
+        ),
+        (&[], "a recorded tree contains no calls", "recorded tree"),
+    ] {
+        let arguments = [&["verify", "lp_two_objects"], flag].concat();
+        let output = lpwatch("6.12", &arguments);
+        let text = String::from_utf8_lossy(&output.stdout);
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let text = words.join(" ");
+        assert!(
+            text.contains(sentence) && !text.contains("lpwatch doctor"),
+            "{text}"
+        );
+        let output = lpwatch("6.12", &[&arguments[..], &["-o", "json"]].concat());
+        let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let why = &document["functions"][0]["not_counted"];
+        let why = why.as_str().unwrap_or_else(|| panic!("{document:#}"));
+        assert!(why.contains(reason), "{why}");
+    }
+}
+
+#[test]
+fn foreign_text_in_an_argument_is_escaped() {
+    for command in [
+        &["status", "a\u{1b}[31mb\nc"][..],
+        &["check", "a\u{1b}[31mb\nc"],
+        &["check", "/nope/a\u{1b}[31mb\nc.ko"],
+        &["explain", "a\u{1b}[31mb\nc"],
+        &["status", "--output=a\u{1b}[31mb\nc"],
+        &["a\u{1b}[31mb\nc"],
+    ] {
+        let output = lpwatch("6.12", command);
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(text.contains("a\\x1b[31mb\\nc"), "{command:?}: {text}");
+        assert!(!text.contains('\u{1b}') && !text.contains("b\nc"), "{text}");
+    }
+}
+
+#[test]
+fn without_a_patch_nothing_is_to_verify() {
+    let sys = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(sys.path().join("kernel/livepatch")).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_lpwatch"))
+        .arg("verify")
+        .arg("--sysfs-root")
+        .arg(sys.path())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(15), "{output:?}");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        text.ends_with("Not proved: no live patch is loaded.\n"),
+        "{text}"
+    );
+}

@@ -98,13 +98,13 @@ fn a_task_that_is_not_left_ends_in_one() {
         assert!(output.stdout.is_empty(), "{output:?}");
         assert_eq!(
             text(&output.stderr),
-            "lpwatch: task 4242 is not among the tasks that lp_stall has left (1)\n"
+            "lpwatch: task 4242 is not among the tasks that lp_stall has left (1 task). To list the tasks left:\n    lpwatch tasks\n"
         );
     }
     let usage = lpwatch("6.12", &["explain"]);
     assert_eq!(usage.status.code(), Some(2), "{usage:?}");
     let name = lpwatch("6.12", &["explain", "me"]);
     assert_eq!(name.status.code(), Some(1), "{name:?}");
-    let words = "lpwatch: no task that lp_stall has left has the name me.";
+    let words = "lpwatch: no task that lp_stall has left has the name `me`.";
     assert!(text(&name.stderr).starts_with(words), "{name:?}");
 }

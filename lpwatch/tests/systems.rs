@@ -76,6 +76,14 @@ fn kgrafts_patches_are_listed_as_they_stand() {
         .map(|one| &one["fact"])
         .collect();
     assert_eq!(facts, ["reasons", "calls", "check", "stop_time"]);
+    let ksplice = self::document("ksplice");
+    let cannot = list(&list(&ksplice, "systems")[0], "cannot");
+    let stops = cannot
+        .iter()
+        .find(|one| one["fact"] == "stop_time")
+        .unwrap();
+    let why = stops["why"].as_str().unwrap();
+    assert!(why.starts_with("it is not recorded in files"), "{why}");
 }
 
 #[test]
@@ -102,6 +110,34 @@ fn ksplices_updates_are_listed_as_they_stand() {
     );
     let expected = json!([{"id": "CVE-2014-3688", "engine": "ksplice", "patch": "dfvn0zq8"}]);
     assert_eq!(document["cves"], expected);
+}
+
+#[test]
+fn ksplices_functions_are_unknown_and_its_refusals_shown() {
+    let output = lpwatch("ksplice", &["calls"]);
+    let text = String::from_utf8_lossy(&output.stdout).replace('\n', " ");
+    assert!(
+        text.contains("x81w4pqn") && text.contains("dfvn0zq8"),
+        "{text}"
+    );
+    let why = "their functions are unknown: Ksplice does not show which functions it changes.";
+    assert!(
+        text.contains(why) && !text.contains("No live patch"),
+        "{text}"
+    );
+    let output = lpwatch("ksplice", &["calls", "-o", "json"]);
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        list(&document, "functions_unknown").len(),
+        4,
+        "{document:#}"
+    );
+    assert_eq!(document["functions"], json!([]));
+
+    let output = lpwatch("ksplice", &["status", "x81w4pqn"]);
+    assert_eq!(output.status.code(), Some(12), "{output:?}");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("Refused (code_busy): "), "{text}");
 }
 
 #[test]

@@ -99,6 +99,20 @@ impl Globals {
         !self.no_daemon && !self.no_bpf && self.roots().is_live()
     }
 
+    /// The flag because of which no daemon is asked, besides `--no-daemon`.
+    pub fn instead_of_daemon(&self) -> Option<&'static str> {
+        let Roots { sysfs, procfs } = Roots::default();
+        if self.sysfs_root != sysfs {
+            Some("--sysfs-root <DIR>")
+        } else if self.procfs_root != procfs {
+            Some("--procfs-root <DIR>")
+        } else if self.no_bpf {
+            Some("--no-bpf")
+        } else {
+            None
+        }
+    }
+
     pub fn observer_options(&self) -> ObserverOptions {
         ObserverOptions {
             roots: self.roots(),
@@ -116,16 +130,16 @@ impl Globals {
 #[command(next_help_heading = "Phases")]
 pub struct ThresholdArgs {
     /// A transition this old is slow (default 15s).
-    #[arg(long = "slow-after", global = true, value_name = "TIME", value_parser = duration)]
+    #[arg(long = "slow-after", global = true, value_name = "TIME", value_parser = some_time)]
     slow: Option<Duration>,
 
     /// A transition in which no task has switched for this long is stalled
     /// (default 60s).
-    #[arg(long = "stall-after", global = true, value_name = "TIME", value_parser = duration)]
+    #[arg(long = "stall-after", global = true, value_name = "TIME", value_parser = some_time)]
     stalled: Option<Duration>,
 
     /// A transition this old is long (default 1h).
-    #[arg(long = "long-after", global = true, value_name = "TIME", value_parser = duration)]
+    #[arg(long = "long-after", global = true, value_name = "TIME", value_parser = some_time)]
     long: Option<Duration>,
 }
 
@@ -153,7 +167,7 @@ impl ThresholdArgs {
 }
 
 /// A time such as `15s`, `1m 30s`, `2h`; a bare number is seconds.
-pub fn duration(text: &str) -> Result<Duration, String> {
+fn duration(text: &str) -> Result<Duration, String> {
     let seconds = text.parse::<f64>().ok();
     let parsed = match seconds {
         Some(seconds) => Duration::try_from_secs_f64(seconds).ok(),

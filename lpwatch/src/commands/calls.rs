@@ -66,7 +66,7 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     if args.watch.watch {
         return watch(globals, args).await;
     }
-    let snapshot = args.count.snapshot(globals).await?;
+    let snapshot = args.count.snapshot(globals, true).await?;
     let report = report(&snapshot, args.patch.as_deref())?;
     print(&report, &output, render::calls::calls)?;
     Ok(exit_of(&report))

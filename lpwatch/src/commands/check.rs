@@ -12,7 +12,7 @@ use crate::{
     check::{
         CheckContext, check,
         facts::{GatherOptions, gather, rates::of_daemon},
-        rules,
+        rules::{self, Rule},
     },
     engine,
     error::Error,
@@ -25,10 +25,12 @@ use crate::{
     model::check::{CheckReport, CheckVerdict},
     observe::clock,
     render,
+    text::printable,
 };
 
 use super::{
-    args::{Globals, duration},
+    args::{Globals, some_time},
+    complaint,
     output::Printer,
     snapshots,
     status::no_such_patch,
@@ -56,7 +58,7 @@ pub struct Args {
     all: Option<PathBuf>,
 
     /// Observe the tasks for this long.
-    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "5s")]
+    #[arg(long, value_name = "TIME", value_parser = some_time, default_value = "5s")]
     sample: Duration,
 
     /// Report functions called more than this many times a second.
@@ -68,11 +70,19 @@ pub struct Args {
     strict: bool,
 
     /// Show the background of a rule, with its sources.
-    #[arg(long, value_name = "RULE", exclusive = true)]
-    explain: Option<String>,
+    #[arg(
+        long,
+        value_name = "RULE",
+        value_parser = rule,
+        conflicts_with_all = ["patch", "all", "sample", "hot", "strict", "output"]
+    )]
+    explain: Option<&'static Rule>,
 
     /// List the rules.
-    #[arg(long, exclusive = true)]
+    #[arg(
+        long,
+        conflicts_with_all = ["patch", "all", "sample", "hot", "strict", "explain", "output"]
+    )]
     rules: bool,
 }
 
@@ -89,8 +99,7 @@ Exit codes:
 
 pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     let output = Printer::new(globals);
-    if let Some(id) = &args.explain {
-        let rule = rules::by_id(id).ok_or_else(|| unknown_rule(id))?;
+    if let Some(rule) = args.explain {
         Printer::text(&render::check::explain(rule, &output.style))?;
         return Ok(Exit::Success);
     }
@@ -112,12 +121,9 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     }
 }
 
-fn unknown_rule(id: &str) -> anyhow::Error {
+fn rule(id: &str) -> Result<&'static Rule, String> {
     let known: Vec<&str> = rules::ALL.iter().map(|rule| rule.id).collect();
-    anyhow::anyhow!(
-        "there is no rule `{id}`; the rules are {}",
-        known.join(", ")
-    )
+    rules::by_id(id).ok_or_else(|| format!("no such rule; the rules are {}", known.join(", ")))
 }
 
 struct Session<'a> {
@@ -154,7 +160,7 @@ impl Session<'_> {
             anyhow::bail!("no module file (.ko) exists in {}", folder.display());
         }
         for unread in &found.unread {
-            eprintln!("lpwatch: {unread}");
+            complaint::complain(unread);
         }
         let mut worst = if found.unread.is_empty() {
             Exit::Success
@@ -174,7 +180,7 @@ impl Session<'_> {
                 // The folder may also contain the modules that a patch changes.
                 Ok(_) => continue,
                 Err(error) => {
-                    eprintln!("lpwatch: {:#}", anyhow::Error::from(error));
+                    complaint::error(&error.into());
                     Exit::Error
                 }
             };
@@ -196,7 +202,7 @@ impl Session<'_> {
         };
         let progress = progress(self.output);
         let facts = gather(&how, patch, &mut |step| {
-            progress.set_message(format!("{}: {step}", patch.name));
+            progress.set_message(format!("{}: {step}", printable(&patch.name)));
         });
         progress.finish_and_clear();
         let facts = facts?;

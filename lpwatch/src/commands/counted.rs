@@ -29,7 +29,9 @@ pub struct CountArgs {
 
 impl CountArgs {
     /// A snapshot with call counts.
-    pub async fn snapshot(&self, globals: &Globals) -> Result<Snapshot, Error> {
+    ///
+    /// `has_before` is whether the table has a column of the calls before the patch.
+    pub async fn snapshot(&self, globals: &Globals, has_before: bool) -> Result<Snapshot, Error> {
         let no_daemon = match snapshots::from_daemon(globals).await {
             Ok(snapshot) => return Ok(snapshot),
             Err(missing) => missing.note()?,
@@ -46,21 +48,31 @@ impl CountArgs {
         tokio::time::sleep(time).await;
         progress.finish_and_clear();
         let mut snapshot = Snapshot::clone(&*stream.ask().await?);
-        let counted = format!(
-            "alls were counted for {} s only, so BEFORE/S is unknown.",
-            time.as_secs_f64()
-        );
-        let note = if no_daemon.is_none() && globals.may_ask_daemon() {
-            format!(
-                "No daemon runs: c{counted} To count calls before a patch, start `lpwatch daemon` \
-                 before you load the patch."
-            )
-        } else {
-            format!("C{counted}")
-        };
+        let no_daemon_runs = no_daemon.is_none() && globals.may_ask_daemon();
         snapshot.notes.extend(no_daemon);
-        snapshot.notes.push(note);
+        snapshot.notes.push(note(time, no_daemon_runs, has_before));
         Ok(snapshot)
+    }
+}
+
+/// That calls were counted for a short time only, and what is missing because of it.
+fn note(time: Duration, no_daemon_runs: bool, has_before: bool) -> String {
+    let lost = if has_before {
+        ", so BEFORE/S is unknown"
+    } else {
+        ""
+    };
+    let counted = format!("alls were counted for {} s only{lost}.", time.as_secs_f64());
+    match (no_daemon_runs, has_before) {
+        (true, true) => format!(
+            "No daemon runs: c{counted} To count calls before a patch, start `lpwatch daemon` \
+             before you load the patch."
+        ),
+        (true, false) => format!(
+            "No daemon runs: c{counted} A daemon (`lpwatch daemon`) counts from the moment a \
+             patch is loaded."
+        ),
+        (false, _) => format!("C{counted}"),
     }
 }
 
@@ -81,4 +93,22 @@ pub(super) fn progress(message: &str) -> ProgressBar {
     bar.set_message(message.to_owned());
     bar.enable_steady_tick(Duration::from_millis(200));
     bar
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_column_that_the_table_does_not_have_is_not_explained() {
+        let time = Duration::from_secs(10);
+        for runs in [true, false] {
+            assert!(note(time, runs, true).contains("BEFORE/S"));
+            let text = note(time, runs, false);
+            assert!(
+                text.contains("for 10 s only.") && !text.contains("BEFORE/S"),
+                "{text}"
+            );
+        }
+    }
 }

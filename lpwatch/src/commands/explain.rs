@@ -1,5 +1,6 @@
 //! `lpwatch explain`: why one task is still on old code.
 
+use clap::builder::NonEmptyStringValueParser;
 use clap_complete::ArgValueCandidates;
 
 use crate::{
@@ -33,7 +34,7 @@ pub struct Args {
     /// The id of the thread, as in `lpwatch tasks` and `ps -L`. For a thread in a
     /// container: its id on the host. Or the name of a task, if only one of the tasks
     /// left has it.
-    #[arg(value_name = "TID|NAME", add = ArgValueCandidates::new(completions::tasks))]
+    #[arg(value_name = "TID|NAME", value_parser = NonEmptyStringValueParser::new(), add = ArgValueCandidates::new(completions::tasks))]
     task: String,
 }
 
@@ -131,13 +132,13 @@ mod tests {
         let two = of("two", &report).unwrap_err().to_string();
         assert_eq!(
             two,
-            "2 of the tasks that lp_stall has left have the name two: 8, 9. To explain the \
+            "2 of the tasks that lp_stall has left have the name `two`: 8, 9. To explain the \
              first:\n    lpwatch explain 8"
         );
         let none = of("none", &report).unwrap_err().to_string();
         assert_eq!(
             none,
-            "no task that lp_stall has left has the name none. To list the tasks left:\n    \
+            "no task that lp_stall has left has the name `none`. To list the tasks left:\n    \
              lpwatch tasks"
         );
         report.transition.tasks_remaining = None;
@@ -146,7 +147,7 @@ mod tests {
         let nothing = named("one", None, &style).unwrap_err().to_string();
         assert_eq!(
             nothing,
-            "nothing is in transition, so no task named one blocks a patch"
+            "nothing is in transition, so no task named `one` blocks a patch"
         );
     }
 }

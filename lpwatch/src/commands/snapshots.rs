@@ -42,7 +42,14 @@ impl NoDaemon {
         if globals.socket.is_some() {
             Self::Failed(error)
         } else {
-            Self::Note(format!("No daemon was asked: {error}."))
+            Self::Note(match &error {
+                Error::Daemon { .. } => {
+                    format!(
+                        "No state comes from a daemon: {error}. lpwatch has read this host itself."
+                    )
+                }
+                _ => format!("No daemon was asked: {error}."),
+            })
         }
     }
 }
@@ -213,7 +220,7 @@ impl<'a> Stream<'a> {
             StreamSource::Local(own) => own.next().await,
             StreamSource::Daemon(snapshots) => Err(Error::Daemon {
                 socket: self.globals.socket().to_owned(),
-                reason: format!("lost: {snapshots:?}"),
+                reason: format!("was lost: {snapshots:?}"),
             }),
         }
     }

@@ -6,6 +6,7 @@ use crate::{
     error::Error,
     exit::Exit,
     model::{Outcome, Phase, Snapshot, snapshot::Patch},
+    render::outcome,
     text::quoted,
 };
 
@@ -86,7 +87,7 @@ pub(super) fn select(
             Ok((snapshot, exit))
         }
         (true, Some(outcome)) if has_failed(outcome) => Ok((snapshot, Exit::Failed)),
-        (true, _) => Err(no_such_patch(asked)),
+        (true, _) => Err(gone(&snapshot, &name, asked)),
     }
 }
 
@@ -100,6 +101,17 @@ pub(super) fn no_such_patch(name: &str) -> Error {
     }
 }
 
+/// The error about a patch that is not loaded, with what its last transition did.
+fn gone(snapshot: &Snapshot, name: &str, asked: &str) -> Error {
+    match snapshot.last_transition(name) {
+        Some(past) => Error::NoSuchPatch {
+            name: asked.to_owned(),
+            hint: format!(". {}{LIST}", outcome::last(past)),
+        },
+        None => no_such_patch(asked),
+    }
+}
+
 /// What commands other than `status` report of a patch that is not loaded. Its exit
 /// code is that of `status`.
 pub(super) fn not_loaded(snapshot: &Snapshot, asked: &str) -> Error {
@@ -110,7 +122,7 @@ pub(super) fn not_loaded(snapshot: &Snapshot, asked: &str) -> Error {
             outcome: past.outcome.name(),
             hint: format!(". To see why:\n    lpwatch status {}", quoted(&name)),
         },
-        _ => no_such_patch(asked),
+        _ => gone(snapshot, &name, asked),
     }
 }
 
@@ -152,7 +164,34 @@ pub(super) fn exit_of(snapshot: &Snapshot) -> Exit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Refusal, samples};
+    use crate::{
+        model::{Direction, Refusal, samples},
+        render::style::Style,
+    };
+
+    #[test]
+    fn the_last_transition_of_a_patch_that_is_gone_is_told() {
+        let mut snapshot = samples::snapshot(Vec::new());
+        let mut past = samples::past("lp_x", Outcome::Completed);
+        past.direction = Some(Direction::Unpatching);
+        snapshot.last_transitions.push(past);
+        let selected = select(snapshot.clone(), Some("lp-x")).unwrap_err();
+        for error in [selected, not_loaded(&snapshot, "lp-x")] {
+            let text = error.to_string();
+            assert!(
+                text.contains("no live patch named `lp-x` is loaded. Its last"),
+                "{text}"
+            );
+            assert!(text.contains("unpatching completed after 1.2 s"), "{text}");
+            assert!(text.ends_with("\n    lpwatch status"), "{text}");
+            assert_eq!(Exit::from(&error), Exit::Error);
+        }
+        let nothing = crate::render::tasks::nothing(Some("lp_x"), &snapshot, &Style::default());
+        assert!(
+            nothing.starts_with("lp_x is not loaded. Its last transition"),
+            "{nothing}"
+        );
+    }
 
     /// An operator ordered it: nothing has failed on this host.
     #[test]

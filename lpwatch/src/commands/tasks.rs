@@ -78,7 +78,7 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
         };
         Printer::text(&match &report {
             Some(report) => render::tasks::tasks(report, &output.style, options),
-            None => render::tasks::nothing(name.as_deref(), &snapshot.notes, &output.style),
+            None => render::tasks::nothing(name.as_deref(), &snapshot, &output.style),
         })?;
     }
     Ok(exit)

@@ -106,7 +106,7 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     let report = if let Some(time) = args.wait {
         waited(globals, args, time).await?
     } else {
-        let snapshot = args.count.snapshot(globals).await?;
+        let snapshot = args.count.snapshot(globals, false).await?;
         confirmed(globals, args, snapshot).await?
     };
     let proof = args.proof(&report);

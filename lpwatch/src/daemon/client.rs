@@ -84,7 +84,10 @@ impl Client {
             .await
             .map_err(|_| late(&socket))?
         {
-            if let Ok(data) = frame.map_err(|error| bad(&socket, &error))?.into_data() {
+            if let Ok(data) = frame
+                .map_err(|error| lost_or_bad(&socket, &error))?
+                .into_data()
+            {
                 append(&mut bytes, &data, &socket)?;
             }
         }
@@ -192,26 +195,76 @@ fn append(to: &mut Vec<u8>, data: &Bytes, socket: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-async fn timed<T, E: std::fmt::Display>(
+async fn timed<T>(
     socket: &Path,
-    answer: impl Future<Output = Result<T, E>>,
+    answer: impl Future<Output = hyper::Result<T>>,
 ) -> Result<T, Error> {
     timeout(PATIENCE, answer)
         .await
         .map_err(|_| late(socket))?
-        .map_err(|error| bad(socket, &error))
+        .map_err(|error| lost_or_bad(socket, &error))
 }
 
 fn late(socket: &Path) -> Error {
-    bad(
+    failed(
         socket,
-        &format!("no answer within {} s", PATIENCE.as_secs()),
+        format!("did not answer within {} s", PATIENCE.as_secs()),
     )
 }
 
+/// A daemon that is killed closes its connections.
+fn lost_or_bad(socket: &Path, error: &hyper::Error) -> Error {
+    if error.is_parse() || error.is_user() {
+        bad(socket, error)
+    } else {
+        failed(
+            socket,
+            "closed the connection before it answered".to_owned(),
+        )
+    }
+}
+
 fn bad(socket: &Path, reason: &dyn std::fmt::Display) -> Error {
+    failed(socket, format!("gave an invalid answer: {reason}"))
+}
+
+fn failed(socket: &Path, reason: String) -> Error {
     Error::Daemon {
         socket: socket.to_owned(),
-        reason: reason.to_string(),
+        reason,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{io::AsyncReadExt as _, io::AsyncWriteExt as _, net::UnixListener};
+
+    use super::*;
+
+    /// Asks a daemon that ends in the middle of what it answers.
+    async fn error_after(answer: &'static [u8]) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lpwatch.sock");
+        let listener = UnixListener::bind(&path).unwrap();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 1024]).await;
+            let _ = stream.write_all(answer).await;
+        });
+        let mut client = Client::connect(&path).await.unwrap().unwrap();
+        client.status().await.unwrap_err().to_string()
+    }
+
+    #[tokio::test]
+    async fn a_daemon_that_is_killed_gives_no_answer_and_not_an_invalid_one() {
+        for answer in [&b""[..], b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{"] {
+            let text = error_after(answer).await;
+            assert!(
+                text.ends_with(" closed the connection before it answered"),
+                "{text}"
+            );
+        }
+        let text = error_after(b"SMTP\r\n\r\n").await;
+        assert!(text.contains("gave an invalid answer"), "{text}");
     }
 }

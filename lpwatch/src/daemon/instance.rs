@@ -16,7 +16,7 @@ use tokio::{
 
 use crate::{error::Error, kernel::ending::is_ending};
 
-use super::web::Listener;
+use super::{DEFAULT_SOCKET, web::Listener};
 
 /// How long to wait for a daemon that is ending: the kernel takes a while to detach
 /// its hooks, and then releases its files.
@@ -46,9 +46,7 @@ impl Instance {
     /// Takes the lock, removes a dead daemon's socket and listens. Waits for a daemon
     /// that is ending; one that lives is an error at once.
     pub async fn claim(path: &Path) -> Result<Self, Error> {
-        if let Some(directory) = path.parent() {
-            fs::create_dir_all(directory).map_err(file("create", directory))?;
-        }
+        provide_folder(path)?;
         let (lock, before) = take_lock(path).await?;
         clear_away(path)?;
         let listener = UnixListener::bind(path).map_err(file("listen on", path))?;
@@ -93,6 +91,23 @@ impl Predecessor {
             && procfs.join(self.pid.to_string()).exists()
             && is_ending(procfs, self.pid) == Some(true)
     }
+}
+
+/// Creates the folder of the default socket. Another one must exist: a mistyped path
+/// must not create folders.
+fn provide_folder(socket: &Path) -> Result<(), Error> {
+    let folder = socket.parent().unwrap_or(Path::new(""));
+    if Some(folder) == Path::new(DEFAULT_SOCKET).parent() {
+        return fs::create_dir_all(folder).map_err(file("create", folder));
+    }
+    let is_missing = |error: io::Error| error.kind() == io::ErrorKind::NotFound;
+    if !folder.as_os_str().is_empty() && fs::metadata(folder).is_err_and(is_missing) {
+        return Err(Error::NoFolder {
+            socket: socket.to_owned(),
+            folder: folder.to_owned(),
+        });
+    }
+    Ok(())
 }
 
 async fn take_lock(socket: &Path) -> Result<(File, Option<Predecessor>), Error> {
@@ -179,7 +194,7 @@ fn clear_away(path: &Path) -> Result<(), Error> {
 
 fn file(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
     let path = path.to_owned();
-    move |source| Error::File {
+    move |source| Error::Socket {
         action,
         path,
         source,
@@ -228,6 +243,25 @@ mod tests {
         let claimed = Instance::claim(&socket).await.unwrap();
         holder.wait().unwrap();
         drop(claimed);
+    }
+
+    #[tokio::test]
+    async fn only_the_default_folder_is_created() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = folder.path().join("a/b");
+        let refused = Instance::claim(&missing.join("lpwatch.sock")).await.err();
+        let text = refused.unwrap().to_string();
+        assert!(
+            text.contains("does not exist") && text.contains("\n    mkdir -p "),
+            "{text}"
+        );
+        assert!(!folder.path().join("a").exists());
+        let denied = Error::Socket {
+            action: "create",
+            path: folder.path().to_owned(),
+            source: io::ErrorKind::PermissionDenied.into(),
+        };
+        assert!(denied.to_string().contains("--socket"), "{denied}");
     }
 
     #[tokio::test]

@@ -34,7 +34,9 @@ impl Engine for Kpatch {
             ),
             check: Known::No("the checks apply only to livepatch"),
             wait: Known::Partly("there is nothing to wait for after the patch is loaded"),
-            stop_time: Known::Partly("by the daemon, where stop_machine can be hooked"),
+            stop_time: Known::Partly(
+                "it is not recorded in files: only a daemon that hooks stop_machine measures it",
+            ),
         }
     }
 

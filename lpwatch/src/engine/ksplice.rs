@@ -38,7 +38,9 @@ impl Engine for Ksplice {
             calls: Known::No("Ksplice does not show which functions an update changes"),
             check: Known::No("its updates have their own file format"),
             wait: Known::Yes,
-            stop_time: Known::Partly("by the daemon, where stop_machine can be hooked"),
+            stop_time: Known::Partly(
+                "it is not recorded in files: only a daemon that hooks stop_machine measures it",
+            ),
         }
     }
 

@@ -35,7 +35,9 @@ impl Engine for Livepatch {
             calls: Known::Yes,
             check: Known::Yes,
             wait: Known::Yes,
-            stop_time: Known::Partly("by the daemon, where stop_machine can be hooked"),
+            stop_time: Known::Partly(
+                "it is not recorded in files: only a daemon that hooks stop_machine measures it",
+            ),
         }
     }
 

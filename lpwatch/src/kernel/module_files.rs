@@ -104,18 +104,6 @@ pub fn name(file: &Path) -> Option<String> {
     (!stem.is_empty()).then(|| stem.replace('-', "_"))
 }
 
-/// The module name in what somebody wrote for it: a file's name, a path, with
-/// dashes. Unlike [`name`], it does not need the ending of a module file.
-#[must_use]
-pub fn meant(text: &str) -> String {
-    // sysfs shows a slash in a name as an exclamation mark (lib/kobject.c).
-    let mut parts = text.trim().rsplit(['/', '!']);
-    let last = parts.find(|part| !part.is_empty()).unwrap_or_default();
-    let stem = name(Path::new(last)).unwrap_or_else(|| last.to_owned());
-    // The kernel's build replaces both (scripts/Makefile.lib, name-fix-token).
-    stem.replace(['-', ','], "_")
-}
-
 fn text(path: &Path) -> io::Result<String> {
     let mut bytes = Vec::new();
     File::open(path)?.take(LARGEST).read_to_end(&mut bytes)?;
@@ -170,28 +158,6 @@ mod tests {
         let files = ModuleFiles::read(folder.path()).unwrap();
         assert_eq!(files.is_built_in("fuse"), None);
         assert_eq!(files.in_tree("fuse"), None);
-    }
-
-    #[test]
-    fn a_name_is_found_in_what_was_written() {
-        for (text, name) in [
-            ("target", "target"),
-            ("target.ko", "target"),
-            ("my-mod", "my_mod"),
-            ("my-mod.ko.xz", "my_mod"),
-            ("a,b", "a_b"),
-            ("kernel/net/foo", "foo"),
-            ("kernel!net!foo.ko.zst", "foo"),
-            (" target\n", "target"),
-            ("foo/", "foo"),
-            ("vmlinux.ko", "vmlinux"),
-            ("a.b", "a.b"),
-            (".ko", ".ko"),
-            (" ", ""),
-            ("", ""),
-        ] {
-            assert_eq!(meant(text), name, "{text:?}");
-        }
     }
 
     #[test]

@@ -27,6 +27,12 @@ pub use reading::{Buckets, CallsReading, Counter, Entries, FunctionId, FunctionR
 
 use super::Direction;
 
+/// Why no call is counted if the user excludes BPF.
+pub const NO_BPF: &str = "BPF is not used (--no-bpf)";
+
+/// Why no call is counted in a recorded tree.
+pub const RECORDED_TREE: &str = "BPF is not used for a recorded tree";
+
 /// A turn of livepatch, reported by a hook: an epoch begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Turn {

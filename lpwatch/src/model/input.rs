@@ -26,6 +26,8 @@ pub enum Input {
         verdicts: bool,
         /// Since when hooks report every transition.
         hooks_since: Option<Duration>,
+        /// Why no call is counted, if that is so for all functions.
+        not_counted: Option<String>,
     },
     /// The number of events lost since the hooks were attached. Readings compensate
     /// for them.

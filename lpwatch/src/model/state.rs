@@ -39,6 +39,9 @@ pub struct HostFacts {
     pub probes: Vec<Probe>,
     pub notes: Vec<String>,
     pub traits: Traits,
+    /// Why no call is counted on this host; `None` if calls are counted or the reason
+    /// is unknown.
+    pub not_counted: Option<String>,
 }
 
 /// The state machine.
@@ -110,8 +113,10 @@ impl Model {
                 source,
                 verdicts,
                 hooks_since,
+                not_counted,
             } => {
                 self.facts.source = source;
+                self.facts.not_counted = not_counted;
                 self.facts.traits.verdicts = verdicts;
                 self.hooks_since = hooks_since;
             }

@@ -41,6 +41,7 @@ fn model(hooks_since: Option<u64>) -> Model {
             verdicts: true,
             is_x86: true,
         },
+        not_counted: None,
     };
     Model::new(facts, hooks_since.map(Duration::from_secs))
 }

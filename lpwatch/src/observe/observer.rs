@@ -73,6 +73,8 @@ pub struct Observer {
     watch_notes: Vec<String>,
     /// Notes that hold as long as lpwatch runs.
     lasting_notes: Vec<String>,
+    /// Whether BPF programs may be loaded and attached at all.
+    may_attach: bool,
 }
 
 /// The patches whose functions are counted. One that the kernel has just refused is

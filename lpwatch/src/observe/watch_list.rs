@@ -115,10 +115,10 @@ impl Resolved {
                 }
                 let unread = found.unread.into_iter();
                 self.notes
-                    .extend(unread.map(|why| format!("--watch: {why}.")));
+                    .extend(unread.map(|why| format!("The daemon's --watch: {why}.")));
             }
             Err(error) => self.notes.push(format!(
-                "--watch: {} cannot be listed: {error}.",
+                "The daemon's --watch: {} cannot be listed: {error}.",
                 folder.display()
             )),
         }
@@ -129,7 +129,7 @@ impl Resolved {
             Ok(file) => file,
             Err(error) => {
                 let error = anyhow::Error::from(error);
-                self.notes.push(format!("--watch: {error:#}."));
+                self.notes.push(format!("The daemon's --watch: {error:#}."));
                 return;
             }
         };
@@ -142,13 +142,13 @@ impl Resolved {
         }
         if file.objects.is_empty() {
             self.notes.push(format!(
-                "--watch: no function of a patch was found in {}.",
+                "The daemon's --watch: no function of a patch was found in {}.",
                 path.display()
             ));
         }
         let unread = file.unread.iter();
         self.notes
-            .extend(unread.map(|why| format!("--watch: {}: {why}.", path.display())));
+            .extend(unread.map(|why| format!("The daemon's --watch: {}: {why}.", path.display())));
     }
 }
 
@@ -200,5 +200,8 @@ mod tests {
         let Resolved { functions, notes } = list.resolve();
         assert_eq!((functions.len(), notes.len()), (1, 2), "{notes:?}");
         assert!(notes[0].contains("bad.ko"), "{notes:?}");
+        // A note is also shown by commands with a flag of that name.
+        let is_daemons = |note: &String| note.starts_with("The daemon's --watch: ");
+        assert!(notes.iter().all(is_daemons), "{notes:?}");
     }
 }

@@ -5,6 +5,7 @@ mod proof;
 mod tests;
 
 use lpwatch_common::patch::VMLINUX;
+use strum::VariantArray as _;
 
 use super::columns::{Side, Title, columns};
 use super::page::{Page, Paint, Span, painted, plain};
@@ -15,6 +16,7 @@ use crate::model::calls::{
     proof::Proof,
     report::{CallsReport, CountedFunction, Effect},
 };
+use crate::model::{EngineKind, object_name};
 
 const CALLS: [Title; 8] = [
     ("FUNCTION", Side::Left),
@@ -34,15 +36,31 @@ const VERIFY: [Title; 4] = [
     ("NEW CODE", Side::Left),
 ];
 
+/// Which of the two tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Table {
+    Calls,
+    Verify,
+}
+
+impl Table {
+    fn titles(self) -> &'static [Title] {
+        match self {
+            Self::Calls => &CALLS,
+            Self::Verify => &VERIFY,
+        }
+    }
+}
+
 /// The table of `lpwatch calls`.
 #[must_use]
 pub fn calls(report: &CallsReport, style: &Style) -> String {
     let mut page = Page::new(style);
-    if report.functions.is_empty() {
+    if report.functions.is_empty() && report.functions_unknown.is_empty() {
         let nothing = "No live patch is loaded, and no function is watched.";
         page.paragraph(0, &[plain(nothing)]);
     }
-    draw(&mut page, report, &CALLS, |function, style| {
+    draw(&mut page, report, Table::Calls, |function, style| {
         let calls = function.calls.as_ref();
         let phase = |of: fn(&Calls) -> Option<&PhaseCalls>| {
             let phase = calls.and_then(of);
@@ -73,7 +91,7 @@ pub fn calls(report: &CallsReport, style: &Style) -> String {
 #[must_use]
 pub fn verify(report: &CallsReport, proof: &Proof, style: &Style) -> String {
     let mut page = Page::new(style);
-    draw(&mut page, report, &VERIFY, |function, style| {
+    draw(&mut page, report, Table::Verify, |function, style| {
         let entered = function
             .calls
             .as_ref()
@@ -93,7 +111,7 @@ pub fn verify(report: &CallsReport, proof: &Proof, style: &Style) -> String {
 fn draw(
     page: &mut Page<'_>,
     report: &CallsReport,
-    titles: &[Title],
+    table: Table,
     row: impl Fn(&CountedFunction, &Style) -> Vec<Span>,
 ) {
     let style = page.style;
@@ -111,17 +129,43 @@ fn draw(
             .iter()
             .map(|function| row(function, style))
             .collect();
-        columns(page, 2, titles, &rows);
+        columns(page, 2, table.titles(), &rows);
         for function in section {
-            remarks(page, function);
+            remarks(page, function, table);
         }
     }
+    opaque(page, report);
     for note in &report.notes {
         page.blank();
         page.line(
             &[painted(Paint::Yellow, "Note: ")],
             &[plain(style.text(note))],
         );
+    }
+}
+
+/// The patches whose functions are unknown, by system.
+fn opaque(page: &mut Page<'_>, report: &CallsReport) {
+    let style = page.style;
+    for engine in EngineKind::VARIANTS {
+        let patches = report.functions_unknown.iter();
+        let patches = patches.filter(|patch| patch.engine == *engine);
+        let names: Vec<String> = patches.map(|patch| style.text(&patch.patch)).collect();
+        if names.is_empty() {
+            continue;
+        }
+        let (is, its) = if names.len() == 1 {
+            ("is", "its")
+        } else {
+            ("are", "their")
+        };
+        let text = format!(
+            " {is} loaded, and {its} functions are unknown: {} does not show which functions it \
+             changes.",
+            words::engine(*engine).unwrap_or("livepatch"),
+        );
+        page.blank();
+        page.paragraph(0, &[painted(Paint::Bold, names.join(", ")), plain(text)]);
     }
 }
 
@@ -195,7 +239,7 @@ fn effect(effect: &Effect) -> Span {
 }
 
 /// What was found about a function, and what is unknown.
-fn remarks(page: &mut Page<'_>, function: &CountedFunction) {
+fn remarks(page: &mut Page<'_>, function: &CountedFunction, table: Table) {
     let style = page.style;
     let name = name(function, style);
     if let Effect::NotKnown { why } = &function.effect {
@@ -203,6 +247,11 @@ fn remarks(page: &mut Page<'_>, function: &CountedFunction) {
             "{name}: it is unknown whether the new code runs: {}.",
             style.text(why)
         );
+        page.item(4, &[plain(words)]);
+    } else if function.effect == Effect::NotEffective
+        && let Some(why) = object_name::impossible(&function.object)
+    {
+        let words = format!("{name}: the new code never runs: {}.", style.text(&why));
         page.item(4, &[plain(words)]);
     } else if let Some(why) = &function.not_counted {
         page.item(
@@ -216,7 +265,7 @@ fn remarks(page: &mut Page<'_>, function: &CountedFunction) {
     let Some(calls) = &function.calls else {
         return;
     };
-    if function.patch.is_some() && calls.before.is_none() {
+    if table == Table::Calls && function.patch.is_some() && calls.before.is_none() {
         let no_before = words::no_break("no BEFORE/S");
         let words =
             format!("{name}: counting began after the patch was loaded, so there is {no_before}.");

@@ -10,6 +10,7 @@ use crate::model::task_report::TaskReport;
 use crate::model::{
     Blocker, Cause, Direction, KernelAnswer, KernelCheck, Reason, in_main_function,
 };
+use crate::text;
 
 /// The width of the labels.
 const LABEL: usize = 9;
@@ -64,7 +65,7 @@ pub fn not_known(tid: u32, report: &TaskReport, style: &Style) -> String {
 pub fn names_not_known(name: &str, style: &Style) -> String {
     let name = style.text(name);
     format!(
-        "it cannot be known whether a task named {name} is left: not all tasks could be read. Ask \
+        "it cannot be known whether a task named `{name}` is left: not all tasks could be read. Ask \
          as root:\n    sudo lpwatch tasks"
     )
 }
@@ -75,12 +76,12 @@ pub fn not_one(name: &str, tids: &[u32], report: Option<&TaskReport>, style: &St
     const SHOWN: usize = 20;
     let name = style.text(name);
     let Some(report) = report else {
-        return format!("nothing is in transition, so no task named {name} blocks a patch");
+        return format!("nothing is in transition, so no task named `{name}` blocks a patch");
     };
     let patch = style.text(&report.patch);
     let Some(first) = tids.first() else {
         return format!(
-            "no task that {patch} has left has the name {name}. To list the tasks left:\n    \
+            "no task that {patch} has left has the name `{name}`. To list the tasks left:\n    \
              lpwatch tasks"
         );
     };
@@ -90,7 +91,7 @@ pub fn not_one(name: &str, tids: &[u32], report: Option<&TaskReport>, style: &St
         more => format!(" and {more} more"),
     };
     format!(
-        "{} of the tasks that {patch} has left have the name {name}: {}{more}. To explain the \
+        "{} of the tasks that {patch} has left have the name `{name}`: {}{more}. To explain the \
          first:\n    lpwatch explain {first}",
         tids.len(),
         shown.join(", ")
@@ -115,7 +116,10 @@ pub fn not_left(tid: u32, report: Option<&TaskReport>, style: &Style) -> String 
             "task {tid} is not among the {known} known tasks of the {left} that {patch} has left"
         ),
         Some(_) => {
-            format!("task {tid} is not among the tasks that {patch} has left ({known})")
+            format!(
+                "task {tid} is not among the tasks that {patch} has left ({})",
+                words::counted(known, "task").replace(text::NBSP, " ")
+            )
         }
         None => format!(
             "task {tid} is not among the tasks that {patch} is known to have left; how many it \
@@ -139,7 +143,7 @@ pub fn not_left(tid: u32, report: Option<&TaskReport>, style: &Style) -> String 
     if let (Some(one), None) = (inside.next(), inside.next()) {
         words = format!("{words}; in a container it is the id of task {}", one.tid);
     }
-    words
+    format!("{words}. To list the tasks left:\n    lpwatch tasks")
 }
 
 fn field(page: &mut Page<'_>, label: &str, text: &str) {

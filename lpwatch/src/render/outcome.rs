@@ -16,6 +16,19 @@ pub fn past(past: &PastTransition, style: &Style) -> String {
     style.line(&spans)
 }
 
+/// A sentence without its full stop: `Its last transition ended at 2026-11-30
+/// 04:05:06 UTC: patching reversed after 41 s (98 tasks)`. It is plain text.
+#[must_use]
+pub fn last(past: &PastTransition) -> String {
+    let style = Style::default();
+    let ended = past.ended_at.strftime("%F %H:%M:%S");
+    let story = style.line(&story(past, &style));
+    format!(
+        "Its last transition ended at {ended} UTC: {}",
+        story.trim_end_matches('.')
+    )
+}
+
 /// The name of the patch. The kernel log does not always contain it.
 pub(super) fn name(past: &PastTransition, style: &Style) -> String {
     past.patch

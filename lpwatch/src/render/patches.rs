@@ -6,7 +6,7 @@ mod tests;
 
 use super::page::{Page, Paint, painted, plain};
 use super::style::Style;
-use super::words;
+use super::{refused, words};
 use crate::model::inventory::{
     DiskState, Inventory, InventoryPatch, KernelCareState, PatchStatus, UnloadedPatch, Vendor,
 };
@@ -81,14 +81,7 @@ fn patch(page: &mut Page<'_>, patch: &InventoryPatch, inventory: &Inventory) {
         page.paragraph(2, &[plain(style.text(description))]);
     }
     if let Some(refusal) = &patch.refusal {
-        let unknown = "for an unknown reason";
-        let cause = style.text(refusal.cause.as_deref().unwrap_or(unknown));
-        let mut spans = vec![painted(Paint::Red, format!("Refused ({cause})"))];
-        if let Some(meaning) = &refusal.meaning {
-            spans.push(plain(format!(": {}", style.text(meaning))));
-        }
-        spans.push(plain("."));
-        page.item(2, &spans);
+        refused::patch(page, refusal);
     }
     functions::functions(page, patch);
     if let Some(disk) = &patch.disk

@@ -1,8 +1,21 @@
-//! A module that the kernel refuses to load because of a patch.
+//! Refusals: of a patch by its system, and of a module by the kernel.
 
 use super::page::{Page, Paint, painted, plain};
 use super::words;
-use crate::model::ModuleRefusal;
+use crate::model::{ModuleRefusal, Refusal};
+
+/// Why its system last refused to apply or reverse a patch.
+pub(super) fn patch(page: &mut Page<'_>, refusal: &Refusal) {
+    let style = page.style;
+    let unknown = "for an unknown reason";
+    let cause = style.text(refusal.cause.as_deref().unwrap_or(unknown));
+    let mut spans = vec![painted(Paint::Red, format!("Refused ({cause})"))];
+    if let Some(meaning) = &refusal.meaning {
+        spans.push(plain(format!(": {}", style.text(meaning))));
+    }
+    spans.push(plain("."));
+    page.item(2, &spans);
+}
 
 /// Which module, why, and what to do.
 pub(super) fn module(page: &mut Page<'_>, patch: &str, module: &str, refusal: &ModuleRefusal) {

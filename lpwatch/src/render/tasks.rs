@@ -9,7 +9,7 @@ mod tests;
 use super::page::{Page, Paint, Span, painted, plain};
 use super::style::Style;
 use super::{outcome, stack, waits, why, words};
-use crate::model::snapshot::SwitchedBy;
+use crate::model::snapshot::{Snapshot, SwitchedBy};
 use crate::model::task_report::{BlockerRank, TaskReport};
 use crate::model::{Blocker, Reason};
 use crate::text;
@@ -56,21 +56,38 @@ pub fn tasks(report: &TaskReport, style: &Style, options: TasksOptions) -> Strin
         && report.waits_for.is_none()
     {
         page.blank();
-        page.paragraph(0, &[plain("It is unknown which tasks these are.")]);
+        page.paragraph(0, &[plain(unknown(report.transition.tasks_remaining))]);
     }
     transition_steps(&mut page, report);
     page.finish()
 }
 
-/// The message where nothing is in transition.
+/// That no task left is known.
+fn unknown(remaining: Option<u32>) -> &'static str {
+    match remaining {
+        Some(_) => "It is unknown which tasks these are.",
+        None => "It is unknown how many tasks are left, and which.",
+    }
+}
+
+/// The message where nothing is in transition: of `patch`, if one is given, also how
+/// its last transition ended.
 #[must_use]
-pub fn nothing(patch: Option<&str>, notes: &[String], style: &Style) -> String {
+pub fn nothing(patch: Option<&str>, snapshot: &Snapshot, style: &Style) -> String {
     let mut page = Page::new(style);
-    let words = match patch {
+    let mut words = match patch {
+        Some(patch) if snapshot.patch(patch).is_none() => {
+            format!("{} is not loaded.", style.text(patch))
+        }
         Some(patch) => format!("{} is not in transition.", style.text(patch)),
         None => "Nothing is in transition.".to_owned(),
     };
+    let past = patch.and_then(|patch| snapshot.last_transition(patch));
+    if let Some(past) = past {
+        words = format!("{words} {}.", outcome::last(past));
+    }
     page.paragraph(0, &[plain(words)]);
+    let notes = &snapshot.notes;
     remarks(&mut page, notes);
     page.finish()
 }

@@ -57,6 +57,15 @@ pub(super) fn clock(time: Timestamp, now: Timestamp) -> String {
     )
 }
 
+/// `text` as the beginning of a sentence.
+pub(super) fn capital(text: &str) -> String {
+    let mut text = text.to_owned();
+    if let Some(first) = text.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    text
+}
+
 /// `1 task`, `2 tasks`.
 pub(super) fn counted(number: impl TryInto<u64> + Copy, one: &str) -> String {
     // A number that does not fit is more than one.

@@ -61,6 +61,7 @@ fn a_port_that_is_taken_is_an_error_and_leaves_nothing() {
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(stderr.contains(&address), "{stderr}");
     assert!(stderr.contains("--web.listen-address"), "{stderr}");
+    assert_eq!(stderr.matches("os error").count(), 1, "{stderr}");
     assert!(!folder.path().join("lpwatch.sock").exists());
 }
 
@@ -109,11 +110,12 @@ fn the_service_manager_hears_of_the_loop() {
     let path = folder.path().join("notify.sock");
     let manager = UnixDatagram::bind(&path).unwrap();
     manager.set_read_timeout(Some(SOON)).unwrap();
+    let log = folder.path().join("log");
     let child = daemon(folder.path())
         .arg("--web.disable")
         .env("NOTIFY_SOCKET", &path)
         .env("WATCHDOG_USEC", "200000")
-        .stderr(Stdio::null())
+        .stderr(std::fs::File::create(&log).unwrap())
         .spawn()
         .unwrap();
     let daemon = Daemon(child);
@@ -138,6 +140,12 @@ fn the_service_manager_hears_of_the_loop() {
     while !heard.contains("STOPPING=1") {
         heard.push_str(&hear());
     }
+    let log = std::fs::read_to_string(log).unwrap();
+    assert!(log.contains("ready"), "{log}");
+    assert!(
+        !log.contains("attaching"),
+        "nothing is attached on a tree: {log}"
+    );
 }
 
 #[test]

@@ -62,7 +62,9 @@ fn sockets(trial: &Trial) -> Result<()> {
 }
 
 fn zeros() -> Result<()> {
-    let commands: [&[&str]; 5] = [
+    let commands: [&[&str]; 7] = [
+        &["status", "--stall-after", "0"],
+        &["check", "lp_stall", "--sample", "0"],
         &["wait", "--timeout", "0"],
         &["verify", "--for", "0"],
         &["verify", "--wait", "0s"],
@@ -89,7 +91,7 @@ fn names(trial: &Trial) -> Result<()> {
     let nobody = lpwatch::run(&[&["explain", "nobody"], ALONE, PATIENT])?;
     trial.say(nobody.expect(&[code::ERROR])?.stderr.trim_end());
     ensure!(
-        nobody.stderr.contains("has the name nobody") && nobody.stderr.contains("lpwatch tasks"),
+        nobody.stderr.contains("has the name `nobody`") && nobody.stderr.contains("lpwatch tasks"),
         "{}",
         nobody.stderr
     );

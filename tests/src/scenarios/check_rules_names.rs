@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use nix::errno::Errno;
 
 use crate::guest::Module;
-use crate::lpwatch::{self, code};
+use crate::lpwatch::{self, ALONE_NO_BPF, code};
 use crate::patch::Patch;
 use crate::predictions::{SHORT, agreeing_row, check, put_to_the_test, row};
 use crate::trial::Trial;
@@ -49,6 +49,9 @@ pub fn run(trial: &mut Trial) -> Result<()> {
         // Once it is loaded sysfs names the object.
         let loaded = check_loaded(name)?;
         ensure!(loaded.contains("has no effect"), "{loaded}");
+        if name != "lp_name_case" {
+            never_patched(name)?;
+        }
         patch.remove()?;
     }
 
@@ -68,6 +71,22 @@ pub fn run(trial: &mut Trial) -> Result<()> {
 fn value() -> Result<String> {
     let text = fs::read_to_string("/proc/lpwatch_target").context("calling the function")?;
     Ok(text.trim().to_owned())
+}
+
+/// `status` and `verify` say so too: no module is only not loaded.
+fn never_patched(name: &str) -> Result<()> {
+    let status = lpwatch::run(&[&["status", name], ALONE_NO_BPF])?;
+    let verify = lpwatch::run(&[&["verify", name], ALONE_NO_BPF])?;
+    for (text, words) in [
+        (status.expect(&[code::WELL])?.text(), "is never patched"),
+        (verify.expect(&[code::DANGER])?.text(), "never runs"),
+    ] {
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let meant = text.contains("the author of the patch meant `lpwatch_target`");
+        ensure!(meant && text.contains(words), "{name}: {text}");
+        ensure!(!text.contains("not loaded"), "{name}: {text}");
+    }
+    Ok(())
 }
 
 fn check_loaded(name: &str) -> Result<String> {

@@ -48,7 +48,7 @@ pub struct GatherOptions {
     pub beside: Option<PathBuf>,
     /// The call rates that a daemon has measured.
     pub counted: Rates,
-    /// A function with at least this many calls a second is hot; `None` for the
+    /// A function with more than this many calls a second is hot; `None` for the
     /// default.
     pub hot: Option<f64>,
 }

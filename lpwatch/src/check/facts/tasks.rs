@@ -27,7 +27,7 @@ pub struct TaskFacts {
     pub nohz_full: Option<String>,
     /// The call rates of the functions to be patched that were counted.
     pub rates: Rates,
-    /// A function with at least this many calls a second is hot; `None` for the
+    /// A function with more than this many calls a second is hot; `None` for the
     /// default.
     pub hot: Option<f64>,
 }

@@ -6,13 +6,18 @@ use crate::{
         facts::objects::{MeantModule, ModuleFacts},
     },
     kernel::{kallsyms::VMLINUX, modules::Presence},
-    model::{check::CheckFinding, snapshot::Severity},
+    model::{
+        check::CheckFinding,
+        object_name::{LONGEST, is_refused, no_module},
+        snapshot::Severity,
+    },
 };
 
 use super::{
     Rule,
     errno::EINVAL,
     findings::{finding, listed},
+    hooked::capital,
 };
 
 pub(super) const RULE: Rule = Rule {
@@ -37,16 +42,9 @@ The kernel refuses an object with an empty name, and one whose name is longer th
     judge,
 };
 
-/// `MODULE_NAME_LEN` of 64-bit kernels, with the final zero.
-const NAME_LENGTH: usize = 56;
-
 /// Whether this rule has a finding about the module of this name.
 pub(super) fn is_wrong(name: &str, module: &ModuleFacts) -> bool {
     module.presence != Some(Presence::Loaded) && (is_refused(name) || module.meant.is_some())
-}
-
-fn is_refused(name: &str) -> bool {
-    name.is_empty() || name.len() >= NAME_LENGTH
 }
 
 fn judge(context: &CheckContext<'_>) -> Vec<CheckFinding> {
@@ -77,7 +75,7 @@ fn refused(name: &str) -> CheckFinding {
             format!(
                 "it has {} bytes; the name of a module has at most {}",
                 name.len(),
-                NAME_LENGTH - 1
+                LONGEST
             ),
         )
     };
@@ -98,7 +96,7 @@ fn no_effect(name: &str, meant: &MeantModule, context: &CheckContext<'_>) -> Che
     let why = if meant.by_case {
         format!("No module of this host is named `{name}`")
     } else {
-        format!("No module can be named `{name}`")
+        capital(&no_module(name))
     };
     let question = if meant.name.is_empty() {
         String::new()

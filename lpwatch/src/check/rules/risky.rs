@@ -57,8 +57,8 @@ fn judge(context: &CheckContext<'_>) -> Vec<CheckFinding> {
         .filter_map(|function| by_nature(&function.name))
         .collect();
     let TaskFacts { rates, hot, .. } = &context.facts.tasks;
-    let from = hot.unwrap_or(HOT);
-    let too_hot = rates.iter().filter(|(_, rate)| rate.per_second >= from);
+    let above = hot.unwrap_or(HOT);
+    let too_hot = rates.iter().filter(|(_, rate)| rate.per_second > above);
     found.extend(too_hot.map(|(function, rate)| hot_finding(function, rate)));
     found
 }
@@ -147,5 +147,10 @@ mod tests {
         assert!(found[0].1.contains("250000"), "{}", found[0].1);
         facts.tasks.hot = Some(10.0);
         assert_eq!(judged(&["vfs_read", "gcd"], &facts).len(), 2);
+        facts.tasks.hot = Some(12.0);
+        assert_eq!(judged(&["vfs_read", "gcd"], &facts).len(), 1);
+        facts.tasks.rates = [rate(("gcd", 0.0))].into();
+        facts.tasks.hot = Some(0.0);
+        assert_eq!(judged(&["gcd"], &facts), []);
     }
 }

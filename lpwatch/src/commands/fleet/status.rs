@@ -1,9 +1,14 @@
 //! `lpwatch fleet status`: the state of a rollout over all hosts.
 
+use std::time::Duration;
+
 use strum::VariantArray as _;
 
 use crate::{
-    commands::{args::Globals, output::Printer},
+    commands::{
+        args::{Globals, interval},
+        output::Printer,
+    },
     exit::Exit,
     fleet::{
         hosts::{FleetHost, hosts},
@@ -15,10 +20,10 @@ use crate::{
     render::fleet::{self, Status},
 };
 
-use super::{
-    exit_of, head,
-    prometheus::{IntervalArgs, PrometheusArgs},
-};
+use super::{exit_of, head, prometheus::PrometheusArgs};
+
+/// Between two queries.
+const INTERVAL: Duration = Duration::from_secs(10);
 
 /// Show the progress of a patch over all hosts: the hosts by state, which hosts are
 /// stalled and why, and how long patching took.
@@ -32,8 +37,9 @@ pub struct Args {
     #[arg(short, long)]
     watch: bool,
 
-    #[command(flatten)]
-    interval: IntervalArgs,
+    /// With --watch: query Prometheus at this interval (default 10s).
+    #[arg(long, value_name = "TIME", value_parser = interval, requires = "watch")]
+    interval: Option<Duration>,
 
     #[command(flatten)]
     prometheus: PrometheusArgs,
@@ -51,7 +57,7 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     }
     loop {
         tokio::select! {
-            () = tokio::time::sleep(args.interval.interval) => (),
+            () = tokio::time::sleep(args.interval.unwrap_or(INTERVAL)) => (),
             interrupted = tokio::signal::ctrl_c() => {
                 interrupted?;
                 return Ok(exit);

@@ -81,7 +81,10 @@ fn addresses(host: &Offers) -> Offer {
             "Calls are not counted, events do not name their patch, and stacks are read from \
              /proc, of the first tasks only.",
             match restrict {
-                Some("2") => "sysctl -w kernel.kptr_restrict=1, and CAP_SYSLOG (root has it)",
+                Some("2") => {
+                    "Give lpwatch CAP_SYSLOG (root has it), and lower the setting:\n\
+                     sysctl -w kernel.kptr_restrict=1"
+                }
                 _ => "CAP_SYSLOG (root has it)",
             },
         ),
@@ -116,7 +119,10 @@ fn lockdown(host: &Offers) -> Offer {
         }
         Reading::Absent => draft.unknown(
             "/sys/kernel/security/lockdown does not exist",
-            "mount -t securityfs securityfs /sys/kernel/security",
+            match host.is_configured("SECURITYFS") {
+                Some(false) => "Boot a kernel built with CONFIG_SECURITYFS=y.",
+                Some(true) | None => "mount -t securityfs securityfs /sys/kernel/security",
+            },
         ),
         other => draft.unread("/sys/kernel/security/lockdown", other),
     }
@@ -233,11 +239,20 @@ fn tracefs(host: &Offers) -> Offer {
     match &host.tracefs {
         Reading::Found(_) => draft.available("kprobe_events can be read"),
         Reading::Forbidden => draft.missing("no permission", lost, "Run as root."),
+        Reading::Absent if host.is_configured("KPROBES") == Some(false) => {
+            draft.available("not needed: without CONFIG_KPROBES there are no return probes")
+        }
         Reading::Absent => draft.missing(
             "/sys/kernel/tracing/kprobe_events does not exist",
             lost,
-            "mount -t tracefs tracefs /sys/kernel/tracing (the kernel needs \
-             CONFIG_KPROBE_EVENTS=y)",
+            match host.is_configured("KPROBE_EVENTS") {
+                Some(false) => "Boot a kernel built with CONFIG_KPROBE_EVENTS=y.",
+                Some(true) => "mount -t tracefs tracefs /sys/kernel/tracing",
+                None => {
+                    "If the kernel has CONFIG_KPROBE_EVENTS=y, mount tracefs:\n\
+                     mount -t tracefs tracefs /sys/kernel/tracing"
+                }
+            },
         ),
         other => draft.unread("/sys/kernel/tracing/kprobe_events", other),
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::samples::{no_livepatch, unprivileged, whole, without_symbols};
 use super::*;
-use crate::kernel::offers::Capability;
+use crate::kernel::offers::{Capability, OfferedSymbols};
 
 const X86: &str = "x86_64";
 
@@ -232,4 +232,44 @@ fn an_lpwatch_without_its_programs_says_so() {
     let offers = all(&whole(), false, X86);
     let offer = offers.iter().find(|offer| offer.id == "bpf_programs");
     assert_missing(offer.unwrap(), "without them", "cargo xtask build");
+}
+
+#[test]
+fn a_command_of_a_remedy_can_be_run_as_it_is() {
+    let mut bare = no_livepatch("CONFIG_X86=y\n");
+    bare.settings.kptr_restrict = Reading::Found("2".to_owned());
+    bare.symbols = Reading::Found(OfferedSymbols {
+        hidden: true,
+        ..OfferedSymbols::default()
+    });
+    let mut without_config = unprivileged();
+    without_config.config = None;
+    without_config.tracefs = Reading::Absent;
+    for host in [whole(), unprivileged(), bare, without_config] {
+        for offer in all(&host, false, X86) {
+            let remedy = offer.remedy.unwrap_or_default();
+            let is_command = remedy.starts_with(|c: char| c.is_ascii_lowercase());
+            let first = usize::from(!is_command);
+            for command in remedy.lines().skip(first) {
+                let is_prose = command.contains(['(', ',']) || command.ends_with('.');
+                assert!(!is_prose, "{command}");
+            }
+        }
+    }
+}
+
+#[test]
+fn tracefs_is_to_be_mounted_only_where_that_helps() {
+    let mut host = no_livepatch("CONFIG_X86=y\n");
+    host.tracefs = Reading::Absent;
+    let needless = of(&host, "tracefs");
+    assert_eq!(needless.state, Availability::Available, "{needless:?}");
+    let mut host = no_livepatch("CONFIG_KPROBES=y\n");
+    host.tracefs = Reading::Absent;
+    assert_missing(&of(&host, "tracefs"), "kprobe_events", "Boot a kernel");
+    let mut host = no_livepatch("CONFIG_KPROBES=y\nCONFIG_KPROBE_EVENTS=y\n");
+    host.tracefs = Reading::Absent;
+    let remedy = of(&host, "tracefs").remedy;
+    let mount = "mount -t tracefs tracefs /sys/kernel/tracing";
+    assert_eq!(remedy.as_deref(), Some(mount));
 }

@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::figures::{Calls, FindingKind, Severity};
 use crate::model::{
-    Snapshot, TransitionSummary,
+    EngineKind, Snapshot, TransitionSummary,
     document::DocumentHead,
+    object_name,
     snapshot::{Function, Object, Patch},
 };
 
@@ -25,6 +26,21 @@ pub struct CallsReport {
     /// The functions of the loaded patches, then those that are watched without a
     /// patch.
     pub functions: Vec<CountedFunction>,
+    /// The loaded patches whose functions are unknown.
+    #[serde(default)]
+    pub functions_unknown: Vec<OpaquePatch>,
+}
+
+/// A loaded patch whose functions are unknown, because its system does not show them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct OpaquePatch {
+    /// Its name.
+    pub patch: String,
+    /// Its patching system.
+    pub engine: EngineKind,
+    /// Whether it is enabled or being enabled; `null` if its system does not report it.
+    pub enabled: Option<bool>,
 }
 
 /// A function of a patch, or a watched function without one.
@@ -127,14 +143,17 @@ impl CallsReport {
     #[must_use]
     pub fn of(snapshot: &Snapshot, only: Option<&str>) -> Self {
         let patches = snapshot.patches.iter();
-        let patched = patches
-            .filter(|patch| only.is_none_or(|only| patch.name == only))
-            .flat_map(|patch| {
-                patch.objects.iter().flat_map(move |object| {
-                    let functions = object.functions.iter();
-                    functions.map(move |function| CountedFunction::of(patch, object, function))
-                })
-            });
+        let patches = patches.filter(|patch| only.is_none_or(|only| patch.name == only));
+        let patched = patches.clone().flat_map(|patch| {
+            patch.objects.iter().flat_map(move |object| {
+                let functions = object.functions.iter();
+                functions.map(move |function| CountedFunction::of(patch, object, function))
+            })
+        });
+        let opaque = patches.filter(|patch| {
+            let mut objects = patch.objects.iter();
+            objects.all(|object| object.functions.is_empty())
+        });
         let watched = snapshot.watched.iter().filter(|_| only.is_none());
         let watched = watched.map(|watched| CountedFunction {
             patch: None,
@@ -153,6 +172,13 @@ impl CallsReport {
             daemon: snapshot.daemon,
             notes: snapshot.notes.clone(),
             functions: patched.chain(watched).collect(),
+            functions_unknown: opaque
+                .map(|patch| OpaquePatch {
+                    patch: patch.name.clone(),
+                    engine: patch.engine,
+                    enabled: patch.enabled,
+                })
+                .collect(),
         }
     }
 
@@ -198,7 +224,7 @@ impl CountedFunction {
             name: function.name.clone(),
             sympos: function.sympos,
             calls: function.calls.clone(),
-            not_counted: function.not_counted.clone(),
+            not_counted: never_called(object).or_else(|| function.not_counted.clone()),
             effect: Effect::of(patch, object, function),
         }
     }
@@ -220,7 +246,9 @@ impl Effect {
             why: why.to_owned(),
         };
         if object.patched == Some(false) {
-            return if object.name == VMLINUX {
+            let is_never_patched =
+                object.name == VMLINUX || object_name::impossible(&object.name).is_some();
+            return if is_never_patched {
                 Self::NotEffective
             } else {
                 not_known("its module is not loaded")
@@ -246,6 +274,12 @@ impl Effect {
             None => not_known(&why_open(patch, calls)),
         }
     }
+}
+
+/// Why nothing can call the functions of an object that no module can be.
+fn never_called(object: &Object) -> Option<String> {
+    let is_patched = object.patched != Some(false);
+    object_name::impossible(&object.name).filter(|_| !is_patched)
 }
 
 fn why_open(patch: &Patch, calls: &Calls) -> String {

@@ -21,6 +21,7 @@ impl Model {
             probes,
             mut notes,
             traits: _,
+            not_counted: _,
         } = self.facts.clone();
         notes.extend(self.course.log_disagrees().map(|patch| {
             format!(
@@ -86,19 +87,26 @@ impl Model {
             refusal: is_on
                 .then(|| self.refusals.of(&patch.name, &view.name).cloned())
                 .flatten(),
-            functions: self.functions(&patch.name, view, now),
+            functions: self.functions(patch, view, now),
         };
         patch.objects.iter().map(object).collect()
     }
 
-    fn functions(&self, patch: &str, object: &ObjectView, now: &Moment) -> Vec<Function> {
+    fn functions(&self, patch: &PatchView, object: &ObjectView, now: &Moment) -> Vec<Function> {
+        // The calls of other systems are not counted anyway.
+        let of_host = self.facts.not_counted.as_deref();
+        let of_host = of_host.filter(|_| patch.is_livepatch());
         let function = |(name, sympos): &(String, u32)| {
             let id = FunctionId::new(&object.name, name, *sympos);
+            let calls = self.calls.calls(&patch.name, &id, now);
+            let not_counted = self.calls.why_not(&id);
             Function {
-                name: id.name.clone(),
+                not_counted: not_counted
+                    .or(of_host.filter(|_| calls.is_none()))
+                    .map(str::to_owned),
+                name: id.name,
                 sympos: id.sympos,
-                calls: self.calls.calls(patch, &id, now),
-                not_counted: self.calls.why_not(&id).map(str::to_owned),
+                calls,
             }
         };
         object.functions.iter().map(function).collect()

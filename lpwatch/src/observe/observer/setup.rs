@@ -9,7 +9,12 @@ use crate::{
         Roots,
         host::{Clocks, Host},
     },
-    model::{HostFacts, Input, Model, ObservedFact, Snapshot, evidence::Traits, snapshot::Probe},
+    model::{
+        HostFacts, Input, Model, ObservedFact, Snapshot,
+        calls::{NO_BPF, RECORDED_TREE},
+        evidence::Traits,
+        snapshot::Probe,
+    },
     observe::{
         call_source::CallSource, clock, log_source::LogSource, reading::first_reading,
         stop_source::StopSource, task_source::TaskSource, wait_source::WaitSource,
@@ -210,6 +215,7 @@ impl Observer {
         } = loaded;
         self.note_attaching(false);
         self.lasting_notes.extend(note);
+        let not_counted = iterator.as_ref().err().cloned();
         self.tasks = TaskSource::new(iterator);
         let hooked = hooks.as_ref().is_some_and(Hooks::follow_transitions);
         let mut probes = hooks
@@ -228,6 +234,7 @@ impl Observer {
                 source: self.tasks.source(),
                 verdicts: self.tasks.has_verdicts(),
                 hooks_since: hooked.then_some(at),
+                not_counted,
             },
             &now,
         );
@@ -238,7 +245,7 @@ impl Observer {
 
     /// Records whether BPF programs are being loaded and attached.
     pub(in crate::observe) fn note_attaching(&mut self, is_attaching: bool) {
-        self.note_if(is_attaching, ATTACHING);
+        self.note_if(is_attaching && self.may_attach, ATTACHING);
     }
 
     fn new(
@@ -249,7 +256,10 @@ impl Observer {
         hooks_since: Option<Duration>,
     ) -> Self {
         let host = Host::of(&options.roots);
-        let tasks = TaskSource::new(iterator.ok_or_else(|| no_bpf(options, note.as_deref())));
+        let iterator = iterator.ok_or_else(|| no_bpf(options, note.as_deref()));
+        let is_tried = note.is_some() || !may_use_bpf(options);
+        let not_counted = iterator.as_ref().err().filter(|_| is_tried).cloned();
+        let tasks = TaskSource::new(iterator);
         let mut notes: Vec<String> = note.into_iter().collect();
         let log = options.roots.is_live().then(LogSource::open).transpose();
         let log = log.unwrap_or_else(|error| {
@@ -271,6 +281,7 @@ impl Observer {
                 verdicts: tasks.has_verdicts(),
                 is_x86: cfg!(target_arch = "x86_64"),
             },
+            not_counted,
         };
         Self {
             roots: options.roots.clone(),
@@ -283,6 +294,7 @@ impl Observer {
             calls: None,
             stops: StopSource::default(),
             watch: options.watch.clone(),
+            may_attach: may_use_bpf(options),
             watch_notes: Vec::new(),
             lasting_notes: notes,
         }
@@ -338,10 +350,14 @@ fn bpf_or_why_not<T>(
     options: &ObserverOptions,
     load: impl FnOnce() -> Result<T, ProbeError>,
 ) -> Result<T, Option<String>> {
-    if options.no_bpf || !options.roots.is_live() {
+    if !may_use_bpf(options) {
         return Err(None);
     }
     load().map_err(|error| Some(format!("{WITHOUT_BPF}{error}.")))
+}
+
+fn may_use_bpf(options: &ObserverOptions) -> bool {
+    !options.no_bpf && options.roots.is_live()
 }
 
 const WITHOUT_BPF: &str = "Without BPF, tasks are read from /proc: ";
@@ -349,10 +365,10 @@ const WITHOUT_BPF: &str = "Without BPF, tasks are read from /proc: ";
 /// Why BPF is not used, given the note on the attempt.
 fn no_bpf(options: &ObserverOptions, note: Option<&str>) -> String {
     if options.no_bpf {
-        return "BPF is not used (--no-bpf)".to_owned();
+        return NO_BPF.to_owned();
     }
     if !options.roots.is_live() {
-        return "BPF is not used for a recorded tree".to_owned();
+        return RECORDED_TREE.to_owned();
     }
     match note.and_then(|note| note.strip_prefix(WITHOUT_BPF)) {
         Some(error) => format!("BPF is not used: {}", error.trim_end_matches('.')),

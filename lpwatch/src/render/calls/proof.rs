@@ -2,6 +2,7 @@
 
 use super::{Page, name, painted};
 use crate::model::calls::{
+    NO_BPF, RECORDED_TREE,
     proof::{Gap, Proof, ProofVerdict},
     report::{CallsReport, Effect},
 };
@@ -45,6 +46,9 @@ pub(super) fn conclusion(page: &mut Page<'_>, report: &CallsReport, proof: &Proo
 fn why(page: &Page<'_>, report: &CallsReport, proof: &Proof, gap: Gap) -> String {
     let patch = patch_of(report).map_or(String::new(), |patch| format!(" {}", quoted(patch)));
     match gap {
+        Gap::NoFunctions if report.functions_unknown.is_empty() => {
+            "no live patch is loaded.".to_owned()
+        }
         Gap::NoFunctions => "no function of a loaded patch is known. To list the patches:\n\
              lpwatch status"
             .to_owned(),
@@ -66,11 +70,7 @@ fn why(page: &Page<'_>, report: &CallsReport, proof: &Proof, gap: Gap) -> String
                 moving.unwrap_or("a patch")
             )
         }
-        Gap::NotCounted => format!(
-            "it is unknown which code each call of {} ran. To see what this host lacks:\n\
-             lpwatch doctor",
-            open(page, report)
-        ),
+        Gap::NotCounted => not_counted(page, report, &patch),
         Gap::TooFewCalls => {
             let required = proof.required_calls.unwrap_or_default();
             format!(
@@ -90,6 +90,23 @@ fn why(page: &Page<'_>, report: &CallsReport, proof: &Proof, gap: Gap) -> String
                  lpwatch verify{patch} --wait 10m"
             ),
         },
+    }
+}
+
+/// Why it is unknown which code the calls ran: because of a flag, or of the host.
+fn not_counted(page: &Page<'_>, report: &CallsReport, patch: &str) -> String {
+    let functions = report.functions.iter();
+    let mut reasons = functions.filter_map(|function| function.not_counted.as_deref());
+    let calls = format!(
+        "it is unknown which code each call of {} ran",
+        open(page, report)
+    );
+    match reasons.find(|why| [NO_BPF, RECORDED_TREE].contains(why)) {
+        Some(NO_BPF) => format!(
+            "{calls}: with --no-bpf calls are not counted. To count them:\nlpwatch verify{patch}"
+        ),
+        Some(_) => format!("{calls}: a recorded tree contains no calls."),
+        None => format!("{calls}. To see what this host lacks:\nlpwatch doctor"),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::model::calls::figures::{Entered, FindingKind, Rate};
+use crate::model::calls::proof::ProofVerdict;
 use crate::model::samples;
 use crate::model::snapshot::{Function, Snapshot, Watched};
 
@@ -144,6 +145,31 @@ fn entries_that_are_not_counted_are_said_below() {
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let sentence = "unknown whether the new code runs: entries of the new code are not counted.";
     assert!(words.contains(sentence), "{text}");
+}
+
+#[test]
+fn an_object_that_no_module_can_be_is_never_patched() {
+    let mut snapshot = snapshot(vec![("gcd", None)]);
+    let object = &mut snapshot.patches[0].objects[0];
+    object.name = "nfs.ko".to_owned();
+    object.patched = Some(false);
+    let report = CallsReport::of(&snapshot, None);
+    assert!(report.is_danger());
+    let proof = Proof::of(&report, None);
+    assert_eq!(proof.verdict, ProofVerdict::Disproved);
+    let why = report.functions[0].not_counted.as_deref();
+    assert!(why.unwrap().starts_with("no module can be named `nfs.ko`"));
+    let expected = "\
+lp_calls  enabled
+  FUNCTION    NEW CODE
+  nfs.ko:gcd  DOES NOT RUN
+    nfs.ko:gcd: the new code never runs: no module can be named `nfs.ko`; the
+      author of the patch meant `nfs`.
+
+Disproved: new code does not run, see above.
+";
+    assert_eq!(verify(&report, &proof, &Style::default()), expected);
+    assert!(calls(&report, &Style::default()).contains("no module can be named"));
 }
 
 #[test]

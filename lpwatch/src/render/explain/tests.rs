@@ -166,28 +166,35 @@ fn an_odd_name_stays_on_its_line() {
 #[test]
 fn a_task_that_is_not_left_is_not_said_to_have_switched() {
     let report = mixed();
+    let list = ". To list the tasks left:\n    lpwatch tasks";
+    let not_left = |tid, report: Option<&TaskReport>| {
+        let text = not_left(tid, report, &UNICODE);
+        text.strip_suffix(list).unwrap_or(&text).to_owned()
+    };
+    let full = super::not_left(123, Some(&report), &UNICODE);
+    assert!(full.ends_with(list), "{full}");
     assert_eq!(
-        not_left(123, Some(&report), &UNICODE),
-        "task 123 is not among the tasks that lp_stall has left (8)"
+        not_left(123, Some(&report)),
+        "task 123 is not among the tasks that lp_stall has left (8 tasks)"
     );
     assert_eq!(
-        not_left(17, Some(&report), &UNICODE),
-        "task 17 is not among the tasks that lp_stall has left (8); in a container it is the id of \
+        not_left(17, Some(&report)),
+        "task 17 is not among the tasks that lp_stall has left (8 tasks); in a container it is the id of \
          task 8123"
     );
     assert_eq!(
-        not_left(8100, Some(&report), &UNICODE),
-        "task 8100 is not among the tasks that lp_stall has left (8); its threads there are: 8123"
+        not_left(8100, Some(&report)),
+        "task 8100 is not among the tasks that lp_stall has left (8 tasks); its threads there are: 8123"
     );
     assert_eq!(
-        not_left(123, None, &UNICODE),
+        not_left(123, None),
         "nothing is in transition, so task 123 blocks no patch"
     );
     let mut unknown = report.clone();
     unknown.transition.tasks_remaining = None;
     unknown.blockers.clear();
     assert_eq!(
-        not_left(123, Some(&unknown), &UNICODE),
+        not_left(123, Some(&unknown)),
         "task 123 is not among the tasks that lp_stall is known to have left; how many it has \
          left is unknown"
     );
@@ -200,7 +207,7 @@ fn a_task_that_is_not_left_is_not_said_to_have_switched() {
     let mut partly = report;
     partly.transition.tasks_remaining = Some(300);
     assert_eq!(
-        not_left(123, Some(&partly), &UNICODE),
+        not_left(123, Some(&partly)),
         "task 123 is not among the 8 known tasks of the 300 that lp_stall has left"
     );
 }

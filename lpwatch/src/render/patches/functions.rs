@@ -2,6 +2,7 @@
 
 use super::engine;
 use crate::model::inventory::{InventoryFunction, InventoryPatch};
+use crate::model::object_name;
 use crate::render::page::{Page, Paint, Span, painted, plain};
 use crate::render::style::Style;
 use crate::render::{refused, words};
@@ -17,8 +18,10 @@ pub(super) fn functions(page: &mut Page<'_>, patch: &InventoryPatch) {
             Paint::Dim,
             format!("{}: ", words::object(&object.name, style)),
         )];
+        let impossible = object_name::impossible(&object.name).filter(|_| not_loaded);
         if not_loaded {
-            spans.push(painted(Paint::Yellow, "(not loaded) "));
+            let why = impossible.unwrap_or_else(|| "not loaded".to_owned());
+            spans.push(painted(Paint::Yellow, format!("({}) ", style.text(&why))));
         }
         for (number, function) in object.functions.iter().take(FUNCTIONS).enumerate() {
             if number > 0 {

@@ -131,6 +131,21 @@ fn who_has_a_function_is_said_where_several_have_it() {
 }
 
 #[test]
+fn an_object_that_no_module_can_be_is_not_only_not_loaded() {
+    let mut patch = patch("lp_a", EngineKind::Livepatch, vec![function("f")]);
+    patch.objects[0].patched = Some(false);
+    let shown = |name: &str| {
+        let mut patch = patch.clone();
+        name.clone_into(&mut patch.objects[0].name);
+        patches(&inventory(vec![patch]), &Style::default())
+    };
+    assert!(shown("nfs").contains("nfs: (not loaded) f"));
+    let text = shown("nfs.ko").replace("\n   ", "");
+    let why = "(no module can be named `nfs.ko`; the author of the patch meant `nfs`)";
+    assert!(text.contains(why), "{text}");
+}
+
+#[test]
 fn what_is_on_disk_and_not_loaded_is_listed() {
     let file = |name: &str, state| UnloadedPatch {
         name: name.to_owned(),

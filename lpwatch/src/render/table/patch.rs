@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use lpwatch_common::patch::VMLINUX;
 
 use super::{padded, transition};
-use crate::model::Direction;
 use crate::model::snapshot::{Object, Patch, Severity};
+use crate::model::{Direction, object_name};
 use crate::render::page::{Page, Paint, Span, painted, plain};
 use crate::render::{calls, refused, words};
 use crate::text;
@@ -25,6 +25,9 @@ pub(super) fn settled(page: &mut Page<'_>, patches: &[&Patch]) {
     for (patch, name) in patches.iter().zip(&names) {
         let name = painted(Paint::Bold, format!("{}  ", padded(name, width)));
         page.line(&[mark(page, patch), name], &settled_text(page, patch));
+        if let Some(refusal) = &patch.refusal {
+            refused::patch(page, refusal);
+        }
         if is_on(patch) {
             not_patched(page, patch);
         }
@@ -106,10 +109,7 @@ fn forecast(page: &mut Page<'_>, patch: &Patch, now: Timestamp) {
     let Some(check) = &patch.check else {
         return;
     };
-    let mut expected = words::expected(check, false, now);
-    if let Some(first) = expected.get_mut(..1) {
-        first.make_ascii_uppercase();
-    }
+    let expected = words::capital(&words::expected(check, false, now));
     let words = format!("{expected}: {}", page.style.text(&check.text));
     page.paragraph(2, &[painted(Paint::Dim, words)]);
 }
@@ -162,7 +162,10 @@ fn not_patched(page: &mut Page<'_>, patch: &Patch) {
     {
         match &object.refusal {
             Some(refusal) => refused::module(page, &patch.name, &object.name, refusal),
-            None => page.paragraph(2, &absent(page, object)),
+            None => match object_name::impossible(&object.name) {
+                Some(why) => page.paragraph(2, &never_patched(page, object, &why)),
+                None => page.paragraph(2, &absent(page, object)),
+            },
         }
     }
 }
@@ -175,14 +178,26 @@ fn absent(page: &Page<'_>, object: &Object) -> Vec<Span> {
         )];
     }
     let name = page.style.text(&object.name);
-    let what = match object.functions.len() {
-        0 => "It is patched".to_owned(),
-        1 => "Its 1 function is patched".to_owned(),
-        many => format!("Its {many} functions are patched"),
-    };
+    let what = functions(object, "is patched", "are patched");
     vec![
         plain(format!("Module {name} is ")),
         painted(Paint::Yellow, "not loaded"),
         plain(format!(". {what} when the module is loaded.")),
     ]
+}
+
+/// An object that no module can be.
+fn never_patched(page: &Page<'_>, object: &Object, why: &str) -> Vec<Span> {
+    let why = words::capital(&page.style.text(why));
+    let what = functions(object, "is never patched", "are never patched");
+    vec![painted(Paint::Yellow, why), plain(format!(". {what}."))]
+}
+
+/// `Its 2 functions are patched`
+fn functions(object: &Object, is: &str, are: &str) -> String {
+    match object.functions.len() {
+        0 => format!("It {is}"),
+        1 => format!("Its 1 function {is}"),
+        many => format!("Its {many} functions {are}"),
+    }
 }

@@ -210,6 +210,20 @@ fn a_module_that_is_not_loaded_is_shown() {
 }
 
 #[test]
+fn an_object_that_no_module_can_be_is_shown() {
+    let mut patch = patch("lp_two");
+    let other = object("lpwatch_other.ko", false, &["a", "b"]);
+    patch.objects.push(other);
+    assert_table(
+        &snapshot(vec![patch]),
+        "
+● lp_two  enabled, 1 function in vmlinux
+  No module can be named `lpwatch_other.ko`; the author of the patch meant
+  `lpwatch_other`. Its 2 functions are never patched.",
+    );
+}
+
+#[test]
 fn an_unpatched_kernel_is_shown() {
     let mut patch = patch("lp_off");
     patch.objects[0].patched = Some(false);

@@ -3,6 +3,7 @@
 use super::samples::{mixed, report, snapshot, traced, waiting};
 use super::{TasksOptions, nothing, tasks};
 use crate::model::task_report::TaskReport;
+use crate::model::{Outcome, samples};
 use crate::render::style::Style;
 use crate::text::cells;
 
@@ -140,15 +141,42 @@ fn tasks_that_are_not_known_are_not_hidden() {
         text.contains("It is unknown which tasks these are."),
         "{text}"
     );
+    let mut unread = report;
+    unread.transition.tasks_remaining = None;
+    let text = tasks(&unread, &UNICODE, TasksOptions::default());
+    let unknown = "It is unknown how many tasks are left, and which.";
+    assert!(text.contains(unknown), "{text}");
 }
 
 #[test]
 fn nothing_in_transition_is_one_line() {
-    assert_eq!(nothing(None, &[], &UNICODE), "Nothing is in transition.\n");
+    let mut calm = samples::snapshot(vec![samples::patch("lp\u{7}x")]);
     assert_eq!(
-        nothing(Some("lp\u{7}x"), &["No BPF.".to_owned()], &UNICODE),
+        nothing(None, &calm, &UNICODE),
+        "Nothing is in transition.\n"
+    );
+    calm.notes.push("No BPF.".to_owned());
+    assert_eq!(
+        nothing(Some("lp\u{7}x"), &calm, &UNICODE),
         "lp\\x07x is not in transition.\n\nNote: No BPF.\n"
     );
+}
+
+#[test]
+fn the_last_transition_of_a_patch_is_told() {
+    let mut calm = samples::snapshot(Vec::new());
+    let past = samples::past("lp_x", Outcome::Reversed);
+    calm.last_transitions.push(past);
+    let text = nothing(Some("lp_x"), &calm, &UNICODE).replace('\n', " ");
+    assert!(
+        text.starts_with("lp_x is not loaded. Its last transition ended at "),
+        "{text}"
+    );
+    assert!(
+        text.contains("UTC: patching reversed after 1.2 s"),
+        "{text}"
+    );
+    assert!(!nothing(None, &calm, &UNICODE).contains("lp_x"));
 }
 
 #[test]

@@ -7,10 +7,11 @@ use crate::{
     kernel::{
         Roots,
         kallsyms::VMLINUX,
-        module_files::{self, ModuleFiles},
+        module_files::ModuleFiles,
         modules::{self, Build, Presence},
         patch_file::{PatchFile, PatchObject},
     },
+    model::object_name,
 };
 
 use super::{MeantModule, ModuleFacts, ModuleFile};
@@ -58,7 +59,7 @@ fn meant(
     written: &str,
     presence: Option<Presence>,
 ) -> Option<MeantModule> {
-    let name = module_files::meant(written);
+    let name = object_name::meant(written);
     let other_case = other_case(roots, disk, &name);
     let by_case = name == written;
     // What is built in has its own finding.
