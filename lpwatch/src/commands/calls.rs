@@ -82,7 +82,7 @@ async fn watch(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
         // The terminal may have another size now.
         let output = Printer::new(globals);
         if !output.is_json() {
-            output.again(&render::calls::calls(&report, &output.style))?;
+            output.again(&render::calls::calls(&report, &output.style), &mut printed)?;
         } else if output.is_lines() {
             let mut news = Vec::new();
             for function in report.functions {

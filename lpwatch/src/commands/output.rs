@@ -14,7 +14,10 @@ use crate::{
     },
 };
 
-use super::args::{Globals, OutputForm};
+use super::{
+    args::{Globals, OutputForm},
+    watching::Printed,
+};
 
 /// Writes values to standard output in the requested form.
 pub struct Printer {
@@ -80,24 +83,34 @@ impl Printer {
         })
     }
 
-    /// Writes one snapshot over the previous one.
-    pub fn next_snapshot(&self, snapshot: &Snapshot, only: Option<&str>) -> anyhow::Result<()> {
-        let text = self.form(snapshot, only)?;
-        if self.is_json() {
-            Self::text(&text)
-        } else {
-            self.again(&text)
+    /// Writes one snapshot over the previous one, if it differs from that.
+    pub fn next_snapshot(
+        &self,
+        snapshot: &Snapshot,
+        only: Option<&str>,
+        printed: &mut Printed,
+    ) -> anyhow::Result<()> {
+        if !self.is_json() {
+            return self.again(&self.form(snapshot, only)?, printed);
         }
+        if printed.is_news("", snapshot)? {
+            Self::text(&self.form(snapshot, only)?)?;
+        }
+        Ok(())
     }
 
     /// Writes a table over the previous one. On a terminal its first lines stay in
     /// sight, where the patch in transition is.
-    pub fn again(&self, table: &str) -> anyhow::Result<()> {
-        self.clear()?;
-        match self.height.filter(|_| self.is_terminal) {
-            Some(height) => Self::text(&cut(table, height, self.style.ellipsis())),
-            None => Self::text(table),
+    pub fn again(&self, table: &str, printed: &mut Printed) -> anyhow::Result<()> {
+        let shown = match self.height.filter(|_| self.is_terminal) {
+            Some(height) => cut(table, height, self.style.ellipsis()),
+            None => table.to_owned(),
+        };
+        if printed.is_new_text(&shown) {
+            self.clear()?;
+            Self::text(&shown)?;
         }
+        Ok(())
     }
 
     /// Clears the terminal for the next output.

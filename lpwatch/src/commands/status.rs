@@ -54,9 +54,7 @@ async fn watch(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
         (selected, exit) = select(Snapshot::clone(&snapshot), args.patch.as_deref())?;
         // The terminal may have another size now.
         let output = Printer::new(globals);
-        if !output.is_json() || printed.is_news("", &selected)? {
-            output.next_snapshot(&selected, args.patch.as_deref())?;
-        }
+        output.next_snapshot(&selected, args.patch.as_deref(), &mut printed)?;
     }
     Ok(exit)
 }

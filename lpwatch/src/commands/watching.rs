@@ -84,6 +84,7 @@ impl<'a> SnapshotPacer<'a> {
 #[derive(Default)]
 pub struct Printed {
     by_key: BTreeMap<String, Value>,
+    text: String,
 }
 
 impl Printed {
@@ -95,5 +96,14 @@ impl Printed {
         }
         self.by_key.insert(key.to_owned(), value);
         Ok(true)
+    }
+
+    /// Whether a table differs from the last one.
+    pub fn is_new_text(&mut self, text: &str) -> bool {
+        let is_new = self.text != text;
+        if is_new {
+            text.clone_into(&mut self.text);
+        }
+        is_new
     }
 }

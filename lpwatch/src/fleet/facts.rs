@@ -16,6 +16,8 @@ pub struct FleetFacts {
     pub(super) nameless: usize,
     /// Hosts with several series.
     pub(super) twice: BTreeSet<String>,
+    /// Whether Prometheus was asked for functions whose new code does not run.
+    pub(super) asked_effect: bool,
 }
 
 /// What is known of a host.
@@ -77,6 +79,7 @@ pub(super) struct LastTransition {
 impl FleetFacts {
     /// Adds the result of one query.
     pub fn take(&mut self, fact: FleetQuery, samples: &[Sample], host_label: &str) {
+        self.asked_effect |= fact == FleetQuery::Ineffective;
         for sample in samples {
             let Some(host) = sample.label(host_label) else {
                 self.nameless += 1;

@@ -90,8 +90,9 @@ pub struct FleetHost {
     pub reasons: Vec<ReasonTasks>,
     /// How long the last completed patching took, in seconds; `null` if unknown.
     pub duration_seconds: Option<f64>,
-    /// Whether functions were found whose new code does not run.
-    pub not_effective: bool,
+    /// Whether functions were found whose new code does not run; `null` if the host
+    /// does not report it, or Prometheus was not asked for it.
+    pub not_effective: Option<bool>,
 }
 
 /// The tasks left for one reason.
@@ -115,12 +116,17 @@ pub fn hosts(facts: &FleetFacts, wanted: impl Fn(&str) -> bool) -> Vec<FleetHost
             .filter(|(patch, _)| wanted(patch))
             .map(|(patch, on_host)| RankedPatch::of(patch, on_host))
             .max_by(RankedPatch::order);
-        host(name, seen, standing)
+        host(name, seen, standing, facts.asked_effect)
     };
     facts.hosts.iter().map(of_host).collect()
 }
 
-fn host(name: &str, seen: &HostData, standing: Option<RankedPatch<'_>>) -> FleetHost {
+fn host(
+    name: &str,
+    seen: &HostData,
+    standing: Option<RankedPatch<'_>>,
+    asked_effect: bool,
+) -> FleetHost {
     let silence = silence(seen);
     // What a host reported before it fell silent may no longer hold.
     let standing = standing.filter(|_| silence.is_none());
@@ -145,7 +151,8 @@ fn host(name: &str, seen: &HostData, standing: Option<RankedPatch<'_>>) -> Fleet
         age_seconds: moving.and_then(|on_host| on_host.age),
         reasons: moving.map(reasons).unwrap_or_default(),
         duration_seconds: on_host.and_then(|on_host| on_host.duration),
-        not_effective: on_host.is_some_and(|on_host| on_host.ineffective),
+        not_effective: (asked_effect && silence.is_none())
+            .then(|| on_host.is_some_and(|on_host| on_host.ineffective)),
     }
 }
 

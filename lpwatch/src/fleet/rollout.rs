@@ -24,8 +24,9 @@ pub struct Rollout {
     pub share_on_new_code: Option<f64>,
     /// How many hosts are disabling the patch, stalled ones included.
     pub unpatching: usize,
-    /// Hosts on new code with functions whose new code does not run.
-    pub not_effective: Vec<String>,
+    /// Hosts on new code with functions whose new code does not run; `null` if that is
+    /// unknown of any.
+    pub not_effective: Option<Vec<String>>,
     /// The stalled hosts by the reason of their tasks; a host counts once for each of
     /// its reasons.
     pub stalled_by_reason: Vec<ReasonHosts>,
@@ -97,6 +98,21 @@ impl ByState {
     }
 }
 
+/// The hosts on new code where some of it does not run; `None` if that is unknown of
+/// any.
+fn not_effective(hosts: &[FleetHost]) -> Option<Vec<String>> {
+    let mut names = Vec::new();
+    let on_new_code = hosts
+        .iter()
+        .filter(|host| host.state == HostState::OnNewCode);
+    for host in on_new_code {
+        if host.not_effective? {
+            names.push(host.host.clone());
+        }
+    }
+    Some(names)
+}
+
 impl Rollout {
     /// Sums up `hosts`.
     #[must_use]
@@ -117,11 +133,7 @@ impl Rollout {
                 .iter()
                 .filter(|host| host.direction == Some(crate::model::Direction::Unpatching))
                 .count(),
-            not_effective: hosts
-                .iter()
-                .filter(|host| host.state == HostState::OnNewCode && host.not_effective)
-                .map(|host| host.host.clone())
-                .collect(),
+            not_effective: not_effective(hosts),
             stalled_by_reason: by_reason(&stalled),
             stalled,
             failed: in_state(HostState::Failed),
@@ -193,7 +205,7 @@ pub(crate) mod tests {
             age_seconds: None,
             reasons: Vec::new(),
             duration_seconds: None,
-            not_effective: false,
+            not_effective: Some(false),
         }
     }
 
@@ -234,7 +246,7 @@ pub(crate) mod tests {
             host.duration_seconds = Some(seconds);
         }
         hosts[0].kernel = None;
-        hosts[1].not_effective = true;
+        hosts[1].not_effective = Some(true);
         for (host, idle) in hosts[3..].iter_mut().zip([70.0, 90.0]) {
             host.seconds_without_progress = Some(idle);
             host.reasons = vec![super::super::hosts::ReasonTasks {
@@ -247,7 +259,9 @@ pub(crate) mod tests {
         assert_eq!(rollout.durations.by_kernel[0].quantiles.hosts, 2);
         assert_eq!(rollout.durations.by_kernel[1].kernel, None);
         assert_eq!(rollout.stalled[0].host, "host-0004");
-        assert_eq!(rollout.not_effective, ["host-0001"]);
+        assert_eq!(rollout.not_effective.unwrap(), ["host-0001"]);
+        hosts[2].not_effective = None;
+        assert_eq!(Rollout::of("p", &hosts).not_effective, None);
         let reason = &rollout.stalled_by_reason[0];
         assert_eq!(
             (reason.reason.as_str(), reason.hosts, reason.tasks),

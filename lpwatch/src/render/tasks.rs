@@ -215,16 +215,25 @@ fn line(page: &mut Page<'_>, group: &[&Blocker]) {
     if let Some(age) = since.and_then(words::age) {
         parts.push(format!("for {age}"));
     }
-    let tries = group
-        .iter()
-        .filter_map(|task| Some(task.kernel_check.as_ref()?.tries))
-        .max();
+    let tries = group.iter().filter_map(|task| tries_of(task)).max();
     parts.extend(tries.map(outcome::tries));
     let mut spans: Vec<Span> = vec![painted(Paint::Bold, name), plain(format!(" {ids}"))];
     if !parts.is_empty() {
         spans.push(plain(format!(": {}", parts.join(", "))));
     }
     page.item(2, &spans);
+}
+
+/// How often the kernel has checked a task, if that was counted all the time that it
+/// has blocked the transition.
+fn tries_of(task: &Blocker) -> Option<u32> {
+    /// The kernel checks all tasks once a second.
+    const BETWEEN: f64 = 2.5;
+    let check = task.kernel_check.as_ref()?;
+    let is_whole = task
+        .since_seconds
+        .is_none_or(|since| since <= check.first_seconds + BETWEEN);
+    is_whole.then_some(check.tries)
 }
 
 /// Several threads of one process. The name is that of the first thread, if it is

@@ -43,7 +43,9 @@ fn why(host: &FleetHost, page: &Page<'_>) -> String {
             .map(|outcome| words::outcome(outcome).0.to_owned())
             .unwrap_or_default(),
         HostState::Stalled | HostState::InTransition => reasons(host, page.style),
-        HostState::OnNewCode if host.not_effective => "its new code does not run".to_owned(),
+        HostState::OnNewCode if host.not_effective == Some(true) => {
+            "its new code does not run".to_owned()
+        }
         HostState::OnNewCode | HostState::NotPatched => String::new(),
     }
 }

@@ -95,7 +95,7 @@ fn bar(page: &Page<'_>, rollout: &Rollout) -> Vec<Span> {
 }
 
 fn not_effective(page: &mut Page<'_>, rollout: &Rollout) {
-    let hosts = &rollout.not_effective;
+    let hosts = rollout.not_effective.as_deref().unwrap_or_default();
     let Some(first) = hosts.first() else {
         return;
     };

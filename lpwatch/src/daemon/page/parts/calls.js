@@ -92,7 +92,7 @@ function ratesOf(phase, most) {
 	return entered < fresh ? { old: old + fresh - entered, new: entered } : { old, new: fresh };
 }
 
-function totalsOf({ old, new: fresh, since, above, uncertain, entered, new_share: part }, most) {
+function totalsOf({ old, new: fresh, counted_since: since, above, uncertain, entered, new_share: part }, most) {
 	const words = [`${count(old)} old, ${count(fresh)} new since ${clock(since).slice(-8)} UTC`];
 	if (part !== null) words.push(`${Math.floor(Math.min(part, most) * 100 + 1e-6)} % new now`);
 	if (entered?.expected > 0) words.push(`new code entered ${count(entered.entries)} of ${count(entered.expected)} times`);

@@ -45,7 +45,7 @@ export function show(node, is) {
 
 const known = new WeakMap();
 
-/** Makes the children of `parent` those of `items`: `make(item)` gives `{ node, update(item) }`, once for each key. */
+/** Makes the children of `parent` those of `items`; `make(item)` gives `{ node, update(item) }`. */
 export function list(parent, items, keyOf, make) {
 	const before = known.get(parent) ?? new Map();
 	const after = new Map();

@@ -32,11 +32,11 @@ export function pastRow(now) {
 	};
 }
 
-function remarks({ outcome, errno: error, message, check }) {
+function remarks({ outcome, refusal, check }) {
 	const parts = [];
 	if (outcome === 'forced') parts.push('the tasks left were switched without a check');
-	if (error !== null) parts.push(errno(error));
-	if (message) parts.push(message);
+	if (refusal?.errno) parts.push(errno(refusal.errno));
+	parts.push(...[refusal?.cause, refusal?.meaning].filter(Boolean));
 	if (check) parts.push(`the check expected ${COURSES[check.outcome]}`);
 	return parts.join('; ');
 }

@@ -66,8 +66,8 @@ function figure([term]) {
 function foretell(node, check) {
 	show(node, check);
 	if (!check) return;
-	const { checked_at: at, course, text, verdict } = check;
-	setText(node, `The check at ${clock(at)} UTC expected ${COURSES[course]} (${verdict}): ${text}`);
+	const { checked_at: at, outcome, text, verdict } = check;
+	setText(node, `The check at ${clock(at)} UTC expected ${COURSES[outcome]} (${verdict}): ${text}`);
 }
 
 function burndown() {

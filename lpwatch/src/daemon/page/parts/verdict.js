@@ -2,7 +2,7 @@
 
 import { age, clock, left, OUTCOMES, way } from './words.js';
 
-/** Outcomes after which a patch that is not enabled has failed. */
+/** A patch with these that is not enabled has failed. */
 const FAILURES = ['refused', 'cancelled'];
 const LINES = 6;
 
@@ -74,16 +74,16 @@ function dangers({ patches, watched }) {
 	return found;
 }
 
-/** Patches whose last transition failed and that are not enabled. */
+/** Patches that failed and are not enabled. */
 function failures({ last_transitions: past, patches, taken_at: now }) {
 	const seen = new Set();
 	const found = [];
-	for (const { patch, outcome, ended_at: ended, message } of past) {
+	for (const { patch, outcome, ended_at: ended, refusal } of past) {
 		if (patch === null || seen.has(patch)) continue;
 		seen.add(patch);
 		const loaded = patches.find(({ name }) => name === patch);
 		if (loaded?.enabled || loaded?.transition || !FAILURES.includes(outcome)) continue;
-		const why = message ? `: ${message}` : '.';
+		const why = refusal?.cause ? `: ${refusal.cause}` : '.';
 		const line = `${patch} was ${OUTCOMES[outcome]} at ${clock(ended, now)} UTC, and is not on${why}`;
 		found.push({ level: 'failed', name: patch, line });
 	}
