@@ -107,6 +107,12 @@ impl<'a> Comparison<'a> {
             }
         }
         steady.retain(|pid, _| afterwards.contains(pid));
+        // The kernel wakes sleeping tasks for a moment, between its tries.
+        steady.retain(|pid, complaint| {
+            let mut seen = looks.iter().filter_map(|look| look.of(*pid).ok());
+            let woken = seen.any(|blocker| blocker.state == Some('R'));
+            !(woken && matches!(complaint, Complaint::SleepingOn(_)))
+        });
         Ok((looks, steady))
     }
 
