@@ -194,10 +194,13 @@ fn task(record: &TaskRecord, stack: &[u8]) -> (Task, Vec<u64>) {
 
 /// The letter of ps(1) for `task_struct.__state` (include/linux/sched.h, 5.10
 /// to 7.3: the low bits are the same in all; `task_state_array` in
-/// fs/proc/array.c).
+/// fs/proc/array.c). A task that is being woken (`TASK_WAKING`) counts as running, as
+/// there.
 fn state_letter(state: u32) -> char {
     const NOLOAD: u32 = 0x400;
     const UNINTERRUPTIBLE: u32 = 0x2;
+    const RTLOCK_WAIT: u32 = 0x1000;
+    const FROZEN: u32 = 0x8000;
     match state {
         0 => 'R',
         state if state & 0x1 != 0 => 'S',
@@ -205,7 +208,14 @@ fn state_letter(state: u32) -> char {
         state if state & UNINTERRUPTIBLE != 0 => 'D',
         state if state & 0x4 != 0 => 'T',
         state if state & 0x8 != 0 => 't',
-        _ => '?',
+        // Dead, and ended.
+        state if state & 0x10 != 0 => 'X',
+        state if state & 0x20 != 0 => 'Z',
+        // Parked.
+        state if state & 0x40 != 0 => 'P',
+        // Frozen (from 6.1 on), or waiting for a lock of a real-time kernel.
+        state if state & (FROZEN | RTLOCK_WAIT) != 0 => 'D',
+        _ => 'R',
     }
 }
 
@@ -260,6 +270,9 @@ mod tests {
             (0x402, 'I'),
             (4, 'T'),
             (0x2001, 'S'),
+            (0x20, 'Z'),
+            (0x200, 'R'),
+            (0x8000, 'D'),
         ] {
             assert_eq!(state_letter(state), letter, "{state:#x}");
         }

@@ -23,7 +23,7 @@ pub fn line(snapshot: &Snapshot) -> serde_json::Result<String> {
 
 /// The fields that change by themselves: times, ages, and what the kernel counts once
 /// a second while nothing happens.
-const CLOCK: [&str; 11] = [
+const CLOCK: [&str; 12] = [
     "taken_at",
     "age_seconds",
     "seconds_without_progress",
@@ -35,6 +35,8 @@ const CLOCK: [&str; 11] = [
     "tries",
     "tries_in_all",
     "rates",
+    // Of a task: it may wake for a moment.
+    "state",
 ];
 
 /// A document without the fields that change by themselves.
