@@ -19,13 +19,15 @@
 #include <linux/processor.h>
 #include <linux/sched.h>
 
-#define BUSY_SECONDS 90
-
 static struct task_struct *thread;
 
 static unsigned int cpu = 1;
 module_param(cpu, uint, 0444);
 MODULE_PARM_DESC(cpu, "where the thread runs");
+
+static unsigned int seconds = 90;
+module_param(seconds, uint, 0444);
+MODULE_PARM_DESC(seconds, "for how long it is busy");
 
 static bool yields;
 module_param(yields, bool, 0444);
@@ -33,7 +35,7 @@ MODULE_PARM_DESC(yields, "give the CPU away when the kernel asks for it");
 
 static noinline int lpwatch_busy_main(void *unused)
 {
-	unsigned long end = jiffies + BUSY_SECONDS * HZ;
+	unsigned long end = jiffies + (unsigned long)seconds * HZ;
 
 	while (!kthread_should_stop()) {
 		unsigned long rest = jiffies + HZ;

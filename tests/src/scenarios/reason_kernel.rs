@@ -53,7 +53,8 @@ pub fn busy(trial: &mut Trial) -> Result<()> {
 pub fn busy_elsewhere(trial: &mut Trial) -> Result<()> {
     let _first = FirstCpu::only()?;
     let _first_cpu = Actor::start(&["computing"])?;
-    let _busy = Module::load_with("lpwatch_busy", c"yields=1")?;
+    // Removing a patch waits for it (RCU tasks): no longer than needed.
+    let _busy = Module::load_with("lpwatch_busy", c"yields=1 seconds=30")?;
     let report = check("lp_cmdline", SHORT)?;
     trial.say(&report.forecast.text);
     ensure!(
