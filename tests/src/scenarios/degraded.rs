@@ -2,6 +2,7 @@
 //! with what there is.
 
 use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 
 use crate::contract::Document;
 use crate::guest::Module;
@@ -44,8 +45,32 @@ fn falls_back(document: &Document) -> Result<()> {
     super::stall::check_blocker(document.transition("lp_stall")?)
 }
 
+/// Who may not inspect the tasks foretells nothing about them.
+fn no_forecast(trial: &mut Trial) -> Result<()> {
+    let check = [
+        "check",
+        "/modules/lp_cmdline.ko",
+        "--sample",
+        "1s",
+        "-o",
+        "json",
+    ];
+    let ended = restricted(&["--uid", "65534"], &[&check])?;
+    let report: Value = serde_json::from_slice(&ended.expect(&[code::WELL])?.stdout)?;
+    let forecast = &report["forecast"];
+    trial.say(&forecast["text"].to_string());
+    ensure!(
+        report["verdict"] == "warning"
+            && forecast["outcome"] == "not_known"
+            && forecast["at_once"].is_null(),
+        "{report}"
+    );
+    Ok(())
+}
+
 /// An ordinary user may read little of this.
 pub fn no_root(trial: &mut Trial) -> Result<()> {
+    no_forecast(trial)?;
     let _stalled = stalled()?;
     let allowed = [code::NO_PERMISSION, code::IN_TRANSITION, code::STALLED];
     for output in ["table", "json"] {
