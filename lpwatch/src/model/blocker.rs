@@ -178,7 +178,7 @@ pub struct Blocker {
     /// The frame that blocks it, as an index into `stack`, from 0; `null` if no frame
     /// does.
     pub blocking_frame: Option<usize>,
-    /// What frees it. A command stands on a line of its own; `null` if there is
+    /// What frees it. A command is on a line of its own; `null` if there is
     /// nothing to advise.
     pub advice: Option<String>,
 }
