@@ -189,6 +189,7 @@ fn text(context: &CheckContext<'_>, forecast: &Forecast, findings: &[CheckFindin
     }
 }
 
+/// Hidden tasks (hidepid) count as one: their number is unknown.
 fn unknown(unread: u32) -> String {
     match unread {
         0 => "The outcome of the transition is unknown, because the tasks were not inspected."

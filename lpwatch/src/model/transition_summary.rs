@@ -48,36 +48,20 @@ impl TransitionSummary {
     /// The summary of `transition`.
     #[must_use]
     pub fn of(transition: &Transition) -> Self {
-        let Transition {
-            direction,
-            phase,
-            started_at,
-            age_seconds,
-            seconds_without_progress,
-            tasks_total,
-            tasks_remaining,
-            tries,
-            signals,
-            tries_in_all,
-            signals_in_all,
-            reversed,
-            forced,
-            ..
-        } = *transition;
         Self {
-            phase,
-            started_at,
-            age_seconds,
-            seconds_without_progress,
-            tasks_total,
-            tasks_remaining,
-            tries,
-            signals,
-            tries_in_all,
-            signals_in_all,
-            reversed: Some(reversed),
-            forced: Some(forced),
-            ..Self::in_direction(direction)
+            direction: transition.direction,
+            phase: transition.phase,
+            started_at: transition.started_at,
+            age_seconds: transition.age_seconds,
+            seconds_without_progress: transition.seconds_without_progress,
+            tasks_total: transition.tasks_total,
+            tasks_remaining: transition.tasks_remaining,
+            tries: transition.tries,
+            signals: transition.signals,
+            tries_in_all: transition.tries_in_all,
+            signals_in_all: transition.signals_in_all,
+            reversed: Some(transition.reversed),
+            forced: Some(transition.forced),
         }
     }
 

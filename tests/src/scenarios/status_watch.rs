@@ -32,6 +32,8 @@ const CLOCKS: &[&str] = &[
     "tries",
     "tries_in_all",
     "rates",
+    // Of a task, which may wake for a moment.
+    "state",
 ];
 
 pub fn run(trial: &mut Trial) -> Result<()> {
