@@ -40,7 +40,8 @@ fn patch<'a>(document: &'a Value, name: &str) -> &'a Value {
     found.unwrap_or_else(|| panic!("no {name}: {document:#}"))
 }
 
-fn function<'a>(patch: &'a Value, object: &str, name: &str) -> &'a Value {
+fn function<'a>(patch: &'a Value, object: impl Into<Value>, name: &str) -> &'a Value {
+    let object = object.into();
     let mut objects = list(patch, "objects").iter();
     let object = objects.find(|known| known["name"] == object);
     let mut functions = object
@@ -92,7 +93,7 @@ fn the_older_table_and_a_patch_being_reverted() {
     let patch = patch(&document, "kgr_uptime");
     assert_eq!(patch["state"], "in_transition");
     assert_eq!(patch["transition"]["direction"], "unpatching");
-    let function = function(patch, "not told", "uptime_proc_show");
+    let function = function(patch, Value::Null, "uptime_proc_show");
     assert_eq!(function["wins"], false, "it goes");
 }
 

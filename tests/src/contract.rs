@@ -82,7 +82,9 @@ pub struct Check {
 
 #[derive(Debug, Deserialize)]
 pub struct Object {
-    pub name: String,
+    /// Null where the system does not show it.
+    #[serde(deserialize_with = "nullable")]
+    pub name: Option<String>,
     #[serde(deserialize_with = "nullable")]
     pub patched: Option<bool>,
     /// If the kernel refused to load the module because of the patch.
@@ -249,7 +251,7 @@ impl Patch {
     pub fn object(&self, name: &str) -> Result<&Object> {
         self.objects
             .iter()
-            .find(|object| object.name == name)
+            .find(|object| object.name.as_deref() == Some(name))
             .with_context(|| format!("{} lists no object {name}: {self:?}", self.name))
     }
 }

@@ -168,8 +168,10 @@ pub struct InventoryPatch {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct InventoryObject {
-    /// `vmlinux` (the kernel itself) or the name of a module; `not told` if the
-    /// patching system does not show it.
+    /// `vmlinux` (the kernel itself) or the name of a module; `null` if the patching
+    /// system does not show it.
+    #[serde(serialize_with = "super::view::object_or_null::serialize")]
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub name: String,
     /// Whether calls are redirected to the new code; `false` for a module that is not
     /// loaded, `null` if unknown.

@@ -61,6 +61,7 @@ pub fn no_module(object: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::OBJECT_UNKNOWN;
 
     #[test]
     fn a_name_is_found_in_what_was_written() {
@@ -102,7 +103,7 @@ mod tests {
             impossible(" ").as_deref(),
             Some("no module can be named ` `")
         );
-        for possible in ["fuse", "vmlinux", "not told", "a.b"] {
+        for possible in ["fuse", "vmlinux", OBJECT_UNKNOWN, "a.b"] {
             assert_eq!(impossible(possible), None, "{possible}");
         }
     }

@@ -108,8 +108,10 @@ impl Patch {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Object {
-    /// `vmlinux` (the kernel itself) or the name of a module; `not told` if the
-    /// patching system does not show it.
+    /// `vmlinux` (the kernel itself) or the name of a module; `null` if the patching
+    /// system does not show it.
+    #[serde(with = "super::view::object_or_null")]
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub name: String,
     /// Whether calls are redirected to the new code; `false` for a module that is not
     /// loaded, `null` if unknown.

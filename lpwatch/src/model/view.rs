@@ -167,8 +167,27 @@ impl SystemView {
     }
 }
 
-/// The object name of a function if the system does not show its object.
-pub const OBJECT_UNKNOWN: &str = "not told";
+/// The object name of a function if the system does not show its object: no module can
+/// have it. In JSON it is `null`.
+pub const OBJECT_UNKNOWN: &str = "unknown object";
+
+/// An object name in JSON: `null` for [`OBJECT_UNKNOWN`].
+pub(super) mod object_or_null {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::OBJECT_UNKNOWN;
+
+    pub fn serialize<S: Serializer>(name: &str, serializer: S) -> Result<S::Ok, S::Error> {
+        Some(name)
+            .filter(|name| *name != OBJECT_UNKNOWN)
+            .serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+        let name = Option::<String>::deserialize(from)?;
+        Ok(name.unwrap_or_else(|| OBJECT_UNKNOWN.to_owned()))
+    }
+}
 
 /// One loaded patch as an engine read it.
 #[derive(Clone, Debug, PartialEq, Eq)]

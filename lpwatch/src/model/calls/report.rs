@@ -54,7 +54,10 @@ pub struct CountedFunction {
     pub enabled: Option<bool>,
     /// The transition of the patch; `null` if it is not in transition.
     pub transition: Option<TransitionSummary>,
-    /// `vmlinux` (the kernel itself) or the name of a module.
+    /// `vmlinux` (the kernel itself) or the name of a module; `null` if the patching
+    /// system does not show it.
+    #[serde(with = "crate::model::view::object_or_null")]
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub object: String,
     /// Whether calls are redirected to the new code; `false` for a module that is not
     /// loaded, `null` if unknown.

@@ -51,7 +51,7 @@ function objectRow({ name }) {
 		setText(summary, `and ${names.length - FUNCTIONS} more`);
 		setText(rest, names.slice(FUNCTIONS).join(', '));
 	};
-	return { node: h('li', {}, h('strong', { class: 'name' }, name), ' ', place, shown, more), update };
+	return { node: h('li', {}, h('strong', { class: 'name' }, name ?? 'unknown object'), ' ', place, shown, more), update };
 }
 
 function placeOf({ name, patched, isOn }) {
