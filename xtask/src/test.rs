@@ -114,7 +114,7 @@ impl Run<'_> {
             build::guest_programs(Scenarios::Needed)
         })?;
         if !self.plan.has(Part::Vm) {
-            self.side_by_side(Vec::new());
+            self.side_by_side(Vec::new(), &[Part::Fleet, Part::Dist, Part::Page]);
             return Ok(());
         }
         let Some((_, runner)) = programs.last() else {
@@ -123,13 +123,27 @@ impl Run<'_> {
         let list = process::run(Command::new(runner).arg("list"))?;
         let scenarios = choose(&list, self.args, &self.plan)?;
         let mut guests = Guests::new(self.args, programs);
+        let result = thread::scope(|scope| {
+            let mut rest = vec![Part::Fleet, Part::Dist, Part::Page];
+            if self.plan.is_everything() {
+                // The smoke scenarios mostly wait; the page gives way to them.
+                rest.pop();
+                scope.spawn(|| self.beside_guests(Part::Page));
+            }
+            self.scenarios(&mut guests, &scenarios, &rest)
+        });
+        self.note(|summary| summary.kernels = guests.fates());
+        result
+    }
+
+    /// The smoke scenarios, then all others beside the rest of the parts.
+    fn scenarios(&self, guests: &mut Guests, chosen: &[Scenario], rest: &[Part]) -> Result<()> {
         if self.plan.is_everything() {
             let name = format!("smoke: {} in {ONE_KERNEL}", plan::SMOKE.join(", "));
             let passed = self
                 .timings
-                .of(name, || guests.smoke(&scenarios, &self.timings))?;
+                .of(name, || guests.smoke(chosen, &self.timings))?;
             if !passed {
-                self.note(|summary| summary.kernels = guests.fates());
                 return Ok(());
             }
         }
@@ -137,8 +151,7 @@ impl Run<'_> {
             .of("set-up: the rest of kernels and modules", || {
                 guests.prepare()
             })?;
-        self.side_by_side(guests.works(&scenarios, &self.timings));
-        self.note(|summary| summary.kernels = guests.fates());
+        self.side_by_side(guests.works(chosen, &self.timings), rest);
         Ok(())
     }
 
@@ -152,8 +165,8 @@ impl Run<'_> {
     }
 
     /// Everything that takes long, as much of it at once as the machine bears.
-    fn side_by_side<'a>(&'a self, mut works: Vec<Work<'a>>) {
-        for part in [Part::Fleet, Part::Dist, Part::Page] {
+    fn side_by_side<'a>(&'a self, mut works: Vec<Work<'a>>, rest: &[Part]) {
+        for &part in rest {
             if self.plan.has(part) {
                 works.push(Work {
                     title: part.title().to_owned(),

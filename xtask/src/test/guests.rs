@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use super::boot::{self, Common, Job};
 use super::catalogue::{ONE_KERNEL, Scenario};
 use super::plan::{self, Boot};
-use super::pool::Work;
+use super::pool::{Kind, Work};
 use super::report::{Outcome, Report};
 use super::summary::Fate;
 use super::timings::Timings;
@@ -69,7 +69,7 @@ impl Guests {
         let boot = Boot {
             label: "smoke".to_owned(),
             scenarios: names.clone(),
-            kind: super::pool::Kind::Ordinary,
+            kind: Kind::Paced,
             weight: 1.0,
         };
         self.run(kernel, &boot, timings);

@@ -28,11 +28,17 @@ pub enum Kind {
     /// The kernel gives it a time, so it must not be slow: as many as there are
     /// processors, and what they leave is for ordinary ones.
     Paced,
-    /// It measures time: as many as there are processors, after all others.
+    /// It measures time. As paced ones, and after them: of both together there are as
+    /// many as processors.
     Timed,
 }
 
 impl Kind {
+    /// Whether it must not be slowed by others.
+    fn is_urgent(self) -> bool {
+        self != Self::Ordinary
+    }
+
     /// As of nice(1), for a guest. With 19 it takes what others leave (sched(7)).
     pub fn niceness(self) -> u8 {
         match self {
@@ -99,20 +105,17 @@ pub fn run(mut waiting: Vec<Work<'_>>, limits: Limits) {
     });
 }
 
-/// The heaviest that may start now, paced ones first and timed ones last.
+/// The heaviest that may start now, paced ones first and timed ones next: ordinary
+/// ones, which give way, have what these leave.
 fn take_next<'a>(
     waiting: &mut Vec<Work<'a>>,
     running: &[Kind],
     load: Load,
     limits: Limits,
 ) -> Option<Work<'a>> {
-    let others_wait = waiting.iter().any(|work| work.kind != Kind::Timed);
-    let kinds: &[Kind] = if others_wait {
-        &[Kind::Paced, Kind::Ordinary]
-    } else {
-        &[Kind::Timed]
-    };
-    let place = kinds.iter().find_map(|&kind| {
+    let paced_wait = waiting.iter().any(|work| work.kind == Kind::Paced);
+    let urgent = if paced_wait { Kind::Paced } else { Kind::Timed };
+    let place = [urgent, Kind::Ordinary].iter().find_map(|&kind| {
         let place = waiting.iter().position(|work| work.kind == kind)?;
         may_start(kind, running, load, limits).then_some(place)
     })?;
@@ -129,11 +132,9 @@ fn may_start(next: Kind, running: &[Kind], load: Load, limits: Limits) -> bool {
     if running.len() >= most {
         return false;
     }
-    let of_its_kind = running.iter().filter(|&&kind| kind == next).count();
-    match next {
-        Kind::Timed => return running.len() < processors,
-        Kind::Paced if of_its_kind >= processors => return false,
-        Kind::Paced | Kind::Ordinary => {}
+    let urgent = running.iter().filter(|kind| kind.is_urgent()).count();
+    if next.is_urgent() && urgent >= processors {
+        return false;
     }
     if running.len() < least {
         return true;
@@ -171,8 +172,8 @@ mod tests {
         assert!(!may(Ordinary, &[Ordinary; 2], 0.95, 9000), "busy");
         assert!(!may(Ordinary, &[Ordinary; 2], 0.5, 1000), "little memory");
         assert!(!may(Ordinary, &[Ordinary; 4], 0.1, 9000), "enough");
-        assert!(!may(Timed, &[Ordinary; 2], 0.1, 9000), "time is measured");
-        assert!(may(Timed, &[Ordinary], 0.1, 9000));
+        assert!(may(Timed, &[Ordinary; 2], 0.1, 9000), "these give way");
+        assert!(!may(Timed, &[Timed, Paced], 0.1, 9000), "these do not");
         assert!(may(Paced, &[Ordinary, Paced], 0.5, 9000));
         assert!(
             !may(Paced, &[Paced; 2], 0.5, 9000),
@@ -188,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_runs_once_and_what_is_timed_comes_last() {
+    fn everything_runs_once_and_what_gives_way_comes_last() {
         let order = Mutex::new(Vec::new());
         let work = |title: &'static str, weight, kind| {
             let order = &order;
@@ -211,6 +212,6 @@ mod tests {
             most: 1,
         };
         run(works, one);
-        assert_eq!(*order.lock().unwrap(), ["paced", "heavy", "light", "timed"]);
+        assert_eq!(*order.lock().unwrap(), ["paced", "timed", "heavy", "light"]);
     }
 }
