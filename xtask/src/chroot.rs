@@ -9,7 +9,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::archive::{Mirrors, Suite};
+use crate::archive::{Mirrors, Suite, apt::may_be_old};
 use crate::kernels::Cached;
 use crate::lock::Lock;
 use crate::{paths, process, setup, ui};
@@ -62,13 +62,6 @@ impl Chroot {
         Ok(chroot)
     }
 
-    /// The system that is there.
-    pub fn at(root: &Path) -> Self {
-        Self {
-            root: root.to_path_buf(),
-        }
-    }
-
     /// Where it is on this machine.
     pub fn path(&self) -> &Path {
         &self.root
@@ -117,7 +110,7 @@ impl Chroot {
     fn bootstrap(&self, base: &str) -> Result<()> {
         let step = ui::Step::start(format!("making a chroot of {base}"));
         let mirrors = Mirrors::of_this_machine()?;
-        debootstrap(base, "gcc,make", &mirrors, &self.root, base)?;
+        make(base, "gcc,make", &mirrors, &self.root, base)?;
         step.done("made");
         Ok(())
     }
@@ -167,31 +160,27 @@ impl Chroot {
 
 /// Makes a minimal system of a suite in `root`, under another name until it is
 /// whole; `name` tells the logs apart.
-pub fn debootstrap(
-    suite: &str,
-    packages: &str,
-    mirrors: &Mirrors,
-    root: &Path,
-    name: &str,
-) -> Result<()> {
+pub fn make(suite: &str, packages: &str, mirrors: &Mirrors, root: &Path, name: &str) -> Result<()> {
     let unfinished = root.with_extension("unfinished");
     remove(&unfinished)?;
-    let debs = paths::target("apt").join("debootstrap");
-    fs::create_dir_all(&debs)?;
-    let Some(program) = process::which("debootstrap") else {
-        bail!("debootstrap is missing; `cargo xtask setup` installs it");
+    let Some(program) = process::which("mmdebstrap") else {
+        bail!("mmdebstrap is missing; `cargo xtask setup` installs it");
     };
-    let mut debootstrap = in_own_mounts();
-    debootstrap
+    let mut bootstrap = in_own_mounts();
+    bootstrap
         .arg(program)
-        .args(["--variant=minbase", "--arch=amd64"])
-        .arg(format!("--include={packages}"))
-        .arg(format!("--cache-dir={}", debs.display()))
+        .args(["--mode=root", "--variant=minbase", "--format=directory"])
+        .args(["--arch=amd64", &format!("--include={packages}")])
+        .arg("--aptopt=Acquire::Languages \"none\"")
+        .arg(format!(
+            "--aptopt=Acquire::Check-Valid-Until \"{}\"",
+            !may_be_old(suite)
+        ))
         .arg(suite)
         .arg(&unfinished)
         .arg(mirrors.for_suite(suite));
     let log = paths::target("logs").join(format!("chroot-{name}.log"));
-    process::run_logged(&mut debootstrap, &log)
+    process::run_logged(&mut bootstrap, &log)
         .with_context(|| format!("cannot make a chroot of {suite}"))?;
     fs::rename(&unfinished, root)?;
     Ok(())

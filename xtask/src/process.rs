@@ -93,7 +93,7 @@ pub fn ask(command: &mut Command) -> Option<String> {
 /// Where a program is, as the shell would find it.
 pub fn which(program: &str) -> Option<std::path::PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    // Debian keeps debootstrap and chroot in sbin, which users lack in PATH.
+    // Debian keeps chroot and others in sbin, which users lack in PATH.
     std::env::split_paths(&path)
         .chain(["/usr/sbin".into(), "/sbin".into()])
         .map(|folder| folder.join(program))

@@ -136,9 +136,9 @@ const FLEET: &[Need] = &[Need {
 
 const MODULES: &[Need] = &[
     Need {
-        what: "debootstrap, to build modules in their own suite",
-        package: "debootstrap",
-        is_there: || which("debootstrap").is_some(),
+        what: "mmdebstrap, to build modules in their own suite",
+        package: "mmdebstrap",
+        is_there: || which("mmdebstrap").is_some(),
     },
     Need {
         what: "unshare, to keep the chroots' mounts apart",

@@ -18,8 +18,12 @@ pub const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /// A suite whose package lists have been fetched.
 pub struct Suite {
     state: PathBuf,
-    /// A mirror may lag behind sid; what it has is still signed.
     may_be_old: bool,
+}
+
+/// A mirror may lag behind sid; what it has is still signed.
+pub fn may_be_old(suite: &str) -> bool {
+    suite == "sid"
 }
 
 /// What the archive says about a package.
@@ -54,7 +58,7 @@ impl Suite {
         )?;
         let suite = Self {
             state,
-            may_be_old: name == "sid",
+            may_be_old: may_be_old(name),
         };
         process::run(suite.tool("apt-get", None).args(["-q", "update"]))
             .with_context(|| format!("the suite {name} is not to be had from {uri}"))?;

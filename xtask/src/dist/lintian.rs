@@ -10,7 +10,7 @@ use crate::{process, ui};
 
 /// Fails on any remark that is not overridden in deploy/debian/lintian-overrides.
 pub fn run(deb: &Path) -> Result<()> {
-    let system = System::get("lint", "bookworm", &["adduser"], &["lintian"])?;
+    let system = System::get("lint", "bookworm", &["adduser", "lintian"])?;
     let trial = system.trial()?;
     let inside = trial.put(deb)?;
     let step = ui::Step::start("lintian");

@@ -11,8 +11,8 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
-use crate::archive::{Mirrors, Suite};
-use crate::chroot::{Chroot, debootstrap, in_own_mounts};
+use crate::archive::Mirrors;
+use crate::chroot::{self, in_own_mounts};
 use crate::lock::Lock;
 use crate::{paths, setup, ui};
 
@@ -22,29 +22,23 @@ pub struct System {
 }
 
 impl System {
-    /// The system `name` of a suite with these packages; made where it is not
-    /// there. `added` are those that debootstrap cannot install by itself.
-    pub fn get(name: &str, suite: &str, packages: &[&str], added: &[&str]) -> Result<Self> {
+    /// The system `name` of a suite with these packages; made where it is not there.
+    pub fn get(name: &str, suite: &str, packages: &[&str]) -> Result<Self> {
         setup::for_systems()?;
         let all = paths::target("systems");
         let _lock = Lock::acquire(&all, name)?;
         let root = all.join(name);
         let list = root.join("var/lib/xtask-packages");
-        let wanted = [packages, added].concat().join(" ");
+        let wanted = packages.join(" ");
         if fs::read_to_string(&list).is_ok_and(|found| found == wanted) {
             return Ok(Self { root });
         }
         let step = ui::Step::start(format!("making a system of {suite} with {wanted}"));
         if root.exists() {
-            crate::chroot::remove(&root)?;
+            chroot::remove(&root)?;
         }
         let mirrors = Mirrors::of_this_machine()?;
-        debootstrap(suite, &packages.join(","), &mirrors, &root, name)?;
-        let added: Vec<String> = added.iter().map(|&name| name.to_owned()).collect();
-        if !added.is_empty() {
-            let debs = Suite::open(&mirrors, suite)?.download_missing(&root, &added)?;
-            Chroot::at(&root).install(&debs)?;
-        }
+        chroot::make(suite, &packages.join(","), &mirrors, &root, name)?;
         fs::write(&list, wanted)?;
         step.done("made");
         Ok(Self { root })

@@ -30,7 +30,7 @@ pub fn system(suite: &'static str) -> Result<System> {
     if suite == guest::SUITE {
         packages.extend(guest::MORE);
     }
-    System::get(suite, suite, &packages, &[])
+    System::get(suite, suite, &packages)
 }
 
 /// It installs, brings what it should, and goes without a trace.
