@@ -43,12 +43,15 @@ pub enum Error {
     Daemon { socket: PathBuf, reason: String },
     /// Nobody answers at the socket that the user has given.
     #[error(
-        "no daemon answers at {}: {reason}. Without --socket lpwatch asks the daemon at {}, or \
-         reads this host itself", .socket.display(), crate::daemon::DEFAULT_SOCKET
+        "no daemon answers at {}: {reason}. Without --socket lpwatch asks the daemon at {default}, or \
+         reads this host itself", 
+        .socket.display()
     )]
     NoDaemon {
         socket: PathBuf,
         reason: &'static str,
+        /// The socket without --socket.
+        default: &'static str,
     },
     /// The Unix socket of the daemon.
     #[error("cannot {action} {}: {source}{}", .path.display(), needs_root_or_path(.source))]
@@ -68,11 +71,6 @@ pub enum Error {
     SystemdSocket(String),
     #[error(transparent)]
     Fleet(#[from] PrometheusError),
-    #[error(
-        "Prometheus at {url} has no host that matches {{{hosts}}}: check the scrape job (--job) \
-         and --selector"
-    )]
-    NoHosts { url: String, hosts: String },
     #[error("cannot use the web configuration {}: {reason}", .path.display())]
     WebConfig { path: PathBuf, reason: String },
     #[error("cannot {action}: {source}")]

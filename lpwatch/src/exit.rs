@@ -50,7 +50,6 @@ impl From<&Error> for Exit {
             }
             Error::Fleet(error) => error.into(),
             Error::Read(_)
-            | Error::NoHosts { .. }
             | Error::NoSuchPatch { .. }
             | Error::NotAPatch { .. }
             | Error::DaemonRuns { .. }
@@ -80,6 +79,7 @@ impl From<&PrometheusError> for Exit {
             | PrometheusError::Status(_)
             | PrometheusError::TooLarge { .. }
             | PrometheusError::WrongAnswer { .. }
+            | PrometheusError::NoHosts { .. }
             | PrometheusError::File { .. }
             | PrometheusError::Certificate { .. }
             | PrometheusError::NoRoots(_)

@@ -21,6 +21,7 @@ mod readable;
 mod records;
 mod stops;
 mod tasks;
+mod types;
 mod verdicts;
 
 pub use calls::{CallCount, CallCounter, CallCounters, CountAt, CountKind, may_count_ahead};

@@ -6,7 +6,10 @@ use std::{os::unix::fs::FileTypeExt as _, path::Path, sync::Arc};
 use tokio::{sync::watch, task::JoinHandle};
 
 use crate::{
-    daemon::client::{Absent, Client, Snapshots},
+    daemon::{
+        DEFAULT_SOCKET,
+        client::{Absent, Client, Snapshots},
+    },
     error::Error,
     model::{Snapshot, check::CheckReport},
     observe::{
@@ -113,6 +116,7 @@ async fn connect(globals: &Globals) -> Result<Client, NoDaemon> {
         Ok(Err(Absent::NotRunning)) if is_given => Err(NoDaemon::Failed(Error::NoDaemon {
             socket: socket.to_owned(),
             reason: why_nobody_answers(socket),
+            default: DEFAULT_SOCKET,
         })),
         Ok(Err(Absent::NotRunning)) => Err(NoDaemon::Absent),
         Ok(Err(Absent::NoPermission)) => {

@@ -5,13 +5,10 @@ use std::time::{Duration, Instant};
 use futures_util::{StreamExt as _, stream};
 use jiff::Timestamp;
 
-use crate::{
-    error::Error,
-    fleet::{
-        FleetFacts, Memory,
-        prometheus::{Prometheus, PrometheusOptions},
-        queries::{FleetQuery, Scope},
-    },
+use crate::fleet::{
+    FleetFacts, Memory,
+    prometheus::{Prometheus, PrometheusError, PrometheusOptions},
+    queries::{FleetQuery, Scope},
 };
 
 /// Queries sent at a time: Prometheus evaluates 20 at most.
@@ -47,7 +44,7 @@ impl FleetSource {
         options: PrometheusOptions,
         scope: Scope,
         facts: &'static [FleetQuery],
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, PrometheusError> {
         let prometheus = Prometheus::new(options)?;
         if prometheus.sends_secrets_unencrypted() {
             eprintln!(
@@ -86,9 +83,8 @@ impl FleetSource {
     /// moment.
     ///
     /// # Errors
-    /// [`Error::Fleet`] where Prometheus gives no result, and
-    /// [`Error::NoHosts`] where it knows no host.
-    pub async fn look(&mut self) -> Result<FleetReading, Error> {
+    /// Prometheus gives no result, or knows no host.
+    pub async fn look(&mut self) -> Result<FleetReading, PrometheusError> {
         let at = self.prometheus.now().await?;
         let mut facts = FleetFacts::default();
         let mut warnings: Vec<String> = Vec::new();
@@ -109,7 +105,7 @@ impl FleetSource {
         warnings.sort();
         warnings.dedup();
         if facts.names().next().is_none() {
-            return Err(Error::NoHosts {
+            return Err(PrometheusError::NoHosts {
                 url: self.url(),
                 hosts: self.scope.selector.matchers(),
             });
@@ -131,7 +127,7 @@ impl FleetSource {
     ///
     /// # Errors
     /// Those of [`Self::look`] that do not pass by themselves.
-    pub async fn next_look(&mut self) -> Result<Option<FleetReading>, Error> {
+    pub async fn next_look(&mut self) -> Result<Option<FleetReading>, PrometheusError> {
         match self.look().await {
             Ok(look) => {
                 if self.trouble.take().is_some() {
@@ -139,7 +135,7 @@ impl FleetSource {
                 }
                 Ok(Some(look))
             }
-            Err(error) if is_transient(&error) => {
+            Err(error) if error.is_transient() => {
                 if self.trouble.is_none() {
                     eprintln!("lpwatch: {error}; trying again");
                 }
@@ -153,15 +149,6 @@ impl FleetSource {
     /// Why there is no result at the moment.
     pub fn trouble(&self) -> Option<&str> {
         self.trouble.as_deref()
-    }
-}
-
-fn is_transient(error: &Error) -> bool {
-    match error {
-        Error::Fleet(error) => error.is_transient(),
-        // As after a restart without its data, until the first scrape.
-        Error::NoHosts { .. } => true,
-        _ => false,
     }
 }
 

@@ -17,32 +17,16 @@ use std::{
 };
 
 use super::{
-    Direction, EngineKind, Input, ModuleRefusals, Moment, PatchView, TransitionHold,
+    Direction, EngineKind, HostFacts, Input, ModuleRefusals, Moment, PatchView, TransitionHold,
     calls::{CallTracker, FunctionId},
     check::Checks,
-    evidence::Traits,
     running::Running,
-    snapshot::{PastTransition, Probe, Source, SwitchedBy},
+    snapshot::{PastTransition, SwitchedBy},
     stops::StopTracker,
 };
 
 use course::Course;
 use reports::EventReports;
-
-/// The host, and how it is read.
-#[derive(Clone, Debug)]
-pub struct HostFacts {
-    pub host: String,
-    pub kernel: String,
-    pub source: Source,
-    pub daemon: bool,
-    pub probes: Vec<Probe>,
-    pub notes: Vec<String>,
-    pub traits: Traits,
-    /// Why no call is counted on this host; `None` if calls are counted or the reason
-    /// is unknown.
-    pub not_counted: Option<String>,
-}
 
 /// The state machine.
 #[derive(Debug)]

@@ -9,7 +9,8 @@ use crate::kernel::Roots;
 use super::{
     CallCounters, CountAt, ProbeError, TaskIterator,
     layout::Layout,
-    load::{LoadOptions, function_types, kernel_types, load_object, task_iterator},
+    load::{LoadOptions, load_object, task_iterator},
+    types::{function_types, kernel_types},
 };
 
 /// The prefix of the names of the counters' programs.

@@ -1,16 +1,14 @@
 //! Loads the BPF programs and attaches what the policy chooses.
 
-use std::{error::Error, sync::Arc};
-
 use aya::{
-    Btf, Ebpf, Endianness,
+    Btf, Ebpf,
     programs::{FEntry, Iter, KProbe, RawTracePoint},
 };
 use lpwatch_common::calls::place;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::{
-    kernel::{Roots, btf::KernelBtf},
+    kernel::Roots,
     model::{ObservedFact, snapshot::Probe},
 };
 
@@ -23,6 +21,7 @@ use super::{
     patch_walk,
     policy::{self, EntryHook, HookKind, Tracepoint, probe},
     programs, stops,
+    types::{KernelTypes, kernel_types},
     verdicts::Verdicts,
 };
 
@@ -33,13 +32,6 @@ pub struct LoadOptions {
     pub ring_buffer_bytes: Option<u32>,
     /// Let the programs log their own diagnostics.
     pub bpf_log: bool,
-}
-
-/// The kernel's BTF, read once.
-pub(super) struct KernelTypes {
-    /// For aya: the functions that programs are loaded for.
-    pub for_loading: Btf,
-    pub for_layout: Arc<KernelBtf>,
 }
 
 /// Loads what a single look needs: the task iterator and, if `verdicts` are
@@ -133,47 +125,6 @@ pub fn load_hooks(
     let mut iterator = iterator(bpf, verdicts, watches_ways, &types)?;
     iterator.walks_patches = layout.walks_patches;
     Ok((iterator, hooks))
-}
-
-pub(super) fn kernel_types(roots: &Roots) -> Result<KernelTypes, ProbeError> {
-    let for_layout = open_types(roots)?;
-    let hooks = policy::ENTRY_HOOKS.iter().map(|hook| hook.function);
-    let for_loading = types_with(&for_layout, ITERATORS.into_iter().chain(hooks))?;
-    Ok(KernelTypes {
-        for_loading,
-        for_layout,
-    })
-}
-
-fn open_types(roots: &Roots) -> Result<Arc<KernelBtf>, ProbeError> {
-    let types = KernelBtf::open(roots).map_err(|error| unread(&error))?;
-    types.ok_or(ProbeError::NoBtf)
-}
-
-fn unread(error: &(dyn Error + 'static)) -> ProbeError {
-    ProbeError::new("read the BTF", error)
-}
-
-/// What the kernel's iterators are loaded for (`bpf_iter_reg_target`).
-const ITERATORS: [&str; 3] = ["bpf_iter_task", "bpf_iter_bpf_prog", "bpf_iter_bpf_link"];
-
-fn types_with<'a>(
-    types: &KernelBtf,
-    functions: impl IntoIterator<Item = &'a str>,
-) -> Result<Btf, ProbeError> {
-    let bytes = types.with_functions(functions);
-    Btf::parse(&bytes, Endianness::default()).map_err(|error| unread(&error))
-}
-
-/// The kernel's types as far as fentry programs on these functions need them.
-///
-/// # Errors
-/// [`ProbeError`] if the kernel has no BTF, or it cannot be read.
-pub(super) fn function_types<'a>(
-    roots: &Roots,
-    functions: impl IntoIterator<Item = &'a str>,
-) -> Result<Btf, ProbeError> {
-    types_with(&*open_types(roots)?, functions)
 }
 
 pub(super) fn load_object(

@@ -7,7 +7,7 @@ use lpwatch_common::decode_all;
 
 use crate::kernel::{Roots, btf::KernelBtf};
 
-use super::{ProbeError, TaskIterator, load::function_types};
+use super::{ProbeError, TaskIterator, types::function_types};
 
 mod snapshot;
 

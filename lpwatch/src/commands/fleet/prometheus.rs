@@ -126,7 +126,7 @@ impl PrometheusArgs {
         patch: Option<&PatchPattern>,
         facts: &'static [FleetQuery],
     ) -> Result<FleetSource, crate::Error> {
-        FleetSource::new(self.options()?, self.scope(patch), facts)
+        Ok(FleetSource::new(self.options()?, self.scope(patch), facts)?)
     }
 
     fn options(&self) -> Result<PrometheusOptions, PrometheusError> {

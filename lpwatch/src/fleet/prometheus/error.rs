@@ -33,6 +33,11 @@ pub enum PrometheusError {
     TooLarge { url: String, mib: usize },
     #[error("{url} does not respond like Prometheus: {reason}")]
     WrongAnswer { url: String, reason: String },
+    #[error(
+        "Prometheus at {url} has no host that matches {{{hosts}}}: check the scrape job (--job) \
+         and --selector"
+    )]
+    NoHosts { url: String, hosts: String },
     #[error("cannot read {what} {}: {source}", .path.display())]
     File {
         what: &'static str,
@@ -99,6 +104,8 @@ impl PrometheusError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::TooSlow { .. } | Self::WrongAnswer { .. } => true,
+            // As after a restart without its data, until the first scrape.
+            Self::NoHosts { .. } => true,
             Self::Status(refusal) => matches!(refusal.status, 408 | 429 | 500..),
             Self::Url(_)
             | Self::Refused { .. }

@@ -3,7 +3,6 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::series::to_float;
 use crate::model::document::milliseconds;
 
 /// Calls of the old and the new code of a function, for one patch: its own code is
@@ -176,4 +175,12 @@ pub struct Watched {
     pub calls: Option<Calls>,
     /// Why the calls are not counted; `null` if they are.
     pub not_counted: Option<String>,
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "rates are shown with few digits"
+)]
+pub(super) fn to_float(count: u64) -> f64 {
+    count as f64
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use super::figures::Rate;
+use super::figures::{Rate, to_float};
 use crate::model::time::three_digits;
 
 /// The windows over which rates are given, in seconds.
@@ -86,14 +86,6 @@ impl Series {
 pub(super) fn per_second(calls: u64, time: Duration) -> Option<f64> {
     let seconds = time.as_secs_f64();
     (seconds > 0.0).then(|| three_digits(to_float(calls) / seconds))
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "rates are shown with few digits"
-)]
-pub(super) fn to_float(count: u64) -> f64 {
-    count as f64
 }
 
 /// Rates over stretches of time, one after the other: what a test of two times

@@ -3,7 +3,7 @@
 use crate::{
     kernel::kallsyms::VMLINUX,
     model::Culprit,
-    probe::{ForeignProgram, Programs, TraceHook},
+    probe::programs::{ForeignProgram, Programs, TraceHook},
 };
 
 use super::CulpritFinder;

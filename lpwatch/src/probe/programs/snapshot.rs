@@ -8,7 +8,7 @@ use lpwatch_common::program::{
     FUNCTION_NAME_LEN, LinkRecord, PROGRAM_LSM, PROGRAM_NAME_LEN, PROGRAM_TRACING, ProgramRecord,
 };
 
-use crate::probe::records::text;
+use super::super::records::text;
 
 mod tracing;
 
