@@ -3,8 +3,10 @@
 
 use std::path::Path;
 
+use strum::IntoEnumIterator as _;
+
 use super::*;
-use crate::model::Snapshot;
+use crate::model::{Reason, Snapshot};
 
 /// The page may not grow beyond this.
 const LARGEST: usize = 60 * 1024;
@@ -51,6 +53,23 @@ async fn every_file_is_served() {
         assert_eq!(answer.headers()["x-content-type-options"], "nosniff");
         let body = answer.into_body().collect().await.unwrap().to_bytes();
         assert_eq!(body, text.as_bytes(), "{path}");
+    }
+}
+
+/// No compiler sees these.
+#[test]
+fn every_reason_is_on_the_page_and_in_the_manual() {
+    let blockers = include_str!("parts/blockers.js");
+    let stuck = include_str!("../../../../docs/stuck.md");
+    for reason in Reason::iter().map(Reason::name) {
+        for text in [format!("\t{reason}: "), format!("case '{reason}':")] {
+            assert!(blockers.contains(&text), "blockers.js lacks {text}");
+        }
+        let heading = format!("(`{reason}`)");
+        let is_explained = stuck
+            .lines()
+            .any(|line| line.starts_with("### ") && line.ends_with(&heading));
+        assert!(is_explained, "docs/stuck.md has no section of {reason}");
     }
 }
 

@@ -1,5 +1,7 @@
 //! What is advised for which task.
 
+use strum::IntoEnumIterator as _;
+
 use super::*;
 use crate::model::AwaitedChild;
 
@@ -377,24 +379,13 @@ fn code_without_unwind_data_is_not_waited_for() {
 /// Two sentences at most, and nothing that could do harm.
 #[test]
 fn every_advice_is_short_and_harmless() {
-    let reasons = [
-        Reason::SleepingOnFunction,
-        Reason::Running,
-        Reason::UnreliableStack,
-        Reason::NoUnwindData,
-        Reason::WaitingForSignal,
-        Reason::Idle,
-        Reason::Uninterruptible,
-        Reason::KvmVcpu,
-        Reason::Pending,
-    ];
     let causes = [
         None,
         Some(Cause::BpfTrampoline),
         Some(Cause::Kretprobe),
         Some(Cause::Unknown),
     ];
-    for reason in reasons {
+    for reason in Reason::iter() {
         for cause in causes {
             for state in [None, Some('S'), Some('D'), Some('T'), Some('I'), Some('R')] {
                 for kthread in [false, true] {

@@ -1,3 +1,7 @@
+use std::iter;
+
+use strum::IntoEnumIterator as _;
+
 use super::*;
 use crate::model::{Cause, advice::advice, samples::task};
 
@@ -39,19 +43,6 @@ fn code_without_unwind_data_is_not_waited_for() {
     }
 }
 
-const REASONS: [Option<Reason>; 10] = [
-    None,
-    Some(Reason::SleepingOnFunction),
-    Some(Reason::Running),
-    Some(Reason::UnreliableStack),
-    Some(Reason::NoUnwindData),
-    Some(Reason::WaitingForSignal),
-    Some(Reason::Idle),
-    Some(Reason::Uninterruptible),
-    Some(Reason::KvmVcpu),
-    Some(Reason::Pending),
-];
-
 const KINDS: [TaskKind; 5] = [
     TaskKind::User,
     TaskKind::UserWorker,
@@ -80,7 +71,7 @@ const CAUSES: [Option<Cause>; 4] = [
 /// Every task that the table of advice distinguishes.
 fn every_task() -> Vec<Blocker> {
     let mut tasks = Vec::new();
-    for reason in REASONS {
+    for reason in iter::once(None).chain(Reason::iter().map(Some)) {
         for kind in KINDS {
             for state in STATES {
                 for cause in CAUSES {

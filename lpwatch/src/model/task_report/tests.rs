@@ -1,4 +1,6 @@
-//! In which order tasks are told, and when there is nothing to tell.
+//! The order of tasks in a report, and when there is nothing to report.
+
+use strum::IntoEnumIterator as _;
 
 use super::*;
 use crate::model::samples::{progressing, snapshot, stalled, task};
@@ -26,10 +28,14 @@ fn the_worst_come_first_then_the_longest() {
         of(Some(Reason::UnreliableStack), 11, false, Some(1.0)),
         of(Some(Reason::UnreliableStack), 10, false, Some(2.0)),
         of(Some(Reason::UnreliableStack), 9, false, Some(2.0)),
-        of(Some(Reason::SleepingOnFunction), 13, true, None),
+        of(Some(Reason::NoUnwindData), 13, false, None),
+        of(Some(Reason::SleepingOnFunction), 14, true, None),
     ];
+    for reason in Reason::iter() {
+        assert!(blockers.iter().any(|task| task.reason == Some(reason)));
+    }
     let order: Vec<u32> = worst_first(&blockers).iter().map(|task| task.tid).collect();
-    assert_eq!(order, [13, 9, 10, 11, 12, 8, 7, 6, 5, 4, 3, 2, 1]);
+    assert_eq!(order, [14, 13, 9, 10, 11, 12, 8, 7, 6, 5, 4, 3, 2, 1]);
 }
 
 #[test]

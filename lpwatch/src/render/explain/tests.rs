@@ -1,5 +1,7 @@
 //! What `lpwatch explain` prints, word for word.
 
+use strum::IntoEnumIterator as _;
+
 use super::{explain, not_known, not_left};
 use crate::model::samples::task;
 use crate::model::{Blocker, Direction, KernelAnswer, Reason, TaskReport};
@@ -128,17 +130,7 @@ fn a_reason_without_the_kernels_answer_says_so() {
 
 #[test]
 fn every_reason_is_a_sentence() {
-    for reason in [
-        Reason::SleepingOnFunction,
-        Reason::Running,
-        Reason::UnreliableStack,
-        Reason::NoUnwindData,
-        Reason::WaitingForSignal,
-        Reason::Idle,
-        Reason::Uninterruptible,
-        Reason::KvmVcpu,
-        Reason::Pending,
-    ] {
+    for reason in Reason::iter() {
         for direction in [Direction::Patching, Direction::Unpatching] {
             let mut report = report(vec![Blocker {
                 reason: Some(reason),
