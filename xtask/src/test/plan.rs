@@ -11,7 +11,7 @@ pub const SMOKE: [&str; 3] = ["easy", "stall", "wait"];
 
 /// Scenarios in one boot at most: another boot costs a few seconds, and a long
 /// one that is left alone at the end costs more.
-const MOST_IN_A_BOOT: usize = 12;
+const MOST_IN_A_BOOT: usize = 16;
 
 /// As many ordinary scenarios take as long as a long one.
 const LONG: f64 = 6.0;
@@ -72,13 +72,17 @@ pub struct Boot {
 pub fn boots(scenarios: &[&Scenario]) -> Vec<Boot> {
     let mut boots = Vec::new();
     let owned: Vec<Scenario> = scenarios.iter().map(|&one| one.clone()).collect();
-    for kind in [Kind::Ordinary, Kind::Paced, Kind::Timed] {
+    for kind in [Kind::Ordinary, Kind::Paced] {
         for group in groups_of(&owned) {
             let fits = |one: &&Scenario| one.group == group && one.kind == kind && !one.own_boot;
             let fitting: Vec<&Scenario> = owned.iter().filter(|one| fits(one)).collect();
             boots.extend(chunks(group, &fitting, kind));
         }
     }
+    // There are few in each group.
+    let is_timed = |one: &&Scenario| one.kind == Kind::Timed && !one.own_boot;
+    let timed: Vec<&Scenario> = owned.iter().filter(is_timed).collect();
+    boots.extend(chunks("timed", &timed, Kind::Timed));
     let alone = scenarios.iter().filter(|one| one.own_boot);
     boots.extend(alone.map(|one| Boot {
         label: one.name.clone(),
@@ -103,9 +107,8 @@ fn chunks(group: &str, scenarios: &[&Scenario], kind: Kind) -> Vec<Boot> {
     let number = scenarios.len().div_ceil(MOST_IN_A_BOOT);
     let size = scenarios.len().div_ceil(number);
     let suffix = match kind {
-        Kind::Ordinary => "",
+        Kind::Ordinary | Kind::Timed => "",
         Kind::Paced => "-paced",
-        Kind::Timed => "-timed",
     };
     scenarios
         .chunks(size)
@@ -170,7 +173,7 @@ mod tests {
                 ("calls-1", 9),
                 ("calls-2", 8),
                 ("life", 1),
-                ("life-timed", 1),
+                ("timed", 1),
                 ("own", 1)
             ]
         );
