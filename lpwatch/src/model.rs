@@ -20,6 +20,7 @@ mod force;
 mod frame_symbol;
 mod input;
 pub mod inventory;
+pub mod journal;
 mod module_refusals;
 mod next_steps;
 pub mod object_name;

@@ -19,7 +19,7 @@ use futures_util::future::join_all;
 
 use crate::{error::Error, observe::follow::FollowHandle};
 
-use super::api::Origin;
+use super::{api::Origin, event_log::EventLog};
 
 use config::Authenticator;
 
@@ -98,7 +98,7 @@ impl Web {
     }
 
     /// Serves the state of `followed` until this future is dropped.
-    pub async fn serve(self, followed: FollowHandle) {
+    pub(super) async fn serve(self, followed: FollowHandle, events: Arc<EventLog>) {
         let Self {
             listeners,
             telemetry_path,
@@ -109,7 +109,7 @@ impl Web {
             node: followed.snapshots.borrow().head.host.clone(),
             access: Some((config.clone(), doorkeeper)),
         });
-        let router = router(followed, Origin::Web, &telemetry_path, guard);
+        let router = router(followed, events, Origin::Web, &telemetry_path, guard);
         join_all(
             listeners
                 .iter()
