@@ -37,7 +37,7 @@ pub struct Entry {
     pub details: Details,
 }
 
-/// The kind of an event. [events.md](events.md) describes each.
+/// The kind of an event. [history.md](history.md#events) describes each.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, IntoStaticStr,
 )]

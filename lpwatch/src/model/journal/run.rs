@@ -273,9 +273,8 @@ impl Run {
         self.left = Some(left);
         let now = news.boot();
         let Some((at, before)) = self.told else {
-            // Some may have switched before the first look.
-            let all = transition.tasks_total.filter(|total| *total >= left);
-            self.told = Some((now, all.unwrap_or(left)));
+            // How many switched before the first look is unknown.
+            self.told = Some((now, left));
             return;
         };
         let switched = before.saturating_sub(left);
