@@ -68,7 +68,9 @@ pub fn head(globals: &Globals) -> DocumentHead {
 
 /// A path of the API with its parameters.
 pub fn query(path: &str, parameters: &[(&str, Option<String>)]) -> String {
-    let mut query = form_urlencoded::Serializer::new(format!("{path}?"));
+    let start = format!("{path}?");
+    let length = start.len();
+    let mut query = form_urlencoded::Serializer::for_suffix(start, length);
     for (name, value) in parameters {
         if let Some(value) = value {
             query.append_pair(name, value);

@@ -15,7 +15,7 @@ use crate::trial::Trial;
 /// Where the daemon keeps its history here.
 const DIR: &str = "/run/lpwatch-killed";
 
-const PATCH: &str = "lp_easy";
+const PATCH: &str = "lp_cmdline";
 
 /// How often the daemon is killed; `LPWATCH_KILLS` is another number.
 const KILLS: u64 = 6;

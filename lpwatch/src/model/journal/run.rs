@@ -1,16 +1,20 @@
 //! A transition under way, and what was reported of it.
 
+mod wait;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
 
 use crate::model::{
-    Blocker, Direction, Outcome, Phase, Reason, TransitionHold, WaitReason,
+    Blocker, Direction, Outcome, Phase, Reason, TransitionHold,
     snapshot::{PastTransition, Patch, Transition, TrendPoint},
     task_report::by_reason,
     time::seconds,
 };
+
+use wait::Wait;
 
 use super::{
     Details, EntryKind, HeldBlocker, News, Record,
@@ -49,16 +53,6 @@ pub(super) struct Run {
     course: Vec<TrendPoint>,
 }
 
-/// What it waits for, and since when.
-#[derive(Clone, Debug)]
-struct Wait {
-    since: Duration,
-    reason: WaitReason,
-    callback: Option<&'static str>,
-    tid: Option<u32>,
-    comm: Option<String>,
-}
-
 /// The values that all reports of a transition have.
 fn details(patch: &Patch, transition: &Transition) -> Details {
     Details {
@@ -82,6 +76,27 @@ fn begun(direction: Direction, patch: &str) -> String {
             format!("A transition began: the kernel disables {patch}, and tasks leave its code.")
         }
     }
+}
+
+/// The report of a transition that was under way before.
+fn found(patch: &Patch, transition: &Transition) -> Draft {
+    let phase = match transition.phase {
+        Some(Phase::Stalled) => " It is stalled.",
+        Some(Phase::Long) => " It is long.",
+        Some(Phase::Slow) => " It is slow.",
+        Some(Phase::Progressing) | None => "",
+    };
+    let text = format!(
+        "The transition was under way when lpwatch first saw it: {}.{phase}",
+        doing(transition.direction, &patch.name)
+    );
+    let mut details = details(patch, transition);
+    let draft = Draft::new(EntryKind::TransitionFound, text);
+    if transition.phase == Some(Phase::Stalled) {
+        details.by_reason = by_reason(&transition.blockers.iter().collect::<Vec<_>>());
+        return draft.danger().with(details);
+    }
+    draft.with(details)
 }
 
 /// Reports the beginning of a transition that ended before it was seen.
@@ -115,11 +130,7 @@ impl Run {
         let started = transition.started_at.filter(|_| !transition.reversed);
         let name = patch.name.as_str();
         let draft = if is_first_look || started.is_none() {
-            let text = format!(
-                "The transition was under way when lpwatch first saw it: {}.",
-                doing(transition.direction, name)
-            );
-            Draft::new(EntryKind::TransitionFound, text).with(details(patch, transition))
+            found(patch, transition)
         } else {
             Draft::new(EntryKind::TransitionBegun, begun(direction, name))
                 .at(started)
@@ -134,13 +145,17 @@ impl Run {
         Self {
             first_seen: news.boot(),
             direction: transition.direction,
-            phase: Phase::Progressing,
+            // An earlier daemon has reported the rest.
+            phase: transition
+                .phase
+                .filter(|_| is_first_look)
+                .unwrap_or(Phase::Progressing),
             told: None,
             left: None,
             switching: false,
-            signalled: false,
+            signalled: is_first_look && transition.signals.is_some_and(|signals| signals > 0),
             reversed: is_first_look && transition.reversed,
-            forced: false,
+            forced: is_first_look && transition.forced,
             wait: None,
             programs: BTreeSet::new(),
             blockers: BTreeMap::new(),
@@ -293,12 +308,7 @@ impl Run {
         details: &Details,
         news: &mut News,
     ) {
-        let is_same = |wait: &Wait| {
-            hold.is_some_and(|hold| {
-                let callback = hold.callback.map(crate::model::waits::CallbackKind::name);
-                (wait.reason, wait.callback, wait.tid) == (hold.reason, callback, hold.tid)
-            })
-        };
+        let is_same = |wait: &Wait| hold.is_some_and(|hold| wait.is_for(hold));
         if self.wait.as_ref().is_some_and(is_same) {
             return;
         }
@@ -306,17 +316,7 @@ impl Run {
             news.push(wait.ended(name, news.boot(), details));
         }
         if let Some(hold) = hold {
-            let wait = Wait {
-                since: news.boot().saturating_sub(
-                    hold.since_seconds
-                        .and_then(|since| Duration::try_from_secs_f64(since).ok())
-                        .unwrap_or_default(),
-                ),
-                reason: hold.reason,
-                callback: hold.callback.map(crate::model::waits::CallbackKind::name),
-                tid: hold.tid,
-                comm: hold.comm.clone(),
-            };
+            let wait = Wait::of(hold, news.boot());
             news.push(wait.begun(name, hold, details));
             self.wait = Some(wait);
         }
@@ -470,61 +470,5 @@ fn held(blocker: &Blocker, now: f64) -> HeldBlocker {
         first_seconds: now,
         last_seconds: now,
         stack: blocker.stack.clone(),
-    }
-}
-
-impl Wait {
-    fn what(&self) -> String {
-        match (self.reason, self.callback) {
-            (WaitReason::Callback, Some(callback)) => format!("the callback {callback}"),
-            (WaitReason::Callback, None) => "a callback".to_owned(),
-            (WaitReason::CpuHeld, _) => "a CPU that a real-time task holds".to_owned(),
-            (WaitReason::Kernel, _) => "the kernel's own work".to_owned(),
-        }
-    }
-
-    fn details(&self, details: &Details) -> Details {
-        Details {
-            callback: self.callback.map(str::to_owned),
-            tid: self.tid,
-            comm: self.comm.clone(),
-            ..details.clone()
-        }
-    }
-
-    fn begun(&self, name: &str, hold: &TransitionHold, details: &Details) -> Draft {
-        let kind = if self.reason == WaitReason::Callback {
-            EntryKind::CallbackBegun
-        } else {
-            EntryKind::WaitBegun
-        };
-        let function = hold.function.as_deref();
-        let function = function.map_or_else(String::new, |function| format!(" ({function})"));
-        let text = format!(
-            "The transition of {name} waits for {}{function}.",
-            self.what()
-        );
-        let mut details = self.details(details);
-        details.functions = hold.function.iter().cloned().collect();
-        Draft::new(kind, text).of(name).warning().with(details)
-    }
-
-    fn ended(&self, name: &str, now: Duration, details: &Details) -> Draft {
-        let kind = if self.reason == WaitReason::Callback {
-            EntryKind::CallbackEnded
-        } else {
-            EntryKind::WaitEnded
-        };
-        let waited = seconds(now.saturating_sub(self.since));
-        let text = format!(
-            "The transition of {name} no longer waits for {}, after {}.",
-            self.what(),
-            time(waited)
-        );
-        let details = Details {
-            seconds: Some(waited),
-            ..self.details(details)
-        };
-        Draft::new(kind, text).of(name).with(details)
     }
 }
