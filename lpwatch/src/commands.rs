@@ -18,6 +18,7 @@ mod man;
 mod output;
 mod past;
 mod patches;
+mod report;
 mod snapshots;
 mod status;
 mod tasks;
@@ -93,6 +94,7 @@ enum Command {
     Verify(verify::Args),
     Events(events::Args),
     History(history::Args),
+    Report(report::Args),
     Patches(patches::Args),
     Check(check::Args),
     Daemon(daemon::Args),
@@ -223,6 +225,7 @@ fn socket_ignored(cli: &Cli, subcommand: &str) -> Option<String> {
         | Command::Verify(_)
         | Command::Events(_)
         | Command::History(_)
+        | Command::Report(_)
         | Command::Check(_)
         | Command::Doctor(_) => globals.instead_of_daemon()?,
         Command::Patches(_) | Command::Fleet(_) | Command::Completions(_) | Command::Man(_) => {
@@ -248,6 +251,7 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Check(args) => block_on(check::run(&globals, &args)),
         Command::Events(args) => block_on(events::run(&globals, &args)),
         Command::History(args) => block_on(history::run(&globals, &args)),
+        Command::Report(args) => block_on(report::run(&globals, &args)),
         Command::Verify(args) => block_on(verify::run(&globals, &args)),
         Command::Patches(args) => patches::run(&globals, &args),
         Command::Daemon(args) => block_on(daemon::run(&globals, &args)),

@@ -28,6 +28,7 @@ mod phase;
 pub mod prediction;
 mod refusal;
 mod remaining;
+pub mod report;
 mod running;
 #[cfg(test)]
 pub(crate) mod samples;

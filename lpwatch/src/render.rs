@@ -14,6 +14,7 @@ pub mod history;
 pub mod json;
 pub mod outcome;
 pub mod patches;
+pub mod report;
 pub mod style;
 pub mod table;
 pub mod tasks;

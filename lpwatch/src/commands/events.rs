@@ -7,12 +7,11 @@ use jiff::Timestamp;
 
 use crate::{
     daemon::client::Client,
-    error::Error,
     exit::Exit,
     history::EntryFilter,
     model::{
         document::DocumentLine,
-        journal::{Entry, EventLine, EventsDocument},
+        journal::{Entry, EventLine},
     },
     render::events,
 };
@@ -21,7 +20,7 @@ use super::{
     args::Globals,
     completions,
     output::Printer,
-    past::{self, Past, PastArgs, needs_daemon, query},
+    past::{self, PastArgs, needs_daemon, query},
     snapshots,
 };
 
@@ -75,33 +74,14 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     if args.follow {
         return follow(globals, args, patch, &output).await;
     }
-    let document = match args.past.open(globals, "events").await? {
-        Past::Daemon(mut client) => {
-            let path = query(
-                "/api/v1/events",
-                &[
-                    ("patch", patch),
-                    ("since", args.since.map(|since| since.to_string())),
-                    ("limit", args.limit.map(|limit| limit.to_string())),
-                ],
-            );
-            client.document::<EventsDocument>(&path).await?
-        }
-        Past::File(store) => {
-            let filter = EntryFilter {
-                patch,
-                since: args.since,
-                limit: args.limit.unwrap_or(1000) as usize,
-                ..EntryFilter::default()
-            };
-            EventsDocument {
-                head: past::head(globals),
-                daemon: false,
-                events: store.entries(&filter).map_err(Error::History)?,
-                notes: Vec::new(),
-            }
-        }
+    let filter = EntryFilter {
+        patch,
+        since: args.since,
+        limit: args.limit.unwrap_or(1000) as usize,
+        ..EntryFilter::default()
     };
+    let mut past = args.past.open(globals, "events").await?;
+    let document = past.events(globals, &filter).await?;
     if output.is_lines() {
         for entry in &document.events {
             output.json(&DocumentLine::new(&document.head, entry))?;

@@ -8,7 +8,7 @@ use crate::{
     error::Error,
     exit::Exit,
     history::RecordFilter,
-    model::{Outcome, document::DocumentLine, journal::HistoryDocument},
+    model::{Outcome, document::DocumentLine},
     render::history,
 };
 
@@ -16,7 +16,7 @@ use super::{
     args::Globals,
     completions,
     output::Printer,
-    past::{self, Past, PastArgs, query},
+    past::{self, PastArgs},
 };
 
 /// Show the transitions that have ended, newest first: how each went, which tasks
@@ -94,35 +94,15 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     // The kernel replaces `-` in module names by `_`.
     let patch = args.patch.as_deref().map(|patch| patch.replace('-', "_"));
     let outcome = args.outcome.map(Outcome::from);
-    let document = match args.past.open(globals, "transitions").await? {
-        Past::Daemon(mut client) => {
-            let path = query(
-                "/api/v1/history",
-                &[
-                    ("id", args.id.map(|id| id.to_string())),
-                    ("patch", patch),
-                    ("outcome", outcome.map(|outcome| outcome.name().to_owned())),
-                    ("since", args.since.map(|since| since.to_string())),
-                    ("limit", Some(limit.to_string())),
-                ],
-            );
-            client.document::<HistoryDocument>(&path).await?
-        }
-        Past::File(store) => {
-            let filter = RecordFilter {
-                id: args.id,
-                patch,
-                outcome,
-                since: args.since,
-                limit: limit as usize,
-            };
-            HistoryDocument {
-                head: past::head(globals),
-                daemon: false,
-                transitions: store.records(&filter).map_err(Error::History)?,
-            }
-        }
+    let filter = RecordFilter {
+        id: args.id,
+        patch,
+        outcome,
+        since: args.since,
+        limit: limit as usize,
     };
+    let mut past = args.past.open(globals, "transitions").await?;
+    let document = past.records(globals, &filter).await?;
     if let Some(id) = args.id
         && document.transitions.is_empty()
     {

@@ -8,9 +8,12 @@ use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::TimeZone};
 use crate::{
     daemon::client::Client,
     error::Error,
-    history::{DEFAULT_DIR, HistoryError, Store, file},
+    history::{DEFAULT_DIR, EntryFilter, HistoryError, RecordFilter, Store, file},
     kernel::host::Host,
-    model::document::{DocumentHead, Source},
+    model::{
+        document::{DocumentHead, Source},
+        journal::{EventsDocument, HistoryDocument},
+    },
 };
 
 use super::{args::Globals, snapshots};
@@ -55,13 +58,71 @@ impl PastArgs {
     }
 }
 
+impl Past {
+    /// The events that `filter` describes.
+    pub async fn events(
+        &mut self,
+        globals: &Globals,
+        filter: &EntryFilter,
+    ) -> Result<EventsDocument, Error> {
+        match self {
+            Self::Daemon(client) => {
+                let path = query(
+                    "/api/v1/events",
+                    &[
+                        ("patch", filter.patch.clone()),
+                        ("since", filter.since.map(|since| since.to_string())),
+                        ("limit", Some(filter.limit.to_string())),
+                    ],
+                );
+                client.document(&path).await
+            }
+            Self::File(store) => Ok(EventsDocument {
+                head: head(globals),
+                daemon: false,
+                events: store.entries(filter).map_err(Error::History)?,
+                notes: Vec::new(),
+            }),
+        }
+    }
+
+    /// The transitions that `filter` describes, newest first.
+    pub async fn records(
+        &mut self,
+        globals: &Globals,
+        filter: &RecordFilter,
+    ) -> Result<HistoryDocument, Error> {
+        match self {
+            Self::Daemon(client) => {
+                let outcome = filter.outcome.map(|outcome| outcome.name().to_owned());
+                let path = query(
+                    "/api/v1/history",
+                    &[
+                        ("id", filter.id.map(|id| id.to_string())),
+                        ("patch", filter.patch.clone()),
+                        ("outcome", outcome),
+                        ("since", filter.since.map(|since| since.to_string())),
+                        ("limit", Some(filter.limit.to_string())),
+                    ],
+                );
+                client.document(&path).await
+            }
+            Self::File(store) => Ok(HistoryDocument {
+                head: head(globals),
+                daemon: false,
+                transitions: store.records(filter).map_err(Error::History)?,
+            }),
+        }
+    }
+}
+
 /// The error if something needs a daemon and none runs.
 pub fn needs_daemon(what: &str) -> Error {
     Error::NoHistory(format!("{what} needs a daemon, and none runs. {START}"))
 }
 
 /// The head of a document that is made from the file.
-pub fn head(globals: &Globals) -> DocumentHead {
+fn head(globals: &Globals) -> DocumentHead {
     let host = Host::of(&globals.roots());
     DocumentHead::new(host.node, host.release, Timestamp::now(), Source::Sysfs)
 }

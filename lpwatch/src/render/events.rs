@@ -34,7 +34,7 @@ pub fn line(entry: &Entry, style: &Style) -> String {
     page.finish()
 }
 
-fn add(page: &mut Page<'_>, entry: &Entry) {
+pub(super) fn add(page: &mut Page<'_>, entry: &Entry) {
     let at = entry.at.strftime("%F %H:%M:%S").to_string();
     let text = page.style.text(&entry.message);
     let prefix = [painted(Paint::Dim, at), plain("  ")];
