@@ -49,6 +49,7 @@ mod reason_waiting;
 mod reason_worker;
 mod refused;
 mod replace;
+mod report;
 mod sleepers;
 mod stall;
 mod stall_daemon;

@@ -5,7 +5,7 @@ use crate::scenarios::{
     arguments, check_predictions, check_rules, check_rules_files, check_rules_kernel,
     check_rules_names, check_rules_overlap, check_rules_rates, check_rules_tracing, clean_end,
     degraded, doctor, early, engines, events, exporter, forged_log, harm, harmless, history_killed,
-    idle, killed_daemon, many_threads, overflow, stop_time, two_daemons,
+    idle, killed_daemon, many_threads, overflow, report, stop_time, two_daemons,
 };
 
 pub(super) const ALL: &[Scenario] = &[
@@ -218,6 +218,13 @@ pub(super) const ALL: &[Scenario] = &[
         "What happened, in order and once; then the same from the file, without a daemon",
         events::run,
     ),
+    scenario(
+        "daemon",
+        "report",
+        "The report about a stalled transition and an ended one; names replaced",
+        report::run,
+    )
+    .once(),
     scenario(
         "daemon",
         "history_killed",

@@ -39,7 +39,9 @@ fn ended() -> ReportDocument {
 fn a_stalled_transition_is_explained() {
     let mut report = stalled();
     let patch = report.patch.as_mut().unwrap();
-    patch.transition.as_mut().unwrap().blockers[0].blocking_frame = Some(0);
+    let task = &mut patch.transition.as_mut().unwrap().blockers[0];
+    task.stack = vec!["target_main+0x15 [target]".to_owned()];
+    task.blocking_frame = Some(0);
     let page = html(&report);
     let transition = report.under_way().unwrap();
     let blocker = &transition.blockers[0];
