@@ -1,7 +1,7 @@
 //! The history: events and transitions that survive the daemon, the boot and a power
 //! loss.
 //!
-//! [`Store`] is an SQLite file, [`HistoryWriter`] a thread that writes to it. Nothing
+//! [`Store`] is an `SQLite` file, [`HistoryWriter`] a thread that writes to it. Nothing
 //! here can stop a daemon: what cannot be written is reported, and the daemon goes on.
 
 mod error;

@@ -76,21 +76,31 @@ Exit codes:
 struct HistoryArgs {
     /// Keep the history in this folder; `none` keeps none. Default: the state directory
     /// that systemd passes, otherwise /var/lib/lpwatch.
-    #[arg(long, value_name = "DIR|none")]
-    history_dir: Option<PathBuf>,
+    #[arg(long = "history-dir", value_name = "DIR|none")]
+    dir: Option<PathBuf>,
 
     /// Remove the oldest events and transitions when the history is larger than this.
-    #[arg(long, value_name = "SIZE", default_value = "64M", value_parser = size)]
-    history_max_size: u64,
+    #[arg(
+        long = "history-max-size",
+        value_name = "SIZE",
+        default_value = "64M",
+        value_parser = size
+    )]
+    max_size: u64,
 
     /// Remove events and transitions that are older than this.
-    #[arg(long, value_name = "TIME", default_value = "400d", value_parser = long_time)]
-    history_max_age: Duration,
+    #[arg(
+        long = "history-max-age",
+        value_name = "TIME",
+        default_value = "400d",
+        value_parser = long_time
+    )]
+    max_age: Duration,
 }
 
 impl HistoryArgs {
     fn options(&self, is_live: bool) -> HistoryOptions {
-        let folder = match &self.history_dir {
+        let folder = match &self.dir {
             Some(folder) if folder.as_os_str() == "none" => None,
             Some(folder) => Some(folder.clone()),
             // A recorded tree is not the past of this host.
@@ -99,8 +109,8 @@ impl HistoryArgs {
         HistoryOptions {
             folder,
             limits: Limits {
-                size: self.history_max_size,
-                age: self.history_max_age,
+                size: self.max_size,
+                age: self.max_age,
             },
         }
     }

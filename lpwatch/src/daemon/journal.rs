@@ -43,7 +43,7 @@ pub(super) fn start(options: HistoryOptions) -> Result<Journaling, Error> {
     let HistoryOptions { folder, limits } = options;
     let Some(folder) = folder else {
         let log = Arc::new(EventLog::new(0, None));
-        let sink = sink(log.clone(), None, |earlier| earlier.to_vec());
+        let sink = sink(log.clone(), None, <[Record]>::to_vec);
         return Ok(Journaling {
             log,
             sink,

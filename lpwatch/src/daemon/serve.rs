@@ -83,7 +83,7 @@ pub async fn run(options: DaemonOptions) -> Result<(), Error> {
     tokio::select! {
         ended = follower.run() => ended,
         () = serve(&instance.listener, own, &plain) => Ok(()),
-        () = web.serve(handle, log) => Ok(()),
+        () = web.serve_with(handle, log) => Ok(()),
         () = status => Ok(()),
         () = history => Ok(()),
         () = &mut stop => {

@@ -97,8 +97,14 @@ impl Web {
         self.listeners.iter().map(|listener| listener.name.as_str())
     }
 
-    /// Serves the state of `followed` until this future is dropped.
-    pub(super) async fn serve(self, followed: FollowHandle, events: Arc<EventLog>) {
+    /// Serves the state of `followed`, without events, until this future is dropped.
+    pub async fn serve(self, followed: FollowHandle) {
+        let no_events = Arc::new(EventLog::new(0, None));
+        self.serve_with(followed, no_events).await;
+    }
+
+    /// Serves the state of `followed` and the events until this future is dropped.
+    pub(super) async fn serve_with(self, followed: FollowHandle, events: Arc<EventLog>) {
         let Self {
             listeners,
             telemetry_path,

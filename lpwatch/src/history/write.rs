@@ -26,7 +26,10 @@ impl Store {
             transaction.commit()
         });
         added.map_err(|error| self.error(error))?;
-        self.prune(Timestamp::now())
+        self.prune(Timestamp::now())?;
+        // Until the next event there may be days.
+        let released = self.db.execute_batch("PRAGMA shrink_memory");
+        released.map_err(|error| self.error(error))
     }
 
     /// Those of `earlier` that the history lacks. The kernel log, from which they come,

@@ -193,9 +193,10 @@ impl Worker {
             if *last == note {
                 return false;
             }
-            match &note {
-                Some(note) => tracing::warn!("{note}"),
-                None => tracing::info!("the history is written again"),
+            if let Some(note) = &note {
+                tracing::warn!("{note}");
+            } else {
+                tracing::info!("the history is written again");
             }
             *last = note;
             true

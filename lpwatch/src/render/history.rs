@@ -122,6 +122,7 @@ fn blockers(page: &mut Page<'_>, blockers: &[HeldBlocker]) {
     let titles = [
         ("COMM", Side::Left),
         ("TID", Side::Right),
+        ("WHILE", Side::Left),
         ("REASON", Side::Left),
         ("FUNCTION", Side::Left),
         ("HELD", Side::Right),
@@ -133,6 +134,7 @@ fn blockers(page: &mut Page<'_>, blockers: &[HeldBlocker]) {
         vec![
             plain(style.text(&held.comm)),
             plain(held.tid.to_string()),
+            plain(held.direction.name()),
             plain(reason.replace('_', " ")),
             plain(
                 held.function

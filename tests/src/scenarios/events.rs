@@ -19,7 +19,7 @@ const DIR: &str = "/run/lpwatch-events";
 
 /// The document of `lpwatch events -o json`.
 #[derive(Debug, Deserialize)]
-struct Events {
+struct Document {
     schema_version: u64,
     daemon: bool,
     events: Vec<Event>,
@@ -78,6 +78,7 @@ pub struct Point {
 #[derive(Debug, Deserialize)]
 pub struct Held {
     pub comm: String,
+    pub direction: String,
     pub first_seconds: f64,
     pub last_seconds: f64,
 }
@@ -89,7 +90,7 @@ pub fn history(folder: &str) -> Result<History> {
     serde_json::from_str(&text).with_context(|| format!("history broke its contract: {text}"))
 }
 
-fn events(more: &[&str]) -> Result<Events> {
+fn events(more: &[&str]) -> Result<Document> {
     let ended = lpwatch::run(&[&["events", "-o", "json", "--history-dir", DIR], more])?;
     let text = ended.expect(&[code::WELL])?.text();
     serde_json::from_str(&text).with_context(|| format!("events broke its contract: {text}"))
@@ -226,7 +227,7 @@ fn told(trial: &mut Trial) -> Result<Vec<Event>> {
 fn resumed(told: &[Event]) -> Result<()> {
     let middle = told.get(told.len() / 2).context("no event")?;
     let path = format!("/api/v1/events?after={}", middle.id);
-    let rest: Events = serde_json::from_str(&scrape::ask_socket(SOCKET, &path)?)?;
+    let rest: Document = serde_json::from_str(&scrape::ask_socket(SOCKET, &path)?)?;
     ensure!(
         rest.events.starts_with(&told[told.len() / 2 + 1..]),
         "{rest:?}"
@@ -254,11 +255,16 @@ fn kept(trial: &mut Trial) -> Result<()> {
         stall.boot_id.is_some() && stall.course.iter().any(|point| point.remaining == 0),
         "{stall:?}"
     );
-    let held = stall.blockers.first().context("no blocker")?;
-    ensure!(
-        held.comm == "lpwatch_target" && held.last_seconds - held.first_seconds >= 4.0,
-        "{held:?}"
-    );
+    let is_held = |held: &&Held| {
+        held.comm == "lpwatch_target"
+            && held.direction == "patching"
+            && held.last_seconds - held.first_seconds >= 4.0
+    };
+    stall
+        .blockers
+        .iter()
+        .find(is_held)
+        .context(format!("{stall:?}"))?;
     let one = lpwatch::run(&[&["history", &stall.id.to_string()]])?;
     trial.say(&one.expect(&[code::WELL])?.text());
     lpwatch::run(&[&["history", "999999"]])?.expect(&[code::ERROR])?;

@@ -35,6 +35,9 @@ pub fn run(trial: &mut Trial) -> Result<()> {
         let daemon = Daemon::start(&options)?;
         let patch = Patch::load(PATCH)?;
         // Before its end, at it, and after it.
+        if round % 2 == 1 {
+            patch.wait_complete()?;
+        }
         thread::park_timeout(Duration::from_millis(round * 131 % 700));
         daemon.kill()?;
         patch.wait_complete()?;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Culprit, Moment, Outcome, Reason,
+    Culprit, Direction, Moment, Outcome, Reason,
     check::ForecastOutcome,
     snapshot::{PastTransition, Patch, PhaseCalls, TrendPoint},
     time::seconds,
@@ -56,6 +56,8 @@ pub struct HeldBlocker {
     pub comm: String,
     /// Whether it is a thread of the kernel.
     pub kthread: bool,
+    /// The direction in which it had not switched.
+    pub direction: Direction,
     /// The last known reason why it had not switched; `null` if the task was not
     /// inspected.
     pub reason: Option<Reason>,

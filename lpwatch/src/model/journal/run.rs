@@ -40,16 +40,12 @@ pub(super) struct Run {
     phase: Phase,
     /// The tasks left at the last report of tasks that switched, and when.
     told: Option<(Duration, u32)>,
-    /// The tasks left as last seen.
-    left: Option<u32>,
-    /// Whether a report of tasks that switched was made, or one is due at the end.
-    switching: bool,
     signalled: bool,
     reversed: bool,
     forced: bool,
     wait: Option<Wait>,
     programs: BTreeSet<String>,
-    blockers: BTreeMap<(u32, String), HeldBlocker>,
+    blockers: BTreeMap<(&'static str, u32, String), HeldBlocker>,
     course: Vec<TrendPoint>,
 }
 
@@ -151,8 +147,6 @@ impl Run {
                 .filter(|_| is_first_look)
                 .unwrap_or(Phase::Progressing),
             told: None,
-            left: None,
-            switching: false,
             signalled: is_first_look && transition.signals.is_some_and(|signals| signals > 0),
             reversed: is_first_look && transition.reversed,
             forced: is_first_look && transition.forced,
@@ -216,8 +210,6 @@ impl Run {
     fn start_again(&mut self) {
         self.phase = Phase::Progressing;
         self.told = None;
-        self.left = None;
-        self.switching = false;
         self.signalled = false;
         self.course.clear();
     }
@@ -285,7 +277,6 @@ impl Run {
         let Some(left) = transition.tasks_remaining else {
             return;
         };
-        self.left = Some(left);
         let now = news.boot();
         let Some((at, before)) = self.told else {
             // How many switched before the first look is unknown.
@@ -297,7 +288,6 @@ impl Run {
             return;
         }
         self.told = Some((now, left));
-        self.switching = true;
         news.push(switched_draft(name, switched, Some(left), details.clone()));
     }
 
@@ -332,16 +322,17 @@ impl Run {
         let now = seconds(news.boot().saturating_sub(self.first_seen));
         for blocker in transition.blockers.iter().take(LOOKED_AT) {
             self.note_program(name, blocker, details, news);
-            let key = (blocker.tid, blocker.comm.clone());
+            let direction = transition.direction;
+            let key = (direction.name(), blocker.tid, blocker.comm.clone());
             if self.blockers.len() >= LOOKED_AT && !self.blockers.contains_key(&key) {
                 continue;
             }
             let held = self
                 .blockers
                 .entry(key)
-                .or_insert_with(|| held(blocker, now));
+                .or_insert_with(|| held(blocker, direction, now));
             let first_seconds = held.first_seconds;
-            let before = std::mem::replace(held, self::held(blocker, now));
+            let before = std::mem::replace(held, self::held(blocker, direction, now));
             held.first_seconds = first_seconds;
             // The last look may have seen less.
             held.reason = held.reason.or(before.reason);
@@ -414,8 +405,7 @@ impl Run {
         // Those that switched since the last report.
         let rest = self.told.map(|(_, left)| left).filter(|left| *left > 0);
         let all_switched = matches!(past.outcome, Outcome::Completed | Outcome::Reversed);
-        if let Some(rest) = rest.filter(|_| all_switched && (self.switching || self.left > Some(0)))
-        {
+        if let Some(rest) = rest.filter(|_| all_switched) {
             let draft = switched_draft(name, rest, Some(0), details);
             news.push(draft.at(Some(past.ended_at)));
         }
@@ -458,8 +448,9 @@ fn switched_draft(name: &str, switched: u32, left: Option<u32>, details: Details
         })
 }
 
-fn held(blocker: &Blocker, now: f64) -> HeldBlocker {
+fn held(blocker: &Blocker, direction: Direction, now: f64) -> HeldBlocker {
     HeldBlocker {
+        direction,
         tid: blocker.tid,
         tgid: blocker.tgid,
         comm: blocker.comm.clone(),
