@@ -10,11 +10,15 @@ mod daemon;
 mod doctor;
 #[cfg(test)]
 mod documents;
+mod events;
 mod explain;
 mod fleet;
+mod history;
 mod man;
 mod output;
+mod past;
 mod patches;
+mod report;
 mod snapshots;
 mod status;
 mod tasks;
@@ -22,12 +26,16 @@ mod verify;
 mod wait;
 mod watching;
 
-use std::ffi::OsString;
+use std::{env, ffi::OsString};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind};
-use tracing_subscriber::EnvFilter;
+use tracing::Metadata;
+use tracing_subscriber::{
+    EnvFilter, Layer as _, filter::filter_fn, layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
+};
 
-use crate::{error::Error, exit::Exit, text::printable};
+use crate::{daemon::EVENT_TARGET, error::Error, exit::Exit, text::printable};
 
 use args::Globals;
 
@@ -55,6 +63,8 @@ Examples:
   lpwatch wait --timeout 5m           return the moment the transition ends
   lpwatch calls                       how often old and new code is called
   lpwatch verify                      whether the new code runs
+  lpwatch events                      what happened, in order
+  lpwatch history                     the transitions that have ended, also before this boot
   lpwatch check fix.ko                whether it is safe to load this patch
   lpwatch patches                     what is patched on this host, by any engine
   lpwatch doctor                      what this host offers, and what is missing
@@ -82,6 +92,9 @@ enum Command {
     Wait(wait::Args),
     Calls(calls::Args),
     Verify(verify::Args),
+    Events(events::Args),
+    History(history::Args),
+    Report(report::Args),
     Patches(patches::Args),
     Check(check::Args),
     Daemon(daemon::Args),
@@ -114,6 +127,14 @@ fn command_line() -> clap::Command {
 fn ignored(subcommand: &str) -> &'static [&'static str] {
     match subcommand {
         "calls" | "verify" | "check" | "doctor" => &["slow", "stalled", "long"],
+        "events" | "history" => &[
+            "no_bpf",
+            "sysfs_root",
+            "procfs_root",
+            "slow",
+            "stalled",
+            "long",
+        ],
         "patches" => &["no_bpf", "no_daemon", "socket", "slow", "stalled", "long"],
         "daemon" => &["output", "no_daemon", "color"],
         "fleet" => &[
@@ -146,7 +167,7 @@ fn ignored(subcommand: &str) -> &'static [&'static str] {
 #[must_use]
 pub fn main() -> Exit {
     completions::answer(command_line);
-    let cli = match parsed(std::env::args_os()) {
+    let cli = match parsed(env::args_os()) {
         Ok(cli) => cli,
         Err(error) => return usage(error),
     };
@@ -178,7 +199,7 @@ fn parsed(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error>
 /// Prints what the parser of the command line has to say: an error, or help.
 fn usage(error: clap::Error) -> Exit {
     // clap quotes the arguments as they are.
-    let escaped = std::env::args_os().map(|word| printable(&word.to_string_lossy()).into());
+    let escaped = env::args_os().map(|word| printable(&word.to_string_lossy()).into());
     let error = parsed(escaped).err().unwrap_or(error);
     // Without standard error there is nobody to tell.
     let _ = error.print();
@@ -202,6 +223,9 @@ fn socket_ignored(cli: &Cli, subcommand: &str) -> Option<String> {
         | Command::Wait(_)
         | Command::Calls(_)
         | Command::Verify(_)
+        | Command::Events(_)
+        | Command::History(_)
+        | Command::Report(_)
         | Command::Check(_)
         | Command::Doctor(_) => globals.instead_of_daemon()?,
         Command::Patches(_) | Command::Fleet(_) | Command::Completions(_) | Command::Man(_) => {
@@ -225,6 +249,9 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Wait(args) => block_on(wait::run(&globals, &args)),
         Command::Calls(args) => block_on(calls::run(&globals, &args)),
         Command::Check(args) => block_on(check::run(&globals, &args)),
+        Command::Events(args) => block_on(events::run(&globals, &args)),
+        Command::History(args) => block_on(history::run(&globals, &args)),
+        Command::Report(args) => block_on(report::run(&globals, &args)),
         Command::Verify(args) => block_on(verify::run(&globals, &args)),
         Command::Patches(args) => patches::run(&globals, &args),
         Command::Daemon(args) => block_on(daemon::run(&globals, &args)),
@@ -260,10 +287,30 @@ fn start_log(cli: &Cli) {
         (_, 0) => "error",
     };
     let filter = EnvFilter::try_from_env("LPWATCH_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    // A daemon under systemd gives its events to the journal with fields.
+    let journal = (matches!(cli.command, Command::Daemon(_))
+        && env::var_os("JOURNAL_STREAM").is_some())
+    .then(|| tracing_journald::layer().ok())
+    .flatten();
+    let is_event = |metadata: &Metadata<'_>| metadata.target() == EVENT_TARGET;
+    let (has_journal, journal) = (
+        journal.is_some(),
+        journal.map(|layer| {
+            layer
+                .with_field_prefix(Some("LPWATCH".to_owned()))
+                .with_filter(filter_fn(is_event))
+        }),
+    );
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .with_filter(filter_fn(move |metadata| {
+            !(has_journal && is_event(metadata))
+        }));
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(lines)
+        .with(journal)
         .init();
 }
 

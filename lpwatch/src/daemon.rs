@@ -5,13 +5,16 @@
 
 pub(crate) mod api;
 pub mod client;
+mod event_log;
 mod instance;
+mod journal;
 pub mod metrics;
 mod notify;
 mod page;
 mod serve;
 pub mod web;
 
+pub use journal::{EVENT_TARGET, HistoryOptions};
 pub use serve::{DaemonOptions, run};
 
 /// Where the daemon listens unless told otherwise.

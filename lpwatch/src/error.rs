@@ -4,7 +4,9 @@ use std::{io, path::PathBuf};
 
 use thiserror::Error;
 
-use crate::{fleet::prometheus::PrometheusError, kernel::ReadError, text::quoted};
+use crate::{
+    fleet::prometheus::PrometheusError, history::HistoryError, kernel::ReadError, text::quoted,
+};
 
 /// The errors of this library.
 #[derive(Debug, Error)]
@@ -69,6 +71,11 @@ pub enum Error {
     Listen { address: String, source: io::Error },
     #[error("cannot use the sockets from systemd: {0}")]
     SystemdSocket(String),
+    /// No event and no transition is known, and why.
+    #[error("{0}")]
+    NoHistory(String),
+    #[error("cannot read the history: {0}")]
+    History(HistoryError),
     #[error(transparent)]
     Fleet(#[from] PrometheusError),
     #[error("cannot use the web configuration {}: {reason}", .path.display())]

@@ -41,6 +41,7 @@ impl From<&Error> for Exit {
             Error::NoRights(_) => Self::NoPermission,
             Error::PatchFailed { .. } => Self::Failed,
             Error::Read(error) if error.is_permission() => Self::NoPermission,
+            Error::History(error) if error.is_permission() => Self::NoPermission,
             Error::File { source, .. }
             | Error::Socket { source, .. }
             | Error::Listen { source, .. }
@@ -50,6 +51,8 @@ impl From<&Error> for Exit {
             }
             Error::Fleet(error) => error.into(),
             Error::Read(_)
+            | Error::NoHistory(_)
+            | Error::History(_)
             | Error::NoSuchPatch { .. }
             | Error::NotAPatch { .. }
             | Error::DaemonRuns { .. }

@@ -16,6 +16,7 @@ pub mod engine;
 mod error;
 mod exit;
 pub mod fleet;
+pub mod history;
 pub mod inventory;
 pub mod kernel;
 pub mod model;

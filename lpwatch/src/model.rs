@@ -21,6 +21,7 @@ mod frame_symbol;
 mod host_facts;
 mod input;
 pub mod inventory;
+pub mod journal;
 mod module_refusals;
 mod next_steps;
 pub mod object_name;
@@ -28,6 +29,7 @@ mod phase;
 pub mod prediction;
 mod refusal;
 mod remaining;
+pub mod report;
 mod running;
 #[cfg(test)]
 pub(crate) mod samples;

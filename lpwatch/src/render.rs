@@ -7,11 +7,14 @@
 pub mod calls;
 pub mod check;
 pub mod doctor;
+pub mod events;
 pub mod explain;
 pub mod fleet;
+pub mod history;
 pub mod json;
 pub mod outcome;
 pub mod patches;
+pub mod report;
 pub mod style;
 pub mod table;
 pub mod tasks;

@@ -9,6 +9,8 @@ import { manyTasks } from './many.mjs';
 import { against } from './real.mjs';
 
 const ALL = ['none', 'progressing', 'stalled', 'calls', 'completed', 'refused', 'danger', 'hostile', 'nulls'];
+/** Where xtask has had the report written. */
+const REPORT = `file://${process.env.LPWATCH_REPORT}`;
 /** What the browser itself says of a daemon that is away. */
 const AWAY = /Failed to load resource|ERR_/;
 
@@ -287,6 +289,22 @@ async function reversalIsNoFailure(page, daemon) {
   await says(page, 'none', 'Not patched');
 }
 
+/** The file that `lpwatch report --html` has written about a recorded host. */
+function report(look) {
+  return async (browser) => {
+    const { page, faults, close } = await open(browser, REPORT, look);
+    try {
+      for (const part of ['What to do', 'lp_stall']) assert.ok((await page.innerText('body')).includes(part), part);
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      assert.ok(wide <= 0, `${wide} px too wide`);
+      assert.deepEqual(await violations(page), []);
+      assert.deepEqual(faults, []);
+    } finally {
+      await close();
+    }
+  };
+}
+
 export const checks = [
   ['a transition appears, stalls and completes, through the stream', onPage('none', story)],
   ['focus and open parts stay when news come', onPage('stalled', keepsWhatIsOpen)],
@@ -311,5 +329,6 @@ export const checks = [
     return small(page, daemon);
   })],
   ['the check of real daemons', modeForRealDaemons],
+  ...[LOOKS[0], LOOKS[3]].map((look) => [`a report: ${look.width} px, ${look.colorScheme}`, report(look)]),
   ...LOOKS.map((look) => [`axe finds nothing: ${look.width} px, ${look.colorScheme}`, axe(look)]),
 ];

@@ -26,6 +26,7 @@ pub struct Checked {
 pub fn run() -> Result<Checked> {
     ui::note("trying the status page in Chromium");
     let mut command = node()?;
+    command.env("LPWATCH_REPORT", report()?);
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -50,6 +51,24 @@ pub fn run() -> Result<Checked> {
 /// Gets what the test needs.
 pub fn prepare() -> Result<()> {
     node().map(drop)
+}
+
+/// Has lpwatch write a report about a recorded host, to open it in the browser.
+fn report() -> Result<PathBuf> {
+    let file = paths::target("page").join("report.html");
+    let tree = paths::workspace().join("tests/trees/6.12");
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command
+        .current_dir(paths::workspace())
+        .args(["run", "--quiet", "--package", "lpwatch", "--", "report"])
+        .arg("--sysfs-root")
+        .arg(tree.join("sys"))
+        .arg("--procfs-root")
+        .arg(tree.join("proc"))
+        .arg("--html")
+        .arg(&file);
+    process::run(&mut command).context("lpwatch writes no report")?;
+    Ok(file)
 }
 
 /// Waits until the page of a real daemon says `expect`: `stalled`, `completed` or

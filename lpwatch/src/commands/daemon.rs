@@ -1,13 +1,14 @@
 //! `lpwatch daemon`: follow transitions and serve their state.
 
-use std::path::PathBuf;
+use std::{env, path::PathBuf, time::Duration};
 
 use crate::{
     daemon::{
-        self, DaemonOptions,
+        self, DaemonOptions, HistoryOptions,
         web::{DEFAULT_TELEMETRY_PATH, Listen, ListenAddress, WebOptions, telemetry_path},
     },
     exit::Exit,
+    history::{DEFAULT_DIR, Limits},
     kernel::host::Host,
     observe::{
         observer::{Hooking, ObserverOptions},
@@ -16,7 +17,7 @@ use crate::{
     probe::LoadOptions,
 };
 
-use super::args::Globals;
+use super::{args::Globals, past::long_time};
 
 /// Follow transitions and serve their state over a Unix socket and HTTP, in the
 /// foreground.
@@ -45,6 +46,9 @@ pub struct Args {
     watch: Vec<Watch>,
 
     #[command(flatten)]
+    history: HistoryArgs,
+
+    #[command(flatten)]
     web: WebArgs,
 }
 
@@ -56,6 +60,7 @@ Examples:
   lpwatch daemon --web.listen-address :9417 --web.config.file web.yml
                                                   for the network, with TLS and users
   lpwatch daemon --web.disable                    the Unix socket only
+  lpwatch daemon --history-max-age 30d            keep the history for a month
 
 web.yml, with the parts that you need:
   tls_server_config: {cert_file: server.pem, key_file: server.key}
@@ -64,6 +69,79 @@ web.yml, with the parts that you need:
 Exit codes:
   0 ended by a signal   1 error, such as an address in use   2 usage
   3 no permission       4 not supported by this kernel";
+
+/// The history: what `lpwatch history` and `lpwatch events` show of the time before.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "History")]
+struct HistoryArgs {
+    /// Keep the history in this folder; `none` keeps none. Default: the state directory
+    /// that systemd passes, otherwise /var/lib/lpwatch.
+    #[arg(long = "history-dir", value_name = "DIR|none")]
+    dir: Option<PathBuf>,
+
+    /// Remove the oldest events and transitions when the history is larger than this.
+    #[arg(
+        long = "history-max-size",
+        value_name = "SIZE",
+        default_value = "64M",
+        value_parser = size
+    )]
+    max_size: u64,
+
+    /// Remove events and transitions that are older than this.
+    #[arg(
+        long = "history-max-age",
+        value_name = "TIME",
+        default_value = "400d",
+        value_parser = long_time
+    )]
+    max_age: Duration,
+}
+
+impl HistoryArgs {
+    fn options(&self, is_live: bool) -> HistoryOptions {
+        let folder = match &self.dir {
+            Some(folder) if folder.as_os_str() == "none" => None,
+            Some(folder) => Some(folder.clone()),
+            // A recorded tree is not the past of this host.
+            None => is_live.then(state_directory),
+        };
+        HistoryOptions {
+            folder,
+            limits: Limits {
+                size: self.max_size,
+                age: self.max_age,
+            },
+        }
+    }
+}
+
+/// The folder that systemd has made for the daemon, or the usual one.
+fn state_directory() -> PathBuf {
+    let passed = env::var_os("STATE_DIRECTORY").and_then(|list| env::split_paths(&list).next());
+    passed.unwrap_or_else(|| DEFAULT_DIR.into())
+}
+
+/// A size in bytes: `64M`, `1G`, `2097152`; at least one MiB.
+fn size(text: &str) -> Result<u64, String> {
+    let (digits, unit) = match text.char_indices().find(|(_, c)| !c.is_ascii_digit()) {
+        Some((at, _)) => text.split_at(at),
+        None => (text, ""),
+    };
+    let shift = match unit.trim_end_matches("iB").trim_end_matches('B') {
+        "" => 0,
+        "K" | "k" => 10,
+        "M" => 20,
+        "G" => 30,
+        _ => return Err("not a size; write for example 64M or 1G".to_owned()),
+    };
+    let number: u64 = digits.parse().map_err(|error| format!("{error}"))?;
+    let bytes = number.checked_mul(1 << shift).ok_or("too large")?;
+    if bytes < 1 << 20 {
+        return Err("must be at least 1M".to_owned());
+    }
+    Ok(bytes)
+}
 
 /// HTTP: metrics for Prometheus, the page, the API.
 #[derive(Debug, clap::Args)]
@@ -136,6 +214,7 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
         socket: globals.socket().to_owned(),
         thresholds: globals.thresholds.thresholds(),
         web: args.web.options(),
+        history: args.history.options(globals.roots().is_live()),
     })
     .await?;
     Ok(Exit::Success)

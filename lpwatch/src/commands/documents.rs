@@ -16,6 +16,7 @@ use crate::{
         doctor::DoctorReport,
         document::{DocumentHead, DocumentLine, SCHEMA_VERSION},
         inventory::{Inventory, InventoryPatch},
+        journal::{Entry, EventsDocument, HistoryDocument, Record},
         task_report::{TaskDocument, TasksDocument},
     },
     render::fleet::{HostLine, Hosts, Status},
@@ -70,6 +71,22 @@ fn documents(generator: &mut SchemaGenerator) -> Vec<(&'static str, String)> {
     add(
         "`GET /api/v1/transitions`",
         name::<TransitionHistory<'_>>(generator),
+    );
+    add(
+        "`lpwatch events`, `GET /api/v1/events`",
+        name::<EventsDocument>(generator),
+    );
+    add(
+        "each line of `lpwatch events -o jsonl` and each event of `GET /api/v1/events/stream`",
+        name::<DocumentLine<'_, Entry>>(generator),
+    );
+    add(
+        "`lpwatch history`, `GET /api/v1/history`",
+        name::<HistoryDocument>(generator),
+    );
+    add(
+        "each line of `lpwatch history -o jsonl`",
+        name::<DocumentLine<'_, Record>>(generator),
     );
     add("`lpwatch fleet status`", name::<Status>(generator));
     add("`lpwatch fleet hosts`", name::<Hosts>(generator));

@@ -105,7 +105,7 @@ async fn client_status(mut client: Client) -> Result<Snapshot, Error> {
 }
 
 /// A connection to the daemon.
-async fn connect(globals: &Globals) -> Result<Client, NoDaemon> {
+pub(super) async fn connect(globals: &Globals) -> Result<Client, NoDaemon> {
     if !globals.may_ask_daemon() {
         return Err(NoDaemon::Absent);
     }

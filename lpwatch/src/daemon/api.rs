@@ -5,6 +5,8 @@
 //! the present state. Over TCP the loop reads it at most once a second,
 //! whatever the number of clients.
 
+mod events;
+
 use std::{
     collections::HashMap,
     convert::Infallible,
@@ -35,7 +37,9 @@ use crate::{
     observe::{follow::FollowHandle, observer::is_attaching},
 };
 
-use super::{metrics, web::words};
+use super::{event_log::EventLog, metrics, web::words};
+
+pub(super) use events::{event_stream, events, history};
 
 /// Over TCP, a state younger than this is sent as it is.
 const FRESH: SignedDuration = SignedDuration::from_secs(1);
@@ -60,6 +64,7 @@ pub(super) struct Api {
     turn: tokio::sync::Mutex<()>,
     written: Mutex<SerializedSnapshot>,
     streams: Arc<Semaphore>,
+    events: Arc<EventLog>,
 }
 
 /// The latest state as JSON: all clients share one text.
@@ -81,13 +86,14 @@ pub(crate) struct TransitionHistory<'a> {
 }
 
 impl Api {
-    pub fn new(followed: FollowHandle, door: Origin) -> Arc<Self> {
+    pub fn new(followed: FollowHandle, events: Arc<EventLog>, door: Origin) -> Arc<Self> {
         Arc::new(Self {
             followed,
             door,
             turn: tokio::sync::Mutex::default(),
             written: Mutex::default(),
             streams: Arc::new(Semaphore::new(STREAMS)),
+            events,
         })
     }
 

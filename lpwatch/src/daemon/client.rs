@@ -1,6 +1,6 @@
 //! Asks a running daemon over its Unix socket.
 
-use std::{io, path::Path, time::Duration};
+use std::{io, marker::PhantomData, path::Path, time::Duration};
 
 use http_body_util::{BodyExt, Full};
 use hyper::{
@@ -9,11 +9,13 @@ use hyper::{
     client::conn::http1,
 };
 use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
 use tokio::{net::UnixStream, time::timeout};
 
 use crate::{
     error::Error,
-    model::{Snapshot, check::CheckReport},
+    model::{Snapshot, check::CheckReport, journal::EventLine},
+    text::printable,
 };
 
 /// A live daemon answers well within this time.
@@ -77,8 +79,21 @@ impl Client {
     /// # Errors
     /// [`Error::Daemon`] if the response is not as expected.
     pub async fn status(&mut self) -> Result<Snapshot, Error> {
+        self.document("/api/v1/status").await
+    }
+
+    /// Returns the document at this path.
+    ///
+    /// # Errors
+    /// [`Error::Daemon`] if the response is not as expected.
+    pub async fn document<T: DeserializeOwned>(&mut self, path: &str) -> Result<T, Error> {
+        let body = self.get(path).await?.into_body();
+        let bytes = self.read(body).await?;
+        serde_json::from_slice(&bytes).map_err(|error| bad(&self.socket, &error))
+    }
+
+    async fn read(&self, mut body: Incoming) -> Result<Vec<u8>, Error> {
         let socket = self.socket.clone();
-        let mut body = self.get("/api/v1/status").await?.into_body();
         let mut bytes = Vec::new();
         while let Some(frame) = timeout(PATIENCE, body.frame())
             .await
@@ -91,20 +106,33 @@ impl Client {
                 append(&mut bytes, &data, &socket)?;
             }
         }
-        serde_json::from_slice(&bytes).map_err(|error| bad(&socket, &error))
+        Ok(bytes)
     }
 
     /// Returns each new snapshot from now on, beginning with the latest.
     ///
     /// # Errors
     /// [`Error::Daemon`] if the response is not as expected.
-    pub async fn stream(mut self) -> Result<Snapshots, Error> {
-        let body = self.get("/api/v1/stream").await?.into_body();
-        Ok(Snapshots {
+    pub async fn stream(self) -> Result<Snapshots, Error> {
+        self.follow("/api/v1/stream").await
+    }
+
+    /// Returns each event of the stream at this path.
+    ///
+    /// # Errors
+    /// [`Error::Daemon`] if the response is not as expected.
+    pub async fn events(self, path: &str) -> Result<Stream<EventLine>, Error> {
+        self.follow(path).await
+    }
+
+    async fn follow<T>(mut self, path: &str) -> Result<Stream<T>, Error> {
+        let body = self.get(path).await?.into_body();
+        Ok(Stream {
             socket: self.socket,
             body,
             pending: Vec::new(),
             searched: 0,
+            of: PhantomData,
         })
     }
 
@@ -135,27 +163,36 @@ impl Client {
         let response = timed(&self.socket, self.sender.send_request(request)).await?;
         match response.status() {
             StatusCode::OK => Ok(response),
+            StatusCode::NOT_FOUND => {
+                let text = self.read(response.into_body()).await?;
+                let text = printable(String::from_utf8_lossy(&text).trim());
+                Err(failed(&self.socket, format!("answers: {text}")))
+            }
             status => Err(bad(&self.socket, &format!("{path} returned {status}"))),
         }
     }
 }
 
 /// The snapshots of a stream.
+pub type Snapshots = Stream<Snapshot>;
+
+/// The documents of a stream of server-sent events.
 #[derive(Debug)]
-pub struct Snapshots {
+pub struct Stream<T> {
     socket: std::path::PathBuf,
     body: Incoming,
     pending: Vec<u8>,
     /// `pending` contains no end of an event before this position.
     searched: usize,
+    of: PhantomData<T>,
 }
 
-impl Snapshots {
-    /// The next snapshot; `None` when the daemon has ended.
+impl<T: DeserializeOwned> Stream<T> {
+    /// The next document; `None` when the daemon has ended.
     ///
     /// # Errors
-    /// [`Error::Daemon`] if an event contains no snapshot.
-    pub async fn next(&mut self) -> Result<Option<Snapshot>, Error> {
+    /// [`Error::Daemon`] if an event contains no such document.
+    pub async fn next(&mut self) -> Result<Option<T>, Error> {
         loop {
             let searched =
                 std::mem::replace(&mut self.searched, self.pending.len().saturating_sub(1));
@@ -163,7 +200,8 @@ impl Snapshots {
                 let event: Vec<u8> = self.pending.drain(..searched + end + 2).collect();
                 self.searched = 0;
                 // Comments keep the connection alive; only data counts.
-                let Some(data) = event.strip_prefix(b"data: ") else {
+                let mut lines = event.split(|byte| *byte == b'\n');
+                let Some(data) = lines.find_map(|line| line.strip_prefix(b"data: ")) else {
                     continue;
                 };
                 return serde_json::from_slice(data)

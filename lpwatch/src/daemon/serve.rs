@@ -9,7 +9,8 @@ use tokio::{
 
 use crate::{
     error::Error,
-    model::Thresholds,
+    kernel::host::boot_id,
+    model::{Thresholds, journal::Journal},
     observe::{
         follow::follow,
         observer::{LoadedBpf, Observer, ObserverOptions},
@@ -19,6 +20,7 @@ use crate::{
 use super::{
     api::Origin,
     instance::Instance,
+    journal::{self, HistoryOptions, Journaling},
     notify,
     web::{DEFAULT_TELEMETRY_PATH, Guard, LiveConfig, Web, WebOptions, router, serve},
 };
@@ -30,6 +32,7 @@ pub struct DaemonOptions {
     pub socket: PathBuf,
     pub thresholds: Thresholds,
     pub web: WebOptions,
+    pub history: HistoryOptions,
 }
 
 /// Serves until SIGTERM or SIGINT. BPF objects are held only by this process's
@@ -53,6 +56,9 @@ pub async fn run(options: DaemonOptions) -> Result<(), Error> {
     tracing::info!("loading");
     let observer = Observer::before_hooks(&options.observer)?;
     let (follower, handle) = follow(observer, None, options.thresholds)?;
+    let Journaling { log, sink, state } = journal::start(options.history)?;
+    let boot_id = boot_id(&options.observer.roots);
+    let follower = follower.with_journal(Journal::new(boot_id), sink);
     let follower = follower.with_loading(load(options.observer)?);
     for note in &handle.snapshots.borrow().notes {
         tracing::warn!("{note}");
@@ -61,17 +67,25 @@ pub async fn run(options: DaemonOptions) -> Result<(), Error> {
         tracing::info!(address, "serving HTTP");
     }
     let guard = Arc::new(Guard::default());
-    let own = router(handle.clone(), Origin::Own, DEFAULT_TELEMETRY_PATH, guard);
+    let own = router(
+        handle.clone(),
+        log.clone(),
+        Origin::Own,
+        DEFAULT_TELEMETRY_PATH,
+        guard,
+    );
     let plain = LiveConfig::default();
     let follower = follower.with_heartbeat(notify::watchdog());
+    let history = journal::show_state(state, handle.clone());
     let status = notify::follow_status(handle.snapshots.clone());
     tracing::info!(socket = %options.socket.display(), "ready");
     notify::ready();
     tokio::select! {
         ended = follower.run() => ended,
         () = serve(&instance.listener, own, &plain) => Ok(()),
-        () = web.serve(handle) => Ok(()),
+        () = web.serve_with(handle, log) => Ok(()),
         () = status => Ok(()),
+        () = history => Ok(()),
         () = &mut stop => {
             tracing::info!("stopping");
             notify::stopping();

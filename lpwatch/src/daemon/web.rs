@@ -19,7 +19,7 @@ use futures_util::future::join_all;
 
 use crate::{error::Error, observe::follow::FollowHandle};
 
-use super::api::Origin;
+use super::{api::Origin, event_log::EventLog};
 
 use config::Authenticator;
 
@@ -97,8 +97,14 @@ impl Web {
         self.listeners.iter().map(|listener| listener.name.as_str())
     }
 
-    /// Serves the state of `followed` until this future is dropped.
+    /// Serves the state of `followed`, without events, until this future is dropped.
     pub async fn serve(self, followed: FollowHandle) {
+        let no_events = Arc::new(EventLog::new(0, None));
+        self.serve_with(followed, no_events).await;
+    }
+
+    /// Serves the state of `followed` and the events until this future is dropped.
+    pub(super) async fn serve_with(self, followed: FollowHandle, events: Arc<EventLog>) {
         let Self {
             listeners,
             telemetry_path,
@@ -109,7 +115,7 @@ impl Web {
             node: followed.snapshots.borrow().head.host.clone(),
             access: Some((config.clone(), doorkeeper)),
         });
-        let router = router(followed, Origin::Web, &telemetry_path, guard);
+        let router = router(followed, events, Origin::Web, &telemetry_path, guard);
         join_all(
             listeners
                 .iter()

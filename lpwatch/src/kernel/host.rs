@@ -41,6 +41,14 @@ impl Host {
     }
 }
 
+/// The kernel's id of this boot; `None` if it cannot be read.
+#[must_use]
+pub fn boot_id(roots: &Roots) -> Option<String> {
+    let path = roots.procfs.join("sys/kernel/random/boot_id");
+    let id = std::fs::read_to_string(path).ok()?;
+    Some(id.trim().to_owned()).filter(|id| !id.is_empty())
+}
+
 /// Whether the kernel was built with `CONFIG_LIVEPATCH`; `None` where no
 /// configuration can be read.
 #[must_use]

@@ -14,11 +14,13 @@ use rustix::io::Errno;
 
 use super::ReadError;
 
+mod excerpt;
 mod foreign;
 mod lines;
 mod record;
 mod refused;
 
+pub use excerpt::about_patches;
 pub use foreign::{ForeignKind, ForeignLine, ForeignSystem, LoggedFunction, parse_foreign};
 pub use lines::{LivepatchLine, parse_livepatch};
 pub use record::{LogRecord, parse_record};

@@ -251,7 +251,7 @@ fn age(blocker: &Blocker) -> Option<u128> {
     Some(since.as_millis())
 }
 
-fn by_reason(sorted: &[&Blocker]) -> Vec<ReasonCount> {
+pub(super) fn by_reason(sorted: &[&Blocker]) -> Vec<ReasonCount> {
     let mut counts: Vec<ReasonCount> = Vec::new();
     for blocker in sorted {
         let known = counts

@@ -18,11 +18,16 @@ use tokio::{
 use crate::{
     error::Error,
     kernel::host::Clocks,
-    model::{Snapshot, Thresholds, totals::Totals},
+    model::{
+        Snapshot, Thresholds,
+        journal::{Journal, News},
+        totals::Totals,
+    },
     probe::{BpfLog, EventRing, StopRing},
 };
 
 use super::{
+    clock,
     folder_watch::FolderWatch,
     heartbeat::Heartbeat,
     log_source::LogSource,
@@ -62,7 +67,13 @@ pub struct Follower {
     publish: watch::Sender<Arc<Snapshot>>,
     totals: watch::Sender<Totals>,
     asked: mpsc::Receiver<Request>,
+    journal: Option<(Journal, JournalSink)>,
+    /// The last note about the history.
+    history_note: Option<String>,
 }
+
+/// Takes what is new in the journal.
+pub type JournalSink = Box<dyn FnMut(News) + Send>;
 
 /// What woke the loop.
 enum WakeCause {
@@ -108,6 +119,8 @@ pub fn follow(
         publish,
         totals,
         asked,
+        journal: None,
+        history_note: None,
     };
     follower.take_sources(sources)?;
     follower.publish_snapshot();
@@ -124,6 +137,15 @@ impl Follower {
     #[must_use]
     pub fn with_heartbeat(mut self, heartbeat: Option<Heartbeat>) -> Self {
         self.heartbeat = heartbeat;
+        self
+    }
+
+    /// Makes the loop keep a journal, and give to `sink` what is new in it: first, what
+    /// happened before.
+    #[must_use]
+    pub fn with_journal(mut self, journal: Journal, sink: JournalSink) -> Self {
+        self.journal = Some((journal, sink));
+        self.publish_snapshot();
         self
     }
 
@@ -208,6 +230,7 @@ impl Follower {
                 WakeCause::WatchedFiles => self.read_watched_files(),
                 WakeCause::Loaded(loaded) => self.adopt(loaded)?,
                 WakeCause::Asked(Request::Check(report)) => self.observer.note_check(report),
+                WakeCause::Asked(Request::HistoryNote(note)) => self.note_history(note),
                 WakeCause::Asked(Request::Snapshot(answer)) => {
                     // Events may be unread, and the request is for the present
                     // state.
@@ -382,7 +405,25 @@ impl Follower {
             self.totals
                 .send_modify(|totals| ended.iter().for_each(|past| totals.note(past)));
         }
-        let snapshot = self.observer.snapshot(&self.thresholds);
-        self.publish.send_replace(Arc::new(snapshot));
+        let now = clock::now();
+        let snapshot = Arc::new(self.observer.snapshot_at(&now, &self.thresholds));
+        if let Some((journal, sink)) = &mut self.journal {
+            let news = journal.take(&snapshot, &ended, &now);
+            if !news.is_empty() {
+                sink(news);
+            }
+        }
+        self.publish.send_replace(snapshot);
+    }
+
+    /// Replaces the note about the history.
+    fn note_history(&mut self, note: Option<String>) {
+        if let Some(old) = self.history_note.take() {
+            self.observer.note_if(false, &old);
+        }
+        if let Some(new) = &note {
+            self.observer.note_if(true, new);
+        }
+        self.history_note = note;
     }
 }

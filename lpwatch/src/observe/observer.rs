@@ -386,6 +386,12 @@ impl Observer {
     /// The present snapshot.
     #[must_use]
     pub fn snapshot(&self, thresholds: &Thresholds) -> Snapshot {
-        self.model.snapshot(&clock::now(), thresholds)
+        self.snapshot_at(&clock::now(), thresholds)
+    }
+
+    /// The snapshot at `now`.
+    #[must_use]
+    pub(super) fn snapshot_at(&self, now: &Moment, thresholds: &Thresholds) -> Snapshot {
+        self.model.snapshot(now, thresholds)
     }
 }

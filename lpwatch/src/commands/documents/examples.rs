@@ -79,7 +79,7 @@ impl Comparison<'_> {
 fn the_examples_have_the_keys_of_their_documents() {
     let (documents, types) = definitions();
     let examples = examples();
-    assert_eq!(examples.len(), 4, "{examples:?}");
+    assert_eq!(examples.len(), 6, "{examples:?}");
     let mut comparison = Comparison {
         types: &types,
         wrong: Vec::new(),

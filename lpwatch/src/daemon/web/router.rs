@@ -13,6 +13,7 @@ use axum::{
 use crate::{
     daemon::{
         api::{self, Api, Origin},
+        event_log::EventLog,
         page,
     },
     observe::follow::FollowHandle,
@@ -24,7 +25,7 @@ use super::{
 };
 
 /// Paths that the metrics cannot have, besides those of the page.
-const TAKEN: [&str; 8] = [
+const TAKEN: [&str; 11] = [
     "/-/healthy",
     "/-/ready",
     "/api/v1/status",
@@ -32,6 +33,9 @@ const TAKEN: [&str; 8] = [
     "/api/v1/calls",
     "/api/v1/transitions",
     "/api/v1/stream",
+    "/api/v1/events",
+    "/api/v1/events/stream",
+    "/api/v1/history",
     "/api/v1/checks",
 ];
 
@@ -53,6 +57,7 @@ pub fn telemetry_path(path: &str) -> Result<String, String> {
 /// All routes; `metrics` has passed [`telemetry_path`].
 pub(in crate::daemon) fn router(
     followed: FollowHandle,
+    events: Arc<EventLog>,
     door: Origin,
     metrics: &str,
     guard: Arc<Guard>,
@@ -70,11 +75,14 @@ pub(in crate::daemon) fn router(
         .route("/api/v1/calls", get(api::calls))
         .route("/api/v1/transitions", get(api::transitions))
         .route("/api/v1/stream", get(api::stream))
+        .route("/api/v1/events", get(api::events))
+        .route("/api/v1/events/stream", get(api::event_stream))
+        .route("/api/v1/history", get(api::history))
         .route("/api/v1/checks", check)
         .fallback(nothing_here)
         .method_not_allowed_fallback(read_only)
         .layer(middleware::from_fn_with_state(guard, guard::guard))
-        .with_state(Api::new(followed, door))
+        .with_state(Api::new(followed, events, door))
 }
 
 async fn nothing_here(uri: Uri) -> Response {

@@ -5,6 +5,8 @@
 //! Source: `Documentation/ABI/testing/dev-kmsg`; `msg_print_ext_body` in
 //! `kernel/printk/printk.c`, 5.10 to 7.3.
 
+use std::time::Duration;
+
 /// One line of the kernel log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogRecord {
@@ -28,6 +30,12 @@ impl LogRecord {
     #[must_use]
     pub fn is_of_kernel(&self) -> bool {
         self.facility == 0
+    }
+
+    /// When it was logged, in seconds of the log's clock.
+    #[must_use]
+    pub fn seconds(&self) -> f64 {
+        Duration::from_micros(self.micros).as_secs_f64()
     }
 }
 

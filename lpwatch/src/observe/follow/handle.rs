@@ -23,6 +23,8 @@ pub(super) enum Request {
     Snapshot(oneshot::Sender<Arc<Snapshot>>),
     /// To keep the result of a check of a patch.
     Check(Box<CheckReport>),
+    /// To show this note about the history, or none.
+    HistoryNote(Option<String>),
 }
 
 impl FollowHandle {
@@ -57,5 +59,11 @@ impl FollowHandle {
     pub async fn note_check(&self, report: CheckReport) {
         // A loop that has ended shows nothing any more.
         let _ = self.asks.send(Request::Check(Box::new(report))).await;
+    }
+
+    /// Shows this note about the history, or none.
+    pub async fn note_history(&self, note: Option<String>) {
+        // As above.
+        let _ = self.asks.send(Request::HistoryNote(note)).await;
     }
 }

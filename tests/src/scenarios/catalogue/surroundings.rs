@@ -4,8 +4,8 @@ use super::{Scenario, scenario};
 use crate::scenarios::{
     arguments, check_predictions, check_rules, check_rules_files, check_rules_kernel,
     check_rules_names, check_rules_overlap, check_rules_rates, check_rules_tracing, clean_end,
-    degraded, doctor, early, engines, exporter, forged_log, harm, harmless, idle, killed_daemon,
-    many_threads, overflow, stop_time, two_daemons,
+    degraded, doctor, early, engines, events, exporter, forged_log, harm, harmless, history_killed,
+    idle, killed_daemon, many_threads, overflow, report, stop_time, two_daemons,
 };
 
 pub(super) const ALL: &[Scenario] = &[
@@ -211,6 +211,25 @@ pub(super) const ALL: &[Scenario] = &[
         "killed_daemon",
         "A daemon killed in mid-transition; the next one knows of it",
         killed_daemon::run,
+    ),
+    scenario(
+        "daemon",
+        "events",
+        "What happened, in order and once; then the same from the file, without a daemon",
+        events::run,
+    ),
+    scenario(
+        "daemon",
+        "report",
+        "The report about a stalled transition and an ended one; names replaced",
+        report::run,
+    )
+    .once(),
+    scenario(
+        "daemon",
+        "history_killed",
+        "A daemon killed again and again in transitions: each is in the history, none twice",
+        history_killed::run,
     ),
     scenario(
         "daemon",

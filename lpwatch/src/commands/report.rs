@@ -1,0 +1,294 @@
+//! `lpwatch report`: all about one transition, in one file.
+
+use std::{fs, io::Write as _, path::PathBuf};
+
+use anyhow::Context as _;
+use clap_complete::ArgValueCandidates;
+
+use crate::{
+    error::Error,
+    exit::Exit,
+    history::{EntryFilter, RecordFilter},
+    kernel::{Roots, host, kmsg},
+    model::{
+        Snapshot,
+        journal::{Entry, Record},
+        report::{KernelLine, Names, ReportDocument},
+    },
+    observe::clock,
+    render::report,
+};
+
+use super::{
+    args::Globals,
+    completions,
+    output::Printer,
+    past::{Past, PastArgs},
+    snapshots,
+};
+
+/// Write all that is known about one transition into one file, for a post-mortem or for
+/// a vendor's ticket: how it went, which tasks were left and why, their stacks, what
+/// happened, what the kernel logged, and how it was observed.
+///
+/// Without an ID it is about the transition under way. If none is under way, it is about
+/// the last one in the history.
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct Args {
+    /// The transition with this number in `lpwatch history`.
+    #[arg(value_name = "ID", conflicts_with = "patch")]
+    id: Option<u64>,
+
+    /// The transition of this patch (the name of its module).
+    #[arg(long, value_name = "PATCH", add = ArgValueCandidates::new(completions::patches))]
+    patch: Option<String>,
+
+    /// Write the report into this file, as one HTML page that loads nothing; `-` is
+    /// standard output.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+
+    /// Replace the names of the host, of its users and of its programs, the same name
+    /// always by the same word. The names of patches, functions, modules and kernel
+    /// threads stay. lpwatch never records command lines.
+    #[arg(long)]
+    redact: bool,
+
+    #[command(flatten)]
+    past: PastArgs,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  lpwatch report                       about the transition under way, or the last one
+  lpwatch report 12 --html lp_fix.html about one in the history, to open in a browser
+  lpwatch report --redact --html -     without names, for a ticket
+
+Exit codes:
+  0 the report was written   1 there is no such transition, or the file cannot be written
+  2 usage   3 no permission";
+
+/// The most events in a report.
+const MOST_EVENTS: usize = 1000;
+
+/// The log's clock differs a little from that of the events; and a module is loaded
+/// before its transition begins. In seconds.
+const BEFORE: f64 = 10.0;
+const AFTER: f64 = 2.0;
+
+pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
+    let output = Printer::new(globals);
+    let mut document = gather(globals, args).await?;
+    if args.redact {
+        document = document
+            .redacted(&names_of_users())
+            .context("cannot replace the names in the report")?;
+    }
+    match &args.html {
+        Some(file) if file.as_os_str() == "-" => Printer::text(&report::html(&document))?,
+        Some(file) => {
+            let text = report::html(&document);
+            fs::File::create(file)
+                .and_then(|mut file| file.write_all(text.as_bytes()))
+                .map_err(|source| Error::File {
+                    action: "write",
+                    path: file.clone(),
+                    source,
+                })?;
+            eprintln!("lpwatch: the report is in {}", file.display());
+        }
+        None if output.is_json() => output.json(&document)?,
+        None => Printer::text(&report::text(&document, &output.style))?,
+    }
+    Ok(Exit::Success)
+}
+
+/// The transition under way, if that is the one that is asked for.
+fn under_way<'a>(snapshot: &'a Snapshot, args: &Args) -> Option<&'a str> {
+    if args.id.is_some() {
+        return None;
+    }
+    let asked = args.patch.as_deref().map(module_name);
+    let mut patches = snapshot.patches.iter();
+    let found = patches.find(|patch| {
+        patch.transition.is_some() && asked.as_ref().is_none_or(|name| *name == patch.name)
+    });
+    found.map(|patch| patch.name.as_str())
+}
+
+/// The kernel replaces `-` in module names by `_`.
+fn module_name(patch: &str) -> String {
+    patch.replace('-', "_")
+}
+
+async fn gather(globals: &Globals, args: &Args) -> Result<ReportDocument, Error> {
+    let snapshot = snapshots::now(globals).await?;
+    let mut notes = snapshot.notes.clone();
+    let patch = under_way(&snapshot, args).map(str::to_owned);
+    let mut past = match args.past.open(globals, "transitions").await {
+        Ok(past) => Some(past),
+        // Of a transition under way it only adds events.
+        Err(Error::NoHistory(_)) if patch.is_some() => {
+            notes.push("No daemon has recorded events: the report contains none.".to_owned());
+            None
+        }
+        Err(error) => return Err(error),
+    };
+    let ended = match (&patch, &mut past) {
+        (None, Some(past)) => Some(ended(globals, past, args).await?),
+        _ => None,
+    };
+    let name = match &ended {
+        Some(record) => record.transition.patch.clone(),
+        None => patch,
+    };
+    let span = Span::of(&globals.roots(), &snapshot, name.as_deref(), ended.as_ref());
+    let events = match &mut past {
+        Some(past) => events(globals, past, name.as_deref(), &span).await?,
+        None => Vec::new(),
+    };
+    let kernel_log = kernel_log(globals, name.as_deref(), &span, &mut notes);
+    Ok(ReportDocument {
+        head: snapshot.head.clone(),
+        daemon: snapshot.daemon,
+        lpwatch_version: env!("CARGO_PKG_VERSION").to_owned(),
+        redacted: false,
+        patch: name.and_then(|name| snapshot.patch(&name).cloned()),
+        ended,
+        events,
+        kernel_log,
+        probes: snapshot.probes,
+        notes,
+    })
+}
+
+/// The transition that the history contains.
+async fn ended(globals: &Globals, past: &mut Past, args: &Args) -> Result<Record, Error> {
+    let filter = RecordFilter {
+        id: args.id,
+        patch: args.patch.as_deref().map(module_name),
+        limit: 1,
+        ..RecordFilter::default()
+    };
+    let found = past.records(globals, &filter).await?;
+    found.transitions.into_iter().next().ok_or_else(|| {
+        Error::NoHistory(match (args.id, &args.patch) {
+            (Some(id), _) => {
+                format!("The history has no transition {id}. To list them:\n    lpwatch history")
+            }
+            (None, Some(patch)) => format!(
+                "No transition of {patch} is under way, and the history has none. To list \
+                 them:\n    lpwatch history"
+            ),
+            (None, None) => "Nothing is in transition, and the history is empty.".to_owned(),
+        })
+    })
+}
+
+/// The time that a report is about, in seconds since boot.
+struct Span {
+    /// The boot; `None` if it is unknown.
+    boot_id: Option<String>,
+    /// Whether it is the present boot.
+    is_now: bool,
+    from: Option<f64>,
+    /// `None`: until now.
+    to: Option<f64>,
+}
+
+impl Span {
+    fn of(roots: &Roots, snapshot: &Snapshot, patch: Option<&str>, ended: Option<&Record>) -> Self {
+        let now = host::boot_id(roots);
+        if let Some(record) = ended {
+            return Self {
+                is_now: record.boot_id.is_some() && record.boot_id == now,
+                boot_id: record.boot_id.clone(),
+                from: record.started_boot_seconds,
+                to: Some(record.ended_boot_seconds),
+            };
+        }
+        let age = patch.and_then(|patch| snapshot.patch(patch)?.transition.as_ref()?.age_seconds);
+        let uptime = clock::now().boot.as_secs_f64();
+        Self {
+            boot_id: now,
+            is_now: true,
+            from: age.map(|age| uptime - age),
+            to: None,
+        }
+    }
+
+    fn contains(&self, entry: &Entry) -> bool {
+        let at = entry.boot_seconds;
+        self.boot_id == entry.boot_id
+            && self.from.is_none_or(|from| at >= from - BEFORE)
+            && self.to.is_none_or(|to| at <= to + AFTER)
+    }
+}
+
+async fn events(
+    globals: &Globals,
+    past: &mut Past,
+    patch: Option<&str>,
+    span: &Span,
+) -> Result<Vec<Entry>, Error> {
+    let filter = EntryFilter {
+        patch: patch.map(str::to_owned),
+        limit: MOST_EVENTS,
+        ..EntryFilter::default()
+    };
+    let mut events = past.events(globals, &filter).await?.events;
+    events.retain(|entry| span.contains(entry));
+    Ok(events)
+}
+
+/// The kernel's own lines; what is missing is noted.
+fn kernel_log(
+    globals: &Globals,
+    patch: Option<&str>,
+    span: &Span,
+    notes: &mut Vec<String>,
+) -> Vec<KernelLine> {
+    if !span.is_now || !globals.roots().is_live() {
+        notes.push(
+            "The kernel log of that time is not in the report: it was another boot or host."
+                .to_owned(),
+        );
+        return Vec::new();
+    }
+    let from = span.from.map_or(0.0, |from| from - BEFORE);
+    let to = span.to.map_or(f64::INFINITY, |to| to + AFTER);
+    match kmsg::about_patches(patch, from, to) {
+        Ok(records) => records
+            .into_iter()
+            .map(|record| KernelLine {
+                boot_seconds: record.seconds(),
+                text: record.text,
+            })
+            .collect(),
+        Err(error) => {
+            notes.push(format!("The kernel log is not in the report: {error}."));
+            Vec::new()
+        }
+    }
+}
+
+/// The first and the last id of a person's account (`UID_MIN` and `UID_MAX` in
+/// login.defs(5)).
+const PEOPLE: std::ops::RangeInclusive<u32> = 1000..=60_000;
+
+/// The users of this host, from passwd(5).
+fn names_of_users() -> Names {
+    let mut names = Names::default();
+    let text = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    for line in text.lines() {
+        let mut fields = line.split(':');
+        let (name, id) = (fields.next(), fields.nth(1));
+        if let (Some(name), Some(Ok(id))) = (name, id.map(str::parse))
+            && PEOPLE.contains(&id)
+        {
+            names.add_user(name);
+        }
+    }
+    names
+}

@@ -1,0 +1,151 @@
+//! What is read from the history.
+
+use jiff::Timestamp;
+use rusqlite::{Row, named_params};
+use serde::de::DeserializeOwned;
+
+use crate::model::{
+    Outcome,
+    journal::{Entry, HeldBlocker, Record},
+    snapshot::TrendPoint,
+};
+
+use super::{HistoryError, Store};
+
+/// Which entries to read.
+#[derive(Clone, Debug, Default)]
+pub struct EntryFilter {
+    pub patch: Option<String>,
+    pub since: Option<Timestamp>,
+    /// Only later ones than the one with this id.
+    pub after: Option<u64>,
+    /// Only earlier ones than the one with this id.
+    pub before: Option<u64>,
+    /// At most so many: the newest.
+    pub limit: usize,
+}
+
+/// Which transitions to read.
+#[derive(Clone, Debug, Default)]
+pub struct RecordFilter {
+    pub id: Option<u64>,
+    pub patch: Option<String>,
+    pub outcome: Option<Outcome>,
+    /// Those that ended at this time or later.
+    pub since: Option<Timestamp>,
+    /// At most so many: the newest.
+    pub limit: usize,
+}
+
+impl EntryFilter {
+    /// Whether `entry` is one of those, apart from the limit.
+    #[must_use]
+    pub fn matches(&self, entry: &Entry) -> bool {
+        let is_of = |patch: &String| entry.patch.as_ref() == Some(patch);
+        self.patch.as_ref().is_none_or(is_of)
+            && self.since.is_none_or(|since| entry.at >= since)
+            && self.after.is_none_or(|after| entry.id > after)
+            && self.before.is_none_or(|before| entry.id < before)
+    }
+}
+
+fn number(value: Option<u64>) -> Option<i64> {
+    value.map(|value| value.try_into().unwrap_or(i64::MAX))
+}
+
+fn limit(value: usize) -> i64 {
+    value.try_into().unwrap_or(i64::MAX)
+}
+
+impl Store {
+    /// The entries that `filter` selects, oldest first.
+    ///
+    /// # Errors
+    /// [`HistoryError`] if the file cannot be read.
+    pub fn entries(&self, filter: &EntryFilter) -> Result<Vec<Entry>, HistoryError> {
+        let sql = "SELECT entry FROM events
+            WHERE (:patch IS NULL OR patch = :patch) AND (:since IS NULL OR at >= :since)
+              AND (:after IS NULL OR id > :after) AND (:before IS NULL OR id < :before)
+            ORDER BY id DESC LIMIT :limit";
+        let wanted = named_params! {
+            ":patch": filter.patch,
+            ":since": filter.since.map(Timestamp::as_millisecond),
+            ":after": number(filter.after),
+            ":before": number(filter.before),
+            ":limit": limit(filter.limit),
+        };
+        let mut entries = self.read_json::<Entry>(sql, wanted)?;
+        entries.reverse();
+        Ok(entries)
+    }
+
+    /// The transitions that `filter` selects, newest first.
+    ///
+    /// # Errors
+    /// [`HistoryError`] if the file cannot be read.
+    pub fn records(&self, filter: &RecordFilter) -> Result<Vec<Record>, HistoryError> {
+        let sql = "SELECT id, record FROM transitions
+            WHERE (:id IS NULL OR id = :id) AND (:patch IS NULL OR patch = :patch)
+              AND (:outcome IS NULL OR outcome = :outcome)
+              AND (:since IS NULL OR ended_at >= :since)
+            ORDER BY id DESC LIMIT :limit";
+        let wanted = named_params! {
+            ":id": number(filter.id),
+            ":patch": filter.patch,
+            ":outcome": filter.outcome.map(Outcome::name),
+            ":since": filter.since.map(Timestamp::as_millisecond),
+            ":limit": limit(filter.limit),
+        };
+        let read = || {
+            let mut statement = self.db.prepare(sql)?;
+            let row = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?));
+            let rows = statement.query_map(wanted, row)?;
+            rows.collect::<rusqlite::Result<Vec<(i64, String)>>>()
+        };
+        let rows = read().map_err(|error| self.error(error))?;
+        rows.into_iter()
+            .map(|(id, text)| self.record(id, &text))
+            .collect()
+    }
+
+    fn record(&self, id: i64, text: &str) -> Result<Record, HistoryError> {
+        let mut record: Record =
+            serde_json::from_str(text).map_err(|error| self.json_error(error))?;
+        record.id = id.try_into().unwrap_or(0);
+        let of = named_params! { ":id": id };
+        let sql = "SELECT blocker FROM blockers WHERE transition_id = :id ORDER BY rowid";
+        record.blockers = self.read_json::<HeldBlocker>(sql, of)?;
+        let read = || {
+            let sql = "SELECT seconds, remaining FROM courses WHERE transition_id = ?1
+                ORDER BY rowid";
+            let mut statement = self.db.prepare(sql)?;
+            let point = |row: &Row<'_>| {
+                Ok(TrendPoint {
+                    seconds: row.get(0)?,
+                    remaining: row.get(1)?,
+                })
+            };
+            let points = statement.query_map([id], point)?;
+            points.collect::<rusqlite::Result<Vec<TrendPoint>>>()
+        };
+        record.course = read().map_err(|error| self.error(error))?;
+        Ok(record)
+    }
+
+    fn read_json<T: DeserializeOwned>(
+        &self,
+        sql: &str,
+        values: &[(&str, &dyn rusqlite::ToSql)],
+    ) -> Result<Vec<T>, HistoryError> {
+        let read = || {
+            let mut statement = self.db.prepare(sql)?;
+            let rows = statement.query_map(values, |row| row.get::<_, String>(0))?;
+            rows.collect::<rusqlite::Result<Vec<String>>>()
+        };
+        let texts = read().map_err(|error| self.error(error))?;
+        let parsed = texts.iter().map(|text| serde_json::from_str(text));
+        parsed
+            .collect::<serde_json::Result<_>>()
+            .map_err(|error| self.json_error(error))
+    }
+}

@@ -1,0 +1,157 @@
+//! Replaces names in a report.
+
+use std::collections::BTreeMap;
+
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+/// Stands for the name of the host.
+pub const HOST: &str = "HOST";
+
+/// The keys whose values are names.
+const NAMES: [&str; 4] = ["host", "comm", "owner_comm", "pinned"];
+
+/// The names to replace, and what stands for each.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    replacements: BTreeMap<String, String>,
+    programs: usize,
+    users: usize,
+}
+
+impl Names {
+    /// The name of a host, with and without its domain.
+    pub fn add_host(&mut self, name: &str) {
+        self.add(name, HOST.to_owned());
+        if let Some((short, domain)) = name.split_once('.') {
+            self.add(short, HOST.to_owned());
+            self.add(domain, "DOMAIN".to_owned());
+        }
+    }
+
+    /// The name of a program, or the path to one of its files.
+    pub fn add_program(&mut self, name: &str) {
+        if !self.replacements.contains_key(name) {
+            self.programs += 1;
+            self.add(name, format!("PROGRAM{}", self.programs));
+        }
+    }
+
+    /// The name of a user.
+    pub fn add_user(&mut self, name: &str) {
+        if !self.replacements.contains_key(name) {
+            self.users += 1;
+            self.add(name, format!("USER{}", self.users));
+        }
+    }
+
+    fn add(&mut self, name: &str, replacement: String) {
+        if !name.is_empty() {
+            self.replacements
+                .entry(name.to_owned())
+                .or_insert(replacement);
+        }
+    }
+
+    /// `document` with the names replaced: where a value is such a name, and in each
+    /// text of several words. A single word elsewhere is a value of a fixed set, or a
+    /// name that the kernel or a patch gives.
+    ///
+    /// # Errors
+    /// It cannot be written as JSON and read again.
+    pub fn replace_in<T: Serialize + DeserializeOwned>(
+        &self,
+        document: &T,
+    ) -> serde_json::Result<T> {
+        let mut value = serde_json::to_value(document)?;
+        self.replace_below("", &mut value);
+        serde_json::from_value(value)
+    }
+
+    fn replace_below(&self, key: &str, value: &mut Value) {
+        match value {
+            Value::String(text) => {
+                if NAMES.contains(&key) || text.contains(char::is_whitespace) {
+                    *text = self.replaced(text);
+                }
+            }
+            Value::Array(items) => {
+                for item in items {
+                    self.replace_below(key, item);
+                }
+            }
+            Value::Object(keys) => {
+                for (key, item) in keys {
+                    self.replace_below(key, item);
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    /// `text` with each name replaced where it is a whole word, the longest first.
+    fn replaced(&self, text: &str) -> String {
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        let mut before = None;
+        while let Some(first) = rest.chars().next() {
+            let found = self
+                .replacements
+                .iter()
+                .filter(|(name, _)| is_word(name, rest, before))
+                .max_by_key(|(name, _)| name.len());
+            let (length, word) = match found {
+                Some((name, replacement)) => (name.len(), replacement.as_str()),
+                None => (first.len_utf8(), &rest[..first.len_utf8()]),
+            };
+            out.push_str(word);
+            before = rest[..length].chars().next_back();
+            rest = &rest[length..];
+        }
+        out
+    }
+}
+
+/// Whether `text` begins with `name`, and the name is not a part of a longer word.
+fn is_word(name: &str, text: &str, before: Option<char>) -> bool {
+    let Some(after) = text.strip_prefix(name) else {
+        return false;
+    };
+    !before.is_some_and(in_word) && !after.chars().next().is_some_and(in_word)
+}
+
+fn in_word(character: char) -> bool {
+    character.is_alphanumeric() || character == '_'
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn values_of_a_fixed_set_stay() {
+        let mut names = Names::default();
+        names.add_program("running");
+        let before = json!({"reason": "running", "comm": "running", "message": "running is busy"});
+        assert_eq!(
+            names.replace_in::<Value>(&before).unwrap(),
+            json!({"reason": "running", "comm": "PROGRAM1", "message": "PROGRAM1 is busy"})
+        );
+    }
+
+    #[test]
+    fn whole_words_are_replaced_the_longest_first() {
+        let mut names = Names::default();
+        names.add_host("web.example.org");
+        names.add_program("sh");
+        names.add_program("sh-worker");
+        names.add_user("");
+        assert_eq!(
+            names.replaced("sh, sh-worker, flush and sh_x on web.example.org (web): /usr/sh"),
+            "PROGRAM1, PROGRAM2, flush and sh_x on HOST (HOST): /usr/PROGRAM1"
+        );
+        assert_eq!(names.replaced("ä sh ö"), "ä PROGRAM1 ö");
+    }
+}
