@@ -18,6 +18,7 @@ mod patches;
 mod snapshots;
 mod status;
 mod tasks;
+mod top;
 mod verify;
 mod wait;
 mod watching;
@@ -52,6 +53,7 @@ Examples:
   lpwatch status -o json | jq .       for scripts; the exit code says more
   lpwatch tasks                       which tasks are left, and why
   lpwatch explain 139                 why this task has not switched
+  lpwatch top                         all of that on the whole screen, live
   lpwatch wait --timeout 5m           return the moment the transition ends
   lpwatch calls                       how often old and new code is called
   lpwatch verify                      whether the new code runs
@@ -78,6 +80,7 @@ Exit codes:
 enum Command {
     Status(status::Args),
     Tasks(tasks::Args),
+    Top(top::Args),
     Explain(explain::Args),
     Wait(wait::Args),
     Calls(calls::Args),
@@ -116,6 +119,7 @@ fn ignored(subcommand: &str) -> &'static [&'static str] {
         "calls" | "verify" | "check" | "doctor" => &["slow", "stalled", "long"],
         "patches" => &["no_bpf", "no_daemon", "socket", "slow", "stalled", "long"],
         "daemon" => &["output", "no_daemon", "color"],
+        "top" => &["output"],
         "fleet" => &[
             "no_bpf",
             "no_daemon",
@@ -198,6 +202,7 @@ fn socket_ignored(cli: &Cli, subcommand: &str) -> Option<String> {
         Command::Daemon(_) => return None,
         Command::Status(_)
         | Command::Tasks(_)
+        | Command::Top(_)
         | Command::Explain(_)
         | Command::Wait(_)
         | Command::Calls(_)
@@ -221,6 +226,7 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
     match command {
         Command::Status(args) => block_on(status::run(&globals, &args)),
         Command::Tasks(args) => block_on(tasks::run(&globals, &args)),
+        Command::Top(args) => block_on(top::run(&globals, &args)),
         Command::Explain(args) => block_on(explain::run(&globals, &args)),
         Command::Wait(args) => block_on(wait::run(&globals, &args)),
         Command::Calls(args) => block_on(calls::run(&globals, &args)),
@@ -260,10 +266,15 @@ fn start_log(cli: &Cli) {
         (_, 0) => "error",
     };
     let filter = EnvFilter::try_from_env("LPWATCH_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    // A message would be written over the screen.
+    if matches!(cli.command, Command::Top(_)) && is_terminal {
+        return;
+    }
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .with_ansi(is_terminal)
         .init();
 }
 

@@ -15,6 +15,7 @@ pub mod patches;
 pub mod style;
 pub mod table;
 pub mod tasks;
+pub mod top;
 pub mod waits;
 
 mod columns;
