@@ -13,7 +13,7 @@ use crossterm::{
     event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers},
     execute, style, terminal,
 };
-use ratatui::{Terminal, backend::CrosstermBackend};
+use ratatui::{Terminal, backend::CrosstermBackend, layout::Rect};
 use rustix::process::{Signal, getpid, kill_process};
 use tokio::sync::mpsc;
 
@@ -55,10 +55,12 @@ impl Screen {
         }
     }
 
-    /// Draws all of the next state.
+    /// Draws all of the next state. `Terminal::clear` would ask the terminal for the
+    /// place of the cursor, and not every terminal answers.
     pub fn clear(&mut self) -> anyhow::Result<()> {
+        let size = self.terminal.size().context("cannot use the terminal")?;
         self.terminal
-            .clear()
+            .resize(Rect::new(0, 0, size.width, size.height))
             .context("cannot write to the terminal")
     }
 
@@ -177,3 +179,6 @@ fn key(event: &KeyEvent) -> Option<Key> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests;
