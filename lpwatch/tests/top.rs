@@ -174,7 +174,7 @@ fn a_stall_is_shown_and_explained() {
     terminal.press("\u{1b}");
     terminal.shows("TASKS LEFT");
     terminal.press("d");
-    terminal.shows("Last transitions");
+    terminal.shows("It changes lpwatch_target_main");
     terminal.press("q");
     assert_eq!(terminal.end().code(), Some(0));
 }
@@ -235,16 +235,16 @@ fn it_stops_and_continues() {
     }
 }
 
-/// Colours other than the terminal's own.
+/// Whether text has another look than the terminal's own.
 fn has_color(bytes: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(bytes).into_owned();
-    text.split("\u{1b}[").skip(1).any(|rest| {
-        rest.split_once('m').is_some_and(|(codes, _)| {
-            codes.split(';').any(|code| {
-                code.parse::<u8>()
-                    .is_ok_and(|code| matches!(code, 1..=9 | 30..=38 | 40..=48 | 90..=107))
-            })
-        })
+    let text = String::from_utf8_lossy(bytes);
+    let mut sequences = text.split("\u{1b}[").skip(1);
+    sequences.any(|rest| {
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != ';');
+        let (codes, rest) = rest.split_at(end.unwrap_or(rest.len()));
+        let paints =
+            |code: &str| matches!(code.parse(), Ok(1..=9 | 30..=38 | 40..=48 | 90..=107_u8));
+        rest.starts_with('m') && codes.split(';').any(paints)
     })
 }
 

@@ -145,6 +145,13 @@ impl Args {
     }
 }
 
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// The waits for each patch.
 struct Waits<'a> {
     globals: &'a Globals,
@@ -181,11 +188,11 @@ impl<'a> Waits<'a> {
             Goal::Completed | Goal::Progress | Goal::Stalled => Stream::open(self.globals).await?,
         };
         while !self.open.is_empty() {
-            let again = Instant::now() + AGAIN;
-            let next = appear_until.map_or(again, |until| until.min(again));
+            // Whether new code runs is not known at once, and need not be news.
+            let again = (self.wanted.goal == Goal::Effective).then(|| Instant::now() + AGAIN);
             tokio::select! {
                 snapshot = stream.next() => self.latest = Some(snapshot?),
-                () = sleep_until(next) => {}
+                () = until(again.into_iter().chain(appear_until).min()) => {}
             }
             if let Some(latest) = self.latest.clone() {
                 self.end_each(|wait| wait.judge(&latest))?;

@@ -347,7 +347,10 @@ impl<'a> TransitionWait<'a> {
         report(Some(patch), Exit::Success, "progress", None, || line)
     }
 
-    pub fn timed_out(&self, timeout: Duration) -> WaitReport {
+    pub fn timed_out(&mut self, timeout: Duration) -> WaitReport {
+        if let Some(report) = self.give_up_appearance(timeout) {
+            return report;
+        }
         if let Some(completed) = &self.completed {
             return self.not_called(completed, timeout);
         }

@@ -231,6 +231,10 @@ fn what_does_not_appear_is_a_timeout() {
                 .is_none()
         );
         assert!(wait.give_up_appearance(time).is_none());
+        // The limit of the whole can be shorter.
+        let mut wait = TransitionWait::new(asked, &wanted);
+        assert!(wait.judge(&nothing).unwrap().is_none());
+        assert_eq!(wait.timed_out(time).line, expected);
     }
 }
 

@@ -36,9 +36,8 @@ pub(super) fn line(spans: &[Span], width: usize, style: &Style) -> Line<'static>
     for (nth, span) in spans.iter().enumerate() {
         let text = span.text.replace(NBSP, " ");
         let rest: usize = spans[nth..].iter().map(|span| cells(&span.text)).sum();
-        let shown = if rest <= left {
-            text
-        } else if cells(&text) >= left {
+        let is_last = rest > left && cells(&text) >= left;
+        let shown = if is_last {
             truncate(&text, left, style.ellipsis())
         } else {
             text

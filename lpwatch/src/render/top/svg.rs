@@ -123,7 +123,7 @@ fn shape(svg: &mut String, line: u32, column: u32, cell: &Cell) -> bool {
             ];
             let bits = u32::from(c) - 0x2800;
             for (bit, (right, down)) in DOTS.into_iter().enumerate() {
-                if bits >> bit & 1 == 1 {
+                if (bits >> bit) & 1 == 1 {
                     rect(x + 1 + right * 4, y + 1 + down * 4, 3, 3);
                 }
             }

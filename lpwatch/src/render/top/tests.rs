@@ -140,15 +140,7 @@ fn no_size_and_no_key_is_too_small_or_too_odd() {
     for (state, snapshots) in all {
         for style in [Style::default(), UNICODE] {
             let mut app = App::new(style);
-            for size in [
-                (1, 1),
-                (10, 3),
-                (20, 4),
-                (25, 5),
-                (39, 9),
-                (80, 24),
-                (300, 100),
-            ] {
+            for size in [(1, 1), (20, 4), (39, 9), (130, 30)] {
                 for key in keys {
                     app.press(key);
                     let screen = screen(&mut app, size);

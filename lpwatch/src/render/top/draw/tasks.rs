@@ -54,6 +54,10 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, area: Rect) {
     if let Some(row) = table.get_mut(1 + at - first) {
         mark(row);
     }
+    let width = usize::from(below.width);
+    let is_cut = table
+        .get(1 + at - first)
+        .is_some_and(|row| row.iter().map(|span| cells(&span.text)).sum::<usize>() > width);
     if below.height == 1 {
         table.remove(0);
     }
@@ -66,17 +70,16 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, area: Rect) {
         height: below.height - used,
         ..below
     };
-    if let Some(row) = rows.get(at) {
-        what_to_do(app, frame, rest, row, transition);
-    }
+    let cut = rows.get(at).filter(|_| is_cut);
+    what_to_do(app, frame, rest, cut, transition);
 }
 
-/// What there is room for: the whole reason of the chosen row, and what to do.
+/// What there is room for: the reason of the chosen row if it was cut, and what to do.
 fn what_to_do(
     app: &App,
     frame: &mut Frame<'_>,
     area: Rect,
-    row: &Row<'_>,
+    cut: Option<&Row<'_>>,
     transition: &Transition,
 ) {
     let width = usize::from(area.width);
@@ -86,15 +89,17 @@ fn what_to_do(
         ..app.style
     };
     let mut page = Page::new(&style);
-    let reason = match row {
+    let reason = cut.map(|row| match row {
         Row::Hold(wait) => waits::sentence(wait, &style),
         Row::Task(blocker) => {
             let (name, ids) = why::who(blocker, &style);
             let why = why::why(blocker, &style).unwrap_or_default();
             format!("{name} {ids}: {why}")
         }
-    };
-    page.paragraph(2, &[plain(reason)]);
+    });
+    if let Some(reason) = reason {
+        page.paragraph(2, &[plain(reason)]);
+    }
     if !transition.next.is_empty() {
         page.paragraph(0, &[plain("WHAT TO DO")]);
         for step in &transition.next {

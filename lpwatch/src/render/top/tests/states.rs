@@ -41,7 +41,7 @@ pub(super) fn rollout() -> Vec<Arc<Snapshot>> {
         let mut snapshot = stalled();
         let taken_at = samples::now() - SignedDuration::from_secs(i64::from(130 - second));
         snapshot.head.taken_at = taken_at;
-        let share = u64::from(second.min(40));
+        let share = u64::from(second.saturating_sub(94).min(34));
         let wave = 900 + u64::from(second % 7) * 60;
         let made = (wave * (40 - share) / 40, wave * share / 40);
         (old, new) = (old + made.0, new + made.1);
