@@ -1,5 +1,7 @@
 //! `lpwatch top` in a terminal, on a tree recorded from a real kernel.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::{
     io::{Read as _, Write as _},
     num::NonZeroU16,
@@ -15,7 +17,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use rustix::termios::{LocalModes, tcgetattr};
 
 /// Far longer than anything here takes.
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
 /// A terminal in which lpwatch runs.
 struct Terminal {

@@ -57,13 +57,16 @@ impl Terminal {
         lock(&self.screen).screen().contents()
     }
 
-    /// Waits until these words are on the screen that lpwatch draws.
+    /// Waits until these words are on the screen that lpwatch draws, however their lines
+    /// are broken.
     pub fn wait_shows(&mut self, words: &str) -> Result<()> {
+        let words = &joined(words);
         guest::wait_until(words, || {
             if let Some(status) = self.child.try_wait()? {
                 bail!("lpwatch has ended: {status}");
             }
-            Ok(lock(&self.screen).screen().alternate_screen() && self.text().contains(words))
+            let is_drawn = lock(&self.screen).screen().alternate_screen();
+            Ok(is_drawn && joined(&self.text()).contains(words))
         })
         .with_context(|| self.text())
     }
@@ -99,6 +102,11 @@ impl Drop for Terminal {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// The words with one space between them.
+fn joined(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn lock(screen: &Mutex<vt100::Parser>) -> MutexGuard<'_, vt100::Parser> {

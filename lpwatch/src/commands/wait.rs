@@ -135,7 +135,7 @@ impl Args {
             output,
             goal: self.goal,
             ends_at_stall: self.goal == Goal::Stalled || globals.thresholds.stall_after().is_some(),
-            since: self.or_appear.map(|_| Timestamp::now()),
+            may_appear: self.or_appear.is_some(),
             progress: if has_bar {
                 bar()
             } else {

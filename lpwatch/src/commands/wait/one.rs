@@ -5,7 +5,7 @@ mod effect;
 use std::{sync::Arc, time::Duration};
 
 use indicatif::ProgressBar;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use tokio::time::Instant;
 
 use crate::{
@@ -38,8 +38,8 @@ pub(super) struct Wanted<'a> {
     pub goal: Goal,
     /// Whether a stall ends the wait.
     pub ends_at_stall: bool,
-    /// With `--or-appear`: when the command began.
-    pub since: Option<Timestamp>,
+    /// Whether the patch may still appear (`--or-appear`).
+    pub may_appear: bool,
     pub progress: ProgressBar,
 }
 
@@ -52,6 +52,9 @@ pub(super) struct TransitionWait<'a> {
     latest: Option<Arc<Snapshot>>,
     /// Whether the patch may still appear.
     may_appear: bool,
+    /// The transitions that had ended at the first look. Times do not tell: those of the
+    /// kernel log come from another clock.
+    before: Option<Vec<PastTransition>>,
     /// The direction and the tasks left when the transition was first seen.
     first_left: Option<(Direction, u32)>,
     /// With `--for effective`: the transition that completed.
@@ -71,7 +74,8 @@ impl<'a> TransitionWait<'a> {
             asked,
             patch: None,
             latest: None,
-            may_appear: what.since.is_some(),
+            may_appear: what.may_appear,
+            before: None,
             first_left: None,
             completed: None,
         }
@@ -110,12 +114,22 @@ impl<'a> TransitionWait<'a> {
             Some(name) => snapshot.patch(name).is_some(),
             None => !in_transition(snapshot).is_empty(),
         };
-        // What ended before the wait began is another transition.
         let has_ended = snapshot.last_transitions.iter().any(|past| {
             let is_meant = name.is_none() || past.patch == name;
-            is_meant && self.what.since.is_some_and(|since| past.ended_at >= since)
+            is_meant && !self.is_known(past)
         });
         !is_there && !has_ended
+    }
+
+    /// Whether this transition had ended before the first look.
+    fn is_known(&self, past: &PastTransition) -> bool {
+        // A hook's report replaces that of the log.
+        const SAME: SignedDuration = SignedDuration::from_secs(2);
+        let mut known = self.before.iter().flatten();
+        known.any(|known| {
+            (&known.patch, known.outcome) == (&past.patch, past.outcome)
+                && known.ended_at.duration_since(past.ended_at).abs() < SAME
+        })
     }
 
     /// Whether a task has switched since the first look, with `--for progress`.
@@ -136,6 +150,8 @@ impl<'a> TransitionWait<'a> {
     /// The report, if the wait is over.
     pub fn judge(&mut self, snapshot: &Arc<Snapshot>) -> anyhow::Result<Option<WaitReport>> {
         self.latest = Some(snapshot.clone());
+        let known = || snapshot.last_transitions.clone();
+        self.before.get_or_insert_with(known);
         if let Some(completed) = self.completed.take() {
             return Ok(self.judge_effect(snapshot, completed));
         }
@@ -352,7 +368,7 @@ impl<'a> TransitionWait<'a> {
             return report;
         }
         if let Some(completed) = &self.completed {
-            return self.not_called(completed, timeout);
+            return Self::not_called(completed, timeout);
         }
         let patch = self.patch.clone();
         let transition = self

@@ -144,10 +144,7 @@ fn json_knows_what_is_left_and_what_to_do() {
 fn course(words: &[&str], snapshots: &[Snapshot]) -> Vec<Option<(String, u8, &'static str)>> {
     let line = Line::parse_from([&["wait"], words].concat());
     let output = Printer::new(&line.globals);
-    let wanted = Wanted {
-        since: line.args.or_appear.map(|_| samples::now()),
-        ..line.args.wanted(&line.globals, &output)
-    };
+    let wanted = line.args.wanted(&line.globals, &output);
     let asked = line.args.patches.first().map(String::as_str);
     let mut wait = TransitionWait::new(asked, &wanted);
     let judged = snapshots.iter().map(|snapshot| {
@@ -177,7 +174,7 @@ fn a_patch_that_is_not_loaded_yet_is_waited_for() {
         &["--or-appear", "1m"],
     ] {
         let all = [
-            nothing.clone(),
+            failed_before.clone(),
             failed_before.clone(),
             samples::progressing(),
             done.clone(),

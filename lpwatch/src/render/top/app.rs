@@ -66,7 +66,7 @@ pub(super) enum Sheet {
     Help,
     /// The text of `lpwatch status PATCH`.
     Details,
-    Explanation(Explained),
+    Explanation(Box<Explained>),
 }
 
 /// The state of the screen.
@@ -272,7 +272,7 @@ impl App {
             .get(self.choice.place(&rows))
             .map(|row| Explained::new(&snapshot, &patch.name, row.tid(), &self.style));
         if let Some(explained) = explained {
-            self.open(Sheet::Explanation(explained));
+            self.open(Sheet::Explanation(Box::new(explained)));
         }
     }
 

@@ -44,7 +44,7 @@ struct Switched {
 }
 
 impl Change {
-    fn new(at: Timestamp, paint: Paint, text: String) -> Self {
+    fn new(at: Timestamp, paint: Paint, text: &str) -> Self {
         Self {
             at,
             paint,
@@ -63,7 +63,7 @@ impl Change {
         );
         Self {
             switched: Some(switched),
-            ..Self::new(at, Paint::Plain, text)
+            ..Self::new(at, Paint::Plain, &text)
         }
     }
 }
@@ -131,21 +131,21 @@ pub(super) fn changes(before: Option<&Snapshot>, now: &Snapshot, style: &Style) 
         return news;
     };
     let at = now.head.taken_at;
-    let add = |paint, text: String| Change::new(at, paint, text);
+    let add = |paint, text: &str| Change::new(at, paint, text);
     if before.daemon != now.daemon {
         news.push(if now.daemon {
-            add(Paint::Plain, "A daemon reports the state now".to_owned())
+            add(Paint::Plain, "A daemon reports the state now")
         } else {
             add(
                 Paint::Yellow,
-                "The daemon has ended; lpwatch reads this host itself".to_owned(),
+                "The daemon has ended; lpwatch reads this host itself",
             )
         });
     }
     if now.daemon && before.daemon && now.events_lost > before.events_lost {
         let lost = now.events_lost - before.events_lost;
         let events = counted(lost, "kernel event");
-        news.push(add(Paint::Yellow, format!("{events} lost")));
+        news.push(add(Paint::Yellow, &format!("{events} lost")));
     }
     for patch in &now.patches {
         news.extend(of_patch(before.patch(&patch.name), patch, at, style));
@@ -156,7 +156,7 @@ pub(super) fn changes(before: Option<&Snapshot>, now: &Snapshot, style: &Style) 
         .filter(|patch| now.patch(&patch.name).is_none());
     news.extend(gone.map(|patch| {
         let text = format!("{}: no longer loaded", style.text(&patch.name));
-        add(Paint::Plain, text)
+        add(Paint::Plain, &text)
     }));
     news
 }
@@ -185,7 +185,7 @@ fn ended(before: Option<&Snapshot>, now: &Snapshot, style: &Style) -> Vec<Change
             Outcome::Reversed | Outcome::Forced | Outcome::Unknown => Paint::Yellow,
             Outcome::Cancelled | Outcome::Refused => Paint::Red,
         };
-        Change::new(past.ended_at, paint, outcome::past(past, &plain))
+        Change::new(past.ended_at, paint, &outcome::past(past, &plain))
     })
     .collect()
 }
@@ -199,15 +199,19 @@ fn begun(patch: &Patch, transition: &Transition, seen_at: Timestamp, style: &Sty
         style.text(&patch.name),
         transition.direction.name()
     );
-    Change::new(transition.started_at.unwrap_or(seen_at), Paint::Plain, text)
+    Change::new(
+        transition.started_at.unwrap_or(seen_at),
+        Paint::Plain,
+        &text,
+    )
 }
 
 fn of_patch(before: Option<&Patch>, now: &Patch, at: Timestamp, style: &Style) -> Vec<Change> {
     let name = style.text(&now.name);
     let mut news = Vec::new();
-    let add = |paint, text: String| Change::new(at, paint, format!("{name}: {text}"));
+    let add = |paint, text: &str| Change::new(at, paint, &format!("{name}: {text}"));
     if before.is_none() {
-        news.push(add(Paint::Plain, "loaded".to_owned()));
+        news.push(add(Paint::Plain, "loaded"));
     }
     let transition_before = before.and_then(|before| before.transition.as_ref());
     match (transition_before, &now.transition) {
@@ -230,7 +234,7 @@ fn of_patch(before: Option<&Patch>, now: &Patch, at: Timestamp, style: &Style) -
     for (object, times) in refused(now) {
         if !known.contains(&(object.clone(), times)) {
             let text = format!("the kernel refused to load module {}", style.text(&object));
-            news.push(add(Paint::Red, text));
+            news.push(add(Paint::Red, &text));
         }
     }
     if let Some(before) = before {
@@ -248,14 +252,14 @@ fn of_transition(
 ) -> Vec<Change> {
     let name = style.text(&patch.name);
     let mut news = Vec::new();
-    let add = |paint, text: String| Change::new(at, paint, format!("{name}: {text}"));
+    let add = |paint, text: &str| Change::new(at, paint, &format!("{name}: {text}"));
     let turned = before.is_some_and(|before| before.direction != now.direction);
     if turned {
         let text = format!("reversed, now {}", now.direction.name());
-        news.push(add(Paint::Yellow, text));
+        news.push(add(Paint::Yellow, &text));
     }
     if now.forced && before.is_some_and(|before| !before.forced) {
-        news.push(add(Paint::Red, "forced".to_owned()));
+        news.push(add(Paint::Red, "forced"));
     }
     if let Some(before) = before.filter(|_| !turned)
         && let (Some(had), Some(left)) = (before.tasks_remaining, now.tasks_remaining)
@@ -271,7 +275,7 @@ fn of_transition(
     let signals = |transition: &Transition| transition.signals.unwrap_or(0);
     if !turned && before.is_some_and(|before| signals(before) < signals(now)) {
         let text = "the kernel has signalled the tasks left";
-        news.push(add(Paint::Plain, text.to_owned()));
+        news.push(add(Paint::Plain, text));
     }
     if let Some(phase) = now.phase
         && phase != Phase::Progressing
@@ -281,7 +285,7 @@ fn of_transition(
         let left = now.tasks_remaining.map_or_else(String::new, |left| {
             format!(", {} left", counted(left, "task"))
         });
-        news.push(add(paint, format!("{word}{left}")));
+        news.push(add(paint, &format!("{word}{left}")));
     }
     let waits_for = |transition: &Transition| {
         let wait = transition.waits_for.as_ref();
@@ -290,10 +294,10 @@ fn of_transition(
     let known = before.and_then(waits_for);
     match &now.waits_for {
         Some(wait) if known != waits_for(now) => {
-            news.push(add(Paint::Yellow, waits::sentence(wait, style)));
+            news.push(add(Paint::Yellow, &waits::sentence(wait, style)));
         }
         None if known.is_some() => {
-            let text = "what the transition waited for has ended".to_owned();
+            let text = "what the transition waited for has ended";
             news.push(add(Paint::Plain, text));
         }
         _ => {}
@@ -323,7 +327,7 @@ fn effects(before: &Patch, now: &Patch, at: Timestamp, style: &Style) -> Vec<Cha
             "{name}: calls of {} do not run the new code",
             style.text(function)
         );
-        Change::new(at, Paint::Alarm, text)
+        Change::new(at, Paint::Alarm, &text)
     });
     let regained = had.iter().filter(|function| !has.contains(function));
     let regained = regained.map(|function| {
@@ -331,7 +335,7 @@ fn effects(before: &Patch, now: &Patch, at: Timestamp, style: &Style) -> Vec<Cha
             "{name}: nothing shows any more that calls of {} miss the new code",
             style.text(function)
         );
-        Change::new(at, Paint::Plain, text)
+        Change::new(at, Paint::Plain, &text)
     });
     lost.chain(regained).collect()
 }

@@ -55,7 +55,7 @@ impl TransitionWait<'_> {
     }
 
     /// No call was seen until the time had passed.
-    pub(super) fn not_called(&self, completed: &Completed, timeout: Duration) -> WaitReport {
+    pub(super) fn not_called(completed: &Completed, timeout: Duration) -> WaitReport {
         let words = format!("no call of its new code was seen in {timeout:?}");
         let Completed { report: known, .. } = completed;
         let report = report(
