@@ -78,10 +78,7 @@ fn each_state_in_each_size_is_as_recorded() {
             for style in [Style::default(), UNICODE] {
                 let mut app = shown(&snapshots, style, size);
                 let screen = screen(&mut app, size);
-                assert!(
-                    !style.unicode && screen.is_ascii() || style.unicode,
-                    "{screen}"
-                );
+                assert!(style.unicode || screen.is_ascii(), "{screen}");
                 if style.unicode {
                     let name = format!("{state}-{}x{}.txt", size.0, size.1);
                     same(&folder.join(name), &screen);
@@ -283,7 +280,10 @@ fn a_long_command_is_shown_whole() {
     let mut app = shown(&[Arc::new(snapshot)], Style::default(), (40, 40));
     app.press(Key::Enter);
     let screen = screen(&mut app, (40, 40));
-    let joined: String = screen.lines().map(|line| format!("{line:40}")).collect();
+    let mut joined = String::new();
+    for line in screen.lines() {
+        write!(joined, "{line:40}").unwrap();
+    }
     assert!(joined.contains(&command), "{screen}");
 }
 
