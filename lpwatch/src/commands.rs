@@ -22,6 +22,7 @@ mod report;
 mod snapshots;
 mod status;
 mod tasks;
+mod top;
 mod verify;
 mod wait;
 mod watching;
@@ -60,6 +61,7 @@ Examples:
   lpwatch status -o json | jq .       for scripts; the exit code says more
   lpwatch tasks                       which tasks are left, and why
   lpwatch explain 139                 why this task has not switched
+  lpwatch top                         all of that on the whole screen, live
   lpwatch wait --timeout 5m           return the moment the transition ends
   lpwatch calls                       how often old and new code is called
   lpwatch verify                      whether the new code runs
@@ -88,6 +90,7 @@ Exit codes:
 enum Command {
     Status(status::Args),
     Tasks(tasks::Args),
+    Top(top::Args),
     Explain(explain::Args),
     Wait(wait::Args),
     Calls(calls::Args),
@@ -137,6 +140,7 @@ fn ignored(subcommand: &str) -> &'static [&'static str] {
         ],
         "patches" => &["no_bpf", "no_daemon", "socket", "slow", "stalled", "long"],
         "daemon" => &["output", "no_daemon", "color"],
+        "top" => &["output"],
         "fleet" => &[
             "no_bpf",
             "no_daemon",
@@ -219,6 +223,7 @@ fn socket_ignored(cli: &Cli, subcommand: &str) -> Option<String> {
         Command::Daemon(_) => return None,
         Command::Status(_)
         | Command::Tasks(_)
+        | Command::Top(_)
         | Command::Explain(_)
         | Command::Wait(_)
         | Command::Calls(_)
@@ -245,6 +250,7 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
     match command {
         Command::Status(args) => block_on(status::run(&globals, &args)),
         Command::Tasks(args) => block_on(tasks::run(&globals, &args)),
+        Command::Top(args) => block_on(top::run(&globals, &args)),
         Command::Explain(args) => block_on(explain::run(&globals, &args)),
         Command::Wait(args) => block_on(wait::run(&globals, &args)),
         Command::Calls(args) => block_on(calls::run(&globals, &args)),
@@ -287,6 +293,11 @@ fn start_log(cli: &Cli) {
         (_, 0) => "error",
     };
     let filter = EnvFilter::try_from_env("LPWATCH_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    // A message would be written over the screen.
+    if matches!(cli.command, Command::Top(_)) && is_terminal {
+        return;
+    }
     // A daemon under systemd gives its events to the journal with fields.
     let journal = (matches!(cli.command, Command::Daemon(_))
         && env::var_os("JOURNAL_STREAM").is_some())
@@ -303,7 +314,7 @@ fn start_log(cli: &Cli) {
     );
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .with_ansi(is_terminal)
         .with_filter(filter_fn(move |metadata| {
             !(has_journal && is_event(metadata))
         }));

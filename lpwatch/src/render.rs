@@ -18,6 +18,7 @@ pub mod report;
 pub mod style;
 pub mod table;
 pub mod tasks;
+pub mod top;
 pub mod waits;
 
 mod columns;

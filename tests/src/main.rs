@@ -23,6 +23,7 @@ mod scenarios;
 mod scrape;
 mod sleeper;
 mod tasks;
+mod terminal;
 mod trial;
 mod uring;
 mod vfork;

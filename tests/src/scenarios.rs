@@ -55,10 +55,12 @@ mod stall;
 mod stall_daemon;
 mod status_watch;
 mod stop_time;
+mod top;
 mod two_daemons;
 mod vanish;
 mod verify;
 mod wait;
 mod wait_delay;
+mod wait_for;
 
 pub use catalogue::{Scenario, all};

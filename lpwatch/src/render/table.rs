@@ -64,7 +64,7 @@ fn draw(snapshot: &Snapshot, none: &str, style: &Style) -> String {
 }
 
 /// Patches with a lower number are shown first.
-fn urgency(patch: &Patch) -> u8 {
+pub(super) fn urgency(patch: &Patch) -> u8 {
     match patch.transition.as_ref().map(|transition| transition.phase) {
         Some(Some(Phase::Stalled)) => 0,
         Some(Some(Phase::Long)) => 1,

@@ -7,7 +7,7 @@ use crate::model::{
     snapshot::PastTransition, task_report::ReasonCount,
 };
 
-use super::WaitReport;
+use super::report::WaitReport;
 
 /// How a wait for a transition ended.
 #[derive(Debug, Serialize)]
@@ -20,7 +20,9 @@ pub(crate) struct WaitDocument<'a> {
     /// The patch waited for; `null` if nothing was in transition.
     patch: Option<&'a str>,
     /// The [outcome](#outcome) of the transition, `stalled`, `timed_out`, or `nothing`
-    /// if the patch is not in transition.
+    /// if the patch is not in transition. With `--for progress` also `progress`:
+    /// fewer tasks are left. With `--for effective`, once the transition has completed:
+    /// `effective`, `not_effective`, or `not_proved` if that cannot be known.
     result: &'static str,
     /// The [exit code](status.md#exit-codes) of the command.
     exit_code: u8,
@@ -31,7 +33,8 @@ pub(crate) struct WaitDocument<'a> {
     also_in_transition: &'a [String],
     /// The transition that has ended; `null` if none has.
     last_transition: Option<&'a PastTransition>,
-    /// With `stalled` and `timed_out`: the transition that goes on; otherwise `null`.
+    /// With `stalled`, `progress` and `timed_out`: the transition that goes on; otherwise
+    /// `null`.
     transition: Option<&'a TransitionSummary>,
     /// How many tasks are left for each reason, worst first.
     by_reason: &'a [ReasonCount],

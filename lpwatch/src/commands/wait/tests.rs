@@ -1,7 +1,9 @@
 use clap::Parser as _;
 
+use jiff::SignedDuration;
+
 use super::*;
-use crate::model::samples;
+use crate::model::{Direction, Outcome, samples, snapshot::PastTransition};
 
 #[derive(clap::Parser)]
 struct Line {
@@ -15,8 +17,10 @@ struct Line {
 fn told(words: &[&str], snapshot: &Snapshot) -> anyhow::Result<(String, u8, WaitReport)> {
     let line = Line::parse_from([&["wait"], words].concat());
     let output = Printer::new(&line.globals);
-    let mut wait = TransitionWait::new(&line.globals, &line.args, &output);
-    let report = wait.judge(snapshot)?.expect("it waits");
+    let wanted = line.args.wanted(&line.globals, &output);
+    let asked = line.args.patches.first().map(String::as_str);
+    let mut wait = TransitionWait::new(asked, &wanted);
+    let report = wait.judge(&Arc::new(snapshot.clone()))?.expect("it waits");
     Ok((report.line.clone(), report.exit as u8, report))
 }
 
@@ -134,4 +138,155 @@ fn json_knows_what_is_left_and_what_to_do() {
     assert!(document["last_transition"].is_null());
     let (.., over) = told(&["lp_easy"], &stalled()).unwrap();
     assert!(over.unfinished.is_none());
+}
+
+/// The reports of one wait for these states, one after another.
+fn course(words: &[&str], snapshots: &[Snapshot]) -> Vec<Option<(String, u8, &'static str)>> {
+    let line = Line::parse_from([&["wait"], words].concat());
+    let output = Printer::new(&line.globals);
+    let wanted = line.args.wanted(&line.globals, &output);
+    let asked = line.args.patches.first().map(String::as_str);
+    let mut wait = TransitionWait::new(asked, &wanted);
+    let judged = snapshots.iter().map(|snapshot| {
+        let report = wait.judge(&Arc::new(snapshot.clone())).unwrap();
+        report.map(|report| (report.line, report.exit as u8, report.result))
+    });
+    judged.collect()
+}
+
+fn ended(name: &str, outcome: Outcome, after: i64) -> PastTransition {
+    PastTransition {
+        ended_at: samples::now() + SignedDuration::from_secs(after),
+        ..samples::past(name, outcome)
+    }
+}
+
+#[test]
+fn a_patch_that_is_not_loaded_yet_is_waited_for() {
+    let nothing = samples::snapshot(Vec::new());
+    // It failed before, and that is not what is waited for.
+    let mut failed_before = nothing.clone();
+    failed_before.last_transitions = vec![ended("lp_easy", Outcome::Refused, -5)];
+    let mut done = samples::snapshot(vec![samples::patch("lp_easy")]);
+    done.last_transitions = vec![ended("lp_easy", Outcome::Completed, 9)];
+    for words in [
+        &["lp-easy", "--or-appear", "1m"][..],
+        &["--or-appear", "1m"],
+    ] {
+        let all = [
+            failed_before.clone(),
+            failed_before.clone(),
+            samples::progressing(),
+            done.clone(),
+        ];
+        let reports = course(words, &all);
+        assert!(reports[..3].iter().all(Option::is_none), "{reports:?}");
+        let (_, exit, result) = reports[3].clone().unwrap();
+        assert_eq!((exit, result), (0, "completed"), "{words:?}");
+        // It ended between two looks, or was refused and is not there.
+        let reports = course(words, &[nothing.clone(), done.clone()]);
+        assert_eq!(reports[1].as_ref().unwrap().2, "completed", "{words:?}");
+        let mut refused = failed_before.clone();
+        let newest = ended("lp_easy", Outcome::Refused, 1);
+        refused.last_transitions.insert(0, newest);
+        let reports = course(words, &[failed_before.clone(), refused]);
+        let (_, exit, result) = reports[1].clone().unwrap();
+        assert_eq!((exit, result), (12, "refused"), "{words:?}");
+    }
+    // A patch that is there is not waited for.
+    let reports = course(&["lp_easy", "--or-appear", "1m"], &[done]);
+    assert!(reports[0].is_some());
+}
+
+#[test]
+fn what_does_not_appear_is_a_timeout() {
+    for (words, expected) in [
+        (
+            &["lp_x", "--or-appear", "1m"][..],
+            "lp_x: not loaded after 60s.",
+        ),
+        (&["--or-appear", "1m"], "Nothing was in transition for 60s."),
+    ] {
+        let line = Line::parse_from([&["wait"], words].concat());
+        let output = Printer::new(&line.globals);
+        let wanted = line.args.wanted(&line.globals, &output);
+        let asked = line.args.patches.first().map(String::as_str);
+        let time = line.args.or_appear.unwrap();
+        let mut wait = TransitionWait::new(asked, &wanted);
+        let nothing = Arc::new(samples::snapshot(Vec::new()));
+        assert!(wait.judge(&nothing).unwrap().is_none());
+        let report = wait.give_up_appearance(time).unwrap();
+        assert_eq!(
+            (report.line.as_str(), report.exit),
+            (expected, Exit::TimedOut)
+        );
+        // One that has appeared is waited for without this limit.
+        let mut wait = TransitionWait::new(None, &wanted);
+        assert!(
+            wait.judge(&Arc::new(samples::progressing()))
+                .unwrap()
+                .is_none()
+        );
+        assert!(wait.give_up_appearance(time).is_none());
+        // The limit of the whole can be shorter.
+        let mut wait = TransitionWait::new(asked, &wanted);
+        assert!(wait.judge(&nothing).unwrap().is_none());
+        assert_eq!(wait.timed_out(time).line, expected);
+    }
+}
+
+fn left(tasks: u32, direction: Direction) -> Snapshot {
+    let mut snapshot = samples::progressing();
+    let transition = snapshot.patches[0].transition.as_mut().unwrap();
+    transition.tasks_remaining = Some(tasks);
+    transition.direction = direction;
+    snapshot
+}
+
+#[test]
+fn progress_is_a_task_that_switches() {
+    let all = [
+        left(5, Direction::Patching),
+        left(5, Direction::Patching),
+        // Reversed: more tasks are left now.
+        left(90, Direction::Unpatching),
+        left(90, Direction::Unpatching),
+        left(89, Direction::Unpatching),
+    ];
+    let reports = course(&["--for", "progress"], &all);
+    assert!(reports[..4].iter().all(Option::is_none), "{reports:?}");
+    let (line, exit, result) = reports[4].clone().unwrap();
+    assert_eq!((exit, result), (0, "progress"));
+    assert!(
+        line.starts_with("lp_easy: progresses while unpatching; 89 of 98"),
+        "{line}"
+    );
+    // Without that goal it goes on.
+    let reports = course(&[], &all);
+    assert!(reports.iter().all(Option::is_none), "{reports:?}");
+}
+
+#[test]
+fn a_stall_ends_a_wait_for_it() {
+    let reports = course(&["lp_stall", "--for", "stalled"], &[stalled()]);
+    let (_, exit, result) = reports[0].clone().unwrap();
+    assert_eq!((exit, result), (11, "stalled"));
+    assert!(course(&["lp_stall"], &[stalled()])[0].is_none());
+}
+
+#[test]
+fn without_calls_nothing_is_known_of_the_effect() {
+    let words = ["lp_easy", "--for", "effective"];
+    let mut done = samples::snapshot(vec![samples::patch("lp_easy")]);
+    done.last_transitions = vec![ended("lp_easy", Outcome::Completed, -1)];
+    let reports = course(&words, &[samples::progressing(), done]);
+    assert!(reports.iter().all(Option::is_none), "{reports:?}");
+    let reports = course(&["--for", "effective"], &[samples::snapshot(Vec::new())]);
+    let (line, exit, _) = reports[0].clone().unwrap();
+    assert_eq!((line.as_str(), exit), ("Nothing is in transition.", 15));
+    // A reversed one has no effect to wait for.
+    let mut reversed = samples::snapshot(Vec::new());
+    reversed.last_transitions = vec![ended("lp_easy", Outcome::Reversed, 1)];
+    let reports = course(&words, &[samples::progressing(), reversed]);
+    assert_eq!(reports[1].as_ref().unwrap().1, 12);
 }

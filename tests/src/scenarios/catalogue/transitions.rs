@@ -5,8 +5,8 @@ use crate::scenarios::{
     callback_blocks, calls_effect, calls_exact, calls_faults, calls_lifecycle, calls_unwatched,
     cpu_held, easy, forced, forced_removal, module_refused, objects, odd_names, reason_asleep,
     reason_foreign, reason_kernel, reason_restless, reason_unwind, reason_waiting, reason_worker,
-    refused, replace, sleepers, stall, stall_daemon, status_watch, vanish, verify, wait,
-    wait_delay,
+    refused, replace, sleepers, stall, stall_daemon, status_watch, top, vanish, verify, wait,
+    wait_delay, wait_for,
 };
 
 pub(super) const ALL: &[Scenario] = &[
@@ -69,6 +69,20 @@ pub(super) const ALL: &[Scenario] = &[
         "The exit codes of `lpwatch wait` without a daemon",
         wait::without_daemon,
     ),
+    scenario(
+        "life",
+        "wait_for",
+        "`lpwatch wait` before the patch is loaded, for progress, a stall and effect",
+        wait_for::run,
+    )
+    .once(),
+    scenario(
+        "life",
+        "top",
+        "`lpwatch top` in a terminal: a stall appears and is explained, the daemon ends",
+        top::run,
+    )
+    .once(),
     scenario(
         "life",
         "wait_delay",
