@@ -5,7 +5,7 @@ mod redaction;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Blocker, Snapshot, TaskKind, Thresholds,
+    Blocker, Culprit, Snapshot, TaskKind, Thresholds,
     document::DocumentHead,
     journal::{Entry, HeldBlocker, Record},
     snapshot::{PastTransition, Patch, Probe, Transition, TrendPoint},
@@ -111,22 +111,18 @@ impl ReportDocument {
     pub fn redacted(mut self, names: &Names) -> serde_json::Result<Self> {
         let mut names = names.clone();
         names.add_host(&self.head.host);
-        if let Some(transition) = self.patch.as_ref().and_then(|one| one.transition.as_ref()) {
-            transition
-                .blockers
-                .iter()
-                .for_each(|one| of_blocker(&mut names, one));
+        let transition = self.patch.as_ref().and_then(|one| one.transition.as_ref());
+        for blocker in transition.iter().flat_map(|one| &one.blockers) {
+            of_blocker(&mut names, blocker);
         }
         for held in self.ended.iter().flat_map(|record| &record.blockers) {
             of_held(&mut names, held);
         }
         for details in self.events.iter().map(|entry| &entry.details) {
-            details.comm.iter().for_each(|comm| names.add_program(comm));
-            let owner = details
-                .program
-                .as_ref()
-                .and_then(|one| one.owner_comm.as_ref());
-            owner.into_iter().for_each(|comm| names.add_program(comm));
+            if let Some(comm) = &details.comm {
+                names.add_program(comm);
+            }
+            of_program(&mut names, details.program.as_ref());
         }
         // They identify the host as well as its name does.
         for entry in &mut self.events {
@@ -148,31 +144,20 @@ fn of_blocker(names: &mut Names, blocker: &Blocker) {
     if let Some(child) = &blocker.vfork_child {
         names.add_program(&child.comm);
     }
-    if let Some(program) = &blocker.program {
-        program
-            .owner_comm
-            .iter()
-            .for_each(|comm| names.add_program(comm));
-        program
-            .pinned
-            .iter()
-            .for_each(|path| names.add_program(path));
-    }
+    of_program(names, blocker.program.as_ref());
 }
 
 fn of_held(names: &mut Names, held: &HeldBlocker) {
     if !held.kthread && held.tid != 0 {
         names.add_program(&held.comm);
     }
-    if let Some(program) = &held.program {
-        program
-            .owner_comm
-            .iter()
-            .for_each(|comm| names.add_program(comm));
-        program
-            .pinned
-            .iter()
-            .for_each(|path| names.add_program(path));
+    of_program(names, held.program.as_ref());
+}
+
+fn of_program(names: &mut Names, program: Option<&Culprit>) {
+    let parts = program.map(|one| [&one.owner_comm, &one.pinned]);
+    for name in parts.into_iter().flatten().flatten() {
+        names.add_program(name);
     }
 }
 

@@ -4,7 +4,7 @@
 use anyhow::{Result, ensure};
 
 use crate::calls::Caller;
-use crate::guest::Module;
+use crate::guest::{self, Module};
 use crate::lpwatch::{self, Daemon, Ended, PATIENT, Running, code};
 use crate::patch::Patch;
 use crate::sleeper::Sleeper;
@@ -106,7 +106,11 @@ fn effective(trial: &Trial) -> Result<()> {
         "nothing has called it: {}",
         waiting.stdout()?
     );
-    caller.now(5)?;
+    // Calls from before its hook on the new code has fired prove nothing.
+    guest::wait_until("the wait sees a call", || {
+        caller.now(5)?;
+        waiting.has_spoken()
+    })?;
     says(trial, &waiting.end()?, code::WELL, "; its new code runs.")?;
     patch.disable()?;
     patch.wait_gone()?;

@@ -103,9 +103,11 @@ impl PrometheusError {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::TooSlow { .. } | Self::WrongAnswer { .. } => true,
-            // As after a restart without its data, until the first scrape.
-            Self::NoHosts { .. } => true,
+            // It knows no host after a restart without its data, until the first scrape.
+            Self::Unreachable { .. }
+            | Self::TooSlow { .. }
+            | Self::WrongAnswer { .. }
+            | Self::NoHosts { .. } => true,
             Self::Status(refusal) => matches!(refusal.status, 408 | 429 | 500..),
             Self::Url(_)
             | Self::Refused { .. }

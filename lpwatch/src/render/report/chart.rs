@@ -65,18 +65,18 @@ pub(super) fn course(points: &[TrendPoint], marks: &[Mark]) -> Option<Markup> {
 
 /// A line with steps: between two points the number is that of the first.
 fn steps(points: &[TrendPoint], x: impl Fn(f64) -> f64, y: impl Fn(f64) -> f64) -> String {
-    let mut line = String::new();
+    let mut line: Vec<String> = Vec::new();
     let mut before: Option<f64> = None;
     for point in points {
         let (right, down) = (x(point.seconds), y(f64::from(point.remaining)));
         if let Some(level) = before {
-            line.push_str(&format!("L{} {}", px(right), px(level)));
+            line.push(format!("L{} {}", px(right), px(level)));
         }
         let command = if before.is_none() { 'M' } else { 'L' };
-        line.push_str(&format!("{command}{} {}", px(right), px(down)));
+        line.push(format!("{command}{} {}", px(right), px(down)));
         before = Some(down);
     }
-    line
+    line.concat()
 }
 
 /// A tenth of a pixel is enough.

@@ -273,30 +273,34 @@ fn calls(report: &ReportDocument) -> Markup {
             format!("{} / {}", words::count(calls.old), words::count(calls.new))
         })
     };
-    let mut rows: Vec<[String; 4]> = Vec::new();
-    match &report.ended {
-        Some(record) => rows.extend(record.functions.iter().map(|one| {
-            [
-                shown(&one.name),
-                phase(one.before.as_ref()),
-                phase(one.during.as_ref()),
-                phase(one.after.as_ref()),
-            ]
-        })),
-        None => {
-            let objects = report.patch.iter().flat_map(|patch| &patch.objects);
-            let functions = objects.flat_map(|object| &object.functions);
-            rows.extend(functions.filter_map(|one| {
-                let calls = one.calls.as_ref()?;
-                Some([
-                    shown(&one.name),
-                    phase(calls.before.as_ref()),
-                    phase(calls.during.as_ref()),
-                    phase(calls.after.as_ref()),
-                ])
-            }));
-        }
-    }
+    let row = |name: &str, phases: [Option<&PhaseCalls>; 3]| {
+        let [before, during, after] = phases.map(phase);
+        [shown(name), before, during, after]
+    };
+    let rows: Vec<[String; 4]> = if let Some(record) = &report.ended {
+        let functions = record.functions.iter();
+        functions
+            .map(|one| {
+                row(
+                    &one.name,
+                    [one.before.as_ref(), one.during.as_ref(), one.after.as_ref()],
+                )
+            })
+            .collect()
+    } else {
+        let objects = report.patch.iter().flat_map(|patch| &patch.objects);
+        let counted = objects
+            .flat_map(|object| &object.functions)
+            .filter_map(|one| Some((&one.name, one.calls.as_ref()?)));
+        counted
+            .map(|(name, one)| {
+                row(
+                    name,
+                    [one.before.as_ref(), one.during.as_ref(), one.after.as_ref()],
+                )
+            })
+            .collect()
+    };
     html! {
         @if !rows.is_empty() {
             h2 { "Calls of old / new code" }
