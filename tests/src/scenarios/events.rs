@@ -252,7 +252,7 @@ fn kept(trial: &mut Trial) -> Result<()> {
     let stall = kept.transitions.first().context("no transition")?;
     ensure!(stall.transition.outcome == "reversed", "{stall:?}");
     ensure!(
-        stall.boot_id.is_some() && stall.course.iter().any(|point| point.remaining == 0),
+        stall.boot_id.is_some() && stall.course.iter().any(|point| point.remaining == 1),
         "{stall:?}"
     );
     let is_held = |held: &&Held| {

@@ -33,8 +33,9 @@ pub struct Record {
     /// Whether the forecast of the last `lpwatch check` came true; `null` if there was
     /// none, or it left the outcome open.
     pub forecast_came_true: Option<bool>,
-    /// The tasks left over time, oldest first, at most 120 points, since the last
-    /// reversal. Empty if lpwatch did not see the transition under way.
+    /// The tasks left over time, oldest first, at most 240 points. After a reversal they
+    /// are the tasks left in the other direction. Empty if lpwatch did not see the
+    /// transition under way.
     pub course: Vec<TrendPoint>,
     /// The tasks that were left when lpwatch inspected them, those that stayed longest
     /// first, at most 64.

@@ -28,6 +28,9 @@ const SWITCHED_EVERY: Duration = Duration::from_secs(10);
 /// The number of tasks that are looked at in one snapshot, and kept.
 const LOOKED_AT: usize = 256;
 
+/// The points of the course before a reversal that a record keeps.
+const BEFORE: usize = 120;
+
 /// The number of tasks that a record keeps.
 const KEPT: usize = 64;
 
@@ -47,6 +50,8 @@ pub(super) struct Run {
     programs: BTreeSet<String>,
     blockers: BTreeMap<(&'static str, u32, String), HeldBlocker>,
     course: Vec<TrendPoint>,
+    /// That before its last reversal.
+    course_before: Vec<TrendPoint>,
 }
 
 /// The values that all reports of a transition have.
@@ -154,6 +159,7 @@ impl Run {
             programs: BTreeSet::new(),
             blockers: BTreeMap::new(),
             course: Vec::new(),
+            course_before: Vec::new(),
         }
     }
 
@@ -211,7 +217,9 @@ impl Run {
         self.phase = Phase::Progressing;
         self.told = None;
         self.signalled = false;
-        self.course.clear();
+        self.course_before.append(&mut self.course);
+        let surplus = self.course_before.len().saturating_sub(BEFORE);
+        self.course_before.drain(..surplus);
     }
 
     fn follow_phase(
@@ -414,7 +422,8 @@ impl Run {
         blockers.sort_by(|one, other| stay(other).total_cmp(&stay(one)));
         blockers.truncate(KEPT);
         record.blockers = blockers;
-        record.course = self.course;
+        record.course = self.course_before;
+        record.course.extend(self.course);
     }
 }
 

@@ -151,6 +151,7 @@ fn a_stall_is_told_from_its_beginning_to_its_reversal() {
     assert_eq!(end.details.outcome, Some(Outcome::Reversed));
     assert_eq!(end.severity, Severity::Warning);
     let record = &news.records[0];
+    assert!(record.course.len() > 4, "both directions: {record:?}");
     assert!(record.blockers[0].last_seconds >= 71.0, "{record:?}");
     assert_eq!(
         record.started_boot_seconds,
