@@ -6,6 +6,7 @@ mod calls;
 mod counters_alone;
 mod culprits;
 mod error;
+pub mod heap;
 mod hooks;
 mod layout;
 mod load;

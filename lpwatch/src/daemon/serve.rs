@@ -14,6 +14,7 @@ use crate::{
         follow::follow,
         observer::{LoadedBpf, Observer, ObserverOptions},
     },
+    probe::heap,
 };
 
 use super::{
@@ -51,6 +52,7 @@ pub async fn run(options: DaemonOptions) -> Result<(), Error> {
         () = &mut stop => return Ok(()),
     };
     tracing::info!("loading");
+    heap::return_large_blocks();
     let observer = Observer::before_hooks(&options.observer)?;
     let (follower, handle) = follow(observer, None, options.thresholds)?;
     let follower = follower.with_loading(load(options.observer)?);
