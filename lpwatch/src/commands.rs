@@ -25,7 +25,7 @@ mod watching;
 use std::ffi::OsString;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::{error::Error, exit::Exit, text::printable};
 
@@ -251,7 +251,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 /// Messages go to stderr: errors, and for the daemon also warnings and what it does.
-/// `LPWATCH_LOG` takes a filter of tracing, e.g. `debug`.
+/// `LPWATCH_LOG` takes a level, e.g. `debug`, or levels by part.
 fn start_log(cli: &Cli) {
     let level = match (&cli.command, cli.globals.verbose) {
         (_, 2..) => "lpwatch=trace,aya=debug,warn",
@@ -259,11 +259,15 @@ fn start_log(cli: &Cli) {
         (Command::Daemon(_), 0) => "lpwatch=info,warn",
         (_, 0) => "error",
     };
-    let filter = EnvFilter::try_from_env("LPWATCH_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let asked = std::env::var("LPWATCH_LOG").ok();
+    let asked = asked.and_then(|levels| levels.parse().ok());
+    let filter: Targets = asked.or_else(|| level.parse().ok()).unwrap_or_default();
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
+    tracing_subscriber::registry()
+        .with(lines)
+        .with(filter)
         .init();
 }
 

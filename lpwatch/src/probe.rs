@@ -11,6 +11,7 @@ mod hooks;
 mod layout;
 mod load;
 mod loader;
+mod map_sizes;
 mod mapped;
 mod missed;
 mod object;
