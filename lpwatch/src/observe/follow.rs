@@ -405,7 +405,8 @@ impl Follower {
 
     fn publish_snapshot(&mut self) {
         let ended = self.observer.take_ended();
-        if !ended.is_empty() {
+        let has_ended = !ended.is_empty();
+        if has_ended {
             self.totals
                 .send_modify(|totals| ended.iter().for_each(|past| totals.note(past)));
         }
@@ -413,7 +414,9 @@ impl Follower {
         let blockers = blockers(&snapshot);
         self.publish.send_replace(Arc::new(snapshot));
         self.most_blockers = self.most_blockers.max(blockers);
-        if self.most_blockers >= MANY_BLOCKERS && blockers <= self.most_blockers / 2 {
+        let fell = self.most_blockers >= MANY_BLOCKERS && blockers <= self.most_blockers / 2;
+        // One that ends at once may never have shown the tasks it began with.
+        if fell || has_ended {
             self.most_blockers = blockers;
             heap::return_free_memory();
         }
