@@ -28,8 +28,8 @@ use crate::kernel;
 /// caller's slot is uninitialised and must not be read.
 const SLEEPING_ON_FUNCTION: i32 = -98;
 
-/// The answers by thread id; 1.5 MiB. If more tasks are left, the entries that were
-/// not updated for longest are evicted.
+/// The answers by thread id. User space sets the size, by the number of threads. If more
+/// tasks are left, the entries that were not updated for longest are evicted.
 #[map]
 static VERDICTS: LruHashMap<u32, VerdictRecord> = LruHashMap::with_max_entries(16384, 0);
 

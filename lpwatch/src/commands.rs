@@ -32,11 +32,16 @@ use std::{env, ffi::OsString};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind};
 use tracing::Metadata;
 use tracing_subscriber::{
-    EnvFilter, Layer as _, filter::filter_fn, layer::SubscriberExt as _,
+    Layer as _,
+    filter::{Targets, filter_fn},
+    layer::SubscriberExt as _,
     util::SubscriberInitExt as _,
 };
 
-use crate::{daemon::EVENT_TARGET, error::Error, exit::Exit, text::printable};
+use crate::{
+    daemon::EVENT_TARGET, error::Error, exit::Exit, fleet::prometheus::PrometheusError,
+    text::printable,
+};
 
 use args::Globals;
 
@@ -182,9 +187,9 @@ pub fn main() -> Exit {
         Err(error) if is_broken_pipe(&error) => Exit::Success,
         Err(error) => {
             complaint::error(&error);
-            error
-                .downcast_ref::<Error>()
-                .map_or(Exit::Error, Exit::from)
+            let own = error.downcast_ref::<Error>().map(Exit::from);
+            let fleet = || error.downcast_ref::<PrometheusError>().map(Exit::from);
+            own.or_else(fleet).unwrap_or(Exit::Error)
         }
     }
 }
@@ -284,7 +289,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 /// Messages go to stderr: errors, and for the daemon also warnings and what it does.
-/// `LPWATCH_LOG` takes a filter of tracing, e.g. `debug`.
+/// `LPWATCH_LOG` takes a level, e.g. `debug`, or levels by part.
 fn start_log(cli: &Cli) {
     let level = match (&cli.command, cli.globals.verbose) {
         (_, 2..) => "lpwatch=trace,aya=debug,warn",
@@ -292,7 +297,9 @@ fn start_log(cli: &Cli) {
         (Command::Daemon(_), 0) => "lpwatch=info,warn",
         (_, 0) => "error",
     };
-    let filter = EnvFilter::try_from_env("LPWATCH_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    let asked = env::var("LPWATCH_LOG").ok();
+    let asked = asked.and_then(|levels| levels.parse().ok());
+    let filter: Targets = asked.or_else(|| level.parse().ok()).unwrap_or_default();
     let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
     // A message would be written over the screen.
     if matches!(cli.command, Command::Top(_)) && is_terminal {

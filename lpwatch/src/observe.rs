@@ -17,6 +17,7 @@ pub mod observer;
 mod other_engines;
 mod reading;
 mod stop_source;
+mod task_pace;
 mod task_source;
 mod wait_source;
 pub mod watch_list;

@@ -15,6 +15,7 @@ mod hooks;
 pub mod kernel_objects;
 mod memory;
 mod probes;
+mod stall;
 mod story;
 pub mod told;
 mod tool;
@@ -46,6 +47,11 @@ pub enum Bench {
         #[arg(long, value_name = "N", default_values_t = [1, 10, 100, 500])]
         functions: Vec<usize>,
     },
+    /// What a daemon takes of a host: at rest, and in a stall of many threads
+    Stall {
+        #[arg(long, default_value_t = 30_000)]
+        threads: usize,
+    },
     /// Patch and unpatch, without lpwatch and with it
     Harm {
         /// How often each has its turn
@@ -68,6 +74,7 @@ pub fn run(bench: &Bench) -> Result<()> {
     match bench {
         Bench::Calls { rounds } => calls::run(*rounds),
         Bench::Attach { rounds, functions } => attach::run(*rounds, functions),
+        Bench::Stall { threads } => stall::run(*threads),
         Bench::Harm { turns } => harm::run(*turns),
         Bench::Hold { how, function } => hold::hold(*how, function),
         Bench::Ready => hold::wait(),

@@ -13,6 +13,7 @@ mod diagnosis;
 mod foreign;
 mod guest;
 mod lpwatch;
+mod opens;
 mod oracle;
 mod patch;
 mod predictions;

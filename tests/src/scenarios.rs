@@ -19,6 +19,7 @@ mod check_rules_overlap;
 mod check_rules_rates;
 mod check_rules_tracing;
 mod clean_end;
+mod cost;
 mod cpu_held;
 mod degraded;
 mod doctor;

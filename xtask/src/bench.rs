@@ -8,10 +8,13 @@ mod attach;
 mod boot;
 mod bpftrace;
 mod calls;
+mod goal;
 mod harm;
 mod place;
 mod record;
+mod size;
 mod spread;
+mod stall;
 mod table;
 
 use std::process::ExitCode;
@@ -22,8 +25,9 @@ use crate::build::Scenarios;
 use crate::kernels::{Cached, Series};
 use crate::vm::outcome::{Outcome, report};
 use crate::{build, interrupt, modules, setup, ui};
-use args::{AttachArgs, Bench, CallsArgs, HarmArgs, LimitArgs};
+use args::{AttachArgs, Bench, CallsArgs, HarmArgs, LimitArgs, StallArgs};
 use boot::{Job, Measured};
+use goal::Goal;
 
 /// Runs `cargo xtask bench`.
 pub fn run(bench: &Bench) -> Result<ExitCode> {
@@ -31,6 +35,8 @@ pub fn run(bench: &Bench) -> Result<ExitCode> {
         Bench::Calls(args) => calls(args),
         Bench::Attach(args) => attach(args),
         Bench::Harm(args) => harm(args),
+        Bench::Stall(args) => stall(args),
+        Bench::Size => Ok(judge(&size::goals()?)),
     }
 }
 
@@ -41,6 +47,7 @@ fn calls(args: &CallsArgs) -> Result<ExitCode> {
         arguments: vec!["--rounds".to_owned(), rounds.to_string()],
         bpftrace: true,
         render: calls::tables,
+        goals: |_| Vec::new(),
     };
     what.measure(&args.kernel, args.limits)
 }
@@ -61,6 +68,7 @@ fn attach(args: &AttachArgs) -> Result<ExitCode> {
         arguments,
         bpftrace: true,
         render: attach::tables,
+        goals: |_| Vec::new(),
     };
     what.measure(&args.kernel, args.limits)
 }
@@ -76,8 +84,41 @@ fn harm(args: &HarmArgs) -> Result<ExitCode> {
         arguments: vec!["--turns".to_owned(), turns.to_string()],
         bpftrace: false,
         render: harm::tables,
+        goals: |_| Vec::new(),
     };
     what.measure(&kernels, args.limits)
+}
+
+fn stall(args: &StallArgs) -> Result<ExitCode> {
+    let threads = args
+        .threads
+        .unwrap_or(if args.short { 1000 } else { 30_000 });
+    let what = What {
+        name: "stall",
+        arguments: vec!["--threads".to_owned(), threads.to_string()],
+        bpftrace: false,
+        render: stall::tables,
+        goals: stall::goals,
+    };
+    what.measure(&args.kernel, args.limits)
+}
+
+/// Prints how each goal was met; fails if one was not.
+fn judge(goals: &[Goal]) -> ExitCode {
+    for goal in goals {
+        println!("- {goal}");
+    }
+    missed(goals)
+}
+
+/// Names the goals that were missed.
+fn missed(goals: &[Goal]) -> ExitCode {
+    let mut code = ExitCode::SUCCESS;
+    for goal in goals.iter().filter(|goal| !goal.is_met()) {
+        ui::note(goal.to_string());
+        code = ExitCode::FAILURE;
+    }
+    code
 }
 
 /// One of the benchmarks.
@@ -88,6 +129,8 @@ struct What {
     /// Whether it takes a bpftrace in the guest.
     bpftrace: bool,
     render: fn(&Measured) -> String,
+    /// What is aimed at. A goal that is missed is a failure.
+    goals: fn(&Measured) -> Vec<Goal>,
 }
 
 impl What {
@@ -118,6 +161,8 @@ impl What {
             if measured.outcome != Outcome::Exit(0) {
                 code = report(&measured.outcome, &measured.log);
                 ui::note(format!("bench {} failed in {series}", self.name));
+            } else if missed(&(self.goals)(&measured)) != ExitCode::SUCCESS {
+                code = ExitCode::FAILURE;
             }
             if interrupt::asked() {
                 break;

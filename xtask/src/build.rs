@@ -32,7 +32,7 @@ const FLEET_SIM: Program = Program {
 
 /// Runs `cargo xtask build`.
 pub fn run() -> Result<ExitCode> {
-    for (_, program) in build(&[LPWATCH])? {
+    for (_, program) in build(&[LPWATCH], Profile::Packaged)? {
         ui::note(format!(
             "{} is static and has its BPF programs in it",
             program.display()
@@ -42,11 +42,30 @@ pub fn run() -> Result<ExitCode> {
 }
 
 /// Builds lpwatch, and says where it is.
-pub fn lpwatch() -> Result<PathBuf> {
-    let built = build(&[LPWATCH])?.pop();
+pub fn lpwatch(profile: Profile) -> Result<PathBuf> {
+    let built = build(&[LPWATCH], profile)?.pop();
     built
         .map(|(_, program)| program)
         .context("nothing was built")
+}
+
+/// How small a program is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// Small. That takes half as long again to build.
+    Packaged,
+    /// For guests, with all programs that go there.
+    Tested,
+}
+
+impl Profile {
+    /// Its name in Cargo.toml.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Packaged => "dist",
+            Self::Tested => "release",
+        }
+    }
 }
 
 /// Whether a guest can do without the scenarios.
@@ -61,12 +80,12 @@ pub enum Scenarios {
 ///
 /// All in one go, so that what both depend on is compiled once.
 pub fn guest_programs(scenarios: Scenarios) -> Result<Vec<(&'static str, PathBuf)>> {
-    let both = build(&[LPWATCH, SCENARIOS]);
+    let both = build(&[LPWATCH, SCENARIOS], Profile::Tested);
     if both.is_ok() || scenarios == Scenarios::Needed {
         return both;
     }
     ui::note(format!("trying without {}", SCENARIOS.name));
-    build(&[LPWATCH])
+    build(&[LPWATCH], Profile::Tested)
 }
 
 /// What `lpwatch-scenarios list` prints, from a quick build without BPF.
@@ -93,8 +112,8 @@ pub fn has_static_libc() -> bool {
 }
 
 /// Builds programs into `target/dist/`, and checks that they are static.
-fn build(programs: &[Program]) -> Result<Vec<(&'static str, PathBuf)>> {
-    let (mut command, built) = release_build()?;
+fn build(programs: &[Program], profile: Profile) -> Result<Vec<(&'static str, PathBuf)>> {
+    let (mut command, built) = static_build(profile)?;
     for Program { name, .. } in programs {
         command.args(["--bin", name]);
     }
@@ -118,14 +137,14 @@ fn build(programs: &[Program]) -> Result<Vec<(&'static str, PathBuf)>> {
 
 /// Builds the simulated fleet, a program of its own, and returns the program.
 pub fn fleet_sim() -> Result<PathBuf> {
-    let (mut command, built) = release_build()?;
+    let (mut command, built) = static_build(Profile::Tested)?;
     command.args(["--bin", FLEET_SIM.name]);
     process::run_shown(&mut command)?;
     Ok(built.join(FLEET_SIM.name))
 }
 
 /// The start of a cargo command for static programs, and where they will be.
-fn release_build() -> Result<(Command, PathBuf)> {
+fn static_build(profile: Profile) -> Result<(Command, PathBuf)> {
     setup::for_build()?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let host = host(&cargo)?;
@@ -137,12 +156,12 @@ fn release_build() -> Result<(Command, PathBuf)> {
         // Then build.rs fails rather than leave the BPF programs out.
         .env("LPWATCH_REQUIRE_BPF", "1")
         // Named, so that the flags above are not those of build scripts too.
-        .args(["build", "--release", "--target", &host])
+        .args(["build", "--profile", profile.name(), "--target", &host])
         // Always all of them, whichever is built: what they depend on has the
         // features that any of them asks for, and would be compiled anew otherwise.
         .args(["--package", LPWATCH.package, "--package", SCENARIOS.package])
         .args(["--package", FLEET_SIM.package]);
-    let built = target_directory(&cargo)?.join(host).join("release");
+    let built = target_directory(&cargo)?.join(host).join(profile.name());
     Ok((command, built))
 }
 

@@ -17,6 +17,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 
+use crate::build::Profile;
 use crate::kernels::sha256;
 use crate::{build, paths, setup, ui};
 use epoch::Epoch;
@@ -31,7 +32,7 @@ pub struct Made {
 
 /// Runs `cargo xtask dist`.
 pub fn run(check: bool) -> Result<ExitCode> {
-    let made = make()?;
+    let made = make(Profile::Packaged)?;
     if check {
         is_reproducible(&made)?;
         lintian::run(&made.deb)?;
@@ -44,8 +45,8 @@ pub fn run(check: bool) -> Result<ExitCode> {
 }
 
 /// Builds everything.
-pub fn make() -> Result<Made> {
-    let program = build::lpwatch()?;
+pub fn make(profile: Profile) -> Result<Made> {
+    let program = build::lpwatch(profile)?;
     let dist = paths::target("dist");
     let made = pack(&program, &dist)?;
     fs::write(dist.join("SHA256SUMS"), sums(&made)?)?;

@@ -219,9 +219,10 @@ pub(super) async fn stream(State(api): State<Arc<Api>>) -> Response {
             "Too many streams are open. Close one and try again.",
         );
     };
+    let viewer = api.followed.view();
     let snapshots = WatchStream::new(api.followed.snapshots.clone());
     let events = snapshots.map(move |snapshot| {
-        let _for_as_long_as_it_is_read = &permit;
+        let _for_as_long_as_it_is_read = (&permit, &viewer);
         let text = api.json(&snapshot, "status", || &*snapshot);
         Ok::<_, Infallible>(event(text))
     });

@@ -15,6 +15,7 @@ use crate::{
         follow::follow,
         observer::{LoadedBpf, Observer, ObserverOptions},
     },
+    probe::heap,
 };
 
 use super::{
@@ -54,6 +55,7 @@ pub async fn run(options: DaemonOptions) -> Result<(), Error> {
         () = &mut stop => return Ok(()),
     };
     tracing::info!("loading");
+    heap::return_large_blocks();
     let observer = Observer::before_hooks(&options.observer)?;
     let (follower, handle) = follow(observer, None, options.thresholds)?;
     let Journaling { log, sink, state } = journal::start(options.history)?;

@@ -323,6 +323,20 @@ pub struct SwitchedBy {
 }
 
 impl SwitchedBy {
+    /// All of them.
+    #[must_use]
+    pub fn all(&self) -> u64 {
+        let Self {
+            checked,
+            user_return,
+            idle,
+            forced,
+        } = *self;
+        [checked, user_return, idle, forced]
+            .into_iter()
+            .fold(0, u64::wrapping_add)
+    }
+
     /// The increase since `earlier`.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {

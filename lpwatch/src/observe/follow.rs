@@ -19,11 +19,11 @@ use crate::{
     error::Error,
     kernel::host::Clocks,
     model::{
-        Snapshot, Thresholds,
+        Phase, Snapshot, Thresholds,
         journal::{Journal, News},
         totals::Totals,
     },
-    probe::{BpfLog, EventRing, StopRing},
+    probe::{BpfLog, EventRing, StopRing, heap},
 };
 
 use super::{
@@ -32,6 +32,7 @@ use super::{
     heartbeat::Heartbeat,
     log_source::LogSource,
     observer::{EventSources, LoadedBpf, Observer},
+    task_pace::Demand,
 };
 
 use handle::Request;
@@ -47,6 +48,9 @@ const IN_TRANSITION_BLIND: Duration = Duration::from_millis(200);
 const SETTLING: Duration = Duration::from_millis(50);
 /// On a host that reports nothing.
 const BLIND: Duration = Duration::from_secs(1);
+
+/// So many blockers take memory that is worth giving back.
+const MANY_BLOCKERS: usize = 512;
 
 /// Readings tried while events keep arriving.
 const READINGS: usize = 16;
@@ -70,6 +74,24 @@ pub struct Follower {
     journal: Option<(Journal, JournalSink)>,
     /// The last note about the history.
     history_note: Option<String>,
+    /// Held by all who read each snapshot.
+    viewers: Arc<()>,
+    /// The most blockers shown since free memory was given back.
+    most_blockers: usize,
+}
+
+fn blockers(snapshot: &Snapshot) -> usize {
+    let transitions = snapshot.patches.iter();
+    let transitions = transitions.filter_map(|patch| patch.transition.as_ref());
+    transitions.map(|one| one.blockers.len()).sum()
+}
+
+fn is_stalled(snapshot: &Snapshot) -> bool {
+    let mut transitions = snapshot
+        .patches
+        .iter()
+        .filter_map(|patch| patch.transition.as_ref());
+    transitions.any(|transition| transition.phase == Some(Phase::Stalled))
 }
 
 /// Takes what is new in the journal.
@@ -121,6 +143,8 @@ pub fn follow(
         asked,
         journal: None,
         history_note: None,
+        viewers: Arc::default(),
+        most_blockers: 0,
     };
     follower.take_sources(sources)?;
     follower.publish_snapshot();
@@ -128,6 +152,7 @@ pub fn follow(
         snapshots,
         totals: ended,
         asks,
+        viewers: Arc::downgrade(&follower.viewers),
     };
     Ok((follower, followed))
 }
@@ -195,7 +220,9 @@ impl Follower {
                 "probe"
             );
         }
-        self.update(false)
+        // What loading took is free by now.
+        heap::return_free_memory();
+        self.update(self.demand())
     }
 
     /// Follows until the last handle is dropped.
@@ -208,8 +235,8 @@ impl Follower {
                 heartbeat.tick();
             }
             match self.wait().await? {
-                WakeCause::Ring => self.update(false)?,
-                WakeCause::Timer if self.changes() => self.update(false)?,
+                WakeCause::Ring => self.update(self.demand())?,
+                WakeCause::Timer if self.changes() => self.update(self.demand())?,
                 // Only numbers of calls are new, and stops that not all CPUs
                 // have reported.
                 WakeCause::Timer => {
@@ -218,7 +245,7 @@ impl Follower {
                 }
                 WakeCause::KernelLog => {
                     if self.read_kernel_log() {
-                        self.update(false)?;
+                        self.update(self.demand())?;
                     }
                 }
                 WakeCause::BpfLog => {
@@ -234,7 +261,7 @@ impl Follower {
                 WakeCause::Asked(Request::Snapshot(answer)) => {
                     // Events may be unread, and the request is for the present
                     // state.
-                    self.update(true)?;
+                    self.update(Demand::Asked)?;
                     self.publish_snapshot();
                     // The requester may be gone.
                     let _ = answer.send(self.publish.borrow().clone());
@@ -329,12 +356,12 @@ impl Follower {
     /// A hook fires before sysfs shows the change. A reading therefore counts
     /// only if the ring is empty after it: otherwise the model would take for
     /// news what an unread event explains.
-    fn update(&mut self, into: bool) -> Result<(), Error> {
+    fn update(&mut self, demand: Demand) -> Result<(), Error> {
         self.drain();
         for _ in 0..READINGS {
             let view = self.observer.read_patches()?;
             if !self.drain() {
-                self.observer.reconcile(view, into);
+                self.observer.reconcile(view, demand);
                 return Ok(());
             }
         }
@@ -401,7 +428,8 @@ impl Follower {
 
     fn publish_snapshot(&mut self) {
         let ended = self.observer.take_ended();
-        if !ended.is_empty() {
+        let has_ended = !ended.is_empty();
+        if has_ended {
             self.totals
                 .send_modify(|totals| ended.iter().for_each(|past| totals.note(past)));
         }
@@ -413,7 +441,15 @@ impl Follower {
                 sink(news);
             }
         }
+        let blockers = blockers(&snapshot);
         self.publish.send_replace(snapshot);
+        self.most_blockers = self.most_blockers.max(blockers);
+        let fell = self.most_blockers >= MANY_BLOCKERS && blockers <= self.most_blockers / 2;
+        // One that ends at once may never have shown the tasks it began with.
+        if fell || has_ended {
+            self.most_blockers = blockers;
+            heap::return_free_memory();
+        }
     }
 
     /// Replaces the note about the history.
@@ -425,5 +461,15 @@ impl Follower {
             self.observer.note_if(true, new);
         }
         self.history_note = note;
+    }
+
+    /// How much depends on a look at the tasks now.
+    fn demand(&self) -> Demand {
+        let is_viewed = Arc::strong_count(&self.viewers) > 1;
+        if !is_viewed && is_stalled(&self.publish.borrow()) {
+            Demand::Stalled
+        } else {
+            Demand::Watched
+        }
     }
 }

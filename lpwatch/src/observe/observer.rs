@@ -23,6 +23,7 @@ use super::{
     log_source::LogSource,
     other_engines,
     stop_source::StopSource,
+    task_pace::{Demand, LastLook},
     task_source::{TaskReading, TaskSource},
     wait_source::WaitSource,
     watch_list::{Resolved, WatchList},
@@ -59,6 +60,7 @@ fn waits_for((patch, wait): &(String, TransitionHold)) -> impl PartialEq {
 pub struct Observer {
     roots: Roots,
     tasks: TaskSource,
+    last_look: Option<LastLook>,
     waits: WaitSource,
     /// What the log last said that a transition waits for.
     reported: Option<(String, TransitionHold)>,
@@ -214,7 +216,7 @@ impl Observer {
     /// [`Error`] if sysfs cannot be read.
     pub fn refresh(&mut self) -> Result<(), Error> {
         let view = self.read_patches()?;
-        self.reconcile(view, true);
+        self.reconcile(view, Demand::Asked);
         Ok(())
     }
 
@@ -224,11 +226,12 @@ impl Observer {
     }
 
     /// Reconciles the state with a reading. In a transition it also looks at
-    /// all tasks, and inspects each that is left if `into`, or if they stay.
+    /// all tasks if `demand` makes it due, and inspects each that is left if somebody
+    /// asks, or if they stay.
     ///
     /// Most transitions end within two seconds. Reading stacks and symbols
     /// would take their CPUs just when the kernel needs them.
-    pub(super) fn reconcile(&mut self, view: SystemView, into: bool) {
+    pub(super) fn reconcile(&mut self, view: SystemView, demand: Demand) {
         let mut notes = self.lasting_notes.clone();
         notes.extend(view.notes.iter().cloned());
         self.handle(Input::Reading(view), &clock::now());
@@ -236,15 +239,21 @@ impl Observer {
         notes.extend(self.watch_notes.iter().cloned());
         if let Some(direction) = self.model.in_transition() {
             let at = Clocks::now().boot;
-            let into = into || self.model.known_for(at) >= STAYING;
-            notes.extend(self.look_at_tasks(direction, at, into));
+            let stays = self.model.known_for(at) >= STAYING;
+            let demand = match demand {
+                Demand::Stalled if !stays => Demand::Watched,
+                demand => demand,
+            };
+            let into = stays || demand == Demand::Asked;
+            notes.extend(self.look_at_tasks(direction, at, demand, into));
             self.find_wait(at, into);
             // A callback shows the direction before sysfs does.
             if let Some(other) = self.model.in_transition().filter(|now| *now != direction) {
-                notes.extend(self.look_at_tasks(other, at, into));
+                notes.extend(self.look_at_tasks(other, at, demand, into));
             }
         } else {
             self.tasks.forget_symbols();
+            self.last_look = None;
             self.waits.forget();
         }
         if ftrace::is_enabled(&self.roots) == Some(false) {
@@ -254,13 +263,34 @@ impl Observer {
         self.count();
     }
 
-    /// Looks at all tasks, unless all have switched; returns what was missing.
-    fn look_at_tasks(&mut self, direction: Direction, at: Duration, into: bool) -> Vec<String> {
+    /// Looks at all tasks, unless all have switched or the last look still serves;
+    /// returns what was missing.
+    fn look_at_tasks(
+        &mut self,
+        direction: Direction,
+        at: Duration,
+        demand: Demand,
+        into: bool,
+    ) -> Vec<String> {
         if self.model.have_all_switched() {
             return Vec::new();
         }
+        // Before the look: one that switches meanwhile calls for another.
+        let switched = self.tasks.switched();
+        if let Some(last) = &self.last_look
+            && last.serves(demand, direction, at, switched)
+        {
+            return last.notes.clone();
+        }
         let look = self.tasks.look(&self.roots, direction, at, into);
         self.note_unwinder(&look);
+        self.last_look = look.sample.as_ref().map(|sample| LastLook {
+            at,
+            direction,
+            total: sample.total,
+            switched,
+            notes: look.notes.clone(),
+        });
         if let Some(sample) = look.sample {
             let engine = EngineKind::Livepatch;
             self.handle(Input::Tasks { engine, sample }, &clock::now());

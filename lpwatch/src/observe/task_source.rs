@@ -90,6 +90,12 @@ impl TaskSource {
             .is_some_and(|iterator| iterator.has_verdicts())
     }
 
+    /// How many tasks have switched, ever; `None` if not every way to is hooked.
+    pub fn switched(&self) -> Option<u64> {
+        let iterator = self.iterator.as_ref()?;
+        Some(iterator.switched()?.all())
+    }
+
     pub fn probe(&self) -> Probe {
         let (kind, target) = match self.source() {
             Source::Bpf => ("iter", "task"),

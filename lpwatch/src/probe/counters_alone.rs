@@ -9,7 +9,7 @@ use crate::kernel::Roots;
 use super::{
     CallCounters, CountAt, ProbeError, TaskIterator,
     layout::Layout,
-    load::{LoadOptions, load_object, task_iterator},
+    load::{COUNTERS_ALONE, LoadOptions, load_object, task_iterator},
     types::{function_types, kernel_types},
 };
 
@@ -31,7 +31,12 @@ impl CountersAlone {
     pub fn load(roots: &Roots) -> Result<Self, ProbeError> {
         let types = kernel_types(roots)?;
         let layout = Layout::of_tasks(&types.for_layout)?;
-        let mut bpf = load_object(&types.for_loading, &layout, &LoadOptions::default())?;
+        let mut bpf = load_object(
+            &types.for_loading,
+            &layout,
+            &LoadOptions::default(),
+            COUNTERS_ALONE,
+        )?;
         task_iterator(&mut bpf, &types.for_loading)?;
         let counters = CallCounters::new(&mut bpf, false)?;
         Ok(Self {

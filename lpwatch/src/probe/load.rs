@@ -4,7 +4,6 @@ use aya::{
     Btf, Ebpf,
     programs::{FEntry, Iter, KProbe, RawTracePoint},
 };
-use lpwatch_common::calls::place;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::{
@@ -14,9 +13,9 @@ use crate::{
 
 use super::{
     CallCounters, Hooks, ProbeError, TaskIterator,
-    calls::cpus,
     layout::Layout,
     loader,
+    map_sizes::{self, MapUses},
     object::{self, program},
     patch_walk,
     policy::{self, EntryHook, HookKind, Tracepoint, probe},
@@ -34,6 +33,13 @@ pub struct LoadOptions {
     pub bpf_log: bool,
 }
 
+/// The iterator and the counters, without any hook on livepatch.
+pub(super) const COUNTERS_ALONE: MapUses = MapUses {
+    answers: false,
+    calls: true,
+    events: false,
+};
+
 /// Loads what a single look needs: the task iterator and, if `verdicts` are
 /// requested and available, the hook on them.
 ///
@@ -45,7 +51,12 @@ pub fn load_task_iterator(
 ) -> Result<(TaskIterator, Vec<Probe>), ProbeError> {
     let types = kernel_types(roots)?;
     let layout = Layout::of_tasks(&types.for_layout)?;
-    let mut bpf = load_object(&types.for_loading, &layout, &LoadOptions::default())?;
+    let uses = MapUses {
+        answers: verdicts && answers(&types).is_ok(),
+        calls: false,
+        events: false,
+    };
+    let mut bpf = load_object(&types.for_loading, &layout, &LoadOptions::default(), uses)?;
     task_iterator(&mut bpf, &types.for_loading)?;
     let mut probes = Vec::new();
     if verdicts {
@@ -64,7 +75,12 @@ pub fn load_iterator_and_counters(
 ) -> Result<(TaskIterator, CallCounters), ProbeError> {
     let types = kernel_types(roots)?;
     let layout = Layout::of_tasks(&types.for_layout)?;
-    let mut bpf = load_object(&types.for_loading, &layout, &LoadOptions::default())?;
+    let mut bpf = load_object(
+        &types.for_loading,
+        &layout,
+        &LoadOptions::default(),
+        COUNTERS_ALONE,
+    )?;
     task_iterator(&mut bpf, &types.for_loading)?;
     let counters = CallCounters::new(&mut bpf, false)?;
     Ok((iterator(bpf, None, false, &types)?, counters))
@@ -101,7 +117,12 @@ pub fn load_hooks(
 ) -> Result<(TaskIterator, Hooks), ProbeError> {
     let types = kernel_types(roots)?;
     let layout = Layout::of_tasks(&types.for_layout)?.with_hooks(&types.for_layout, roots);
-    let mut bpf = load_object(&types.for_loading, &layout, options)?;
+    let uses = MapUses {
+        answers: answers(&types).is_ok(),
+        calls: true,
+        events: true,
+    };
+    let mut bpf = load_object(&types.for_loading, &layout, options, uses)?;
     task_iterator(&mut bpf, &types.for_loading)?;
     programs::load(&mut bpf, &types.for_loading);
     patch_walk::load(&mut bpf, &types.for_loading);
@@ -131,6 +152,7 @@ pub(super) fn load_object(
     btf: &Btf,
     layout: &Layout,
     options: &LoadOptions,
+    uses: MapUses,
 ) -> Result<Ebpf, ProbeError> {
     let object = object::bytes().ok_or(ProbeError::NotBuilt)?;
     raise_memlock();
@@ -143,7 +165,7 @@ pub(super) fn load_object(
     for (name, address) in &layout.addresses {
         loader.override_global(name, address, true);
     }
-    loader.map_max_entries("CALLS", place(cpus()?, 0));
+    map_sizes::set(&mut loader, uses)?;
     if let Some(bytes) = options.ring_buffer_bytes {
         loader.map_max_entries("EVENTS", bytes);
     }
@@ -248,26 +270,28 @@ fn attach_tracepoint(bpf: &mut Ebpf, tracepoint: &Tracepoint) -> Probe {
     probe(*fact, "raw_tracepoint", name, attached.is_ok(), &notes)
 }
 
+/// Whether the kernel's check of a task may be hooked, or why not.
+fn answers(types: &KernelTypes) -> Result<(), &'static str> {
+    let exists = types.for_layout.has_function(policy::VERDICT_FUNCTION);
+    policy::verdicts(exists, std::env::consts::ARCH)
+}
+
 /// The entry and the return of the kernel's check, or neither.
 fn attach_verdicts(bpf: &mut Ebpf, types: &KernelTypes) -> Probe {
-    let exists = types.for_layout.has_function(policy::VERDICT_FUNCTION);
-    let attached = policy::verdicts(exists, std::env::consts::ARCH)
-        .map_err(str::to_owned)
-        .and_then(|()| {
-            // The return first: an entry without a return would only cost time.
-            ["check_kretprobe", "check_kprobe"]
-                .into_iter()
-                .try_for_each(|name| {
-                    let program: &mut KProbe =
-                        program(bpf, name).map_err(|error| error.to_string())?;
-                    let attached = program
-                        .load()
-                        .and_then(|()| program.attach(policy::VERDICT_FUNCTION, 0));
-                    attached.map(drop).map_err(|error| {
-                        ProbeError::kprobe("attach a kretprobe", &error).to_string()
-                    })
-                })
-        });
+    let attached = answers(types).map_err(str::to_owned).and_then(|()| {
+        // The return first: an entry without a return would only cost time.
+        ["check_kretprobe", "check_kprobe"]
+            .into_iter()
+            .try_for_each(|name| {
+                let program: &mut KProbe = program(bpf, name).map_err(|error| error.to_string())?;
+                let attached = program
+                    .load()
+                    .and_then(|()| program.attach(policy::VERDICT_FUNCTION, 0));
+                attached
+                    .map(drop)
+                    .map_err(|error| ProbeError::kprobe("attach a kretprobe", &error).to_string())
+            })
+    });
     let notes: Vec<String> = attached.as_ref().err().cloned().into_iter().collect();
     let kind = if attached.is_ok() {
         "kretprobe"

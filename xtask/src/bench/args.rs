@@ -31,6 +31,15 @@ pub enum Bench {
     /// number of tries, that it never refuses to load or unload a livepatch,
     /// that nothing of lpwatch stays on a stack or is left behind.
     Harm(HarmArgs),
+    /// What a daemon takes of a host
+    ///
+    /// Its memory and the processor's time, at rest and in a stall of many threads that
+    /// nobody asks about. If it has more memory than aimed at, the exit code is 1.
+    Stall(StallArgs),
+    /// How large the packaged program is
+    ///
+    /// If it is larger than aimed at, the exit code is 1.
+    Size,
 }
 
 const HOW_TO_READ: &str = "\
@@ -85,6 +94,22 @@ pub struct HarmArgs {
     #[arg(long, value_name = "N")]
     pub turns: Option<u32>,
     /// Only to see that it works: fewer turns
+    #[arg(long)]
+    pub short: bool,
+    #[command(flatten)]
+    pub limits: LimitArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = HOW_TO_READ)]
+pub struct StallArgs {
+    /// The kernel: 5.10, 6.1, 6.12 or 7 (repeatable)
+    #[arg(long, value_name = "SERIES", default_values = ["6.12"])]
+    pub kernel: Vec<Series>,
+    /// How many threads (default 30,000, or 1,000 with --short)
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Only to see that it works: fewer threads
     #[arg(long)]
     pub short: bool,
     #[command(flatten)]

@@ -13,6 +13,7 @@ pub enum Record {
     Transition(Transition),
     Unloading(Unloading),
     Check(Check),
+    Taken(Taken),
 }
 
 /// What is called in a loop.
@@ -86,6 +87,19 @@ pub struct Unloading {
     pub turn: u32,
     pub milliseconds: u32,
     pub held: u32,
+}
+
+/// What a daemon takes at one moment.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Taken {
+    pub when: String,
+    pub threads: usize,
+    pub resident_kib: u64,
+    pub peak_kib: u64,
+    pub kernel_bytes: u64,
+    /// In percent.
+    pub processor: f64,
+    pub loop_ms: f64,
 }
 
 /// Something that must hold.

@@ -1,6 +1,6 @@
 //! The handle of a running loop.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -14,6 +14,14 @@ pub struct FollowHandle {
     /// What ended since the loop began.
     pub totals: watch::Receiver<Totals>,
     pub(super) asks: mpsc::Sender<Request>,
+    pub(super) viewers: Weak<()>,
+}
+
+/// Held by a reader of every snapshot: while there is one, a stall is read every
+/// second as well.
+#[derive(Clone, Debug)]
+pub struct Viewer {
+    _held: Option<Arc<()>>,
 }
 
 /// A request to the loop.
@@ -41,6 +49,16 @@ impl FollowHandle {
             snapshots,
             totals,
             asks,
+            viewers: Weak::new(),
+        }
+    }
+
+    /// Makes the loop read the tasks of a stall every second, for as long as the
+    /// value is held.
+    #[must_use]
+    pub fn view(&self) -> Viewer {
+        Viewer {
+            _held: self.viewers.upgrade(),
         }
     }
 

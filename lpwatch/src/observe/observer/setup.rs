@@ -17,8 +17,8 @@ use crate::{
     },
     observe::{
         call_source::CallSource, clock, log_source::LogSource, reading::first_reading,
-        stop_source::StopSource, task_source::TaskSource, wait_source::WaitSource,
-        watch_list::WatchList,
+        stop_source::StopSource, task_pace::Demand, task_source::TaskSource,
+        wait_source::WaitSource, watch_list::WatchList,
     },
     probe::{
         BpfLog, CallCounters, EventRing, Hooks, LoadOptions, ProbeError, StopRing, TaskIterator,
@@ -136,7 +136,7 @@ impl Observer {
                     continue;
                 }
             }
-            observer.reconcile(view, true);
+            observer.reconcile(view, Demand::Asked);
             observer.await_verdicts()?;
             return Ok(observer);
         }
@@ -217,6 +217,7 @@ impl Observer {
         self.lasting_notes.extend(note);
         let not_counted = iterator.as_ref().err().cloned();
         self.tasks = TaskSource::new(iterator);
+        self.last_look = None;
         let hooked = hooks.as_ref().is_some_and(Hooks::follow_transitions);
         let mut probes = hooks
             .as_ref()
@@ -286,6 +287,7 @@ impl Observer {
         Self {
             roots: options.roots.clone(),
             tasks,
+            last_look: None,
             waits: WaitSource::default(),
             reported: None,
             log,

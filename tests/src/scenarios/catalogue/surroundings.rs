@@ -4,8 +4,8 @@ use super::{Scenario, scenario};
 use crate::scenarios::{
     arguments, check_predictions, check_rules, check_rules_files, check_rules_kernel,
     check_rules_names, check_rules_overlap, check_rules_rates, check_rules_tracing, clean_end,
-    degraded, doctor, early, engines, events, exporter, forged_log, harm, harmless, history_killed,
-    idle, killed_daemon, many_threads, overflow, report, stop_time, two_daemons,
+    cost, degraded, doctor, early, engines, events, exporter, forged_log, harm, harmless,
+    history_killed, idle, killed_daemon, many_threads, overflow, report, stop_time, two_daemons,
 };
 
 pub(super) const ALL: &[Scenario] = &[
@@ -257,6 +257,13 @@ pub(super) const ALL: &[Scenario] = &[
         idle::run,
     )
     .timed(),
+    scenario(
+        "daemon",
+        "cost",
+        "What it reads, holds and takes of memory, idle and in a stall",
+        cost::run,
+    )
+    .once(),
     scenario(
         "daemon",
         "doctor",
