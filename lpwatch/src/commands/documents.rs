@@ -17,6 +17,7 @@ use crate::{
         document::{DocumentHead, DocumentLine, SCHEMA_VERSION},
         inventory::{Inventory, InventoryPatch},
         journal::{Entry, EventsDocument, HistoryDocument, Record},
+        report::ReportDocument,
         task_report::{TaskDocument, TasksDocument},
     },
     render::fleet::{HostLine, Hosts, Status},
@@ -88,6 +89,7 @@ fn documents(generator: &mut SchemaGenerator) -> Vec<(&'static str, String)> {
         "each line of `lpwatch history -o jsonl`",
         name::<DocumentLine<'_, Record>>(generator),
     );
+    add("`lpwatch report`", name::<ReportDocument>(generator));
     add("`lpwatch fleet status`", name::<Status>(generator));
     add("`lpwatch fleet hosts`", name::<Hosts>(generator));
     add(

@@ -22,14 +22,6 @@ pub fn run(trial: &mut Trial) -> Result<()> {
     // Whatever an earlier run left.
     drop(fs::remove_dir_all(DIR));
     let daemon = Daemon::start(&[IMPATIENT, &["--history-dir", DIR]].concat())?;
-    let nothing = report(&[])?;
-    nothing.expect(&[code::ERROR])?;
-    ensure!(
-        nothing.stderr.contains("Nothing is in transition"),
-        "{}",
-        nothing.stderr
-    );
-
     stalled(trial)?;
     ended(&daemon)?;
     without_names()?;

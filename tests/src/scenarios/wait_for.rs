@@ -94,7 +94,7 @@ fn effective(trial: &Trial) -> Result<()> {
     let waiting = start(&[PATCH, "--or-appear", "5m", "--for", "effective"])?;
     waiting.wait_asleep()?;
     let patch = Patch::load_completely(PATCH)?;
-    let timed = start(&[PATCH, "--for", "effective", "--timeout", "1s"])?.end()?;
+    let timed = start(&[PATCH, "--for", "effective", "--timeout", "6s"])?.end()?;
     says(
         trial,
         &timed,

@@ -377,16 +377,16 @@ impl<'a> TransitionWait<'a> {
             .zip(patch.as_deref())
             .and_then(|(snapshot, name)| snapshot.patch(name)?.transition.as_ref());
         let name = patch.as_deref().or(self.asked).unwrap_or("The transition");
-        let line = format!(
-            "{}: still {} after {timeout:?}{}.",
-            self.what.output.style.text(name),
-            transition
-                .map_or(Direction::Patching, |transition| transition.direction)
-                .name(),
-            transition
-                .map(|transition| left(transition, &self.what.output.style))
-                .unwrap_or_default(),
-        );
+        let style = &self.what.output.style;
+        let name = style.text(name);
+        let line = match transition {
+            Some(transition) => format!(
+                "{name}: still {} after {timeout:?}{}.",
+                transition.direction.name(),
+                left(transition, style),
+            ),
+            None => format!("{name}: its state could not be read within {timeout:?}."),
+        };
         let goes_on = self
             .latest
             .as_deref()

@@ -217,14 +217,16 @@ pub(super) const ALL: &[Scenario] = &[
         "events",
         "What happened, in order and once; then the same from the file, without a daemon",
         events::run,
-    ),
+    )
+    .paced(),
     scenario(
         "daemon",
         "report",
         "The report about a stalled transition and an ended one; names replaced",
         report::run,
     )
-    .once(),
+    .once()
+    .paced(),
     scenario(
         "daemon",
         "history_killed",

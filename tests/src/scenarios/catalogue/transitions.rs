@@ -75,14 +75,16 @@ pub(super) const ALL: &[Scenario] = &[
         "`lpwatch wait` before the patch is loaded, for progress, a stall and effect",
         wait_for::run,
     )
-    .once(),
+    .once()
+    .paced(),
     scenario(
         "life",
         "top",
         "`lpwatch top` in a terminal: a stall appears and is explained, the daemon ends",
         top::run,
     )
-    .once(),
+    .once()
+    .paced(),
     scenario(
         "life",
         "wait_delay",
