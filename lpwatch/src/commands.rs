@@ -24,6 +24,7 @@ mod status;
 mod tasks;
 mod top;
 mod verify;
+mod version;
 mod wait;
 mod watching;
 
@@ -110,6 +111,7 @@ enum Command {
     Fleet(Box<fleet::Args>),
     Completions(completions::Args),
     Man(man::Args),
+    Version(version::Args),
 }
 
 /// The command line. Each subcommand shows only the global flags that mean something
@@ -153,6 +155,17 @@ fn ignored(subcommand: &str) -> &'static [&'static str] {
             "sysfs_root",
             "procfs_root",
             "slow",
+            "long",
+        ],
+        "version" => &[
+            "no_bpf",
+            "no_daemon",
+            "socket",
+            "sysfs_root",
+            "procfs_root",
+            "color",
+            "slow",
+            "stalled",
             "long",
         ],
         "completions" | "man" => &[
@@ -238,7 +251,11 @@ fn socket_ignored(cli: &Cli, subcommand: &str) -> Option<String> {
         | Command::Report(_)
         | Command::Check(_)
         | Command::Doctor(_) => globals.instead_of_daemon()?,
-        Command::Patches(_) | Command::Fleet(_) | Command::Completions(_) | Command::Man(_) => {
+        Command::Patches(_)
+        | Command::Fleet(_)
+        | Command::Completions(_)
+        | Command::Man(_)
+        | Command::Version(_) => {
             return Some(format!(
                 "the argument '--socket <PATH>' cannot be used with '{subcommand}': it asks no \
                  daemon"
@@ -269,6 +286,7 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Doctor(args) => block_on(doctor::run(&globals, &args)),
         Command::Fleet(args) => block_on(fleet::run(&globals, &args)),
         Command::Completions(args) => completions::run(&args),
+        Command::Version(args) => version::run(&globals, &args),
         Command::Man(args) => man::run(&args, command_line()),
     }
 }

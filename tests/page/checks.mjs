@@ -294,7 +294,7 @@ function report(look) {
   return async (browser) => {
     const { page, faults, close } = await open(browser, REPORT, look);
     try {
-      for (const part of ['What to do', 'lp_stall']) assert.ok((await page.innerText('body')).includes(part), part);
+      for (const part of ['Tasks left, the worst first', 'lp_stall', 'reverse it:']) assert.ok((await page.innerText('body')).includes(part), part);
       const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
       assert.ok(wide <= 0, `${wide} px too wide`);
       assert.deepEqual(await violations(page), []);

@@ -6,7 +6,10 @@ use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value};
 
-use super::{fleet::wait::FleetWaitReport, verify::VerifyDocument, wait::WaitDocument};
+use super::{
+    fleet::wait::FleetWaitReport, verify::VerifyDocument, version::VersionDocument,
+    wait::WaitDocument,
+};
 use crate::{
     daemon::api::TransitionHistory,
     model::{
@@ -24,6 +27,7 @@ use crate::{
 };
 
 mod examples;
+mod schema;
 
 const HEAD: &str = include_str!("documents/head.md");
 
@@ -100,6 +104,7 @@ fn documents(generator: &mut SchemaGenerator) -> Vec<(&'static str, String)> {
         "`lpwatch fleet wait`",
         name::<FleetWaitReport<'_>>(generator),
     );
+    add("`lpwatch version`", name::<VersionDocument>(generator));
     list
 }
 

@@ -122,7 +122,7 @@ pub fn needs_daemon(what: &str) -> Error {
 }
 
 /// The head of a document that is made from the file.
-fn head(globals: &Globals) -> DocumentHead {
+pub fn head(globals: &Globals) -> DocumentHead {
     let host = Host::of(&globals.roots());
     DocumentHead::new(host.node, host.release, Timestamp::now(), Source::Sysfs)
 }

@@ -56,6 +56,12 @@ pub(super) enum Origin {
     Web,
 }
 
+/// The JSON Schema of all documents: docs/schema.json.
+pub(super) async fn schema() -> impl IntoResponse {
+    const SCHEMA: &str = include_str!("../../../docs/schema.json");
+    ([(CONTENT_TYPE, "application/schema+json")], SCHEMA)
+}
+
 /// What the handlers share.
 pub(super) struct Api {
     followed: FollowHandle,

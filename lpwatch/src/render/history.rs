@@ -72,8 +72,8 @@ pub fn one(record: &Record, head: &DocumentHead, style: &Style) -> String {
     }
     if let Some(check) = &past.check {
         let came_true = match record.forecast_came_true {
-            Some(true) => "; that came true",
-            Some(false) => "; that did not come true",
+            Some(true) => " That came true.",
+            Some(false) => " That did not come true.",
             None => "",
         };
         let text = format!("{}{came_true}", style.text(&check.text));
@@ -122,26 +122,26 @@ fn blockers(page: &mut Page<'_>, blockers: &[HeldBlocker]) {
     let titles = [
         ("COMM", Side::Left),
         ("TID", Side::Right),
-        ("WHILE", Side::Left),
-        ("REASON", Side::Left),
-        ("FUNCTION", Side::Left),
         ("HELD", Side::Right),
+        ("WHY", Side::Left),
     ];
     let style = *page.style;
+    let direction = blockers[0].direction;
     let row = |held: &HeldBlocker| {
         let stay = held.last_seconds - held.first_seconds;
-        let reason = held.reason.map_or("", |reason| reason.name());
+        let reason = held.reason.map_or("not inspected", |reason| reason.name());
+        let mut why = reason.replace('_', " ");
+        if let Some(function) = &held.function {
+            why = format!("{why}: {}", style.text(function));
+        }
+        if held.direction != direction {
+            why = format!("{why}, while {}", held.direction.name());
+        }
         vec![
             plain(style.text(&held.comm)),
             plain(held.tid.to_string()),
-            plain(held.direction.name()),
-            plain(reason.replace('_', " ")),
-            plain(
-                held.function
-                    .as_deref()
-                    .map_or_else(String::new, |name| style.text(name)),
-            ),
             plain(words::duration(stay).unwrap_or_default()),
+            plain(why),
         ]
     };
     let rows: Vec<Vec<Span>> = blockers.iter().map(row).collect();

@@ -25,7 +25,7 @@ use super::{
 };
 
 /// Paths that the metrics cannot have, besides those of the page.
-const TAKEN: [&str; 11] = [
+const TAKEN: [&str; 12] = [
     "/-/healthy",
     "/-/ready",
     "/api/v1/status",
@@ -36,6 +36,7 @@ const TAKEN: [&str; 11] = [
     "/api/v1/events",
     "/api/v1/events/stream",
     "/api/v1/history",
+    "/api/v1/schema",
     "/api/v1/checks",
 ];
 
@@ -71,6 +72,7 @@ pub(in crate::daemon) fn router(
         .route("/-/healthy", get(api::healthy))
         .route("/-/ready", get(api::ready))
         .route("/api/v1/status", get(api::status))
+        .route("/api/v1/schema", get(api::schema))
         .route("/api/v1/tasks", get(api::tasks))
         .route("/api/v1/calls", get(api::calls))
         .route("/api/v1/transitions", get(api::transitions))

@@ -38,7 +38,8 @@ pub struct Record {
     /// transition under way.
     pub course: Vec<TrendPoint>,
     /// The tasks that were left when lpwatch inspected them, those that stayed longest
-    /// first, at most 64.
+    /// first, at most 64. Those that stayed for less than a second are left out if
+    /// another stayed for longer.
     pub blockers: Vec<HeldBlocker>,
     /// The calls of its functions that were counted up to the end, at most 256
     /// functions.

@@ -33,6 +33,9 @@ const BEFORE: usize = 120;
 
 /// The number of tasks that a record keeps.
 const KEPT: usize = 64;
+/// Of tasks that were left for a shorter time, in seconds, none is kept if another was
+/// left for longer: after a reversal nearly all tasks are left for a moment.
+const LASTING: f64 = 1.0;
 
 /// A transition under way.
 #[derive(Debug)]
@@ -420,6 +423,12 @@ impl Run {
         let mut blockers: Vec<HeldBlocker> = self.blockers.into_values().collect();
         let stay = |held: &HeldBlocker| held.last_seconds - held.first_seconds;
         blockers.sort_by(|one, other| stay(other).total_cmp(&stay(one)));
+        if blockers
+            .first()
+            .is_some_and(|longest| stay(longest) >= LASTING)
+        {
+            blockers.retain(|held| stay(held) >= LASTING);
+        }
         blockers.truncate(KEPT);
         record.blockers = blockers;
         record.course = self.course_before;
