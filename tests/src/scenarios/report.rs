@@ -108,7 +108,7 @@ fn ended(daemon: &Daemon) -> Result<()> {
     let held = &report["ended"]["blockers"][0];
     ensure!(held["comm"] == "lpwatch_target", "{report}");
     let log = report["kernel_log"].to_string();
-    ensure!(log.contains("reversing transition"), "{log}");
+    ensure!(log.contains("starting unpatching transition"), "{log}");
     Ok(())
 }
 
