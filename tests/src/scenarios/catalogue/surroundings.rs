@@ -232,7 +232,8 @@ pub(super) const ALL: &[Scenario] = &[
         "history_killed",
         "A daemon killed again and again in transitions: each is in the history, none twice",
         history_killed::run,
-    ),
+    )
+    .paced(),
     scenario(
         "daemon",
         "two_daemons",
