@@ -69,8 +69,7 @@ Exit codes:
 
 pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     let output = Printer::new(globals);
-    // The kernel replaces `-` in module names by `_`.
-    let patch = args.patch.as_deref().map(|patch| patch.replace('-', "_"));
+    let patch = args.patch.as_deref().map(past::module_name);
     if args.follow {
         return follow(globals, args, patch, &output).await;
     }

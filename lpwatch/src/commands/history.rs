@@ -91,8 +91,7 @@ Exit codes:
 pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     let output = Printer::new(globals);
     let limit = args.limit.unwrap_or(100);
-    // The kernel replaces `-` in module names by `_`.
-    let patch = args.patch.as_deref().map(|patch| patch.replace('-', "_"));
+    let patch = args.patch.as_deref().map(past::module_name);
     let outcome = args.outcome.map(Outcome::from);
     let filter = RecordFilter {
         id: args.id,

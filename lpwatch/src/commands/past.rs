@@ -127,6 +127,11 @@ pub fn head(globals: &Globals) -> DocumentHead {
     DocumentHead::new(host.node, host.release, Timestamp::now(), Source::Sysfs)
 }
 
+/// The name as in sysfs: the kernel replaces `-` in module names by `_`.
+pub fn module_name(patch: &str) -> String {
+    patch.replace('-', "_")
+}
+
 /// A path of the API with its parameters.
 pub fn query(path: &str, parameters: &[(&str, Option<String>)]) -> String {
     let start = format!("{path}?");

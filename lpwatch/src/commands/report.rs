@@ -23,7 +23,7 @@ use super::{
     args::Globals,
     completions,
     output::Printer,
-    past::{Past, PastArgs},
+    past::{Past, PastArgs, module_name},
     snapshots,
 };
 
@@ -115,11 +115,6 @@ fn under_way<'a>(snapshot: &'a Snapshot, args: &Args) -> Option<&'a str> {
         patch.transition.is_some() && asked.as_ref().is_none_or(|name| *name == patch.name)
     });
     found.map(|patch| patch.name.as_str())
-}
-
-/// The kernel replaces `-` in module names by `_`.
-fn module_name(patch: &str) -> String {
-    patch.replace('-', "_")
 }
 
 async fn gather(globals: &Globals, args: &Args) -> Result<ReportDocument, Error> {

@@ -14,6 +14,7 @@ use super::{
     args::Globals,
     completions,
     output::Printer,
+    past,
     snapshots::{self, Stream},
     watching::{Printed, SnapshotPacer, WatchArgs},
 };
@@ -132,12 +133,12 @@ fn has_failed(outcome: Outcome) -> bool {
     }
 }
 
-/// The name as in sysfs: the kernel replaces `-` in module names by `_`.
+/// The name of the patch that is asked for.
 pub(super) fn module_name(snapshot: &Snapshot, asked: &str) -> String {
     if snapshot.patch(asked).is_some() {
         asked.to_owned()
     } else {
-        asked.replace('-', "_")
+        past::module_name(asked)
     }
 }
 

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::page::Paint;
 use super::style::Style;
 use crate::model::{
-    EngineKind, OBJECT_UNKNOWN, Outcome, Phase,
+    Blocker, EngineKind, OBJECT_UNKNOWN, Outcome, Phase, TaskKind,
     check::{CheckSummary, ForecastOutcome},
 };
 use crate::text::NBSP;
@@ -103,6 +103,21 @@ pub(super) fn rate(per_second: f64) -> String {
         format!("{:.2}", per_second.max(0.01))
     } else {
         "0".to_owned()
+    }
+}
+
+/// What kind of task it is: `kernel thread`, `thread of 812`.
+pub(super) fn kind(blocker: &Blocker) -> String {
+    if blocker.tid == 0 {
+        "idle task".to_owned()
+    } else if blocker.kthread {
+        "kernel thread".to_owned()
+    } else if blocker.kind() == TaskKind::UserWorker {
+        format!("worker of {}", blocker.tgid)
+    } else if blocker.tid == blocker.tgid {
+        "process".to_owned()
+    } else {
+        format!("thread of {}", blocker.tgid)
     }
 }
 

@@ -162,7 +162,7 @@ struct Reader {
 }
 
 /// Sends each event from now on, or after the one that the client has. A slow reader
-/// misses some, and is told how many.
+/// misses some, and learns how many.
 pub(in crate::daemon) async fn event_stream(
     State(api): State<Arc<Api>>,
     headers: HeaderMap,

@@ -5,7 +5,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::{SHOWN, chart, summary};
 use crate::{
     model::{
-        Blocker, TaskKind,
+        Blocker,
         check::CheckSummary,
         journal::{Entry, EntryKind, HeldBlocker},
         report::ReportDocument,
@@ -192,7 +192,7 @@ fn blocker(task: &Blocker) -> Markup {
         section.task {
             h3 { (shown(&task.comm)) " " span.id { (task.tid) } ": " (why) }
             p {
-                (kind(task.kind()))
+                (words::capital(&words::kind(task)))
                 @if let Some(state) = task.state { ", state " (state) }
                 @if let Some(since) = since { ", left for " (since) }
                 @if let Some(check) = &task.kernel_check {
@@ -203,16 +203,6 @@ fn blocker(task: &Blocker) -> Markup {
             @if let Some(text) = &task.advice { p { (advice(text)) } }
             (stack(&task.stack, task.blocking_frame))
         }
-    }
-}
-
-fn kind(kind: TaskKind) -> &'static str {
-    match kind {
-        TaskKind::User => "Thread of a program",
-        TaskKind::UserWorker => "Worker of a process, which never returns to user space",
-        TaskKind::Kthread => "Kernel thread",
-        TaskKind::Kworker => "Worker of a workqueue",
-        TaskKind::Idle => "Idle task",
     }
 }
 

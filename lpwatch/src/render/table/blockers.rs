@@ -1,9 +1,9 @@
 //! The tasks left: in columns, or on a narrow terminal in a sentence each.
 
 use super::padded;
+use crate::model::Blocker;
 use crate::model::snapshot::Transition;
 use crate::model::task_report::worst_first;
-use crate::model::{Blocker, TaskKind};
 use crate::render::page::{Page, Paint, Span, painted, plain};
 use crate::render::style::Style;
 use crate::render::{sums, why, words};
@@ -64,17 +64,7 @@ impl Row {
         Self {
             tid: blocker.tid.to_string(),
             name: text::truncate(&style.text(&blocker.comm), longest, style.ellipsis()),
-            kind: if blocker.tid == 0 {
-                "idle task".to_owned()
-            } else if blocker.kthread {
-                "kernel thread".to_owned()
-            } else if blocker.kind() == TaskKind::UserWorker {
-                format!("worker of {}", blocker.tgid)
-            } else if blocker.tid == blocker.tgid {
-                "process".to_owned()
-            } else {
-                format!("thread of {}", blocker.tgid)
-            },
+            kind: words::kind(blocker),
             since: blocker
                 .since_seconds
                 .and_then(words::age)

@@ -10,9 +10,10 @@ use crate::render::style::Style;
 
 const FAULT: &str = "a fault in the drawing";
 
-#[test]
-#[ignore = "the test below runs it in a terminal"]
-fn panics_in_a_terminal() {
+/// Set in the process that panics.
+const PANICS: &str = "LPWATCH_TEST_PANICS";
+
+fn panic_in_a_terminal() {
     let mut screen = Screen::open(true).unwrap();
     screen.draw(&mut App::new(Style::default())).unwrap();
     panic!("{FAULT}");
@@ -20,14 +21,19 @@ fn panics_in_a_terminal() {
 
 #[test]
 fn a_panic_is_read_on_the_terminal_as_it_was() {
+    // This test runs itself, in a terminal.
+    if env::var_os(PANICS).is_some() {
+        panic_in_a_terminal();
+    }
     let (mut pty, pts) = open().unwrap();
     pty.resize(pty_process::Size::new(24, 80)).unwrap();
     let mut child = Command::new(env::current_exe().unwrap())
         .args([
-            "commands::top::terminal::tests::panics_in_a_terminal",
+            "commands::top::terminal::tests::a_panic_is_read_on_the_terminal_as_it_was",
             "--exact",
         ])
-        .args(["--ignored", "--nocapture"])
+        .arg("--nocapture")
+        .env(PANICS, "1")
         .env("TERM", "xterm")
         .env("RUST_BACKTRACE", "0")
         .spawn(pts)

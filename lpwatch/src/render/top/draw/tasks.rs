@@ -4,7 +4,6 @@ use ratatui::{Frame, layout::Rect};
 
 use super::{App, below_title, left, lines, title};
 use crate::model::snapshot::Transition;
-use crate::model::{Blocker, TaskKind};
 use crate::render::{
     page::{Page, Paint, Span, painted, plain},
     style::Style,
@@ -167,7 +166,7 @@ impl Texts {
             Row::Task(blocker) => Self {
                 tid: blocker.tid.to_string(),
                 name: name(&blocker.comm, width, style),
-                kind: kind(blocker),
+                kind: words::kind(blocker),
                 since: since(blocker.since_seconds, width),
                 why: why::why(blocker, style).unwrap_or_else(|| "not inspected".to_owned()),
                 paint: Paint::Plain,
@@ -193,20 +192,6 @@ fn since(seconds: Option<f64>, width: u16) -> String {
     let mut parts = age.split(NBSP);
     let (number, unit) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));
     format!("{number}{}", unit.get(..1).unwrap_or(""))
-}
-
-fn kind(blocker: &Blocker) -> String {
-    if blocker.tid == 0 {
-        "idle task".to_owned()
-    } else if blocker.kthread {
-        "kernel thread".to_owned()
-    } else if blocker.kind() == TaskKind::UserWorker {
-        format!("worker of {}", blocker.tgid)
-    } else if blocker.tid == blocker.tgid {
-        "process".to_owned()
-    } else {
-        format!("thread of {}", blocker.tgid)
-    }
 }
 
 /// Titles and rows in columns; the reason takes what is left.
