@@ -2,8 +2,8 @@
 //!
 //! [`observer::Observer`] puts kernel, probes and model together; [`follow`]
 //! keeps one up to date. The other files are where its facts come from: tasks,
-//! calls, stops of the machine, the kernel log, and the list of functions that
-//! are counted ahead of their patch.
+//! calls, stops of the machine, the kernel log, the list of functions that are
+//! counted ahead of their patch, and what a report needs besides.
 
 mod call_plan;
 mod call_source;
@@ -16,6 +16,7 @@ mod log_source;
 pub mod observer;
 mod other_engines;
 mod reading;
+pub(crate) mod report_facts;
 mod stop_source;
 mod task_pace;
 mod task_source;

@@ -9,13 +9,13 @@ use crate::{
     error::Error,
     exit::Exit,
     history::{EntryFilter, RecordFilter},
-    kernel::{Roots, host, kmsg},
+    kernel::host,
     model::{
         Snapshot,
         journal::{Entry, Record},
-        report::{KernelLine, Names, ReportDocument},
+        report::{MOST_EVENTS, ReportDocument, Span},
     },
-    observe::clock,
+    observe::{clock, report_facts},
     render::report,
 };
 
@@ -69,20 +69,12 @@ Exit codes:
   0 the report was written   1 there is no such transition, or the file cannot be written
   2 usage   3 no permission";
 
-/// The most events in a report.
-const MOST_EVENTS: usize = 1000;
-
-/// The log's clock differs a little from that of the events; and a module is loaded
-/// before its transition begins. In seconds.
-const BEFORE: f64 = 10.0;
-const AFTER: f64 = 2.0;
-
 pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     let output = Printer::new(globals);
     let mut document = gather(globals, args).await?;
     if args.redact {
         document = document
-            .redacted(&names_of_users())
+            .redacted(&report_facts::names_of_users())
             .context("cannot replace the names in the report")?;
     }
     match &args.html {
@@ -138,12 +130,20 @@ async fn gather(globals: &Globals, args: &Args) -> Result<ReportDocument, Error>
         Some(record) => record.transition.patch.clone(),
         None => patch,
     };
-    let span = Span::of(&globals.roots(), &snapshot, name.as_deref(), ended.as_ref());
+    let roots = globals.roots();
+    let now = host::boot_id(&roots);
+    let span = match &ended {
+        Some(record) => Span::of_ended(record, now.as_deref()),
+        None => {
+            let uptime = clock::now().boot.as_secs_f64();
+            Span::under_way(&snapshot, name.as_deref(), now, uptime)
+        }
+    };
     let events = match &mut past {
         Some(past) => events(globals, past, name.as_deref(), &span).await?,
         None => Vec::new(),
     };
-    let kernel_log = kernel_log(globals, name.as_deref(), &span, &mut notes);
+    let kernel_log = report_facts::kernel_log(&roots, name.as_deref(), &span, &mut notes);
     Ok(ReportDocument {
         head: snapshot.head.clone(),
         daemon: snapshot.daemon,
@@ -181,46 +181,6 @@ async fn ended(globals: &Globals, past: &mut Past, args: &Args) -> Result<Record
     })
 }
 
-/// The time that a report is about, in seconds since boot.
-struct Span {
-    /// The boot; `None` if it is unknown.
-    boot_id: Option<String>,
-    /// Whether it is the present boot.
-    is_now: bool,
-    from: Option<f64>,
-    /// `None`: until now.
-    to: Option<f64>,
-}
-
-impl Span {
-    fn of(roots: &Roots, snapshot: &Snapshot, patch: Option<&str>, ended: Option<&Record>) -> Self {
-        let now = host::boot_id(roots);
-        if let Some(record) = ended {
-            return Self {
-                is_now: record.boot_id.is_some() && record.boot_id == now,
-                boot_id: record.boot_id.clone(),
-                from: record.started_boot_seconds,
-                to: Some(record.ended_boot_seconds),
-            };
-        }
-        let age = patch.and_then(|patch| snapshot.patch(patch)?.transition.as_ref()?.age_seconds);
-        let uptime = clock::now().boot.as_secs_f64();
-        Self {
-            boot_id: now,
-            is_now: true,
-            from: age.map(|age| uptime - age),
-            to: None,
-        }
-    }
-
-    fn contains(&self, entry: &Entry) -> bool {
-        let at = entry.boot_seconds;
-        self.boot_id == entry.boot_id
-            && self.from.is_none_or(|from| at >= from - BEFORE)
-            && self.to.is_none_or(|to| at <= to + AFTER)
-    }
-}
-
 async fn events(
     globals: &Globals,
     past: &mut Past,
@@ -235,55 +195,4 @@ async fn events(
     let mut events = past.events(globals, &filter).await?.events;
     events.retain(|entry| span.contains(entry));
     Ok(events)
-}
-
-/// The kernel's own lines; what is missing is noted.
-fn kernel_log(
-    globals: &Globals,
-    patch: Option<&str>,
-    span: &Span,
-    notes: &mut Vec<String>,
-) -> Vec<KernelLine> {
-    if !span.is_now || !globals.roots().is_live() {
-        notes.push(
-            "The kernel log of that time is not in the report: it was another boot or host."
-                .to_owned(),
-        );
-        return Vec::new();
-    }
-    let from = span.from.map_or(0.0, |from| from - BEFORE);
-    let to = span.to.map_or(f64::INFINITY, |to| to + AFTER);
-    match kmsg::about_patches(patch, from, to) {
-        Ok(records) => records
-            .into_iter()
-            .map(|record| KernelLine {
-                boot_seconds: record.seconds(),
-                text: record.text,
-            })
-            .collect(),
-        Err(error) => {
-            notes.push(format!("The kernel log is not in the report: {error}."));
-            Vec::new()
-        }
-    }
-}
-
-/// The first and the last id of a person's account (`UID_MIN` and `UID_MAX` in
-/// login.defs(5)).
-const PEOPLE: std::ops::RangeInclusive<u32> = 1000..=60_000;
-
-/// The users of this host, from passwd(5).
-fn names_of_users() -> Names {
-    let mut names = Names::default();
-    let text = fs::read_to_string("/etc/passwd").unwrap_or_default();
-    for line in text.lines() {
-        let mut fields = line.split(':');
-        let (name, id) = (fields.next(), fields.nth(1));
-        if let (Some(name), Some(Ok(id))) = (name, id.map(str::parse))
-            && PEOPLE.contains(&id)
-        {
-            names.add_user(name);
-        }
-    }
-    names
 }

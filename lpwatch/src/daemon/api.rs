@@ -6,6 +6,7 @@
 //! whatever the number of clients.
 
 mod events;
+mod report;
 
 use std::{
     collections::HashMap,
@@ -40,6 +41,7 @@ use crate::{
 use super::{event_log::EventLog, metrics, web::words};
 
 pub(super) use events::{event_stream, events, history};
+pub(super) use report::report;
 
 /// Over TCP, a state younger than this is sent as it is.
 const FRESH: SignedDuration = SignedDuration::from_secs(1);
@@ -71,6 +73,8 @@ pub(super) struct Api {
     written: Mutex<SerializedSnapshot>,
     streams: Arc<Semaphore>,
     events: Arc<EventLog>,
+    /// Held while a report is written.
+    reports: tokio::sync::Mutex<()>,
 }
 
 /// The latest state as JSON: all clients share one text.
@@ -100,6 +104,7 @@ impl Api {
             written: Mutex::default(),
             streams: Arc::new(Semaphore::new(STREAMS)),
             events,
+            reports: tokio::sync::Mutex::default(),
         })
     }
 

@@ -1,6 +1,7 @@
 //! The report about one transition: for a post-mortem, or for a vendor's ticket.
 
 mod redaction;
+mod span;
 
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +13,10 @@ use super::{
 };
 
 pub use redaction::{HOST, Names};
+pub use span::Span;
+
+/// The most events in a report.
+pub const MOST_EVENTS: usize = 1000;
 
 /// All that is known about one transition, under way or ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

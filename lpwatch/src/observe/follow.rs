@@ -121,6 +121,7 @@ pub fn follow(
 ) -> Result<(Follower, FollowHandle), Error> {
     observer.refresh()?;
     let kernel_log = observer.log.take();
+    let roots = Arc::new(observer.roots.clone());
     // What the kernel log reported of the time before is shown, not counted.
     observer.take_ended();
     let snapshot = Arc::new(observer.snapshot(&thresholds));
@@ -151,6 +152,7 @@ pub fn follow(
     let followed = FollowHandle {
         snapshots,
         totals: ended,
+        roots,
         asks,
         viewers: Arc::downgrade(&follower.viewers),
     };

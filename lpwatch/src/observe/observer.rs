@@ -58,7 +58,7 @@ fn waits_for((patch, wait): &(String, TransitionHold)) -> impl PartialEq {
 
 /// Observes one host.
 pub struct Observer {
-    roots: Roots,
+    pub(super) roots: Roots,
     tasks: TaskSource,
     last_look: Option<LastLook>,
     waits: WaitSource,

@@ -81,7 +81,9 @@ impl Api {
 }
 
 /// Reads a file on a thread on which that is no harm.
-async fn blocking<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+pub(super) async fn blocking<T: Send + 'static>(
+    read: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
     let read = tokio::task::spawn_blocking(read).await;
     read.inspect_err(|error| tracing::error!(%error, "the history was not read"))
         .ok()
@@ -108,13 +110,18 @@ pub(in crate::daemon) async fn events(
     answer(serde_json::to_vec(&document).map(Bytes::from))
 }
 
-fn note(error: &HistoryError) -> String {
+pub(super) fn note(error: &HistoryError) -> String {
     format!("Older events could not be read: {error}.")
 }
 
-fn unreadable(why: &str) -> Response {
+pub(super) fn unreadable(why: &str) -> Response {
     let text = format!("The history cannot be read: {why}.");
     words(StatusCode::INTERNAL_SERVER_ERROR, &text)
+}
+
+pub(super) fn no_history() -> Response {
+    let text = "This daemon keeps no history: it runs with --history-dir none.";
+    words(StatusCode::NOT_FOUND, text)
 }
 
 /// What `lpwatch history -o json` prints.
@@ -123,8 +130,7 @@ pub(in crate::daemon) async fn history(
     Query(query): Query<HistoryQuery>,
 ) -> Response {
     let Some(folder) = api.events.folder().map(std::path::Path::to_owned) else {
-        let text = "This daemon keeps no history: it runs with --history-dir none.";
-        return words(StatusCode::NOT_FOUND, text);
+        return no_history();
     };
     let filter = RecordFilter {
         id: query.id,

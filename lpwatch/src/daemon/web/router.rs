@@ -80,6 +80,7 @@ pub(in crate::daemon) fn router(
         .route("/api/v1/events", get(api::events))
         .route("/api/v1/events/stream", get(api::event_stream))
         .route("/api/v1/history", get(api::history))
+        .route("/api/v1/history/{id}/report", get(api::report))
         .route("/api/v1/checks", check)
         .fallback(nothing_here)
         .method_not_allowed_fallback(read_only)

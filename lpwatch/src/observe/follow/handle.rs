@@ -4,7 +4,10 @@ use std::sync::{Arc, Weak};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::model::{Snapshot, check::CheckReport, totals::Totals};
+use crate::{
+    kernel::Roots,
+    model::{Snapshot, check::CheckReport, totals::Totals},
+};
 
 /// The handle of a running loop: its snapshots, and requests to it.
 #[derive(Clone, Debug)]
@@ -13,6 +16,8 @@ pub struct FollowHandle {
     pub snapshots: watch::Receiver<Arc<Snapshot>>,
     /// What ended since the loop began.
     pub totals: watch::Receiver<Totals>,
+    /// Where the host is read.
+    pub(crate) roots: Arc<Roots>,
     pub(super) asks: mpsc::Sender<Request>,
     pub(super) viewers: Weak<()>,
 }
@@ -48,6 +53,7 @@ impl FollowHandle {
         Self {
             snapshots,
             totals,
+            roots: Arc::default(),
             asks,
             viewers: Weak::new(),
         }

@@ -1,0 +1,107 @@
+//! The time that a report is about.
+
+use crate::model::{
+    Snapshot,
+    journal::{Entry, Record},
+};
+
+/// The log's clock differs a little from that of the events; and a module is loaded
+/// before its transition begins. In seconds.
+const BEFORE: f64 = 10.0;
+const AFTER: f64 = 2.0;
+
+/// The time that a report is about, in seconds since boot.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Span {
+    /// The boot; `None` if it is unknown.
+    boot_id: Option<String>,
+    /// Whether it is the present boot.
+    is_now: bool,
+    from: Option<f64>,
+    /// `None`: until now.
+    to: Option<f64>,
+}
+
+impl Span {
+    /// That of a transition that has ended. `now` is the id of the present boot.
+    #[must_use]
+    pub fn of_ended(record: &Record, now: Option<&str>) -> Self {
+        Self {
+            is_now: record.boot_id.is_some() && record.boot_id.as_deref() == now,
+            boot_id: record.boot_id.clone(),
+            from: record.started_boot_seconds,
+            to: Some(record.ended_boot_seconds),
+        }
+    }
+
+    /// That of the transition of `patch` under way. `now` is the id of the present boot,
+    /// `uptime` its age in seconds.
+    #[must_use]
+    pub fn under_way(
+        snapshot: &Snapshot,
+        patch: Option<&str>,
+        now: Option<String>,
+        uptime: f64,
+    ) -> Self {
+        let age = patch.and_then(|patch| snapshot.patch(patch)?.transition.as_ref()?.age_seconds);
+        Self {
+            boot_id: now,
+            is_now: true,
+            from: age.map(|age| uptime - age),
+            to: None,
+        }
+    }
+
+    /// Whether it is of the present boot.
+    #[must_use]
+    pub fn is_now(&self) -> bool {
+        self.is_now
+    }
+
+    /// The first and the last moment, with what belongs to it.
+    #[must_use]
+    pub fn bounds(&self) -> (f64, f64) {
+        (
+            self.from.map_or(0.0, |from| from - BEFORE),
+            self.to.map_or(f64::INFINITY, |to| to + AFTER),
+        )
+    }
+
+    /// Whether `entry` belongs to it.
+    #[must_use]
+    pub fn contains(&self, entry: &Entry) -> bool {
+        let (from, to) = self.bounds();
+        self.boot_id == entry.boot_id && (from..=to).contains(&entry.boot_seconds)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::journal::samples;
+
+    #[test]
+    fn it_contains_the_events_of_its_boot_from_shortly_before_to_shortly_after() {
+        let mut record = samples::completed("lp_fix", 1);
+        record.boot_id = Some("this".to_owned());
+        (record.started_boot_seconds, record.ended_boot_seconds) = (Some(100.0), 105.0);
+        let span = Span::of_ended(&record, Some("this"));
+        assert!(span.is_now());
+        assert!(!Span::of_ended(&record, Some("next")).is_now());
+        assert!(!Span::of_ended(&record, None).is_now());
+        let entry = |boot: &str, at: f64| Entry {
+            boot_id: Some(boot.to_owned()),
+            boot_seconds: at,
+            ..samples::entry("lp_fix")
+        };
+        for (boot, at, contains) in [
+            ("this", 89.0, false),
+            ("this", 91.0, true),
+            ("this", 106.0, true),
+            ("this", 108.0, false),
+            ("other", 101.0, false),
+        ] {
+            assert_eq!(span.contains(&entry(boot, at)), contains, "{boot} {at}");
+        }
+    }
+}
