@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { drawn, LOOKS, open, violations } from './browser.mjs';
 import { Daemon, recorded } from './server.mjs';
+import { historyChecks } from './history.mjs';
 import { keyboardWalk } from './keyboard.mjs';
 import { manyTasks } from './many.mjs';
 import { against } from './real.mjs';
@@ -121,10 +122,11 @@ async function unreadable(page, daemon) {
   await page.waitForFunction(() => document.getElementById('link').dataset.state === 'live');
   daemon.tellRaw('{"schema_version": 7}');
   await page.waitForFunction(() => document.getElementById('verdict-lines').textContent.includes('cannot be read'));
-  daemon.tell({ ...recorded('stalled'), schema_version: 2 });
+  daemon.tell({ ...recorded('stalled'), schema_version: 3 });
   await page.waitForFunction(() => document.getElementById('verdict-lines').textContent.includes('reload'));
   daemon.tell(recorded('completed'));
   await says(page, 'well', 'All well');
+  assert.doesNotMatch(await text(page, '#verdict-lines'), /reload/);
 }
 
 async function hostile(page) {
@@ -330,5 +332,6 @@ export const checks = [
   })],
   ['the check of real daemons', modeForRealDaemons],
   ...[LOOKS[0], LOOKS[3]].map((look) => [`a report: ${look.width} px, ${look.colorScheme}`, report(look)]),
+  ...historyChecks,
   ...LOOKS.map((look) => [`axe finds nothing: ${look.width} px, ${look.colorScheme}`, axe(look)]),
 ];

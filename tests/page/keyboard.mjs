@@ -14,10 +14,11 @@ const focused = () => {
   };
 };
 
-export async function keyboardWalk(page) {
+/** The names of what the Tab key reaches, after the link that skips to the content. */
+export async function keyboardStops(page, skip) {
   await page.keyboard.press('Tab');
   const first = await page.evaluate(focused);
-  assert.equal(first.name, 'A Skip to the state of this host');
+  assert.equal(first.name, skip);
   assert.ok(first.isSeen && first.isMarked, 'the skip link shows when it has the focus');
   await page.keyboard.press('Enter');
   assert.equal(await page.evaluate(() => document.activeElement.id), 'main');
@@ -31,6 +32,11 @@ export async function keyboardWalk(page) {
     assert.ok(at.isSeen, `${at.name} is out of sight`);
     assert.ok(at.isMarked, `${at.name} does not show that it has the focus`);
   }
+  return names;
+}
+
+export async function keyboardWalk(page) {
+  const names = await keyboardStops(page, 'A Skip to the state of this host');
   for (const name of ['SUMMARY The chart in numbers', 'SUMMARY Stack', 'BUTTON Copy', 'SUMMARY Stacks of 3 of 3 threads', 'SUMMARY How each fact is observed', 'A JSON', 'A Metrics']) {
     assert.ok(names.includes(name), `${name} is not reached; these are: ${names.join(', ')}`);
   }

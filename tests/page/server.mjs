@@ -20,7 +20,16 @@ export function recorded(name) {
   return JSON.parse(readFileSync(new URL(`${name}.json`, SNAPSHOTS), 'utf8'));
 }
 
+/** What the daemon would give of its history: `transitions` or `events`. */
+export function kept(name) {
+  return JSON.parse(readFileSync(new URL(`history/${name}.json`, import.meta.url), 'utf8'));
+}
+
 export class Daemon {
+  /** The history, which a test may change; `null` if none is kept. */
+  history = kept('transitions');
+  /** What `Last-Event-ID` each stream of events began with. */
+  resumed = [];
   /** Whether it gives signs of life between two snapshots. */
   isSilent = false;
   /** `GET /page.js`, one for each request. */
@@ -31,12 +40,14 @@ export class Daemon {
   #server;
   #sockets = new Set();
   #streams = new Set();
+  #events = kept('events');
+  #eventStreams = new Set();
   #port = 0;
 
   constructor(snapshot) {
     this.#snapshot = snapshot;
     const timer = setInterval(() => {
-      if (!this.isSilent) this.#write(':\n\n');
+      if (!this.isSilent) this.#write(':\n\n', [...this.#streams, ...this.#eventStreams]);
     }, SIGN_OF_LIFE);
     timer.unref();
   }
@@ -63,6 +74,7 @@ export class Daemon {
     const closed = new Promise((done) => this.#server.close(done));
     for (const socket of this.#sockets) socket.destroy();
     this.#streams.clear();
+    this.#eventStreams.clear();
     await closed;
   }
 
@@ -76,16 +88,33 @@ export class Daemon {
     this.#write(`data: ${data}\n\n`);
   }
 
+  /** Something happens. */
+  happen(event) {
+    const id = this.#events.events.at(-1).id + 1;
+    this.#events.events.push({ ...this.#events.events.at(-1), ...event, id });
+    this.#write(this.#entry(this.#events.events.at(-1)), this.#eventStreams);
+  }
+
+  /** All that has happened is this. */
+  set events(all) {
+    this.#events.events = all;
+  }
+
+  #entry(event) {
+    const { events: _, notes: __, ...head } = this.#events;
+    return `id: ${event.id}\ndata: ${JSON.stringify({ ...head, ...event })}\n\n`;
+  }
+
   #event() {
     return `data: ${JSON.stringify(this.#snapshot)}\n\n`;
   }
 
-  #write(text) {
-    for (const response of this.#streams) response.write(text);
+  #write(text, streams = this.#streams) {
+    for (const response of streams) response.write(text);
   }
 
   #answer(request, response) {
-    const { pathname } = new URL(request.url, this.url);
+    const { pathname, searchParams } = new URL(request.url, this.url);
     this.requests.push(`${request.method} ${pathname}`);
     if (pathname === '/api/v1/status') {
       response.setHeader('content-type', 'application/json');
@@ -95,8 +124,33 @@ export class Daemon {
       this.#streams.add(response);
       response.on('close', () => this.#streams.delete(response));
       response.write(this.#event());
+    } else if (pathname === '/api/v1/history') {
+      this.#past(response, Number(searchParams.get('limit')));
+    } else if (pathname === '/api/v1/events/stream') {
+      this.#tellEvents(request, response);
     } else {
-      this.#file(pathname === '/' ? '/index.html' : pathname, response);
+      this.#file({ '/': '/index.html', '/history': '/history/index.html' }[pathname] ?? pathname, response);
+    }
+  }
+
+  #past(response, limit) {
+    if (this.history === null) {
+      response.writeHead(404, { 'content-type': 'text/plain' }).end('This daemon keeps no history: it runs with --history-dir none.\n');
+      return;
+    }
+    response.setHeader('content-type', 'application/json');
+    response.end(JSON.stringify({ ...this.history, transitions: this.history.transitions.slice(0, limit) }));
+  }
+
+  #tellEvents(request, response) {
+    const last = request.headers['last-event-id'];
+    this.resumed.push(last);
+    response.setHeader('content-type', 'text/event-stream');
+    response.flushHeaders();
+    this.#eventStreams.add(response);
+    response.on('close', () => this.#eventStreams.delete(response));
+    for (const event of this.#events.events) {
+      if (last === undefined || event.id > Number(last)) response.write(this.#entry(event));
     }
   }
 

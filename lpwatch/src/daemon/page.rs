@@ -1,9 +1,10 @@
-//! The status page at `/`: embedded files, each with headers that keep the page
-//! from loading anything else.
+//! The status page at `/` and the history at `/history`: embedded files, each with
+//! headers that keep the pages from loading anything else.
 //!
-//! The page requests `GET /api/v1/status` and `/api/v1/stream` from the server
-//! that it came from, and nothing from any other. Its paths are relative, so it
-//! also works below a path of a reverse proxy.
+//! The pages request `GET` of `/api/v1/status` and `/api/v1/stream`, and of
+//! `/api/v1/history` and `/api/v1/events/stream`, from the server that they came from,
+//! and nothing from any other. Their paths are relative, so they also work below a path
+//! of a reverse proxy.
 
 use axum::{
     Router,
@@ -20,10 +21,41 @@ const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 const JS: &str = "text/javascript; charset=utf-8";
 
-/// A file of the page: its path, type and text.
+/// A file of a page: its path, type and text.
 type File = (&'static str, &'static str, &'static str);
 
-const FILES: &[File] = &[
+/// The files of the history. It also uses the style and some parts of the status page.
+const HISTORY: &[File] = &[
+    ("/history", HTML, include_str!("page/history/index.html")),
+    (
+        "/history/history.css",
+        CSS,
+        include_str!("page/history/history.css"),
+    ),
+    (
+        "/history/history.js",
+        JS,
+        include_str!("page/history/history.js"),
+    ),
+    (
+        "/history/course.js",
+        JS,
+        include_str!("page/history/course.js"),
+    ),
+    (
+        "/history/records.js",
+        JS,
+        include_str!("page/history/records.js"),
+    ),
+    (
+        "/history/stream.js",
+        JS,
+        include_str!("page/history/stream.js"),
+    ),
+];
+
+/// The files of the status page.
+const STATUS: &[File] = &[
     ("/", HTML, include_str!("page/index.html")),
     ("/page.css", CSS, include_str!("page/page.css")),
     ("/page.js", JS, include_str!("page/page.js")),
@@ -59,22 +91,27 @@ const FILES: &[File] = &[
     ("/parts/words.js", JS, include_str!("page/parts/words.js")),
 ];
 
-/// The page's routes, to be merged into the router of the API; `metrics` is the
+/// The files of both pages.
+fn files() -> impl Iterator<Item = &'static File> {
+    STATUS.iter().chain(HISTORY)
+}
+
+/// The pages' routes, to be merged into the router of the API; `metrics` is the
 /// path of the metrics there.
 pub(super) fn router<S>(metrics: &str) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
 {
-    FILES.iter().fold(Router::new(), |router, file| {
+    files().fold(Router::new(), |router, file| {
         let (path, kind, text) = *file;
         let text = Bytes::from(linked(text, metrics));
         router.route(path, get(async move || (headers(kind), text)))
     })
 }
 
-/// Whether the page has a file at this path, which the metrics then cannot use.
+/// Whether a page has a file at this path, which the metrics then cannot use.
 pub(super) fn is_at(path: &str) -> bool {
-    FILES.iter().any(|(own, ..)| *own == path)
+    files().any(|(own, ..)| *own == path)
 }
 
 /// Points the page's link to the path of the metrics.

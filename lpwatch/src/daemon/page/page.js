@@ -1,4 +1,4 @@
-// The status page: shows what the daemon reports, and how old that is. It only reads.
+// The status page: shows what the daemon reports, and how old that is.
 
 import * as calls from './parts/calls.js';
 import { attr, byId, lines, list, setText, show } from './parts/dom.js';
@@ -10,7 +10,7 @@ import { doubt, judge } from './parts/verdict.js';
 import { age, clock, printable } from './parts/words.js';
 
 /** The schema version of this page. */
-const SCHEMA = 1;
+const SCHEMA = 2;
 /** A shorter break, such as a restart of the daemon, raises no alarm. */
 const PATIENCE = 5;
 const PAST = 10;
