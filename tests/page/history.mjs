@@ -174,10 +174,13 @@ async function many(page) {
 async function keyboard(page) {
   await page.evaluate(() => document.querySelectorAll('.past:nth-child(n + 4)').forEach((one) => one.remove()));
   const names = await keyboardStops(page, 'A Skip to the history of this host');
-  for (const name of ['A Now', 'SUMMARY 4 tasks that were left', 'SUMMARY The chart in numbers', 'A Report', 'A Report without names', 'A Events as JSON']) {
+  for (const name of ['SUMMARY 4 tasks that were left', 'SUMMARY The chart in numbers', 'A Report', 'A Report without names', 'A Events as JSON']) {
     assert.ok(names.includes(name), `${name} is not reached; these are: ${names.join(', ')}`);
   }
   assert.ok(names.some((name) => name.startsWith('SELECT')), 'the choice of the patch is reached');
+  await page.locator('.skip').focus();
+  await page.keyboard.press('Tab');
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Now', 'the link to the status page comes first');
   return `${names.length} stops`;
 }
 

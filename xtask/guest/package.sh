@@ -59,7 +59,8 @@ bash -c '. /usr/share/bash-completion/completions/lpwatch && complete -p lpwatch
 grep -q '^#compdef lpwatch' /usr/share/zsh/vendor-completions/_lpwatch || fail "no completions for zsh"
 grep -q 'complete .*lpwatch' /usr/share/fish/vendor_completions.d/lpwatch.fish ||
     fail "no completions for fish"
-for document in copyright changelog.gz changelog.Debian.gz crates.txt examples/kubernetes/daemonset.yaml; do
+for document in copyright changelog.gz changelog.Debian.gz crates.txt examples/kubernetes/daemonset.yaml \
+    examples/recipes/rollout.sh examples/recipes/ansible/rollout.yml; do
     [ -s "/usr/share/doc/lpwatch/$document" ] || fail "no $document"
 done
 changed=$(dpkg --verify lpwatch)

@@ -81,6 +81,11 @@ called() {
 }
 within 10 called || fail "calls are not counted: $(cat /tmp/calls)"
 
+say "the recipe's unit waits for a patch"
+cp /usr/share/doc/lpwatch/examples/recipes/systemd/lpwatch-wait@.service /run/systemd/system/
+systemctl daemon-reload
+systemctl start lpwatch-wait@lp_cmdline || fail "$(journalctl --no-pager -u lpwatch-wait@lp_cmdline)"
+
 say "its metrics, on loopback"
 get 127.0.0.1 9417 /metrics >/tmp/metrics || fail "no metrics"
 grep -q '^lpwatch_patch_enabled{.*lp_cmdline.*} 1' /tmp/metrics || fail "metrics: $(head -20 /tmp/metrics)"
@@ -93,8 +98,11 @@ within 30 active || fail "it is not active"
 /trial/busybox insmod /trial/modules/lp_stall.ko || fail "no lp_stall"
 within 60 shows '"phase": "stalled"' || fail "the stall is not seen: $(cat /tmp/status)"
 grep -q '"reason": "sleeping_on_function"' /tmp/status || fail "not why: $(cat /tmp/status)"
+systemctl --no-block start lpwatch-wait@lp_stall
 echo 0 >/sys/kernel/livepatch/lp_stall/enabled
 within 60 shows '"outcome": "reversed"' || fail "the reversal is not seen: $(cat /tmp/status)"
+waited() { [ "$(systemctl show -P ExecMainStatus lpwatch-wait@lp_stall)" = 12 ]; }
+within 30 waited || fail "the unit does not fail: $(journalctl --no-pager -u lpwatch-wait@lp_stall)"
 
 say "systemd listens for it, and it has no network of its own"
 examples=/usr/share/doc/lpwatch/examples/systemd/socket

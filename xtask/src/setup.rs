@@ -10,7 +10,7 @@ mod packages;
 pub mod prometheus;
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use anyhow::{Result, bail};
 use rustix::process::geteuid;
@@ -38,7 +38,7 @@ pub fn run(again: bool) -> Result<ExitCode> {
 /// What the whole of `cargo xtask test` takes of packages, in one go: apt does not
 /// run twice at once.
 pub fn for_tests() -> Result<()> {
-    let all = [GUESTS, FLEET, MODULES, PAGES, PACKAGES];
+    let all = [GUESTS, FLEET, MODULES, PAGES, PACKAGES, RECIPES];
     packages::ensure(&all.concat())
 }
 
@@ -82,6 +82,11 @@ pub fn for_build() -> Result<()> {
 /// What looking at the status page takes.
 pub fn for_pages() -> Result<()> {
     packages::ensure(PAGES)
+}
+
+/// What trying the recipes takes.
+pub fn for_recipes() -> Result<()> {
+    packages::ensure(RECIPES)
 }
 
 /// What packing takes; the program that makes Debian packages.
@@ -177,6 +182,15 @@ const BUILD: &[Need] = &[
         is_there: build::has_static_libc,
     },
 ];
+
+const RECIPES: &[Need] = &[Need {
+    what: "Python's venv, to install Ansible in",
+    package: "python3-venv",
+    is_there: || {
+        let mut python = Command::new("python3");
+        crate::process::ask(python.args(["-c", "import ensurepip, venv"])).is_some()
+    },
+}];
 
 const PACKAGES: &[Need] = &[Need {
     what: "strip, to leave symbols out of what is packed",

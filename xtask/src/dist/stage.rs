@@ -22,12 +22,13 @@ const SHELLS: [(&str, &str); 3] = [
 ];
 
 /// Folders of `deploy/` that go to the package's examples, where they exist.
-const EXAMPLES: [&str; 5] = [
+const EXAMPLES: [&str; 6] = [
     "prometheus",
     "grafana",
     "container",
     "kubernetes",
     "systemd/socket",
+    "recipes",
 ];
 
 /// A filled folder.

@@ -1,11 +1,13 @@
 //! `cargo xtask test dist`: the package installed in a system of each suite, its
-//! unit held to what it states, the image run, and all of it under real systemd.
+//! unit held to what it states, the image run, the Ansible playbook played, and all of
+//! it under real systemd.
 
 mod guest;
 mod image;
 #[cfg(test)]
 mod kubernetes;
 mod package;
+mod recipes;
 mod rights;
 
 use std::time::Instant;
@@ -66,6 +68,7 @@ pub fn run() -> Vec<Report> {
         });
     }
     check("image", &image::runs);
+    check("recipe_ansible", &recipes::playbook);
     check("systemd", &guest::under_systemd);
     reports
 }

@@ -22,6 +22,10 @@ const JUDGES_OFFLINE: u32 = 250;
 const OURS: &str = "deploy/systemd/lpwatch.service";
 const DEBIANS: &str = "deploy/debian/10-debian-kernels.conf";
 
+/// The recipe's unit, as an instance for a patch, and where the package has it.
+const WAIT: &str = "/etc/systemd/system/lpwatch-wait@lp_fix.service";
+const WAIT_FOLDER: &str = "/usr/share/doc/lpwatch/examples/recipes/systemd";
+
 const UNIT: &str = "/usr/lib/systemd/system/lpwatch.service";
 
 /// The system of a suite.
@@ -49,8 +53,12 @@ pub fn unit_holds(made: &Made, suite: &'static str) -> Result<Verdict> {
     let trial = system(suite)?.trial()?;
     let deb = trial.put(&made.deb)?;
     process::run(trial.command("dpkg").args(["--install", &deb]))?;
-    let said = verify(&trial)?;
+    let said = verify(&trial, UNIT)?;
     ensure!(said.is_empty(), "systemd-analyze verify: {said}");
+    let install = format!("cp {WAIT_FOLDER}/lpwatch-wait@.service /etc/systemd/system/");
+    process::run(&mut trial.shell(&install))?;
+    let said = verify(&trial, WAIT)?;
+    ensure!(said.is_empty(), "the recipe: systemd-analyze verify: {said}");
     let version = version(&mut trial.command("systemctl"))?;
     if version < JUDGES_OFFLINE {
         return Ok(Verdict::Skipped(format!(
@@ -79,9 +87,9 @@ fn exposure(trial: &Trial, file: &str) -> Result<String> {
     Ok(number.unwrap_or("not told").to_owned())
 }
 
-/// Everything systemd says about the unit: it ends well in spite of warnings.
-fn verify(trial: &Trial) -> Result<String> {
-    let line = format!("systemd-analyze verify --man=yes {UNIT} 2>&1 | grep -F lpwatch || true");
+/// Everything systemd says about a unit: it ends well in spite of warnings.
+fn verify(trial: &Trial, unit: &str) -> Result<String> {
+    let line = format!("systemd-analyze verify --man=yes {unit} 2>&1 | grep -F lpwatch || true");
     Ok(process::run(&mut trial.shell(&line))?.trim().to_owned())
 }
 
