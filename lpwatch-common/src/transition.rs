@@ -61,6 +61,9 @@ pub const REPLACE_UNKNOWN: u32 = u32::MAX;
 /// The kernel's count of tries could not be read.
 pub const TRIES_UNKNOWN: u32 = u32::MAX;
 
+/// Nobody logged in (`AUDIT_UID_UNSET`), or the kernel has no audit.
+pub const LOGIN_UID_UNSET: u32 = u32::MAX;
+
 /// One event of a transition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "user", derive(FromBytes, Immutable, IntoBytes))]
@@ -86,7 +89,11 @@ pub struct TransitionRecord {
     pub patch: [u8; PATCH_NAME_LEN],
     /// The epoch that begins here (see [`crate::calls`]).
     pub epoch: u32,
+    /// The thread's user.
+    pub uid: u32,
+    /// The user who logged in, or [`LOGIN_UID_UNSET`].
+    pub login_uid: u32,
     pub padding: u32,
 }
 
-const _: () = assert!(size_of::<TransitionRecord>() == 112);
+const _: () = assert!(size_of::<TransitionRecord>() == 120);

@@ -4,8 +4,13 @@
 //! in kallsyms, and writes them into these constants before loading. The
 //! verifier sees them as constants and drops the branches they rule out.
 
-use aya_ebpf::{Global, helpers::bpf_probe_read_kernel};
-use lpwatch_common::transition::{DIRECTION_UNKNOWN, REPLACE_UNKNOWN, TRIES_UNKNOWN};
+use aya_ebpf::{
+    Global,
+    helpers::{bpf_probe_read_kernel, generated::bpf_get_current_task},
+};
+use lpwatch_common::transition::{
+    DIRECTION_UNKNOWN, LOGIN_UID_UNSET, REPLACE_UNKNOWN, TRIES_UNKNOWN,
+};
 use lpwatch_common::{COMM_LEN, PATCH_NAME_LEN};
 
 /// An offset or address that this kernel does not have.
@@ -40,6 +45,8 @@ constants! {
     OFF_TASK_STATE: u32 = ABSENT_OFFSET;
     /// `struct task_struct.patch_state`
     OFF_TASK_PATCH_STATE: u32 = ABSENT_OFFSET;
+    /// `struct task_struct.loginuid`, with `CONFIG_AUDIT`
+    OFF_TASK_LOGIN_UID: u32 = ABSENT_OFFSET;
     /// The lowest byte of `struct task_struct.on_cpu`
     OFF_TASK_ON_CPU: u32 = ABSENT_OFFSET;
     /// `struct klp_patch *klp_transition_patch` (kernel/livepatch/transition.c)
@@ -115,6 +122,13 @@ pub fn tid(task: *const u8) -> Option<u32> {
 /// `task->patch_state`, or [`DIRECTION_UNKNOWN`] outside a transition.
 pub fn patch_state(task: *const u8) -> i32 {
     read_member(task, &OFF_TASK_PATCH_STATE).unwrap_or(DIRECTION_UNKNOWN)
+}
+
+/// The user who logged in of the current task, or [`LOGIN_UID_UNSET`].
+pub fn login_uid() -> u32 {
+    // SAFETY: the helper has no preconditions.
+    let task = unsafe { bpf_get_current_task() };
+    read_member(task as *const u8, &OFF_TASK_LOGIN_UID).unwrap_or(LOGIN_UID_UNSET)
 }
 
 /// Whether the task is on a CPU; `false` on kernels that do not say.

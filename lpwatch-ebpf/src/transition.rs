@@ -9,7 +9,10 @@
 //! unreliable, and so delays the transition that lpwatch watches.
 
 use aya_ebpf::{
-    helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid, generated::bpf_ktime_get_boot_ns},
+    helpers::{
+        bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_get_current_uid_gid,
+        generated::bpf_ktime_get_boot_ns,
+    },
     macros::{fentry, kprobe, map, raw_tracepoint},
     maps::{LruHashMap, PerCpuArray, RingBuf},
     programs::{FEntryContext, ProbeContext, RawTracePointContext},
@@ -112,6 +115,8 @@ impl HookEvent {
             comm: bpf_get_current_comm().unwrap_or([0; COMM_LEN]),
             patch,
             epoch: calls::epoch(),
+            uid: current_uid(),
+            login_uid: kernel::login_uid(),
             padding: 0,
         });
         entry.submit(0);
@@ -131,6 +136,14 @@ fn count_loss() {
 )]
 fn current_tid() -> u32 {
     bpf_get_current_pid_tgid() as u32
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the low half of uid_gid is the user"
+)]
+fn current_uid() -> u32 {
+    bpf_get_current_uid_gid() as u32
 }
 
 fn enabling(patch: *const u8) {

@@ -48,6 +48,7 @@ mod reason_restless;
 mod reason_unwind;
 mod reason_waiting;
 mod reason_worker;
+mod recipe;
 mod refused;
 mod replace;
 mod report;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Direction, EngineKind};
+use super::{Direction, EngineKind, Operator};
 
 /// The source of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,11 +48,15 @@ pub enum EventKind {
         /// The epoch of counting that begins, if a hook reports it.
         epoch: Option<u32>,
     },
+    /// `by` is known if a hook reports it.
     Reversed {
         patch: Option<String>,
+        by: Option<Operator>,
     },
+    /// `by` is known if a hook reports it.
     Forced {
         patch: Option<String>,
+        by: Option<Operator>,
     },
     Cancelled {
         patch: Option<String>,

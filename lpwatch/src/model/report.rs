@@ -123,6 +123,12 @@ impl ReportDocument {
         for held in self.ended.iter().flat_map(|record| &record.blockers) {
             of_held(&mut names, held);
         }
+        let past = self.ended.as_ref().map(|record| &record.transition);
+        let ended = past.map(|past| [&past.reversed_by, &past.forced_by]);
+        let running = transition.map(|one| [&one.reversed_by, &one.forced_by]);
+        for by in ended.into_iter().chain(running).flatten().flatten() {
+            names.add_program(&by.comm);
+        }
         for details in self.events.iter().map(|entry| &entry.details) {
             if let Some(comm) = &details.comm {
                 names.add_program(comm);

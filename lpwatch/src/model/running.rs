@@ -3,7 +3,8 @@
 use std::{collections::VecDeque, time::Duration};
 
 use super::{
-    Blocker, Direction, EngineKind, HostFacts, Moment, Outcome, PatchView, TaskSample, Thresholds,
+    Blocker, Direction, EngineKind, HostFacts, Moment, Operator, Outcome, PatchView, TaskSample,
+    Thresholds,
     advice::{Situation, advice},
     classify::ClassifyContext,
     next_steps::{Stuck, next_steps},
@@ -82,10 +83,13 @@ impl Efforts {
 }
 
 /// What changed its outcome.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Turns {
     pub reversed: bool,
+    /// Who reversed it last, if a hook reported it.
+    pub reversed_by: Option<Operator>,
     pub forced: bool,
+    pub forced_by: Option<Operator>,
     pub cancelled: bool,
 }
 
@@ -100,7 +104,7 @@ pub(super) enum Discovery {
 
 impl Turns {
     /// Its outcome.
-    pub fn outcome(self) -> Outcome {
+    pub fn outcome(&self) -> Outcome {
         match self {
             Self {
                 cancelled: true, ..
@@ -181,6 +185,7 @@ impl Running {
         self.direction = self.direction.opposite();
         self.direction_began = moment;
         self.turns.reversed = true;
+        self.turns.reversed_by = None;
         self.before = self.in_all();
         self.tries = None;
         self.signals = None;
@@ -304,7 +309,9 @@ impl Running {
             signals_in_all: in_all.signals,
             phase,
             reversed: self.turns.reversed,
+            reversed_by: self.turns.reversed_by.clone(),
             forced: self.turns.forced,
+            forced_by: self.turns.forced_by.clone(),
             seconds_without_progress: idle.map(seconds),
             trend: self.trend.iter().copied().collect(),
             next: next_steps(&stuck, phase, &blockers, waits_for.as_ref()),
@@ -393,6 +400,8 @@ impl Running {
             recorded_after_ms: recorded.map(milliseconds),
             check: None,
             stopped: None,
+            reversed_by: self.turns.reversed_by,
+            forced_by: self.turns.forced_by,
         }
     }
 }

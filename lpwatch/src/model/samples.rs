@@ -125,7 +125,9 @@ pub(crate) fn progressing() -> Snapshot {
         signals_in_all: Some(0),
         phase: Some(Phase::Progressing),
         reversed: false,
+        reversed_by: None,
         forced: false,
+        forced_by: None,
         seconds_without_progress: Some(0.8),
         trend: trend(&[(0.0, 98), (1.0, 80), (2.0, 80), (3.4, 57)]),
         blockers: (0..57)
@@ -160,7 +162,9 @@ pub(crate) fn stalled() -> Snapshot {
         signals_in_all: Some(8),
         phase: Some(Phase::Stalled),
         reversed: false,
+        reversed_by: None,
         forced: false,
+        forced_by: None,
         seconds_without_progress: Some(118.0),
         trend: trend(&[(0.0, 57), (3.0, 12), (10.0, 1), (60.0, 1), (128.0, 1)]),
         blockers: vec![blocker],
@@ -197,6 +201,8 @@ pub(crate) fn past(name: &str, outcome: Outcome) -> PastTransition {
         recorded_after_ms: Some(3.1),
         check: None,
         stopped: None,
+        reversed_by: None,
+        forced_by: None,
     }
 }
 

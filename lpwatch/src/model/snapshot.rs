@@ -11,7 +11,7 @@ pub use super::{document::Source, view::SwitchedBy};
 
 use super::stops::{Stopped, Stops};
 use super::{
-    Blocker, Direction, EngineKind, ModuleRefusal, ObservedFact, Outcome, Phase, Refusal,
+    Blocker, Direction, EngineKind, ModuleRefusal, ObservedFact, Operator, Outcome, Phase, Refusal,
     Thresholds,
     check::CheckSummary,
     document::{DocumentHead, milliseconds, optional},
@@ -170,8 +170,12 @@ pub struct Transition {
     pub phase: Option<Phase>,
     /// Whether an operator reversed it.
     pub reversed: bool,
+    /// Who reversed it last; `null` if nobody did, or no hook reported it.
+    pub reversed_by: Option<Operator>,
     /// Whether an operator forced it.
     pub forced: bool,
+    /// Who forced it; `null` if nobody did, or no hook reported it.
+    pub forced_by: Option<Operator>,
     /// How long no task has switched, in seconds: since lpwatch last saw a task switch,
     /// or since the start if none has. `null` if a task may have switched unseen.
     pub seconds_without_progress: Option<f64>,
@@ -247,6 +251,10 @@ pub struct PastTransition {
     /// The stops of the machine during it; `null` if unknown. `times` is 0 if the
     /// machine was not stopped.
     pub stopped: Option<Stopped>,
+    /// Who reversed it last; `null` if nobody did, or no hook reported it.
+    pub reversed_by: Option<Operator>,
+    /// Who forced it; `null` if nobody did, or no hook reported it.
+    pub forced_by: Option<Operator>,
 }
 
 impl PastTransition {
@@ -269,6 +277,8 @@ impl PastTransition {
             recorded_after_ms: None,
             check: None,
             stopped: None,
+            reversed_by: None,
+            forced_by: None,
         }
     }
 }

@@ -142,7 +142,10 @@ fn of_line(line: LivepatchLine) -> Option<EventKind> {
             epoch: None,
         },
         LivepatchLine::Signaling => EventKind::Signaling,
-        LivepatchLine::Forcing => EventKind::Forced { patch: None },
+        LivepatchLine::Forcing => EventKind::Forced {
+            patch: None,
+            by: None,
+        },
         LivepatchLine::Applying { .. } => EventKind::ObjectChanged,
         LivepatchLine::Reverting { patch, object } => EventKind::ObjectReverted { patch, object },
         // The line of the refusal follows.

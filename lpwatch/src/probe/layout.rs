@@ -30,8 +30,10 @@ const TASK_OFFSETS: [OffsetSource; 6] = [
     ("OFF_TASK_PATCH_STATE", "task_struct", &["patch_state"]),
 ];
 
-/// Without these the programs work, but do not report the patch's name.
-const PATCH_OFFSETS: [OffsetSource; 3] = [
+/// Without these the programs work, but do not report the patch's name, or who logged in.
+const PATCH_OFFSETS: [OffsetSource; 4] = [
+    // With `CONFIG_AUDIT`.
+    ("OFF_TASK_LOGIN_UID", "task_struct", &["loginuid"]),
     ("OFF_PATCH_MOD", "klp_patch", &["mod"]),
     ("OFF_PATCH_REPLACE", "klp_patch", &["replace"]),
     ("OFF_MODULE_NAME", "module", &["name"]),

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use lpwatch_common::transition::{
-    DIRECTION_PATCHING, DIRECTION_UNPATCHING, TRIES_UNKNOWN, TransitionKind, TransitionRecord,
+    DIRECTION_PATCHING, DIRECTION_UNPATCHING, LOGIN_UID_UNSET, TRIES_UNKNOWN, TransitionKind,
+    TransitionRecord,
 };
 
-use crate::model::{Direction, Event, EventKind, EventSource};
+use crate::model::{Direction, Event, EventKind, EventSource, Operator};
 
 /// The event in a record; `None` for a kind that this build does not know.
 pub(super) fn event(record: &TransitionRecord) -> Option<Event> {
@@ -44,8 +45,14 @@ pub(super) fn event(record: &TransitionRecord) -> Option<Event> {
             module: patch,
             loaded: false,
         },
-        TransitionKind::Reversed => EventKind::Reversed { patch: named },
-        TransitionKind::Forced => EventKind::Forced { patch: named },
+        TransitionKind::Reversed => EventKind::Reversed {
+            patch: named,
+            by: Some(operator(record)),
+        },
+        TransitionKind::Forced => EventKind::Forced {
+            patch: named,
+            by: Some(operator(record)),
+        },
         TransitionKind::Cancelled => EventKind::Cancelled { patch: named },
         TransitionKind::Refused => EventKind::Refused {
             patch,
@@ -57,6 +64,16 @@ pub(super) fn event(record: &TransitionRecord) -> Option<Event> {
         source: EventSource::Hook,
         kind,
     })
+}
+
+/// The thread in whose context the hook fired: the one that wrote to sysfs.
+fn operator(record: &TransitionRecord) -> Operator {
+    Operator {
+        tid: record.tid,
+        comm: text(&record.comm),
+        uid: record.uid,
+        login_uid: (record.login_uid != LOGIN_UID_UNSET).then_some(record.login_uid),
+    }
 }
 
 fn direction(state: i32) -> Option<Direction> {

@@ -168,6 +168,8 @@ impl Shown<'_> {
             recorded_after_ms: None,
             check: None,
             stopped: None,
+            reversed_by: None,
+            forced_by: None,
         }
     }
 

@@ -5,6 +5,7 @@ use std::fs;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
+use nix::unistd::gettid;
 use serde::Deserialize;
 
 use crate::contract::nullable;
@@ -50,6 +51,12 @@ struct Details {
     errno: Option<u32>,
     #[serde(deserialize_with = "nullable")]
     cause: Option<String>,
+    #[serde(deserialize_with = "nullable")]
+    tid: Option<i32>,
+    #[serde(deserialize_with = "nullable")]
+    comm: Option<String>,
+    #[serde(deserialize_with = "nullable")]
+    uid: Option<u32>,
 }
 
 /// The document of `lpwatch history -o json`.
@@ -210,6 +217,13 @@ fn told(trial: &mut Trial) -> Result<Vec<Event>> {
             ],
         "{stall:?}"
     );
+    // This thread has reversed it, and a hook saw that.
+    let reversed = all.iter().find(|event| event.kind == "transition_reversed");
+    let Details { tid, comm, uid, .. } = &reversed.context("no reversal")?.details;
+    ensure!(
+        *tid == Some(gettid().as_raw()) && *uid == Some(0) && comm.is_some(),
+        "reversed by another: {reversed:?}"
+    );
     let mut refused = all.iter().filter(|event| event.kind == "patch_refused");
     let one = refused.next().context("no refusal")?;
     let cause = one.details.cause.as_deref().unwrap_or_default();
@@ -255,6 +269,15 @@ fn kept(trial: &mut Trial) -> Result<()> {
         stall.boot_id.is_some() && stall.course.iter().any(|point| point.remaining == 1),
         "{stall:?}"
     );
+    let path = format!("/api/v1/history/{}/report", stall.id);
+    let report = scrape::ask_socket(SOCKET, &path)?;
+    for part in [
+        "<!DOCTYPE html>",
+        "lpwatch_target_main",
+        "patching transition",
+    ] {
+        ensure!(report.contains(part), "the report lacks {part}: {report}");
+    }
     let is_held = |held: &&Held| {
         held.comm == "lpwatch_target"
             && held.direction == "patching"

@@ -155,8 +155,8 @@ fn no_other_host_is_asked_and_nothing_is_set_as_markup() {
 fn is_as_the_daemon_gives_it<T: DeserializeOwned + Serialize>(path: &Path) -> T {
     let text = std::fs::read_to_string(path).unwrap();
     let told: serde_json::Value = serde_json::from_str(&text).unwrap();
-    let document: T = serde_json::from_str(&text)
-        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let document: T =
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let again = serde_json::to_value(&document).unwrap();
     assert_eq!(again, told, "{}", path.display());
     document

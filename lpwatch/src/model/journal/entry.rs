@@ -150,10 +150,17 @@ pub struct Details {
     pub functions: Vec<String>,
     /// Which callback: `pre_patch`, `post_patch`, `pre_unpatch` or `post_unpatch`.
     pub callback: Option<String>,
-    /// The thread that is blocked, or that runs the callback.
+    /// The thread that is blocked, that runs the callback, or that reversed or forced the
+    /// transition.
     pub tid: Option<u32>,
     /// The name of the thread.
     pub comm: Option<String>,
+    /// The id of the user of the thread that reversed or forced the transition; `null` if
+    /// no hook reported it.
+    pub uid: Option<u32>,
+    /// The id of the user who logged in, as the kernel's audit knows it, of that thread;
+    /// `null` if nobody did, or it is unknown.
+    pub login_uid: Option<u32>,
     /// The foreign program that makes a stack unreliable.
     pub program: Option<Culprit>,
     /// The kernel's error, a positive number.

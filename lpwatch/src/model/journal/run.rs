@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::model::{
-    Blocker, Direction, Outcome, Phase, Reason, TransitionHold,
+    Blocker, Direction, Operator, Outcome, Phase, Reason, TransitionHold,
     snapshot::{PastTransition, Patch, Transition, TrendPoint},
     task_report::by_reason,
     time::seconds,
@@ -175,9 +175,9 @@ impl Run {
             self.direction = transition.direction;
             if transition.reversed {
                 self.reversed = true;
-                push(
-                    reversed(name, transition.direction, details.clone()).at(transition.started_at),
-                );
+                let by = transition.reversed_by.as_ref();
+                let draft = reversed(name, transition.direction, by, details.clone());
+                push(draft.at(transition.started_at));
             }
             self.start_again();
         }
@@ -191,11 +191,8 @@ impl Run {
             let text = format!(
                 "An operator forced the transition of {name}. {left} switched without a check."
             );
-            push(
-                Draft::new(EntryKind::TransitionForced, text)
-                    .danger()
-                    .with(details.clone()),
-            );
+            let by = transition.forced_by.as_ref();
+            push(ordered(EntryKind::TransitionForced, text, by, details.clone()).danger());
         }
         if !self.signalled && transition.signals.is_some_and(|signals| signals > 0) {
             self.signalled = true;
@@ -406,7 +403,8 @@ impl Run {
         if past.outcome == Outcome::Reversed && !self.reversed {
             let turned = past.direction.map(Direction::opposite);
             let details = details.clone();
-            let draft = reversed(name, turned.unwrap_or(self.direction), details);
+            let by = past.reversed_by.as_ref();
+            let draft = reversed(name, turned.unwrap_or(self.direction), by, details);
             news.push(draft.of(name).at(Some(past.ended_at)));
         }
         if let Some(wait) = &self.wait {
@@ -436,17 +434,32 @@ impl Run {
     }
 }
 
-fn reversed(name: &str, direction: Direction, details: Details) -> Draft {
+fn reversed(name: &str, direction: Direction, by: Option<&Operator>, details: Details) -> Draft {
     let text = format!(
         "An operator reversed the transition: now {}.",
         doing(direction, name)
     );
-    Draft::new(EntryKind::TransitionReversed, text)
-        .warning()
-        .with(Details {
-            direction: Some(direction),
-            ..details
-        })
+    let details = Details {
+        direction: Some(direction),
+        ..details
+    };
+    ordered(EntryKind::TransitionReversed, text, by, details).warning()
+}
+
+/// What an operator ordered, with who that was if it is known.
+fn ordered(kind: EntryKind, mut text: String, by: Option<&Operator>, details: Details) -> Draft {
+    if let Some(by) = by {
+        text.push_str(" It was ");
+        text.push_str(&by.words());
+        text.push('.');
+    }
+    Draft::new(kind, text).with(Details {
+        tid: by.map(|by| by.tid),
+        comm: by.map(|by| by.comm.clone()),
+        uid: by.map(|by| by.uid),
+        login_uid: by.and_then(|by| by.login_uid),
+        ..details
+    })
 }
 
 fn switched_draft(name: &str, switched: u32, left: Option<u32>, details: Details) -> Draft {

@@ -3,7 +3,7 @@ use std::{sync::Arc, time::Duration};
 use jiff::SignedDuration;
 
 use crate::model::{
-    Blocker, Cause, Culprit, Direction, Moment, Outcome, Phase, Reason, Snapshot,
+    Blocker, Cause, Culprit, Direction, Moment, Operator, Outcome, Phase, Reason, Snapshot,
     calls::figures::Entered,
     document::DocumentHead,
     samples::{self, now},
@@ -12,7 +12,7 @@ use crate::model::{
     waits::{CallbackKind, TransitionHold, WaitReason},
 };
 
-use super::{Entry, EntryKind, Journal, News};
+use super::{Details, Entry, EntryKind, Journal, News};
 
 /// A journal that is fed, with a clock.
 struct Story {
@@ -130,6 +130,12 @@ fn a_stall_is_told_from_its_beginning_to_its_reversal() {
 
     running.direction = Direction::Unpatching;
     running.reversed = true;
+    running.reversed_by = Some(Operator {
+        tid: 812,
+        comm: "bash".to_owned(),
+        uid: 0,
+        login_uid: Some(1000),
+    });
     running.phase = Some(Phase::Progressing);
     running.signals = Some(0);
     running.tasks_remaining = Some(97);
@@ -138,6 +144,15 @@ fn a_stall_is_told_from_its_beginning_to_its_reversal() {
     let reversed = only(&news);
     assert_eq!(reversed.kind, EntryKind::TransitionReversed);
     assert_eq!(reversed.details.direction, Some(Direction::Unpatching));
+    let who = "It was bash, thread 812, uid 0, login uid 1000.";
+    assert!(reversed.message.ends_with(who), "{}", reversed.message);
+    let Details {
+        tid,
+        uid,
+        login_uid,
+        ..
+    } = reversed.details;
+    assert_eq!((tid, uid, login_uid), (Some(812), Some(0), Some(1000)));
     story.wait(2);
     let ended = PastTransition {
         ended_at: story.moment.wall,

@@ -154,14 +154,16 @@ impl Model {
                     self.finish(at);
                 }
             }
-            EventKind::Reversed { patch } => {
+            EventKind::Reversed { patch, by } => {
                 if let Some(running) = course.running_or_found(patch, None, at) {
                     running.reverse(Some(at));
+                    running.turns.reversed_by = by;
                 }
             }
-            EventKind::Forced { patch } => {
+            EventKind::Forced { patch, by } => {
                 if let Some(running) = course.running_or_found(patch, None, at) {
                     running.turns.forced = true;
+                    running.turns.forced_by = by.or(running.turns.forced_by.take());
                 }
             }
             EventKind::Cancelled { patch } => {

@@ -66,8 +66,8 @@ impl EventReports {
                 keep(&mut self.ended, report, repeats)
             }
             EventKind::Try { patch, .. }
-            | EventKind::Reversed { patch }
-            | EventKind::Forced { patch }
+            | EventKind::Reversed { patch, .. }
+            | EventKind::Forced { patch, .. }
             | EventKind::Cancelled { patch } => {
                 let mut ended = self.ended.iter();
                 ended.any(|ended| {

@@ -190,7 +190,14 @@ fn a_disabling_seen_from_the_beginning_has_completed() {
 #[test]
 fn a_forced_transition_says_so() {
     let mut model = begun();
-    hook(&mut model, 110.0, EventKind::Forced { patch: None });
+    hook(
+        &mut model,
+        110.0,
+        EventKind::Forced {
+            patch: None,
+            by: None,
+        },
+    );
     hook(&mut model, 110.1, complete(Direction::Patching, None));
     observe(&mut model, 110.2, &[patch(true, false)]);
     assert_eq!(

@@ -1,7 +1,7 @@
 //! Progress, phases and what is left.
 
 use super::*;
-use crate::model::view::SwitchedBy;
+use crate::model::{Operator, view::SwitchedBy};
 
 #[test]
 fn without_a_task_switching_it_stalls() {
@@ -144,6 +144,12 @@ fn a_long_stall_leaves_the_fall_before_it_in_the_trend() {
 
 #[test]
 fn a_reversal_starts_progress_anew_and_is_the_outcome() {
+    let operator = Operator {
+        tid: 812,
+        comm: "sh".to_owned(),
+        uid: 0,
+        login_uid: Some(1000),
+    };
     let mut model = begun();
     sample(&mut model, 100.2, Direction::Patching, 0..1);
     hook(
@@ -151,11 +157,13 @@ fn a_reversal_starts_progress_anew_and_is_the_outcome() {
         170.0,
         EventKind::Reversed {
             patch: Some(PATCH.to_owned()),
+            by: Some(operator.clone()),
         },
     );
     observe(&mut model, 170.1, &[patch(false, true)]);
     let now = transition(&model, 170.2);
     assert_eq!((now.direction, now.reversed), (Direction::Unpatching, true));
+    assert_eq!(now.reversed_by, Some(operator.clone()));
     assert_eq!(
         (now.phase, now.age_seconds),
         (Some(Phase::Progressing), Some(0.2))
@@ -172,6 +180,8 @@ fn a_reversal_starts_progress_anew_and_is_the_outcome() {
         (past.outcome, past.direction),
         (Outcome::Reversed, Some(Direction::Patching))
     );
+    assert_eq!(past.reversed_by, Some(operator));
+    assert_eq!(past.forced_by, None);
     assert_eq!(past.duration_seconds, Some(71.0));
 }
 
@@ -266,7 +276,14 @@ fn tries_are_counted_in_each_direction_and_in_all() {
     hook(&mut model, 166.0, try_after(66));
     let now = transition(&model, 166.0);
     assert_eq!((now.tries, now.tries_in_all), (Some(67), Some(67)));
-    hook(&mut model, 167.0, EventKind::Reversed { patch: None });
+    hook(
+        &mut model,
+        167.0,
+        EventKind::Reversed {
+            patch: None,
+            by: None,
+        },
+    );
     assert_eq!(transition(&model, 167.0).tries_in_all, None);
     hook(&mut model, 167.1, try_after(0));
     let now = transition(&model, 167.2);

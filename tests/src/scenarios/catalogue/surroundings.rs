@@ -5,7 +5,8 @@ use crate::scenarios::{
     arguments, check_predictions, check_rules, check_rules_files, check_rules_kernel,
     check_rules_names, check_rules_overlap, check_rules_rates, check_rules_tracing, clean_end,
     cost, degraded, doctor, early, engines, events, exporter, forged_log, harm, harmless,
-    history_killed, idle, killed_daemon, many_threads, overflow, report, stop_time, two_daemons,
+    history_killed, idle, killed_daemon, many_threads, overflow, recipe, report, stop_time,
+    two_daemons,
 };
 
 pub(super) const ALL: &[Scenario] = &[
@@ -239,6 +240,13 @@ pub(super) const ALL: &[Scenario] = &[
         "two_daemons",
         "Two daemons, a stale socket, a file that is no socket",
         two_daemons::run,
+    )
+    .once(),
+    scenario(
+        "daemon",
+        "recipe",
+        "The shell script of deploy/recipes: a danger, a patch that completes, one reversed",
+        recipe::run,
     )
     .once(),
     scenario(

@@ -58,7 +58,10 @@ pub fn unit_holds(made: &Made, suite: &'static str) -> Result<Verdict> {
     let install = format!("cp {WAIT_FOLDER}/lpwatch-wait@.service /etc/systemd/system/");
     process::run(&mut trial.shell(&install))?;
     let said = verify(&trial, WAIT)?;
-    ensure!(said.is_empty(), "the recipe: systemd-analyze verify: {said}");
+    ensure!(
+        said.is_empty(),
+        "the recipe: systemd-analyze verify: {said}"
+    );
     let version = version(&mut trial.command("systemctl"))?;
     if version < JUDGES_OFFLINE {
         return Ok(Verdict::Skipped(format!(

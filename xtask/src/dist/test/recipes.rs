@@ -44,7 +44,10 @@ pub fn playbook(made: &Made) -> Result<Verdict> {
     let hosts = Hosts::make(folder.path(), &made.program)?;
     let said = play(&ansible, &hosts)?;
     for text in SAID {
-        ensure!(said.contains(text), "the playbook does not say {text:?}:\n{said}");
+        ensure!(
+            said.contains(text),
+            "the playbook does not say {text:?}:\n{said}"
+        );
     }
     for (host, ending) in RECAP {
         let line = said.lines().rfind(|line| line.starts_with(host));
@@ -72,10 +75,13 @@ fn play(ansible: &Path, hosts: &Hosts) -> Result<String> {
         .arg(ansible.join("bin/ansible-playbook"))
         .arg("--inventory")
         .arg(hosts.inventory())
-        .args(["--extra-vars", r#"{"lpwatch_batches": "100%", "lpwatch_most_failed": 100}"#])
+        .args([
+            "--extra-vars",
+            r#"{"lpwatch_batches": "100%", "lpwatch_most_failed": 100}"#,
+        ])
         .arg(paths::workspace().join(PLAYBOOK))
         // Whatever the machine is set to.
-        .env("ANSIBLE_CONFIG", "/dev/null")
+        .env("ANSIBLE_CONFIG", hosts.settings())
         .env("ANSIBLE_HOME", hosts.folder().join("ansible"))
         .env("ANSIBLE_NOCOLOR", "1")
         .env("ANSIBLE_FORKS", "3")

@@ -41,8 +41,11 @@ function figures(past) {
 	return h('dl', { class: 'figures' }, ...all.map(([term, value]) => h('div', {}, h('dt', {}, term), h('dd', {}, value))));
 }
 
-function remarks({ transition: { outcome, refusal, check }, forecast_came_true: true_, reconstructed }) {
+function remarks({ transition, forecast_came_true: true_, reconstructed }) {
+	const { outcome, refusal, check, reversed_by: reverser, forced_by: forcer } = transition;
 	const said = [];
+	if (reverser) said.push(`Reversed by ${operator(reverser)}.`);
+	if (forcer) said.push(`Forced by ${operator(forcer)}.`);
 	if (outcome === 'forced') said.push('The tasks left were switched without a check.');
 	const why = [refusal?.errno && errno(refusal.errno), refusal?.cause, refusal?.meaning].filter(Boolean);
 	if (why.length > 0) said.push(`Why: ${why.join('; ')}`);
@@ -52,6 +55,10 @@ function remarks({ transition: { outcome, refusal, check }, forecast_came_true: 
 	}
 	if (reconstructed) said.push('No daemon followed it: the kernel log reports it.');
 	return said.map((text) => h('p', {}, text));
+}
+
+function operator({ tid, comm, uid, login_uid: login }) {
+	return `${comm}, thread ${tid}, uid ${uid}${login === null ? '' : `, login uid ${login}`}`;
 }
 
 function tasks({ id, blockers }) {

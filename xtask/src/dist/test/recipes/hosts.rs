@@ -70,6 +70,7 @@ impl Hosts {
         let file = hosts.folder.join(format!("{PATCH}.ko"));
         fs::copy(paths::workspace().join(FILE), file)?;
         fs::write(hosts.folder.join("load.sh"), LOADER)?;
+        fs::write(hosts.settings(), "[defaults]\n")?;
         fs::create_dir(hosts.reports())?;
         let inventory = serde_json::to_string_pretty(&hosts.variables(lpwatch))?;
         fs::write(hosts.inventory(), inventory)?;
@@ -82,6 +83,11 @@ impl Hosts {
 
     pub fn inventory(&self) -> PathBuf {
         self.folder.join("hosts.json")
+    }
+
+    /// Ansible's settings: none.
+    pub fn settings(&self) -> PathBuf {
+        self.folder.join("ansible.cfg")
     }
 
     pub fn reports(&self) -> PathBuf {
