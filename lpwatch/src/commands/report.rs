@@ -13,7 +13,7 @@ use crate::{
     model::{
         Snapshot,
         journal::{Entry, Record},
-        report::{MOST_EVENTS, ReportDocument, Span},
+        report::{MOST_EVENTS, ReportDocument, ReportTime},
     },
     observe::{clock, report_facts},
     render::report,
@@ -133,10 +133,10 @@ async fn gather(globals: &Globals, args: &Args) -> Result<ReportDocument, Error>
     let roots = globals.roots();
     let now = host::boot_id(&roots);
     let span = match &ended {
-        Some(record) => Span::of_ended(record, now.as_deref()),
+        Some(record) => ReportTime::of_ended(record, now.as_deref()),
         None => {
             let uptime = clock::now().boot.as_secs_f64();
-            Span::under_way(&snapshot, name.as_deref(), now, uptime)
+            ReportTime::under_way(&snapshot, name.as_deref(), now, uptime)
         }
     };
     let events = match &mut past {
@@ -185,7 +185,7 @@ async fn events(
     globals: &Globals,
     past: &mut Past,
     patch: Option<&str>,
-    span: &Span,
+    span: &ReportTime,
 ) -> Result<Vec<Entry>, Error> {
     let filter = EntryFilter {
         patch: patch.map(str::to_owned),

@@ -1,7 +1,7 @@
 //! The report about one transition: for a post-mortem, or for a vendor's ticket.
 
 mod redaction;
-mod span;
+mod report_time;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,7 @@ use super::{
 };
 
 pub use redaction::{HOST, Names};
-pub use span::Span;
+pub use report_time::ReportTime;
 
 /// The most events in a report.
 pub const MOST_EVENTS: usize = 1000;

@@ -5,14 +5,14 @@ use std::fs;
 
 use crate::{
     kernel::{Roots, kmsg},
-    model::report::{KernelLine, Names, Span},
+    model::report::{KernelLine, Names, ReportTime},
 };
 
 /// The kernel's own lines of that time; what is missing is noted.
 pub(crate) fn kernel_log(
     roots: &Roots,
     patch: Option<&str>,
-    span: &Span,
+    span: &ReportTime,
     notes: &mut Vec<String>,
 ) -> Vec<KernelLine> {
     if !span.is_now() || !roots.is_live() {

@@ -21,6 +21,8 @@ async fn every_address_gives_what_it_promises() {
         ("/", "text/html; charset=utf-8", "href=\"metrics\""),
         ("/page.css", "text/css; charset=utf-8", ""),
         ("/page.js", "text/javascript; charset=utf-8", ""),
+        ("/history", "text/html; charset=utf-8", "history/history.js"),
+        ("/history/history.js", "text/javascript; charset=utf-8", ""),
         (
             "/metrics",
             "text/plain; version=0.0.4",

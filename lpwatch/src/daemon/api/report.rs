@@ -18,7 +18,7 @@ use crate::{
     kernel::{Roots, host},
     model::{
         Snapshot,
-        report::{MOST_EVENTS, ReportDocument, Span},
+        report::{MOST_EVENTS, ReportDocument, ReportTime},
     },
     observe::report_facts,
     render::report,
@@ -132,7 +132,7 @@ fn gather(
         .and_then(|records| records.into_iter().next())
         .ok_or(Failure::NoSuchTransition)?;
     let patch = record.transition.patch.clone();
-    let span = Span::of_ended(&record, host::boot_id(roots).as_deref());
+    let span = ReportTime::of_ended(&record, host::boot_id(roots).as_deref());
     let (mut events, error) = log.read(&EntryFilter {
         patch: patch.clone(),
         limit: MOST_EVENTS,

@@ -22,8 +22,8 @@ const JUDGES_OFFLINE: u32 = 250;
 const OURS: &str = "deploy/systemd/lpwatch.service";
 const DEBIANS: &str = "deploy/debian/10-debian-kernels.conf";
 
-/// The recipe's unit, as an instance for a patch, and where the package has it.
-const WAIT: &str = "/etc/systemd/system/lpwatch-wait@lp_fix.service";
+/// The recipe's unit, and where the package has it.
+const WAIT: &str = "/etc/systemd/system/lpwatch-wait@.service";
 const WAIT_FOLDER: &str = "/usr/share/doc/lpwatch/examples/recipes/systemd";
 
 const UNIT: &str = "/usr/lib/systemd/system/lpwatch.service";

@@ -24,21 +24,23 @@ let limit = 0;
 let missing = null;
 /** Oldest first. */
 let events = [];
-const known = new Set();
+let known = new Set();
 let shown = STEP;
 let head = null;
 let trouble = null;
 
 const stream = new EventStream(`api/v1/events/stream?limit=${KEPT}`, take, changed);
 
+const nameOf = ({ id, boot_id: boot, at }) => `${id} ${boot} ${at}`;
+
 function take(news) {
 	for (const event of news) {
-		const key = `${event.id} ${event.boot_id} ${event.at}`;
-		if (known.has(key)) continue;
-		known.add(key);
+		if (known.has(nameOf(event))) continue;
+		known.add(nameOf(event));
 		events.push(event);
 	}
 	events = events.slice(-KEPT);
+	if (known.size > 2 * KEPT) known = new Set(events.map(nameOf));
 	note(news.at(-1));
 	if (news.some(({ kind }) => ENDS.includes(kind))) {
 		for (const wait of WRITTEN_AFTER) setTimeout(read, wait);
@@ -108,7 +110,7 @@ function drawRecords(patch) {
 
 function drawEvents(patch) {
 	const all = events.filter((event) => !patch || event.patch === patch).toReversed();
-	list(byId('events-list'), all.slice(0, shown), ({ id, boot_id: boot, at }) => `${id} ${boot} ${at}`, line);
+	list(byId('events-list'), all.slice(0, shown), nameOf, line);
 	show(byId('events-none'), all.length === 0);
 	setText(byId('events-none'), stream.heardAt === null ? 'Unknown yet.' : `None${patch ? ` of ${patch}` : ''} that lpwatch knows of.`);
 	show(byId('events-more'), all.length > shown);

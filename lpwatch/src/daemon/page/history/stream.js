@@ -91,8 +91,9 @@ export class EventStream {
 		for (const part of parts) {
 			const data = field(part, 'data:');
 			if (data === '') continue;
-			events.push(JSON.parse(data));
+			// One that cannot be read is not asked for again.
 			this.#last = field(part, 'id:') || this.#last;
+			events.push(JSON.parse(data));
 		}
 		if (events.length > 0) this.#onEvents(events);
 	}

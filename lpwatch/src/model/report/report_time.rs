@@ -12,7 +12,7 @@ const AFTER: f64 = 2.0;
 
 /// The time that a report is about, in seconds since boot.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Span {
+pub struct ReportTime {
     /// The boot; `None` if it is unknown.
     boot_id: Option<String>,
     /// Whether it is the present boot.
@@ -22,7 +22,7 @@ pub struct Span {
     to: Option<f64>,
 }
 
-impl Span {
+impl ReportTime {
     /// That of a transition that has ended. `now` is the id of the present boot.
     #[must_use]
     pub fn of_ended(record: &Record, now: Option<&str>) -> Self {
@@ -85,10 +85,10 @@ mod tests {
         let mut record = samples::completed("lp_fix", 1);
         record.boot_id = Some("this".to_owned());
         (record.started_boot_seconds, record.ended_boot_seconds) = (Some(100.0), 105.0);
-        let span = Span::of_ended(&record, Some("this"));
+        let span = ReportTime::of_ended(&record, Some("this"));
         assert!(span.is_now());
-        assert!(!Span::of_ended(&record, Some("next")).is_now());
-        assert!(!Span::of_ended(&record, None).is_now());
+        assert!(!ReportTime::of_ended(&record, Some("next")).is_now());
+        assert!(!ReportTime::of_ended(&record, None).is_now());
         let entry = |boot: &str, at: f64| Entry {
             boot_id: Some(boot.to_owned()),
             boot_seconds: at,
