@@ -106,7 +106,8 @@ fn held(trial: &mut Trial, hog: i32, command: &str) -> Result<()> {
             transition.tasks_remaining == Some(0),
             "{how:?}: {transition:?}"
         );
-        let wait = transition.waits_for.as_ref().context("waits for nothing")?;
+        let wait = transition.waits_for.as_ref();
+        let wait = wait.with_context(|| format!("{how:?}: waits for nothing: {transition:?}"))?;
         let holder = wait.holder.as_ref().context("no holder")?;
         ensure!(
             wait.reason == "cpu_held" && wait.callback.is_none(),
