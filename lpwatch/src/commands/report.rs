@@ -13,7 +13,7 @@ use crate::{
     model::{
         Snapshot,
         journal::{Entry, Record},
-        report::{KernelLine, Names, ReportDocument},
+        report::{KernelLine, ReplacedNames, ReportDocument},
     },
     observe::clock,
     render::report,
@@ -138,7 +138,7 @@ async fn gather(globals: &Globals, args: &Args) -> Result<ReportDocument, Error>
         Some(record) => record.transition.patch.clone(),
         None => patch,
     };
-    let span = Span::of(&globals.roots(), &snapshot, name.as_deref(), ended.as_ref());
+    let span = ReportTime::of(&globals.roots(), &snapshot, name.as_deref(), ended.as_ref());
     let events = match &mut past {
         Some(past) => events(globals, past, name.as_deref(), &span).await?,
         None => Vec::new(),
@@ -182,7 +182,7 @@ async fn ended(globals: &Globals, past: &mut Past, args: &Args) -> Result<Record
 }
 
 /// The time that a report is about, in seconds since boot.
-struct Span {
+struct ReportTime {
     /// The boot; `None` if it is unknown.
     boot_id: Option<String>,
     /// Whether it is the present boot.
@@ -192,7 +192,7 @@ struct Span {
     to: Option<f64>,
 }
 
-impl Span {
+impl ReportTime {
     fn of(roots: &Roots, snapshot: &Snapshot, patch: Option<&str>, ended: Option<&Record>) -> Self {
         let now = host::boot_id(roots);
         if let Some(record) = ended {
@@ -225,7 +225,7 @@ async fn events(
     globals: &Globals,
     past: &mut Past,
     patch: Option<&str>,
-    span: &Span,
+    span: &ReportTime,
 ) -> Result<Vec<Entry>, Error> {
     let filter = EntryFilter {
         patch: patch.map(str::to_owned),
@@ -241,7 +241,7 @@ async fn events(
 fn kernel_log(
     globals: &Globals,
     patch: Option<&str>,
-    span: &Span,
+    span: &ReportTime,
     notes: &mut Vec<String>,
 ) -> Vec<KernelLine> {
     if !span.is_now || !globals.roots().is_live() {
@@ -273,8 +273,8 @@ fn kernel_log(
 const PEOPLE: std::ops::RangeInclusive<u32> = 1000..=60_000;
 
 /// The users of this host, from passwd(5).
-fn names_of_users() -> Names {
-    let mut names = Names::default();
+fn names_of_users() -> ReplacedNames {
+    let mut names = ReplacedNames::default();
     let text = fs::read_to_string("/etc/passwd").unwrap_or_default();
     for line in text.lines() {
         let mut fields = line.split(':');

@@ -20,7 +20,7 @@ pub(super) struct CallPeriod {
 
 /// The three phases of a patch. Each is `None` until something was counted in it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Record {
+pub(super) struct CallRecord {
     pub before: Option<CallPeriod>,
     pub during: Option<CallPeriod>,
     pub after: Option<CallPeriod>,
@@ -57,7 +57,7 @@ impl TransitionStage {
     }
 }
 
-impl Record {
+impl CallRecord {
     /// Adds calls of this code by tasks in this state.
     pub fn add(&mut self, patch: &str, epoch: &Epoch, state: usize, code: Code<'_>, calls: u64) {
         let own = epoch.state.position(patch);
