@@ -113,6 +113,12 @@ impl<'a> Comparison<'a> {
             let woken = seen.any(|blocker| blocker.state == Some('R'));
             !(woken && matches!(complaint, Complaint::SleepingOn(_)))
         });
+        // Nearly always on its CPU: one look may find it at rest.
+        steady.retain(|pid, complaint| {
+            let mut seen = looks.iter().filter_map(|look| look.of(*pid).ok());
+            let rests = seen.any(|blocker| blocker.state.is_some_and(|state| state != 'R'));
+            !(rests && matches!(complaint, Complaint::Running))
+        });
         Ok((looks, steady))
     }
 

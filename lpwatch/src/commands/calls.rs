@@ -13,7 +13,7 @@ use super::{
     completions,
     counted::CountArgs,
     output::Printer,
-    snapshots::Stream,
+    snapshots::SnapshotStream,
     status::{module_name, not_loaded},
     watching::{Printed, SnapshotPacer, WatchArgs},
 };
@@ -73,7 +73,7 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
 }
 
 async fn watch(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
-    let mut watched = SnapshotPacer::new(Stream::counting(globals).await?, &args.watch)?;
+    let mut watched = SnapshotPacer::new(SnapshotStream::counting(globals).await?, &args.watch)?;
     let mut printed = Printed::default();
     let mut exit = Exit::Success;
     while let Some(snapshot) = watched.next().await? {

@@ -12,7 +12,7 @@ use crate::{
 
 use super::{
     args::{Globals, some_time},
-    snapshots::{self, Stream},
+    snapshots::{self, SnapshotStream},
 };
 
 /// How long to count without a daemon.
@@ -37,7 +37,7 @@ impl CountArgs {
             Err(missing) => missing.note()?,
         };
         let time = self.time.unwrap_or(DEFAULT);
-        let mut stream = Stream::counting(globals).await?;
+        let mut stream = SnapshotStream::counting(globals).await?;
         let first = stream.next().await?;
         if !counts(&first) {
             let mut snapshot = Snapshot::clone(&first);

@@ -145,7 +145,7 @@ fn why_nobody_answers(socket: &Path) -> &'static str {
 }
 
 /// The states from now on, one after each change.
-pub struct Stream<'a> {
+pub struct SnapshotStream<'a> {
     globals: &'a Globals,
     /// The hooks to attach if no daemon runs.
     hooks: Hooking,
@@ -171,7 +171,7 @@ impl Drop for LocalFollower {
     }
 }
 
-impl<'a> Stream<'a> {
+impl<'a> SnapshotStream<'a> {
     pub async fn open(globals: &'a Globals) -> Result<Self, Error> {
         Self::new(globals, Hooking::Nothing).await
     }

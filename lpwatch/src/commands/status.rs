@@ -15,7 +15,7 @@ use super::{
     completions,
     output::Printer,
     past,
-    snapshots::{self, Stream},
+    snapshots::{self, SnapshotStream},
     watching::{Printed, SnapshotPacer, WatchArgs},
 };
 
@@ -47,7 +47,7 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
 }
 
 async fn watch(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
-    let mut watched = SnapshotPacer::new(Stream::open(globals).await?, &args.watch)?;
+    let mut watched = SnapshotPacer::new(SnapshotStream::open(globals).await?, &args.watch)?;
     let mut printed = Printed::default();
     let mut exit = Exit::Success;
     while let Some(snapshot) = watched.next().await? {

@@ -15,16 +15,16 @@ use tokio::{
 
 use crate::{
     exit::Exit,
-    render::top::{App, Step},
+    render::top::{AfterKey, App},
 };
 
 use super::{
     args::{Globals, OutputForm, interval},
     output::Printer,
-    snapshots::Stream,
+    snapshots::SnapshotStream,
 };
 
-use terminal::{Input, Keys, Screen};
+use terminal::{Keys, Screen, TerminalInput};
 
 /// Watch a rollout on the whole screen: the patches, how the number of tasks left
 /// falls, which tasks are left and why, and how often old and new code is called.
@@ -111,7 +111,7 @@ async fn watch(
     signals: &mut Signals,
 ) -> anyhow::Result<()> {
     let mut keys = Keys::start()?;
-    let mut stream = Stream::counting(globals).await?;
+    let mut stream = SnapshotStream::counting(globals).await?;
     let mut is_due = false;
     let mut drawn_at: Option<Instant> = None;
     loop {
@@ -120,10 +120,10 @@ async fn watch(
             biased;
             step = signals.next() => step,
             input = keys.next() => match input? {
-                Input::Key(key) => app.press(key),
-                Input::Resized => Step::Stay,
+                TerminalInput::Key(key) => app.press(key),
+                TerminalInput::Resized => AfterKey::Stay,
             },
-            () = tokio::time::sleep_until(at), if is_due => Step::Stay,
+            () = tokio::time::sleep_until(at), if is_due => AfterKey::Stay,
             snapshot = stream.next() => {
                 app.take(snapshot?);
                 is_due = true;
@@ -131,10 +131,10 @@ async fn watch(
             }
         };
         match step {
-            Step::Quit => return Ok(()),
-            Step::Suspend => screen.suspend()?,
-            Step::Redraw => screen.clear()?,
-            Step::Stay => {}
+            AfterKey::Quit => return Ok(()),
+            AfterKey::Suspend => screen.suspend()?,
+            AfterKey::Redraw => screen.clear()?,
+            AfterKey::Stay => {}
         }
         screen.draw(app)?;
         is_due = false;
@@ -163,14 +163,14 @@ impl Signals {
     }
 
     /// What the next of them asks for.
-    async fn next(&mut self) -> Step {
+    async fn next(&mut self) -> AfterKey {
         let [interrupt, terminate, hangup, quit] = &mut self.ending;
         tokio::select! {
-            _ = interrupt.recv() => Step::Quit,
-            _ = terminate.recv() => Step::Quit,
-            _ = hangup.recv() => Step::Quit,
-            _ = quit.recv() => Step::Quit,
-            _ = self.suspend.recv() => Step::Suspend,
+            _ = interrupt.recv() => AfterKey::Quit,
+            _ = terminate.recv() => AfterKey::Quit,
+            _ = hangup.recv() => AfterKey::Quit,
+            _ = quit.recv() => AfterKey::Quit,
+            _ = self.suspend.recv() => AfterKey::Suspend,
         }
     }
 }

@@ -24,7 +24,7 @@ use super::{
     completions,
     counted::{CountArgs, progress},
     output::Printer,
-    snapshots::{self, Stream},
+    snapshots::{self, SnapshotStream},
 };
 
 /// Prove that the code of a patch runs: compare the entries of each new function with
@@ -144,7 +144,7 @@ impl Args {
 async fn waited(globals: &Globals, args: &Args, time: Duration) -> anyhow::Result<CallsReport> {
     let began = Instant::now();
     let progress = progress(&format!("waiting for calls for {} s", time.as_secs_f64()));
-    let mut stream = Stream::counting(globals).await?;
+    let mut stream = SnapshotStream::counting(globals).await?;
     let mut latest = report_of_patches(&*stream.next().await?, args)?;
     loop {
         let proof = args.proof(&latest);

@@ -25,7 +25,7 @@ use super::{
     args::{Globals, some_time},
     completions,
     output::Printer,
-    snapshots::Stream,
+    snapshots::SnapshotStream,
 };
 
 pub(super) use document::WaitDocument;
@@ -184,8 +184,10 @@ impl<'a> Waits<'a> {
     async fn until_over(&mut self) -> anyhow::Result<()> {
         let mut appear_until = self.args.or_appear.map(|time| Instant::now() + time);
         let mut stream = match self.wanted.goal {
-            Goal::Effective => Stream::counting(self.globals).await?,
-            Goal::Completed | Goal::Progress | Goal::Stalled => Stream::open(self.globals).await?,
+            Goal::Effective => SnapshotStream::counting(self.globals).await?,
+            Goal::Completed | Goal::Progress | Goal::Stalled => {
+                SnapshotStream::open(self.globals).await?
+            }
         };
         while !self.open.is_empty() {
             // Whether new code runs is not known at once, and need not be news.

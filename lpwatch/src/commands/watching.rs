@@ -12,7 +12,7 @@ use tokio::{
 
 use crate::{model::Snapshot, render::json};
 
-use super::{args::interval, snapshots::Stream};
+use super::{args::interval, snapshots::SnapshotStream};
 
 /// Flags of the commands that can watch.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -29,7 +29,7 @@ pub struct WatchArgs {
 
 /// The states to show, one after another.
 pub struct SnapshotPacer<'a> {
-    stream: Stream<'a>,
+    stream: SnapshotStream<'a>,
     interval: Duration,
     resized: Signal,
     latest: Option<Arc<Snapshot>>,
@@ -39,7 +39,7 @@ pub struct SnapshotPacer<'a> {
 }
 
 impl<'a> SnapshotPacer<'a> {
-    pub fn new(stream: Stream<'a>, args: &WatchArgs) -> anyhow::Result<Self> {
+    pub fn new(stream: SnapshotStream<'a>, args: &WatchArgs) -> anyhow::Result<Self> {
         let resized = signal(SignalKind::window_change()).context("cannot watch the terminal")?;
         Ok(Self {
             stream,

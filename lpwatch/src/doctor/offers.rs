@@ -51,13 +51,13 @@ pub(super) fn all(host: &Offers, is_built: bool, processor: &str) -> Vec<Offer> 
 }
 
 /// An unfinished offer.
-struct Draft {
+struct OfferDraft {
     id: &'static str,
     name: &'static str,
     why: &'static str,
 }
 
-impl Draft {
+impl OfferDraft {
     fn available(&self, value: impl Into<String>) -> Offer {
         self.offer(Availability::Available, Some(value.into()))
     }

@@ -19,7 +19,7 @@ const REMEDY: &str = "run as root, or give lpwatch CAP_SYS_PTRACE and CAP_DAC_RE
 
 /// The limits of a search, so that it does not hold up the look it serves.
 #[derive(Clone, Copy, Debug)]
-struct Limits {
+struct SearchLimits {
     processes: usize,
     descriptors: usize,
     pins: usize,
@@ -27,7 +27,7 @@ struct Limits {
     depth: usize,
 }
 
-const LIMITS: Limits = Limits {
+const LIMITS: SearchLimits = SearchLimits {
     processes: 65_536,
     descriptors: 1_000_000,
     pins: 4_096,
@@ -134,7 +134,7 @@ pub fn read_holders(roots: &Roots) -> Result<OwnerSearch<Holder>, ReadError> {
     holders(&roots.procfs, LIMITS).map_err(|error| ReadError::from_io(&roots.procfs, error, REMEDY))
 }
 
-fn holders(procfs: &Path, limits: Limits) -> io::Result<OwnerSearch<Holder>> {
+fn holders(procfs: &Path, limits: SearchLimits) -> io::Result<OwnerSearch<Holder>> {
     let mut pids: Vec<u32> = fs::read_dir(procfs)?
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .collect();
@@ -221,7 +221,7 @@ pub fn read_pins(
 
 fn pins(
     root: &Path,
-    limits: Limits,
+    limits: SearchLimits,
     ask: impl Fn(&Path) -> io::Result<Option<ProgramReference>>,
 ) -> io::Result<OwnerSearch<PathBuf>> {
     let mut found = OwnerSearch::new();

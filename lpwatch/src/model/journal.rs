@@ -33,7 +33,7 @@ use news::Draft;
 use run::Run;
 
 /// A function of a patch: the patch, the object, its name and sympos.
-type FunctionKey = (String, String, String, u32);
+type PatchFunctionKey = (String, String, String, u32);
 
 /// Compares snapshots, and remembers what was already reported.
 #[derive(Debug, Default)]
@@ -42,9 +42,9 @@ pub struct Journal {
     previous: Option<Arc<Snapshot>>,
     runs: BTreeMap<(EngineKind, String), Run>,
     /// The functions whose new code was entered.
-    entered: BTreeSet<FunctionKey>,
+    entered: BTreeSet<PatchFunctionKey>,
     /// The functions whose new code should run, and does not.
-    ineffective: BTreeSet<FunctionKey>,
+    ineffective: BTreeSet<PatchFunctionKey>,
 }
 
 impl Journal {

@@ -12,7 +12,7 @@ use super::{
     snapshot::{PastTransition, Patch, Probe, Transition, TrendPoint},
 };
 
-pub use redaction::{HOST, Names};
+pub use redaction::{HOST, ReplacedNames};
 pub use report_time::ReportTime;
 
 /// The most events in a report.
@@ -113,7 +113,7 @@ impl ReportDocument {
     ///
     /// # Errors
     /// The document cannot be written as JSON and read again.
-    pub fn redacted(mut self, names: &Names) -> serde_json::Result<Self> {
+    pub fn redacted(mut self, names: &ReplacedNames) -> serde_json::Result<Self> {
         let mut names = names.clone();
         names.add_host(&self.head.host);
         let transition = self.patch.as_ref().and_then(|one| one.transition.as_ref());
@@ -148,7 +148,7 @@ impl ReportDocument {
 }
 
 /// The names of kernel threads are the kernel's, and stay.
-fn of_blocker(names: &mut Names, blocker: &Blocker) {
+fn of_blocker(names: &mut ReplacedNames, blocker: &Blocker) {
     if !blocker.kthread && blocker.kind() != TaskKind::Idle {
         names.add_program(&blocker.comm);
     }
@@ -158,14 +158,14 @@ fn of_blocker(names: &mut Names, blocker: &Blocker) {
     of_program(names, blocker.program.as_ref());
 }
 
-fn of_held(names: &mut Names, held: &HeldBlocker) {
+fn of_held(names: &mut ReplacedNames, held: &HeldBlocker) {
     if !held.kthread && held.tid != 0 {
         names.add_program(&held.comm);
     }
     of_program(names, held.program.as_ref());
 }
 
-fn of_program(names: &mut Names, program: Option<&Culprit>) {
+fn of_program(names: &mut ReplacedNames, program: Option<&Culprit>) {
     let parts = program.map(|one| [&one.owner_comm, &one.pinned]);
     for name in parts.into_iter().flatten().flatten() {
         names.add_program(name);
@@ -208,7 +208,7 @@ mod tests {
     #[test]
     fn no_name_of_the_host_is_left() {
         let before = report();
-        let mut names = Names::default();
+        let mut names = ReplacedNames::default();
         names.add_user("alice");
         let host = before.head.host.clone();
         let text = serde_json::to_string(&before.clone().redacted(&names).unwrap()).unwrap();

@@ -321,15 +321,18 @@ impl CallSource {
         for _ in 0..READINGS {
             let epoch = self.counters.epoch();
             let at = Clocks::now().boot;
-            let functions = self.originals.iter().map(|(id, held)| FunctionReading {
-                id: id.clone(),
-                asked: self.asked.contains(id),
-                counter: self.counter(held),
-                entries: self.entries(id),
-                suspects: match held {
-                    Ok(counter) if doubted.contains(id) => suspects.of(id, counter),
-                    Ok(_) | Err(_) => Vec::new(),
-                },
+            let functions = self.originals.iter().map(|(id, held)| {
+                let before = self.sums_of_entries(id);
+                FunctionReading {
+                    id: id.clone(),
+                    asked: self.asked.contains(id),
+                    counter: self.counter(held),
+                    entries: self.entries(id, &before),
+                    suspects: match held {
+                        Ok(counter) if doubted.contains(id) => suspects.of(id, counter),
+                        Ok(_) | Err(_) => Vec::new(),
+                    },
+                }
             });
             let functions = functions.collect();
             if self.counters.epoch() == epoch {
@@ -344,11 +347,30 @@ impl CallSource {
         None
     }
 
-    fn entries(&self, id: &FunctionId) -> Vec<Entries> {
-        let of = self.new.iter().filter(|((_, of), _)| of == id);
-        of.map(|((patch, _), (function, held))| Entries {
-            patch: patch.clone(),
+    /// The counters at the entries of the functions that replace this one.
+    fn entries_of(
+        &self,
+        id: &FunctionId,
+    ) -> impl Iterator<Item = (&str, &(String, CounterResult))> {
+        let of = self.new.iter().filter(move |((_, of), _)| of == id);
+        of.map(|((patch, _), held)| (patch.as_str(), held))
+    }
+
+    fn sums_of_entries(&self, id: &FunctionId) -> Vec<u64> {
+        let sum = |counter| {
+            let seen = self.counters.seen(counter).into_iter();
+            seen.fold(0, u64::wrapping_add)
+        };
+        let held = self.entries_of(id).map(|(_, (_, held))| held);
+        held.map(|held| held.as_ref().map_or(0, sum)).collect()
+    }
+
+    fn entries(&self, id: &FunctionId, before: &[u64]) -> Vec<Entries> {
+        let of = self.entries_of(id).zip(before);
+        of.map(|((patch, (function, held)), before)| Entries {
+            patch: patch.to_owned(),
             function: function.clone(),
+            before: *before,
             counter: self.counter(held),
         })
         .collect()

@@ -5,7 +5,7 @@ use std::fs;
 
 use crate::{
     kernel::{Roots, kmsg},
-    model::report::{KernelLine, Names, ReportTime},
+    model::report::{KernelLine, ReplacedNames, ReportTime},
 };
 
 /// The kernel's own lines of that time; what is missing is noted.
@@ -43,8 +43,8 @@ pub(crate) fn kernel_log(
 const PEOPLE: std::ops::RangeInclusive<u32> = 1000..=60_000;
 
 /// The users of this host, from passwd(5).
-pub(crate) fn names_of_users() -> Names {
-    let mut names = Names::default();
+pub(crate) fn names_of_users() -> ReplacedNames {
+    let mut names = ReplacedNames::default();
     let text = fs::read_to_string("/etc/passwd").unwrap_or_default();
     for line in text.lines() {
         let mut fields = line.split(':');

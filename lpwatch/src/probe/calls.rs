@@ -247,6 +247,15 @@ impl CallCounters {
     /// The calls so far.
     #[must_use]
     pub fn read(&self, counter: &CallCounter) -> CallCount {
+        CallCount {
+            calls: self.seen(counter),
+            missed: counter.missed(),
+        }
+    }
+
+    /// The calls that the hook has seen so far; asks the kernel nothing.
+    #[must_use]
+    pub fn seen(&self, counter: &CallCounter) -> Buckets {
         let mut calls = [0_u64; BUCKETS];
         for cpu in 0..self.cpus {
             let of_cpu = self.calls.read::<BUCKETS>(word(place(cpu, counter.slot)));
@@ -254,10 +263,7 @@ impl CallCounters {
                 *sum = sum.wrapping_add(calls);
             }
         }
-        CallCount {
-            calls,
-            missed: counter.missed(),
-        }
+        calls
     }
 
     /// Maps the addresses at which a hook may see the function to its slot.

@@ -18,5 +18,5 @@ mod svg;
 #[cfg(test)]
 mod tests;
 
-pub use app::{App, Key, Step};
+pub use app::{AfterKey, App, Key};
 pub use draw::draw;

@@ -94,7 +94,9 @@ fn held(trial: &mut Trial, hog: i32, command: &str) -> Result<()> {
         );
         let transition = document.transition(NAME)?;
         let wait = transition.waits_for.as_ref();
-        Ok(wait.is_some_and(|wait| wait.reason == "cpu_held"))
+        // Enabling needed that CPU as well, before the kernel's first try.
+        let has_tried = transition.tries.is_some_and(|tries| tries > 0);
+        Ok(has_tried && wait.is_some_and(|wait| wait.reason == "cpu_held"))
     })?;
     for how in [&[][..], ALONE_NO_BPF] {
         let document = lpwatch::look(&[how])?;
@@ -104,7 +106,8 @@ fn held(trial: &mut Trial, hog: i32, command: &str) -> Result<()> {
             transition.tasks_remaining == Some(0),
             "{how:?}: {transition:?}"
         );
-        let wait = transition.waits_for.as_ref().context("waits for nothing")?;
+        let wait = transition.waits_for.as_ref();
+        let wait = wait.with_context(|| format!("{how:?}: waits for nothing: {transition:?}"))?;
         let holder = wait.holder.as_ref().context("no holder")?;
         ensure!(
             wait.reason == "cpu_held" && wait.callback.is_none(),

@@ -110,14 +110,14 @@ fn give_back_on_panic() {
 
 /// What comes from the terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Input {
+pub enum TerminalInput {
     Key(Key),
     Resized,
 }
 
 /// The keys, read by a thread of their own: a terminal cannot be awaited.
 pub struct Keys {
-    inputs: mpsc::Receiver<io::Result<Input>>,
+    inputs: mpsc::Receiver<io::Result<TerminalInput>>,
 }
 
 impl Keys {
@@ -139,7 +139,7 @@ impl Keys {
         Ok(Self { inputs })
     }
 
-    pub async fn next(&mut self) -> anyhow::Result<Input> {
+    pub async fn next(&mut self) -> anyhow::Result<TerminalInput> {
         let input = self
             .inputs
             .recv()
@@ -149,10 +149,12 @@ impl Keys {
     }
 }
 
-fn input(event: &Event) -> Option<Input> {
+fn input(event: &Event) -> Option<TerminalInput> {
     match event {
-        Event::Key(key) if key.kind != KeyEventKind::Release => self::key(key).map(Input::Key),
-        Event::Resize(..) => Some(Input::Resized),
+        Event::Key(key) if key.kind != KeyEventKind::Release => {
+            self::key(key).map(TerminalInput::Key)
+        }
+        Event::Resize(..) => Some(TerminalInput::Resized),
         _ => None,
     }
 }

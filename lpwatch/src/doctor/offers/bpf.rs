@@ -6,7 +6,7 @@ use crate::{
     probe::{self, FRAMES_MARKER, SHARING_MARKER},
 };
 
-use super::{Draft, marker};
+use super::{OfferDraft, marker};
 
 const WITHOUT_BPF: &str = "All of BPF: tasks are read from /proc, transitions followed by sysfs and \
                            the kernel log; calls are not counted.";
@@ -25,7 +25,7 @@ pub(super) fn all(host: &Offers, is_built: bool, processor: &str) -> Vec<Offer> 
 }
 
 fn programs(is_built: bool) -> Offer {
-    let draft = Draft {
+    let draft = OfferDraft {
         id: "bpf_programs",
         name: "BPF programs",
         why: "They are compiled into lpwatch if a BPF compiler was available at build time.",
@@ -41,7 +41,7 @@ fn programs(is_built: bool) -> Offer {
 }
 
 fn btf(host: &Offers) -> Offer {
-    let draft = Draft {
+    let draft = OfferDraft {
         id: "btf",
         name: "BTF",
         why: "The kernel's types: fentry and the offsets of structure members need them.",
@@ -59,7 +59,7 @@ fn btf(host: &Offers) -> Offer {
 }
 
 fn jit(host: &Offers) -> Offer {
-    let draft = Draft {
+    let draft = OfferDraft {
         id: "bpf_jit",
         name: "BPF JIT",
         why: "It compiles BPF programs to machine code.",
@@ -85,7 +85,7 @@ fn jit(host: &Offers) -> Offer {
 }
 
 fn memory(host: &Offers) -> Offer {
-    let draft = Draft {
+    let draft = OfferDraft {
         id: "bpf_memory",
         name: "memory for BPF",
         why: "Before 5.11, BPF maps count against the memory that a process may lock.",
@@ -113,7 +113,7 @@ fn memory(host: &Offers) -> Offer {
 }
 
 fn kprobes(host: &Offers) -> Offer {
-    let draft = Draft {
+    let draft = OfferDraft {
         id: "kprobes",
         name: "kprobes",
         why: "They are used where fentry is not: in modules, on functions not patched yet, on older kernels.",
@@ -143,7 +143,7 @@ fn kprobes(host: &Offers) -> Offer {
 }
 
 fn sharing(host: &Offers) -> Offer {
-    let draft = Draft {
+    let draft = OfferDraft {
         id: "ipmodify_sharing",
         name: "sharing with fentry",
         why: "An fentry and a live patch can share a function (SHARE_IPMODIFY, 6.0).",
@@ -168,7 +168,7 @@ fn sharing(host: &Offers) -> Offer {
 }
 
 fn frames(host: &Offers, processor: &str) -> Offer {
-    let draft = Draft {
+    let draft = OfferDraft {
         id: "bpf_frames",
         name: "BPF frames on stacks",
         why: "If the unwinder knows the frames of BPF trampolines (6.19), they do not block transitions.",
@@ -192,7 +192,7 @@ fn frames(host: &Offers, processor: &str) -> Offer {
 }
 
 fn cpus(host: &Offers) -> Offer {
-    let draft = Draft {
+    let draft = OfferDraft {
         id: "cpus",
         name: "CPUs",
         why: "Counters use 96 KB for each CPU.",

@@ -6,7 +6,7 @@ use crate::{
     probe,
 };
 
-use super::{Draft, marker};
+use super::{OfferDraft, marker};
 
 /// What `CONFIG_LIVEPATCH` depends on, or one of each (kernel/livepatch/Kconfig).
 const NEEDS: [&[&str]; 5] = [
@@ -27,7 +27,7 @@ pub(super) fn all(host: &Offers, processor: &str) -> Vec<Offer> {
 }
 
 fn livepatch(host: &Offers) -> Offer {
-    let draft = Draft {
+    let draft = OfferDraft {
         id: "livepatch",
         name: "live patching",
         why: "Patches and their transitions are in /sys/kernel/livepatch.",
@@ -75,7 +75,7 @@ fn livepatch(host: &Offers) -> Offer {
 }
 
 fn ftrace(host: &Offers) -> Offer {
-    let draft = Draft {
+    let draft = OfferDraft {
         id: "ftrace",
         name: "ftrace",
         why: "It redirects the calls of a patched function to the new code and calls most hooks.",
@@ -98,7 +98,7 @@ fn ftrace(host: &Offers) -> Offer {
 }
 
 fn reliable_stacks(host: &Offers, processor: &str) -> Offer {
-    let draft = Draft {
+    let draft = OfferDraft {
         id: "reliable_stacks",
         name: "reliable stacks",
         why: "The kernel inspects the stack of a sleeping task to decide whether it may switch.",
@@ -143,7 +143,7 @@ fn unwinder(host: &Offers) -> String {
 }
 
 fn functions(host: &Offers) -> Offer {
-    let draft = Draft {
+    let draft = OfferDraft {
         id: "livepatch_functions",
         name: "livepatch's functions",
         why: "Hooks at their entries report transitions; a compiler may have inlined some.",

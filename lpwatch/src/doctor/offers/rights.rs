@@ -7,7 +7,7 @@ use crate::{
     model::doctor::Offer,
 };
 
-use super::Draft;
+use super::OfferDraft;
 
 pub(super) fn all(host: &Offers) -> Vec<Offer> {
     let mut offers = vec![
@@ -26,7 +26,7 @@ pub(super) fn all(host: &Offers) -> Vec<Offer> {
 }
 
 fn capabilities(host: &Offers) -> Offer {
-    let draft = Draft {
+    let draft = OfferDraft {
         id: "capabilities",
         name: "capabilities",
         why: "CAP_BPF and CAP_PERFMON load BPF programs; CAP_SYS_ADMIN counts for both.",
@@ -62,7 +62,7 @@ fn capabilities(host: &Offers) -> Offer {
 }
 
 fn addresses(host: &Offers) -> Offer {
-    let draft = Draft {
+    let draft = OfferDraft {
         id: "symbol_addresses",
         name: "symbols' addresses",
         why: "Counters and stacks need the addresses in /proc/kallsyms.",
@@ -99,7 +99,7 @@ fn addresses(host: &Offers) -> Offer {
 }
 
 fn lockdown(host: &Offers) -> Offer {
-    let draft = Draft {
+    let draft = OfferDraft {
         id: "lockdown",
         name: "lockdown",
         why: "It prevents even root from changing (integrity) or reading (confidentiality) the kernel.",
@@ -129,7 +129,7 @@ fn lockdown(host: &Offers) -> Offer {
 }
 
 fn perf_events(host: &Offers) -> Offer {
-    let draft = Draft {
+    let draft = OfferDraft {
         id: "perf_events",
         name: "perf events",
         why: "Kprobes are placed through them: CAP_PERFMON allows it, above level 2 (where a kernel \
@@ -162,7 +162,7 @@ fn is_above_two(level: &str) -> bool {
 }
 
 fn unprivileged(host: &Offers) -> Offer {
-    let draft = Draft {
+    let draft = OfferDraft {
         id: "unprivileged_bpf",
         name: "unprivileged BPF",
         why: "It does not matter to lpwatch, which always needs CAP_BPF.",
@@ -181,7 +181,7 @@ fn unprivileged(host: &Offers) -> Offer {
 }
 
 fn kernel_log(host: &Offers) -> Offer {
-    let draft = Draft {
+    let draft = OfferDraft {
         id: "kernel_log",
         name: "kernel log",
         why: "It shows what happened before lpwatch started and why a patch was refused.",
@@ -207,7 +207,7 @@ fn kernel_log(host: &Offers) -> Offer {
 }
 
 fn patch_state(host: &Offers) -> Offer {
-    let draft = Draft {
+    let draft = OfferDraft {
         id: "patch_state",
         name: "tasks' patch state",
         why: "Without BPF, /proc/<pid>/task/<tid>/patch_state shows which tasks have switched.",
@@ -230,7 +230,7 @@ fn patch_state(host: &Offers) -> Offer {
 }
 
 fn tracefs(host: &Offers) -> Offer {
-    let draft = Draft {
+    let draft = OfferDraft {
         id: "tracefs",
         name: "tracefs",
         why: "It names return probes of other tools that block a transition.",

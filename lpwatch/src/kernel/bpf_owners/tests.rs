@@ -83,13 +83,13 @@ fn a_search_ends_at_its_bounds() {
     let link = ("anon_inode:bpf_link", LINK_INFO);
     process(folder.path(), 1, &[("/dev/null", ""), ("/dev/null", "")]);
     process(folder.path(), 2, &[link]);
-    let few = Limits {
+    let few = SearchLimits {
         processes: 1,
         ..LIMITS
     };
     let found = holders(folder.path(), few).unwrap();
     assert_eq!((found.of(42), found.cut), (None, true));
-    let few = Limits {
+    let few = SearchLimits {
         descriptors: 2,
         ..LIMITS
     };
@@ -147,13 +147,13 @@ fn pins_are_found_in_folders_first_path_first() {
 #[test]
 fn a_walk_of_pins_ends_at_its_bounds() {
     let folder = pin_tree();
-    let shallow = Limits { depth: 0, ..LIMITS };
+    let shallow = SearchLimits { depth: 0, ..LIMITS };
     let found = pins(folder.path(), shallow, ask).unwrap();
     assert_eq!(
         (found.of(42), found.cut),
         (Some(&folder.path().join("zz")), true)
     );
-    let few = Limits { pins: 1, ..LIMITS };
+    let few = SearchLimits { pins: 1, ..LIMITS };
     let found = pins(folder.path(), few, ask).unwrap();
     assert_eq!((found.of(42), found.cut), (None, true));
 }

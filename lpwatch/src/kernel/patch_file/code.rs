@@ -32,7 +32,7 @@ pub(super) fn replaces(image: &Image<'_, '_>) -> Option<bool> {
         return None;
     }
     let mut answer = None;
-    for Store { code, at, base } in stores(image) {
+    for StoreInstruction { code, at, base } in stores(image) {
         let from = at.saturating_sub(NEAR);
         let to = code.len().min(at.saturating_add(NEAR));
         for value in values(code.get(from..to)?, base) {
@@ -47,7 +47,7 @@ pub(super) fn replaces(image: &Image<'_, '_>) -> Option<bool> {
 }
 
 /// `movq $__this_module, (base)`: the beginning of a `klp_patch`.
-struct Store<'data> {
+struct StoreInstruction<'data> {
     code: &'data [u8],
     at: usize,
     base: Base,
@@ -64,7 +64,7 @@ struct Base {
 /// The number of the registers that need one byte more: rsp and r12.
 const WITH_SIB: u8 = 4;
 
-fn stores<'data>(image: &Image<'_, 'data>) -> Vec<Store<'data>> {
+fn stores<'data>(image: &Image<'_, 'data>) -> Vec<StoreInstruction<'data>> {
     let elf = image.elf;
     let mut stores = Vec::new();
     let mut room = RELOCATIONS_MAX;
@@ -86,7 +86,7 @@ fn stores<'data>(image: &Image<'_, 'data>) -> Vec<Store<'data>> {
             }
             let at = usize::try_from(entry.r_offset(elf.endian)).unwrap_or(usize::MAX);
             let base = code.get(..at).and_then(stored_to);
-            stores.extend(base.map(|base| Store { code, at, base }));
+            stores.extend(base.map(|base| StoreInstruction { code, at, base }));
             if stores.len() >= STORES_MAX {
                 return stores;
             }

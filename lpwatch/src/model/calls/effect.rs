@@ -1,9 +1,10 @@
 //! Whether the code of a patch runs: compares the entries of the new function with
 //! the calls that should lead there.
 //!
-//! Hooks count both, and lpwatch reads one count after the other. A call can be
-//! between the two hooks or between the two readings, so only a lasting difference
-//! counts.
+//! Hooks count both, and lpwatch reads one count after the other: the entries before
+//! the calls, and once more after them. How many entries there were when the calls
+//! were read lies between the two. A call can also be between the two hooks, so only a
+//! lasting difference counts.
 
 use std::time::Duration;
 
@@ -17,16 +18,19 @@ pub(super) const CONFIRMED_AFTER: Duration = Duration::from_millis(500);
 const TOLERATED_PER_MILLE: u64 = 10;
 const TOLERATED: u64 = 3;
 
-/// Entries are read a little later than calls. This share of the calls may have
-/// come in between.
-const AHEAD_PART: u64 = 10;
+/// How often the new function was entered, read before and after the calls. A
+/// processor that others use can take a second from one to the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct EntriesAround {
+    pub before: u64,
+    pub after: u64,
+}
 
 /// The two numbers at one time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Pair {
-    at: Duration,
     expected: u64,
-    entries: u64,
+    entries: EntriesAround,
 }
 
 /// The state of the comparison for one new function.
@@ -48,12 +52,8 @@ pub(super) struct EffectTracker {
 }
 
 impl EffectTracker {
-    pub fn new(function: &str, since: Duration, at: Duration, expected: u64, entries: u64) -> Self {
-        let first = Pair {
-            at,
-            expected,
-            entries,
-        };
+    pub fn new(function: &str, since: Duration, expected: u64, entries: EntriesAround) -> Self {
+        let first = Pair { expected, entries };
         Self {
             function: function.to_owned(),
             since,
@@ -72,19 +72,15 @@ impl EffectTracker {
     }
 
     /// Adds a reading of both numbers, which only grow.
-    pub fn take(&mut self, at: Duration, expected: u64, entries: u64) {
-        self.last = Pair {
-            at,
-            expected,
-            entries,
-        };
+    pub fn take(&mut self, at: Duration, expected: u64, entries: EntriesAround) {
+        self.last = Pair { expected, entries };
         let (calls, entered) = self.grown();
         let missing = calls.saturating_sub(entered);
         if missing == 0 {
             if calls > 0 {
                 self.effective = Some(true);
             }
-            self.judge_anew((entered - calls).min(TOLERATED.max(calls / AHEAD_PART)));
+            self.judge_anew();
             return;
         }
         let (since, least) = self.doubt.unwrap_or((at, missing));
@@ -95,12 +91,12 @@ impl EffectTracker {
         }
         let tolerated = TOLERATED.max(calls / 1000 * TOLERATED_PER_MILLE);
         let effective = entered > 0 && least <= tolerated;
-        // Entries are read after calls, so this number is not too large.
+        // The most entries that there can have been: this number is not too large.
         if !effective || self.effective == Some(false) {
             self.missing += missing;
         }
         self.effective = Some(effective);
-        self.judge_anew(0);
+        self.judge_anew();
     }
 
     /// Calls that should have led to the new function and did not. While it does not
@@ -121,19 +117,18 @@ impl EffectTracker {
         self.effective = None;
     }
 
-    /// Calls and entries since the current comparison began.
+    /// Calls since the current comparison began, and the most entries since then.
     fn grown(&self) -> (u64, u64) {
+        let (base, last) = (self.base, self.last);
         (
-            self.last.expected.saturating_sub(self.base.expected),
-            self.last.entries.saturating_sub(self.base.entries),
+            last.expected.saturating_sub(base.expected),
+            last.entries.after.saturating_sub(base.entries.before),
         )
     }
 
-    /// Starts a new comparison. Surplus entries may belong to calls that the next
-    /// reading shows.
-    fn judge_anew(&mut self, ahead: u64) {
+    /// Starts a new comparison.
+    fn judge_anew(&mut self) {
         self.base = self.last;
-        self.base.entries = self.base.entries.saturating_sub(ahead);
         self.doubt = None;
     }
 
@@ -142,12 +137,17 @@ impl EffectTracker {
         self.doubt.is_some()
     }
 
-    /// The numbers since both are counted.
+    /// The numbers since both are counted: of the numbers of entries that are possible
+    /// the one closest to the calls.
     pub fn entered(&self) -> Entered {
+        let (first, last) = (self.first, self.last);
+        let expected = last.expected.saturating_sub(first.expected);
+        let most = last.entries.after.saturating_sub(first.entries.before);
+        let least = last.entries.before.saturating_sub(first.entries.after);
         Entered {
             function: self.function.clone(),
-            entries: self.last.entries.saturating_sub(self.first.entries),
-            expected: self.last.expected.saturating_sub(self.first.expected),
+            entries: expected.clamp(least.min(most), most),
+            expected,
         }
     }
 }
@@ -160,23 +160,34 @@ mod tests {
         Duration::from_millis(milliseconds)
     }
 
+    fn read_at_once(entries: u64) -> EntriesAround {
+        EntriesAround {
+            before: entries,
+            after: entries,
+        }
+    }
+
+    fn read_between(before: u64, after: u64) -> EntriesAround {
+        EntriesAround { before, after }
+    }
+
     fn effect() -> EffectTracker {
-        EffectTracker::new("new", at(0), at(0), 100, 7)
+        EffectTracker::new("new", at(0), 100, read_at_once(7))
     }
 
     #[test]
     fn nothing_is_said_without_a_call() {
         let mut effect = effect();
-        effect.take(at(1000), 100, 7);
+        effect.take(at(1000), 100, read_at_once(7));
         assert_eq!(effect.effective, None);
-        effect.take(at(2000), 100, 9);
+        effect.take(at(2000), 100, read_at_once(9));
         assert_eq!(effect.effective, None, "called from elsewhere");
     }
 
     #[test]
     fn entries_show_the_effect() {
         let mut effect = effect();
-        effect.take(at(1000), 150, 57);
+        effect.take(at(1000), 150, read_at_once(57));
         assert_eq!(effect.effective, Some(true));
         let entered = effect.entered();
         assert_eq!((entered.entries, entered.expected), (50, 50));
@@ -185,10 +196,10 @@ mod tests {
     #[test]
     fn a_call_on_its_way_is_no_proof() {
         let mut effect = effect();
-        effect.take(at(1000), 101, 7);
+        effect.take(at(1000), 101, read_at_once(7));
         assert!(effect.is_doubtful());
         assert_eq!(effect.effective, None);
-        effect.take(at(1100), 101, 8);
+        effect.take(at(1100), 101, read_at_once(8));
         assert_eq!(effect.effective, Some(true));
         assert_eq!(effect.missing(), 0);
     }
@@ -196,13 +207,13 @@ mod tests {
     #[test]
     fn one_call_that_never_arrives_is_enough() {
         let mut effect = effect();
-        effect.take(at(1000), 101, 7);
-        effect.take(at(1500), 101, 7);
+        effect.take(at(1000), 101, read_at_once(7));
+        effect.take(at(1500), 101, read_at_once(7));
         assert_eq!((effect.effective, effect.missing()), (Some(false), 1));
         // And it is not counted twice.
-        effect.take(at(2500), 101, 7);
+        effect.take(at(2500), 101, read_at_once(7));
         assert_eq!((effect.effective, effect.missing()), (Some(false), 1));
-        effect.take(at(3500), 111, 17);
+        effect.take(at(3500), 111, read_at_once(17));
         assert_eq!((effect.effective, effect.missing()), (Some(true), 1));
     }
 
@@ -210,7 +221,7 @@ mod tests {
     fn no_call_without_an_entry_counts_as_new() {
         let mut effect = effect();
         for second in 1..=10 {
-            effect.take(at(second * 1000), 100 + second * 80, 7);
+            effect.take(at(second * 1000), 100 + second * 80, read_at_once(7));
             if second >= 2 {
                 assert_eq!(effect.effective, Some(false));
                 assert_eq!(effect.missing(), second * 80, "after {second} s");
@@ -226,12 +237,16 @@ mod tests {
         let mut effect = effect();
         let mut before = 0;
         for second in 1..=6 {
-            effect.take(at(second * 1000), 100 + second * 80, 7);
+            effect.take(at(second * 1000), 100 + second * 80, read_at_once(7));
             assert!(effect.missing() >= before, "{effect:?}");
             before = effect.missing();
         }
         for second in 7..=12 {
-            effect.take(at(second * 1000), 100 + second * 80, 7 + (second - 6) * 80);
+            effect.take(
+                at(second * 1000),
+                100 + second * 80,
+                read_at_once(7 + (second - 6) * 80),
+            );
             assert!(effect.missing() >= before, "{effect:?}");
             before = effect.missing();
         }
@@ -242,7 +257,11 @@ mod tests {
     fn a_share_of_the_calls_is_found_out() {
         let mut effect = effect();
         for second in 1..=3 {
-            effect.take(at(second * 1000), 100 + second * 1000, 7 + second * 900);
+            effect.take(
+                at(second * 1000),
+                100 + second * 1000,
+                read_at_once(7 + second * 900),
+            );
         }
         assert_eq!(effect.effective, Some(false));
         assert_eq!(effect.missing(), 300);
@@ -252,7 +271,11 @@ mod tests {
     fn a_few_uncounted_entries_are_no_proof() {
         let mut effect = effect();
         for second in 1..=30 {
-            effect.take(at(second * 1000), 100 + second * 1000, 7 + second * 999);
+            effect.take(
+                at(second * 1000),
+                100 + second * 1000,
+                read_at_once(7 + second * 999),
+            );
         }
         assert_eq!((effect.effective, effect.missing()), (Some(true), 0));
         assert_eq!(effect.entered().entries, 30 * 999);
@@ -261,9 +284,9 @@ mod tests {
     #[test]
     fn a_call_between_the_two_readings_is_no_proof() {
         let mut effect = effect();
-        effect.take(at(1000), 110, 18);
+        effect.take(at(1000), 110, read_between(17, 18));
         for half in 3..10 {
-            effect.take(at(half * 500), 111, 18);
+            effect.take(at(half * 500), 111, read_at_once(18));
         }
         assert_eq!((effect.effective, effect.missing()), (Some(true), 0));
     }
@@ -271,9 +294,31 @@ mod tests {
     #[test]
     fn many_calls_between_the_two_readings_are_no_proof() {
         let mut effect = effect();
-        effect.take(at(1000), 100_100, 102_847);
-        effect.take(at(2000), 202_840, 202_747);
-        effect.take(at(3000), 202_840, 202_847);
+        effect.take(at(1000), 100_100, read_between(100_007, 102_847));
+        effect.take(at(2000), 202_840, read_at_once(202_747));
+        effect.take(at(3000), 202_840, read_at_once(202_847));
+        assert_eq!((effect.effective, effect.missing()), (Some(true), 0));
+    }
+
+    /// The first reading of a guest whose processor others used: 825 calls came between
+    /// the reading of the calls and that of the entries.
+    #[test]
+    fn calls_within_the_first_reading_are_no_proof() {
+        let mut effect = EffectTracker::new("new", at(0), 100, read_between(7, 832));
+        effect.take(at(3000), 24_264, read_at_once(24_171));
+        effect.take(at(4000), 24_264, read_at_once(24_171));
+        assert_eq!((effect.effective, effect.missing()), (Some(true), 0));
+        let entered = effect.entered();
+        assert_eq!((entered.entries, entered.expected), (24_164, 24_164));
+    }
+
+    #[test]
+    fn calls_within_a_later_reading_are_no_proof() {
+        let mut effect = effect();
+        effect.take(at(1000), 200, read_between(107, 1_007));
+        for second in 2..=9 {
+            effect.take(at(second * 1000), 1_100, read_at_once(1_007));
+        }
         assert_eq!((effect.effective, effect.missing()), (Some(true), 0));
     }
 
@@ -281,10 +326,18 @@ mod tests {
     fn what_was_long_ago_hides_nothing() {
         let mut effect = effect();
         for second in 1..=100 {
-            effect.take(at(second * 1000), 100 + second * 50, 7 + second * 50);
+            effect.take(
+                at(second * 1000),
+                100 + second * 50,
+                read_at_once(7 + second * 50),
+            );
         }
         for second in 101..=102 {
-            effect.take(at(second * 1000), 100 + second * 50, 7 + 100 * 50);
+            effect.take(
+                at(second * 1000),
+                100 + second * 50,
+                read_at_once(7 + 100 * 50),
+            );
         }
         assert_eq!(effect.effective, Some(false), "{effect:?}");
     }

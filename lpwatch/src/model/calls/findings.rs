@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     compare::{Change, compare},
     figures::{Finding, FindingKind, Severity},
-    record::Record,
+    record::CallRecord,
     series::{Stretches, per_second},
 };
 use crate::model::Direction;
@@ -25,7 +25,7 @@ const UNSWITCHED_CALLS: u64 = 10;
 pub(super) struct FunctionEvidence<'a> {
     pub name: &'a str,
     pub patch: &'a str,
-    pub record: &'a Record,
+    pub record: &'a CallRecord,
     /// Its call rates since then, if the patch is enabled and not in transition.
     pub rates: Option<&'a Stretches>,
     /// The direction of the patch's own transition, if it is in one.

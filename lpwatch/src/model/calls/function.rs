@@ -8,7 +8,7 @@ use super::{
     FunctionId,
     epochs::{Code, Epoch, State, Timeline},
     reading::{Buckets, Entries},
-    record::{CallPeriod, Record, TransitionStage, applies, bucket_of},
+    record::{CallPeriod, CallRecord, TransitionStage, applies, bucket_of},
     series::{Series, Split, Stretches},
 };
 
@@ -31,7 +31,7 @@ pub(super) struct TrackedFunction {
     pub uncertain: u64,
     pub series: Series,
     pub rates: Stretches,
-    pub records: BTreeMap<String, Record>,
+    pub records: BTreeMap<String, CallRecord>,
     /// Possible reasons why new code is not entered.
     pub suspects: Vec<String>,
 }
@@ -130,21 +130,24 @@ impl TrackedFunction {
             }
             let counted_before = applies(&patch, &epoch.state) && self.base.time > Duration::ZERO;
             let (base, rates) = (self.base, &self.rates);
-            let record = self.records.entry(patch.clone()).or_insert_with(|| Record {
-                before: counted_before.then_some(CallPeriod {
-                    calls: Split {
-                        old: base.calls.all(),
-                        new: 0,
+            let record = self
+                .records
+                .entry(patch.clone())
+                .or_insert_with(|| CallRecord {
+                    before: counted_before.then_some(CallPeriod {
+                        calls: Split {
+                            old: base.calls.all(),
+                            new: 0,
+                        },
+                        time: base.time,
+                    }),
+                    before_rates: if counted_before {
+                        rates.clone()
+                    } else {
+                        Stretches::default()
                     },
-                    time: base.time,
-                }),
-                before_rates: if counted_before {
-                    rates.clone()
-                } else {
-                    Stretches::default()
-                },
-                ..Record::default()
-            });
+                    ..CallRecord::default()
+                });
             if is_new && TransitionStage::of(&patch, &epoch.state) == TransitionStage::During {
                 record.begin_transition();
             }

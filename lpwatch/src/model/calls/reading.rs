@@ -82,13 +82,15 @@ pub enum Counter {
     Missing(String),
 }
 
-/// The counter at the entry of the new function of a patch. It is read after the
-/// original's counter, so it can be ahead of it for a moment, but never behind for
-/// long.
+/// The counter at the entry of the new function of a patch, read before the original's
+/// counter and after it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entries {
     pub patch: String,
     /// The new function's symbol.
     pub function: String,
+    /// The entries that the hook had seen before the original's counter was read.
+    pub before: u64,
+    /// Its reading after the original's.
     pub counter: Counter,
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    effect::EffectTracker,
+    effect::{EffectTracker, EntriesAround},
     epochs::{Code, Epoch, State},
     reading::{Counter, Entries},
     series::{Series, Split, Stretches},
@@ -20,7 +20,7 @@ pub(super) struct CallPeriod {
 
 /// The three phases of a patch. Each is `None` until something was counted in it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Record {
+pub(super) struct CallRecord {
     pub before: Option<CallPeriod>,
     pub during: Option<CallPeriod>,
     pub after: Option<CallPeriod>,
@@ -57,7 +57,7 @@ impl TransitionStage {
     }
 }
 
-impl Record {
+impl CallRecord {
     /// Adds calls of this code by tasks in this state.
     pub fn add(&mut self, patch: &str, epoch: &Epoch, state: usize, code: Code<'_>, calls: u64) {
         let own = epoch.state.position(patch);
@@ -158,9 +158,10 @@ impl Record {
 
     fn compare(&mut self, at: Duration, entries: Option<&Entries>) {
         let expected = self.inferred().new;
-        match entries.map(|entries| (&entries.function, &entries.counter)) {
+        match entries.map(|entries| (&entries.function, entries.before, &entries.counter)) {
             Some((
                 function,
+                before,
                 Counter::Counting {
                     kind: _,
                     since,
@@ -168,21 +169,22 @@ impl Record {
                     missed,
                 },
             )) => {
-                let entered = calls
-                    .iter()
-                    .fold(*missed, |sum, calls| sum.wrapping_add(*calls));
+                let seen = calls.iter().copied().fold(0, u64::wrapping_add);
+                let entered = EntriesAround {
+                    before: before.wrapping_add(*missed),
+                    after: seen.wrapping_add(*missed),
+                };
                 match &mut self.effect {
                     Some(effect) if effect.is_of(function, *since) => {
                         effect.take(at, expected, entered);
                     }
                     _ => {
-                        self.effect =
-                            Some(EffectTracker::new(function, *since, at, expected, entered));
+                        self.effect = Some(EffectTracker::new(function, *since, expected, entered));
                     }
                 }
                 self.no_entries = None;
             }
-            Some((_, Counter::Missing(why))) => self.lose_effect(Some(why.clone())),
+            Some((_, _, Counter::Missing(why))) => self.lose_effect(Some(why.clone())),
             None => self.lose_effect(None),
         }
     }

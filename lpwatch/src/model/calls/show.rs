@@ -5,7 +5,7 @@ use super::{
     figures::{Calls, PhaseCalls, Rate},
     findings::{self, FunctionEvidence},
     function::TrackedFunction,
-    record::{CallPeriod, Record},
+    record::{CallPeriod, CallRecord},
     series::{Series, Split, Stretches, per_second},
 };
 use crate::model::{
@@ -24,7 +24,7 @@ pub(super) struct Shown<'a> {
 }
 
 impl Shown<'_> {
-    pub fn record(&self, record: &Record, now: &Moment) -> Calls {
+    pub fn record(&self, record: &CallRecord, now: &Moment) -> Calls {
         let sum = record.sum();
         let mut calls = figures(self.function, &record.series, sum, now);
         calls.before = record.before.map(PhaseCalls::of);

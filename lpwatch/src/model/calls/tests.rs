@@ -164,6 +164,7 @@ impl CallHost {
             Entries {
                 patch: patch.clone(),
                 function: format!("{patch}_f"),
+                before: *entries,
                 counter: Counter::Counting {
                     kind: "kprobe",
                     since: Duration::ZERO,

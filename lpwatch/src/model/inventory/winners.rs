@@ -12,7 +12,7 @@ use super::{InventoryFunction, InventoryPatch, PatchStatus};
 use crate::model::EngineKind;
 
 /// A function: its object, name and sympos.
-type Key = (String, String, u32);
+type FunctionName = (String, String, u32);
 
 /// The position of a patch among those of its system: the higher, the newer.
 fn position(patch: &InventoryPatch) -> Option<i64> {
@@ -30,7 +30,7 @@ fn applied(patch: &InventoryPatch) -> Option<i64> {
 
 /// Sets for each function which patch wins, or why that is unknown.
 pub fn decide(patches: &mut [InventoryPatch]) {
-    let mut by: HashMap<Key, Vec<usize>> = HashMap::new();
+    let mut by: HashMap<FunctionName, Vec<usize>> = HashMap::new();
     let may_run = |patch: &InventoryPatch| patch.in_force() || may_be_in_force(patch);
     for (number, patch) in patches.iter().enumerate() {
         if may_run(patch) {
@@ -39,7 +39,7 @@ pub fn decide(patches: &mut [InventoryPatch]) {
             }
         }
     }
-    let winners: HashMap<Key, Result<usize, String>> = by
+    let winners: HashMap<FunctionName, Result<usize, String>> = by
         .into_iter()
         .map(|(key, owners)| (key, winner(patches, &owners)))
         .collect();
@@ -140,14 +140,14 @@ fn why_not(owners: &[(usize, &InventoryPatch)]) -> String {
     format!("{} {how}", names.join(" and "))
 }
 
-fn functions(patch: &InventoryPatch) -> impl Iterator<Item = (Key, &InventoryFunction)> {
+fn functions(patch: &InventoryPatch) -> impl Iterator<Item = (FunctionName, &InventoryFunction)> {
     patch.objects.iter().flat_map(|object| {
         let functions = object.functions.iter();
         functions.map(|function| (key(&object.name, function), function))
     })
 }
 
-fn key(object: &str, function: &InventoryFunction) -> Key {
+fn key(object: &str, function: &InventoryFunction) -> FunctionName {
     (object.to_owned(), function.name.clone(), function.sympos)
 }
 

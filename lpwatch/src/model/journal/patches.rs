@@ -9,7 +9,7 @@ use crate::model::{
 };
 
 use super::{
-    Details, EntryKind, FunctionKey, News,
+    Details, EntryKind, News, PatchFunctionKey,
     news::Draft,
     words::{counted, list},
 };
@@ -168,16 +168,16 @@ fn changed(patch: &Patch, before: &Object, now: &Object, is_calm: bool, news: &m
 /// The functions of a patch whose calls changed.
 #[derive(Debug, Default)]
 pub(super) struct CallChanges {
-    pub entered: Vec<FunctionKey>,
-    pub lost: Vec<FunctionKey>,
-    pub regained: Vec<FunctionKey>,
+    pub entered: Vec<PatchFunctionKey>,
+    pub lost: Vec<PatchFunctionKey>,
+    pub regained: Vec<PatchFunctionKey>,
 }
 
 /// What changed in the calls of `patch`; `None` if nothing did.
 pub(super) fn calls(
     patch: &Patch,
-    entered: &BTreeSet<FunctionKey>,
-    ineffective: &BTreeSet<FunctionKey>,
+    entered: &BTreeSet<PatchFunctionKey>,
+    ineffective: &BTreeSet<PatchFunctionKey>,
 ) -> Option<CallChanges> {
     let mut changes = CallChanges::default();
     for object in &patch.objects {
@@ -220,7 +220,7 @@ impl CallChanges {
     /// Reports them, one entry of each kind.
     pub fn report(&self, patch: &Patch, news: &mut News) {
         let of = patch.name.as_str();
-        let mut push = |kind, keys: &[FunctionKey], text: &dyn Fn(&str) -> String| {
+        let mut push = |kind, keys: &[PatchFunctionKey], text: &dyn Fn(&str) -> String| {
             if keys.is_empty() {
                 return;
             }

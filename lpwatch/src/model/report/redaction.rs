@@ -13,13 +13,13 @@ const NAMES: [&str; 4] = ["host", "comm", "owner_comm", "pinned"];
 
 /// The names to replace, and what stands for each.
 #[derive(Clone, Debug, Default)]
-pub struct Names {
+pub struct ReplacedNames {
     replacements: BTreeMap<String, String>,
     programs: usize,
     users: usize,
 }
 
-impl Names {
+impl ReplacedNames {
     /// The name of a host, with and without its domain.
     pub fn add_host(&mut self, name: &str) {
         self.add(name, HOST.to_owned());
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn values_of_a_fixed_set_stay() {
-        let mut names = Names::default();
+        let mut names = ReplacedNames::default();
         names.add_program("running");
         let before = json!({"reason": "running", "comm": "running", "message": "running is busy"});
         assert_eq!(
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn whole_words_are_replaced_the_longest_first() {
-        let mut names = Names::default();
+        let mut names = ReplacedNames::default();
         names.add_host("web.example.org");
         names.add_program("sh");
         names.add_program("sh-worker");

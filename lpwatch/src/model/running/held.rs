@@ -42,12 +42,23 @@ pub(super) struct FoundHold {
     searches: u32,
 }
 
+impl FoundHold {
+    /// Whether it is something else than work of the kernel, which is always there for
+    /// a moment.
+    fn is_no_own_work(&self) -> bool {
+        let callback = || self.sample.callback(Direction::Patching).is_some();
+        !self.sample.holders.is_empty() || callback()
+    }
+}
+
 impl Running {
     /// Whether something other than a task may hold it: none is left, none may switch
     /// yet, or the kernel does not try. `hooked` is whether hooks report its events.
     pub fn may_be_held(&self, now: Duration, hooked: bool) -> bool {
         if let Some(completing) = &self.completing {
-            return now.saturating_sub(completing.at.boot) >= Completing::BRIEF;
+            // What holds it goes on when all tasks have switched.
+            let is_known = self.held.as_ref().is_some_and(FoundHold::is_no_own_work);
+            return is_known || now.saturating_sub(completing.at.boot) >= Completing::BRIEF;
         }
         // Its direction is known only from the callback.
         if self.direction_before_switching().is_some() {

@@ -214,6 +214,8 @@ fn a_held_cpu_is_named_and_no_idle_task() {
         (WaitReason::CpuHeld, &Some(hog))
     );
     assert!(advice(&now).contains("chrt -o -p 0 201"));
+    hook(&mut model, 104.5, complete(Direction::Patching, Some(1)));
+    assert!(model.may_be_held(at(104.6).boot), "it is held as before");
     find(&mut model, 105.0, None, Vec::new());
     assert_eq!(transition(&model, 105.0).waits_for, None);
 }

@@ -45,16 +45,18 @@ pub fn html(report: &ReportDocument) -> String {
                 style { (PreEscaped(CSS)) }
             }
             body {
-                h1 { (title) }
-                (facts(report))
-                (next(report))
-                (course(report))
-                (tasks(report))
-                (forecast(report))
-                (calls(report))
-                (events(&report.events))
-                (kernel_log(report))
-                (observed(report))
+                main {
+                    h1 { (title) }
+                    (facts(report))
+                    (next(report))
+                    (course(report))
+                    (tasks(report))
+                    (forecast(report))
+                    (calls(report))
+                    (events(&report.events))
+                    (kernel_log(report))
+                    (observed(report))
+                }
             }
         }
     };

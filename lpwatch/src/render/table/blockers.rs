@@ -33,9 +33,9 @@ pub(super) fn table(page: &mut Page<'_>, transition: &Transition) {
     }
     page.blank();
     let shown = &sorted[..sorted.len().min(SHOWN)];
-    let rows: Vec<Row> = shown
+    let rows: Vec<BlockerRow> = shown
         .iter()
-        .map(|blocker| Row::new(blocker, page.style))
+        .map(|blocker| BlockerRow::new(blocker, page.style))
         .collect();
     if page.style.width < COLUMNS_FROM {
         sentences(page, &rows);
@@ -50,7 +50,7 @@ pub(super) fn table(page: &mut Page<'_>, transition: &Transition) {
 }
 
 /// The texts of a task left.
-struct Row {
+struct BlockerRow {
     tid: String,
     name: String,
     kind: String,
@@ -58,7 +58,7 @@ struct Row {
     why: String,
 }
 
-impl Row {
+impl BlockerRow {
     fn new(blocker: &Blocker, style: &Style) -> Self {
         let longest = if style.width < 100 { 20 } else { 32 };
         Self {
@@ -74,7 +74,7 @@ impl Row {
     }
 }
 
-fn columns(page: &mut Page<'_>, rows: &[Row]) {
+fn columns(page: &mut Page<'_>, rows: &[BlockerRow]) {
     let tid = column("TID", rows, |row| &row.tid);
     let name = column("TASK", rows, |row| &row.name);
     let kind = column("KIND", rows, |row| &row.kind);
@@ -120,7 +120,11 @@ struct Column {
     used: bool,
 }
 
-fn column(title: &'static str, rows: &[Row], cell: impl Fn(&Row) -> &String) -> Column {
+fn column(
+    title: &'static str,
+    rows: &[BlockerRow],
+    cell: impl Fn(&BlockerRow) -> &String,
+) -> Column {
     let widest = rows
         .iter()
         .map(|row| text::cells(cell(row)))
@@ -133,7 +137,7 @@ fn column(title: &'static str, rows: &[Row], cell: impl Fn(&Row) -> &String) -> 
     }
 }
 
-fn sentences(page: &mut Page<'_>, rows: &[Row]) {
+fn sentences(page: &mut Page<'_>, rows: &[BlockerRow]) {
     let width = rows.iter().map(|row| row.tid.len()).max().unwrap_or(0);
     for row in rows {
         let mut words: Vec<Span> = vec![painted(Paint::Bold, row.name.as_str())];

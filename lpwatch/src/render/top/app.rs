@@ -40,7 +40,7 @@ pub enum Key {
 
 /// What to do after a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum AfterKey {
     Stay,
     Quit,
     /// Give the terminal back to the shell for a while.
@@ -145,22 +145,22 @@ impl App {
     }
 
     /// Takes a key.
-    pub fn press(&mut self, key: Key) -> Step {
+    pub fn press(&mut self, key: Key) -> AfterKey {
         match key {
-            Key::Interrupt => return Step::Quit,
-            Key::Suspend => return Step::Suspend,
-            Key::Redraw => return Step::Redraw,
+            Key::Interrupt => return AfterKey::Quit,
+            Key::Suspend => return AfterKey::Suspend,
+            Key::Redraw => return AfterKey::Redraw,
             _ => {}
         }
         if self.is_typing {
             self.type_filter(key);
         } else if self.moves(key) {
         } else if key == Key::Char('q') {
-            return Step::Quit;
+            return AfterKey::Quit;
         } else {
             self.choose(key);
         }
-        Step::Stay
+        AfterKey::Stay
     }
 
     fn type_filter(&mut self, key: Key) {

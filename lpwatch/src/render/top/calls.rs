@@ -22,20 +22,20 @@ pub(super) struct FunctionKey {
 
 /// Calls per second of old and new code.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Rates {
+pub(super) struct CodeRates {
     pub old: f64,
     pub new: f64,
 }
 
 /// The calls of one function.
 #[derive(Debug)]
-pub(super) struct Series {
+pub(super) struct CallCourse {
     since: Timestamp,
     at: Timestamp,
     old: u64,
     new: u64,
     /// Between two readings, oldest first.
-    pub rates: VecDeque<Rates>,
+    pub rates: VecDeque<CodeRates>,
     /// In the last ten seconds, as `lpwatch calls` shows them.
     pub now: (Option<f64>, Option<f64>),
     /// Whether calls enter the new function.
@@ -45,7 +45,7 @@ pub(super) struct Series {
 /// The calls of all functions that are counted.
 #[derive(Debug, Default)]
 pub(super) struct CallHistory {
-    series: BTreeMap<FunctionKey, Series>,
+    series: BTreeMap<FunctionKey, CallCourse>,
 }
 
 impl CallHistory {
@@ -77,7 +77,7 @@ impl CallHistory {
         for (key, calls) in of_patches.chain(watched) {
             let Some(calls) = calls else { continue };
             let known = before.remove(&key);
-            let series = Series::with(known, calls, snapshot.head.taken_at);
+            let series = CallCourse::with(known, calls, snapshot.head.taken_at);
             self.series.insert(key, series);
         }
     }
@@ -87,14 +87,14 @@ impl CallHistory {
     }
 
     /// The functions of `patch` first.
-    pub fn shown(&self, patch: Option<&str>) -> Vec<(&FunctionKey, &Series)> {
+    pub fn shown(&self, patch: Option<&str>) -> Vec<(&FunctionKey, &CallCourse)> {
         let mut all: Vec<_> = self.series.iter().collect();
         all.sort_by_key(|(key, _)| key.patch.as_deref() != patch);
         all
     }
 }
 
-impl Series {
+impl CallCourse {
     fn with(known: Option<Self>, calls: &Calls, at: Timestamp) -> Self {
         let mut series = match known {
             Some(known) if known.goes_on(calls) => known,
@@ -116,7 +116,7 @@ impl Series {
             if series.rates.len() == KEPT {
                 series.rates.pop_front();
             }
-            series.rates.push_back(Rates {
+            series.rates.push_back(CodeRates {
                 old: per_second(calls.old, series.old),
                 new: per_second(calls.new, series.new),
             });
@@ -135,7 +135,7 @@ impl Series {
         &self,
         width: usize,
         top: u64,
-        of: impl Fn(&Rates) -> f64,
+        of: impl Fn(&CodeRates) -> f64,
     ) -> impl Iterator<Item = u64> {
         let shown = self.rates.len().min(width);
         let rates = self.rates.iter().skip(self.rates.len() - shown);

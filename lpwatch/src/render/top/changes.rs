@@ -25,7 +25,7 @@ const TOGETHER: i64 = 10;
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Change {
+pub(super) struct SeenChange {
     /// When it happened; if that is unknown, when it was seen.
     pub at: Timestamp,
     pub paint: Paint,
@@ -43,7 +43,7 @@ struct Switched {
     left: u32,
 }
 
-impl Change {
+impl SeenChange {
     fn new(at: Timestamp, paint: Paint, text: &str) -> Self {
         Self {
             at,
@@ -71,12 +71,12 @@ impl Change {
 /// What happened, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
-    all: VecDeque<Change>,
+    all: VecDeque<SeenChange>,
 }
 
 impl Changes {
     /// Adds what happened next.
-    pub fn extend(&mut self, news: Vec<Change>) {
+    pub fn extend(&mut self, news: Vec<SeenChange>) {
         for new in news {
             if !self.joins(&new) {
                 if self.all.len() == KEPT {
@@ -88,7 +88,7 @@ impl Changes {
     }
 
     /// Adds tasks that have switched to those that switched just before.
-    fn joins(&mut self, new: &Change) -> bool {
+    fn joins(&mut self, new: &SeenChange) -> bool {
         let Some(last) = self.all.back_mut() else {
             return false;
         };
@@ -103,7 +103,7 @@ impl Changes {
             tasks: before.tasks.saturating_add(now.tasks),
             ..now.clone()
         };
-        *last = Change::switched(last.at, sum);
+        *last = SeenChange::switched(last.at, sum);
         true
     }
 
@@ -112,14 +112,14 @@ impl Changes {
     }
 
     /// Newest first.
-    pub fn newest(&self) -> impl Iterator<Item = &Change> {
+    pub fn newest(&self) -> impl Iterator<Item = &SeenChange> {
         self.all.iter().rev()
     }
 }
 
 /// What happened between two snapshots, oldest first. Before the first snapshot: the
 /// transitions that ended.
-pub(super) fn changes(before: Option<&Snapshot>, now: &Snapshot, style: &Style) -> Vec<Change> {
+pub(super) fn changes(before: Option<&Snapshot>, now: &Snapshot, style: &Style) -> Vec<SeenChange> {
     let mut news = ended(before, now, style);
     let Some(before) = before else {
         for patch in &now.patches {
@@ -131,7 +131,7 @@ pub(super) fn changes(before: Option<&Snapshot>, now: &Snapshot, style: &Style) 
         return news;
     };
     let at = now.head.taken_at;
-    let add = |paint, text: &str| Change::new(at, paint, text);
+    let add = |paint, text: &str| SeenChange::new(at, paint, text);
     if before.daemon != now.daemon {
         news.push(if now.daemon {
             add(Paint::Plain, "A daemon reports the state now")
@@ -162,7 +162,7 @@ pub(super) fn changes(before: Option<&Snapshot>, now: &Snapshot, style: &Style) 
 }
 
 /// The transitions that have ended since.
-fn ended(before: Option<&Snapshot>, now: &Snapshot, style: &Style) -> Vec<Change> {
+fn ended(before: Option<&Snapshot>, now: &Snapshot, style: &Style) -> Vec<SeenChange> {
     let plain = Style {
         color: false,
         ..*style
@@ -185,12 +185,12 @@ fn ended(before: Option<&Snapshot>, now: &Snapshot, style: &Style) -> Vec<Change
             Outcome::Reversed | Outcome::Forced | Outcome::Unknown => Paint::Yellow,
             Outcome::Cancelled | Outcome::Refused => Paint::Red,
         };
-        Change::new(past.ended_at, paint, &outcome::past(past, &plain))
+        SeenChange::new(past.ended_at, paint, &outcome::past(past, &plain))
     })
     .collect()
 }
 
-fn begun(patch: &Patch, transition: &Transition, seen_at: Timestamp, style: &Style) -> Change {
+fn begun(patch: &Patch, transition: &Transition, seen_at: Timestamp, style: &Style) -> SeenChange {
     let tasks = transition.tasks_total.map_or_else(String::new, |tasks| {
         format!(" of {}", counted(tasks, "task"))
     });
@@ -199,17 +199,17 @@ fn begun(patch: &Patch, transition: &Transition, seen_at: Timestamp, style: &Sty
         style.text(&patch.name),
         transition.direction.name()
     );
-    Change::new(
+    SeenChange::new(
         transition.started_at.unwrap_or(seen_at),
         Paint::Plain,
         &text,
     )
 }
 
-fn of_patch(before: Option<&Patch>, now: &Patch, at: Timestamp, style: &Style) -> Vec<Change> {
+fn of_patch(before: Option<&Patch>, now: &Patch, at: Timestamp, style: &Style) -> Vec<SeenChange> {
     let name = style.text(&now.name);
     let mut news = Vec::new();
-    let add = |paint, text: &str| Change::new(at, paint, &format!("{name}: {text}"));
+    let add = |paint, text: &str| SeenChange::new(at, paint, &format!("{name}: {text}"));
     if before.is_none() {
         news.push(add(Paint::Plain, "loaded"));
     }
@@ -249,10 +249,10 @@ fn of_transition(
     patch: &Patch,
     at: Timestamp,
     style: &Style,
-) -> Vec<Change> {
+) -> Vec<SeenChange> {
     let name = style.text(&patch.name);
     let mut news = Vec::new();
-    let add = |paint, text: &str| Change::new(at, paint, &format!("{name}: {text}"));
+    let add = |paint, text: &str| SeenChange::new(at, paint, &format!("{name}: {text}"));
     let turned = before.is_some_and(|before| before.direction != now.direction);
     if turned {
         let text = format!("reversed, now {}", now.direction.name());
@@ -270,7 +270,7 @@ fn of_transition(
             tasks: had - left,
             left,
         };
-        news.push(Change::switched(at, switched));
+        news.push(SeenChange::switched(at, switched));
     }
     let signals = |transition: &Transition| transition.signals.unwrap_or(0);
     if !turned && before.is_some_and(|before| signals(before) < signals(now)) {
@@ -306,7 +306,7 @@ fn of_transition(
 }
 
 /// Functions whose new code was found not to run, or runs again.
-fn effects(before: &Patch, now: &Patch, at: Timestamp, style: &Style) -> Vec<Change> {
+fn effects(before: &Patch, now: &Patch, at: Timestamp, style: &Style) -> Vec<SeenChange> {
     let ineffective = |patch: &Patch| {
         let functions = patch.objects.iter().flat_map(|object| &object.functions);
         functions
@@ -327,7 +327,7 @@ fn effects(before: &Patch, now: &Patch, at: Timestamp, style: &Style) -> Vec<Cha
             "{name}: calls of {} do not run the new code",
             style.text(function)
         );
-        Change::new(at, Paint::Alarm, &text)
+        SeenChange::new(at, Paint::Alarm, &text)
     });
     let regained = had.iter().filter(|function| !has.contains(function));
     let regained = regained.map(|function| {
@@ -335,7 +335,7 @@ fn effects(before: &Patch, now: &Patch, at: Timestamp, style: &Style) -> Vec<Cha
             "{name}: nothing shows any more that calls of {} miss the new code",
             style.text(function)
         );
-        Change::new(at, Paint::Plain, &text)
+        SeenChange::new(at, Paint::Plain, &text)
     });
     lost.chain(regained).collect()
 }

@@ -5,7 +5,7 @@ use std::{fmt::Write as _, fs, path::Path, sync::Arc};
 use jiff::{SignedDuration, Timestamp};
 use ratatui::{Terminal, backend::TestBackend, buffer::Buffer};
 
-use super::{App, Key, Step, draw, svg};
+use super::{AfterKey, App, Key, draw, svg};
 use crate::model::snapshot::{Patch, Snapshot};
 use crate::model::{
     Blocker, Outcome, Reason,
@@ -212,7 +212,7 @@ fn tasks_are_sorted_and_filtered() {
     for (words, expected) in [("SIGNAL", vec![40, 7]), ("cron", vec![7]), ("q", vec![])] {
         app.press(Key::Char('/'));
         for c in words.chars() {
-            assert_eq!(app.press(Key::Char(c)), Step::Stay);
+            assert_eq!(app.press(Key::Char(c)), AfterKey::Stay);
         }
         app.press(Key::Enter);
         assert_eq!(tids(&app), expected, "{words}");
@@ -449,16 +449,16 @@ fn a_counter_that_starts_again_has_no_old_rates() {
 fn keys_end_suspend_and_redraw() {
     let mut app = App::new(UNICODE);
     for (key, step) in [
-        (Key::Char('q'), Step::Quit),
-        (Key::Interrupt, Step::Quit),
-        (Key::Suspend, Step::Suspend),
-        (Key::Redraw, Step::Redraw),
-        (Key::Enter, Step::Stay),
+        (Key::Char('q'), AfterKey::Quit),
+        (Key::Interrupt, AfterKey::Quit),
+        (Key::Suspend, AfterKey::Suspend),
+        (Key::Redraw, AfterKey::Redraw),
+        (Key::Enter, AfterKey::Stay),
     ] {
         assert_eq!(app.press(key), step);
     }
     // While a filter is typed, q is a letter.
     app.press(Key::Char('/'));
-    assert_eq!(app.press(Key::Char('q')), Step::Stay);
-    assert_eq!(app.press(Key::Interrupt), Step::Quit);
+    assert_eq!(app.press(Key::Char('q')), AfterKey::Stay);
+    assert_eq!(app.press(Key::Interrupt), AfterKey::Quit);
 }

@@ -314,13 +314,15 @@ pub(super) const ALL: &[Scenario] = &[
         "calls_unloading",
         "A watched patch and its module unload as fast as others",
         calls_lifecycle::unloading,
-    ),
+    )
+    .paced(),
     scenario(
         "calls",
         "calls_target",
         "A watched module is unloaded and loaded again",
         calls_lifecycle::target,
-    ),
+    )
+    .paced(),
     scenario(
         "calls",
         "calls_replace",

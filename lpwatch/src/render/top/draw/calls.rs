@@ -11,7 +11,7 @@ use crate::render::{
     paint::{Paint, Span, painted, plain},
     style::Style,
     top::{
-        calls::{FunctionKey, Rates, Series},
+        calls::{CallCourse, CodeRates, FunctionKey},
         look,
     },
     words,
@@ -106,7 +106,7 @@ fn function(
     app: &App,
     frame: &mut Frame<'_>,
     area: Rect,
-    (key, series): (&FunctionKey, &Series),
+    (key, series): (&FunctionKey, &CallCourse),
     name_width: usize,
 ) {
     let style = &app.style;
@@ -161,8 +161,8 @@ fn bar(
     app: &App,
     frame: &mut Frame<'_>,
     area: Rect,
-    series: &Series,
-    (label, now, of): (&'static str, Option<f64>, fn(&Rates) -> f64),
+    series: &CallCourse,
+    (label, now, of): (&'static str, Option<f64>, fn(&CodeRates) -> f64),
 ) {
     let rate = now.map_or_else(|| "?".to_owned(), words::rate);
     let words: Vec<Span> = vec![
