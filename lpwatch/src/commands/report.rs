@@ -73,9 +73,8 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
     let output = Printer::new(globals);
     let mut document = gather(globals, args).await?;
     if args.redact {
-        document = document
-            .redacted(&report_facts::names_of_users())
-            .context("cannot replace the names in the report")?;
+        document =
+            report_facts::redacted(document).context("cannot replace the names in the report")?;
     }
     match &args.html {
         Some(file) if file.as_os_str() == "-" => Printer::text(&report::html(&document))?,

@@ -5,7 +5,7 @@ use std::fs;
 
 use crate::{
     kernel::{Roots, kmsg},
-    model::report::{KernelLine, ReplacedNames, ReportTime},
+    model::report::{KernelLine, ReplacedNames, ReportDocument, ReportTime},
 };
 
 /// The kernel's own lines of that time; what is missing is noted.
@@ -42,10 +42,19 @@ pub(crate) fn kernel_log(
 /// login.defs(5)).
 const PEOPLE: std::ops::RangeInclusive<u32> = 1000..=60_000;
 
-/// The users of this host, from passwd(5).
-pub(crate) fn names_of_users() -> ReplacedNames {
+/// `document` without names. The users of this host are those in passwd(5); if it cannot
+/// be read, as in a container's image, a note says so.
+pub(crate) fn redacted(mut document: ReportDocument) -> serde_json::Result<ReportDocument> {
+    let users = fs::read_to_string("/etc/passwd").unwrap_or_else(|error| {
+        let note = format!("Names of users are not replaced: cannot read /etc/passwd: {error}.");
+        document.notes.push(note);
+        String::new()
+    });
+    document.redacted(&names_of_users(&users))
+}
+
+fn names_of_users(text: &str) -> ReplacedNames {
     let mut names = ReplacedNames::default();
-    let text = fs::read_to_string("/etc/passwd").unwrap_or_default();
     for line in text.lines() {
         let mut fields = line.split(':');
         let (name, id) = (fields.next(), fields.nth(1));

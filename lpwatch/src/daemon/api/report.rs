@@ -74,9 +74,7 @@ pub(in crate::daemon) async fn report(
     let write = move || {
         let mut document = gather(id, &snapshot, &log, &roots)?;
         if query.redact == Redact::Yes {
-            document = document
-                .redacted(&report_facts::names_of_users())
-                .map_err(Failure::Redaction)?;
+            document = report_facts::redacted(document).map_err(Failure::Redaction)?;
         }
         Ok(report::html(&document))
     };
