@@ -8,10 +8,10 @@ use aya_ebpf::{
     Global,
     helpers::{bpf_probe_read_kernel, generated::bpf_get_current_task},
 };
+use lpwatch_common::PATCH_NAME_LEN;
 use lpwatch_common::transition::{
     DIRECTION_UNKNOWN, LOGIN_UID_UNSET, REPLACE_UNKNOWN, TRIES_UNKNOWN,
 };
-use lpwatch_common::{COMM_LEN, PATCH_NAME_LEN};
 
 /// An offset or address that this kernel does not have.
 pub const ABSENT_OFFSET: u32 = u32::MAX;
@@ -27,6 +27,8 @@ macro_rules! constants {
 pub(crate) use constants;
 
 constants! {
+    /// 0 if the kernel is locked down, so that no helper may read its memory
+    READS_MEMORY: u32 = 1;
     /// `struct klp_patch.mod`
     OFF_PATCH_MOD: u32 = ABSENT_OFFSET;
     /// `struct klp_patch.replace`
@@ -61,7 +63,7 @@ constants! {
 /// not known or the read failed.
 fn read_global<T>(address: &Global<u64>) -> Option<T> {
     let address = address.load();
-    if address == ABSENT_ADDRESS {
+    if address == ABSENT_ADDRESS || READS_MEMORY.load() == 0 {
         return None;
     }
     // SAFETY: the helper checks the address and fails rather than faults.
@@ -71,7 +73,7 @@ fn read_global<T>(address: &Global<u64>) -> Option<T> {
 /// The member of type `T` at `offset` of the object at `base`.
 pub fn read_member<T>(base: *const u8, offset: &Global<u32>) -> Option<T> {
     let offset = offset.load();
-    if base.is_null() || offset == ABSENT_OFFSET {
+    if base.is_null() || offset == ABSENT_OFFSET || READS_MEMORY.load() == 0 {
         return None;
     }
     // SAFETY: the helper checks the address and fails rather than faults.
@@ -109,11 +111,6 @@ pub fn patch_replace(patch: *const u8) -> u32 {
     read_member::<u8>(patch, &OFF_PATCH_REPLACE).map_or(REPLACE_UNKNOWN, u32::from)
 }
 
-/// `task->comm`; all zero when it cannot be read.
-pub fn comm(task: *const u8) -> [u8; COMM_LEN] {
-    read_member(task, &OFF_TASK_COMM).unwrap_or([0; COMM_LEN])
-}
-
 /// `task->pid`.
 pub fn tid(task: *const u8) -> Option<u32> {
     read_member(task, &OFF_TASK_PID)
@@ -131,7 +128,50 @@ pub fn login_uid() -> u32 {
     read_member(task as *const u8, &OFF_TASK_LOGIN_UID).unwrap_or(LOGIN_UID_UNSET)
 }
 
-/// Whether the task is on a CPU; `false` on kernels that do not say.
-pub fn on_cpu(task: *const u8) -> bool {
-    read_member::<u8>(task, &OFF_TASK_ON_CPU).is_some_and(|on_cpu| on_cpu != 0)
+/// A member read straight through a pointer whose type the verifier knows: no helper
+/// is needed.
+///
+/// # Safety
+/// `base` must be such a pointer, and `offset` that of a member of type `T`.
+#[inline(always)]
+pub unsafe fn typed_member<T: Copy>(base: *const u8, offset: u32) -> T {
+    // SAFETY: see above; the verifier checks the access against BTF.
+    unsafe { base.add(offset as usize).cast::<T>().read_volatile() }
+}
+
+/// [`patch_name`] of a typed pointer.
+///
+/// # Safety
+/// `patch` must be a typed pointer to a `struct klp_patch`.
+#[inline(always)]
+pub unsafe fn typed_patch_name(patch: *const u8) -> [u8; PATCH_NAME_LEN] {
+    const WORD: usize = size_of::<u64>();
+    let (module, name) = (OFF_PATCH_MOD.load(), OFF_MODULE_NAME.load());
+    let mut text = [0; PATCH_NAME_LEN];
+    if module == ABSENT_OFFSET || name == ABSENT_OFFSET {
+        return text;
+    }
+    // SAFETY: the offset is that of a pointer to a module.
+    let module: *const u8 = unsafe { typed_member(patch, module) };
+    for (index, word) in text.chunks_exact_mut(WORD).enumerate() {
+        // SAFETY: a word of the name; where the array is shorter, the verifier refuses.
+        let read: u64 = unsafe { typed_member(module, name + (index * WORD) as u32) };
+        word.copy_from_slice(&read.to_ne_bytes());
+    }
+    text
+}
+
+/// [`patch_replace`] of a typed pointer.
+///
+/// # Safety
+/// As for [`typed_patch_name`].
+#[inline(always)]
+pub unsafe fn typed_patch_replace(patch: *const u8) -> u32 {
+    let offset = OFF_PATCH_REPLACE.load();
+    if offset == ABSENT_OFFSET {
+        return REPLACE_UNKNOWN;
+    }
+    // SAFETY: the offset is that of a bool.
+    let replace: u8 = unsafe { typed_member(patch, offset) };
+    u32::from(replace)
 }

@@ -17,7 +17,7 @@ use lpwatch_common::{
     transition::{DIRECTION_PATCHING, DIRECTION_UNPATCHING},
 };
 
-use crate::kernel;
+use crate::kernel::{self, ABSENT_OFFSET};
 
 /// `struct bpf_iter_meta` (include/linux/bpf.h): stable since 5.8.
 #[repr(C)]
@@ -51,15 +51,50 @@ const STACKS: u32 = 2;
 #[map]
 static STACK: PerCpuArray<[u64; MAX_FRAMES]> = PerCpuArray::with_max_entries(1, 0);
 
-/// A member of the task read straight through the verifier's typed pointer.
+/// A member of the task read straight through the verifier's typed pointer. A
+/// kernel that is locked down (confidentiality) allows no other read.
 ///
 /// # Safety
 /// `task` must be the non-null task pointer of the iterator's context, and
 /// `offset` the offset of a member of type `T` in `struct task_struct`.
 #[inline(always)]
 unsafe fn member<T: Copy>(task: *const u8, offset: &Global<u32>) -> T {
-    // SAFETY: see above; the verifier checks the access against BTF.
-    unsafe { task.add(offset.load() as usize).cast::<T>().read_volatile() }
+    // SAFETY: see above.
+    unsafe { kernel::typed_member(task, offset.load()) }
+}
+
+/// Whether the task is on a CPU, as 0 or 1; 0 on kernels that do not say.
+///
+/// # Safety
+/// As for [`member`].
+#[inline(always)]
+unsafe fn on_cpu(task: *const u8) -> u32 {
+    if kernel::OFF_TASK_ON_CPU.load() == ABSENT_OFFSET {
+        return 0;
+    }
+    // SAFETY: see above; the offset is that of the lowest byte.
+    let on_cpu: u8 = unsafe { member(task, &kernel::OFF_TASK_ON_CPU) };
+    u32::from(on_cpu != 0)
+}
+
+/// `task->comm`, in words: the verifier lets a read of an array cross elements.
+///
+/// # Safety
+/// As for [`member`].
+#[inline(always)]
+unsafe fn comm(task: *const u8) -> [u8; COMM_LEN] {
+    const HALF: usize = COMM_LEN / 2;
+    // SAFETY: see above, and the second half is within the array as well.
+    let halves: [u64; 2] = unsafe {
+        [
+            member(task, &kernel::OFF_TASK_COMM),
+            member(task.add(HALF), &kernel::OFF_TASK_COMM),
+        ]
+    };
+    let mut comm = [0; COMM_LEN];
+    comm[..HALF].copy_from_slice(&halves[0].to_ne_bytes());
+    comm[HALF..].copy_from_slice(&halves[1].to_ne_bytes());
+    comm
 }
 
 fn count(index: u32) -> Option<&'static mut u32> {
@@ -176,9 +211,9 @@ unsafe fn task_record(task: *const u8, patch_state: i32) -> TaskRecord {
             patch_state,
             flags: member(task, &kernel::OFF_TASK_FLAGS),
             state: member(task, &kernel::OFF_TASK_STATE),
-            on_cpu: u32::from(kernel::on_cpu(task)),
+            on_cpu: on_cpu(task),
             frames: 0,
-            comm: kernel::comm(task),
+            comm: comm(task),
         }
     }
 }

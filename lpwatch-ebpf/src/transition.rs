@@ -38,6 +38,12 @@ static EVENTS_LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
 #[map]
 static ENABLING: LruHashMap<u32, [u8; PATCH_NAME_LEN]> = LruHashMap::with_max_entries(64, 0);
 
+/// What a hook reads of its patch.
+struct PatchFacts {
+    name: [u8; PATCH_NAME_LEN],
+    replace: u32,
+}
+
 /// What a hook knows beyond what every record carries.
 struct HookEvent {
     kind: TransitionKind,
@@ -60,13 +66,14 @@ impl HookEvent {
         }
     }
 
-    fn begun(patch: *const u8, state: i32) -> Self {
+    fn begun(patch: PatchFacts, state: i32) -> Self {
+        let PatchFacts { name, replace } = patch;
         Self {
             kind: TransitionKind::Begun,
             direction: state,
             errno: 0,
-            replace: kernel::patch_replace(patch),
-            patch: kernel::patch_name(patch),
+            replace,
+            patch: name,
         }
     }
 
@@ -146,13 +153,12 @@ fn current_uid() -> u32 {
     bpf_get_current_uid_gid() as u32
 }
 
-fn enabling(patch: *const u8) {
-    let name = kernel::patch_name(patch);
+fn enabling(name: [u8; PATCH_NAME_LEN]) {
     // A full map evicts its oldest entry, so this cannot fail for good.
     let _ = ENABLING.insert(current_tid(), name, 0);
 }
 
-fn begun(patch: *const u8, state: i32) {
+fn begun(patch: PatchFacts, state: i32) {
     calls::transition_begins();
     verdicts::forget();
     HookEvent::begun(patch, state).send();
@@ -192,8 +198,19 @@ macro_rules! entry_hooks {
 struct FentryArgs<'a>(&'a FEntryContext);
 
 impl FentryArgs<'_> {
-    fn pointer(&self, n: usize) -> *const u8 {
-        self.0.arg(n)
+    #[inline(always)]
+    fn patch_name(&self, n: usize) -> [u8; PATCH_NAME_LEN] {
+        // SAFETY: the verifier knows the types of the hooked function's arguments.
+        unsafe { kernel::typed_patch_name(self.0.arg(n)) }
+    }
+
+    #[inline(always)]
+    fn patch(&self, n: usize) -> PatchFacts {
+        PatchFacts {
+            name: self.patch_name(n),
+            // SAFETY: as above.
+            replace: unsafe { kernel::typed_patch_replace(self.0.arg(n)) },
+        }
     }
 
     fn int(&self, n: usize) -> i32 {
@@ -204,6 +221,17 @@ impl FentryArgs<'_> {
 struct KprobeArgs<'a>(&'a ProbeContext);
 
 impl KprobeArgs<'_> {
+    fn patch_name(&self, n: usize) -> [u8; PATCH_NAME_LEN] {
+        kernel::patch_name(self.pointer(n))
+    }
+
+    fn patch(&self, n: usize) -> PatchFacts {
+        PatchFacts {
+            name: self.patch_name(n),
+            replace: kernel::patch_replace(self.pointer(n)),
+        }
+    }
+
     fn pointer(&self, n: usize) -> *const u8 {
         self.0.arg(n).unwrap_or(core::ptr::null())
     }
@@ -214,9 +242,9 @@ impl KprobeArgs<'_> {
 }
 
 entry_hooks! {
-    enable_fentry, enable_kprobe, "klp_enable_patch": |ctx, args| enabling(args.pointer(0));
+    enable_fentry, enable_kprobe, "klp_enable_patch": |ctx, args| enabling(args.patch_name(0));
     begun_fentry, begun_kprobe, "klp_init_transition": |ctx, args|
-        begun(args.pointer(0), args.int(1));
+        begun(args.patch(0), args.int(1));
     try_fentry, try_kprobe, "klp_try_complete_transition": |ctx|
         HookEvent::now(TransitionKind::Try).send();
     complete_fentry, complete_kprobe, "klp_complete_transition": |ctx|

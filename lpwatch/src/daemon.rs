@@ -11,6 +11,7 @@ mod journal;
 pub mod metrics;
 mod notify;
 mod page;
+mod rights;
 mod serve;
 pub mod web;
 

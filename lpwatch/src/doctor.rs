@@ -122,7 +122,7 @@ fn known(host: &Offers, btf: Option<&KernelBtf>, looked: &HookExamination) -> Ho
         by: *by,
         hooks: hooks.clone(),
         sharing: probe::sharing(marked).map_err(str::to_owned),
-        kprobes: host.kprobe_events && armed,
+        kprobes: host.kprobe_events && armed && !host.is_confidential(),
         // A daemon may have more rights than the caller.
         addresses: shown || daemon.is_some(),
         tasks: tasks.clone(),

@@ -27,6 +27,7 @@ pub mod kprobes;
 pub mod kretprobes;
 pub mod ksplice;
 pub mod livepatch;
+pub mod lockdown;
 pub mod module_files;
 pub mod modules;
 pub mod offers;
@@ -77,6 +78,9 @@ pub enum ReadError {
     #[error("no permission to read {}: {remedy}", .path.display())]
     NoPermission { path: PathBuf, remedy: &'static str },
 
+    #[error("the kernel's lockdown ({level}) closes {} to everyone, root included", .path.display())]
+    LockedDown { path: PathBuf, level: &'static str },
+
     #[error("{} does not have the form lpwatch knows: {what}; please report this with the kernel's release", .path.display())]
     Malformed { path: PathBuf, what: String },
 
@@ -93,13 +97,22 @@ impl ReadError {
     pub fn is_permission(&self) -> bool {
         match self {
             Self::NoPermission { .. } => true,
-            Self::Io { .. } | Self::Malformed { .. } | Self::NoPatchState { .. } => false,
+            Self::Io { .. }
+            | Self::LockedDown { .. }
+            | Self::Malformed { .. }
+            | Self::NoPatchState { .. } => false,
         }
     }
 
     /// Wraps what the operating system said of `path`; `remedy` says what is
     /// needed where it said EPERM or EACCES.
     fn from_io(path: &Path, source: io::Error, remedy: &'static str) -> Self {
+        if let Some(level) = lockdown::cause(path, &source) {
+            return Self::LockedDown {
+                path: path.to_owned(),
+                level: level.name(),
+            };
+        }
         let path = path.to_owned();
         if source.kind() == io::ErrorKind::PermissionDenied {
             Self::NoPermission { path, remedy }

@@ -16,6 +16,8 @@ pub mod engine;
 mod error;
 mod exit;
 pub mod fleet;
+#[cfg(test)]
+mod fuzz;
 pub mod history;
 pub mod inventory;
 pub mod kernel;

@@ -12,6 +12,7 @@ mod contract;
 mod diagnosis;
 mod foreign;
 mod guest;
+mod knowledge;
 mod lpwatch;
 mod opens;
 mod oracle;

@@ -9,9 +9,10 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use caps::{CapSet, Capability};
+use caps::{CapSet, Capability, CapsHashSet};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
+use nix::unistd::{Gid, Uid, setgid, setgroups, setuid};
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -21,6 +22,9 @@ pub struct Options {
     /// Give up this capability, `CAP_BPF` for example (may be repeated)
     #[arg(long, value_name = "CAP")]
     drop: Vec<Capability>,
+    /// As another user keep this capability alone (may be repeated)
+    #[arg(long, value_name = "CAP", requires = "uid")]
+    keep: Vec<Capability>,
     /// Let the command see an empty folder in this one's place
     #[arg(long, value_name = "DIR")]
     hide: Option<PathBuf>,
@@ -48,9 +52,13 @@ pub fn become_command(options: &Options) -> Result<()> {
     let (program, arguments) = options.command.split_first().context("no command given")?;
     let mut command = Command::new(program);
     command.args(arguments);
-    if let Some(id) = options.uid {
-        // The groups of root go along with it.
-        command.uid(id).gid(id);
+    match options.uid {
+        Some(id) if !options.keep.is_empty() => become_user(id, &options.keep)?,
+        Some(id) => {
+            // The groups of root go along with it.
+            command.uid(id).gid(id);
+        }
+        None => {}
     }
     Err(command.exec()).context("becoming the command")
 }
@@ -74,6 +82,20 @@ fn hide(folder: &PathBuf) -> Result<()> {
         nothing,
     )
     .with_context(|| format!("hiding {}", folder.display()))
+}
+
+/// Becomes a user who passes these capabilities on to the command, as systemd's
+/// `AmbientCapabilities=` does.
+fn become_user(id: u32, keep: &[Capability]) -> Result<()> {
+    let keep: CapsHashSet = keep.iter().copied().collect();
+    caps::securebits::set_keepcaps(true)?;
+    setgroups(&[])?;
+    setgid(Gid::from_raw(id))?;
+    setuid(Uid::from_raw(id))?;
+    caps::set(None, CapSet::Permitted, &keep)?;
+    caps::set(None, CapSet::Effective, &keep)?;
+    caps::set(None, CapSet::Inheritable, &keep)?;
+    caps::set(None, CapSet::Ambient, &keep).context("passing capabilities on")
 }
 
 /// A program that root starts gets all that its bounding set holds, so the

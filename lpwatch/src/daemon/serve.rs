@@ -22,7 +22,7 @@ use super::{
     api::Origin,
     instance::Instance,
     journal::{self, HistoryOptions, Journaling},
-    notify,
+    notify, rights,
     web::{DEFAULT_TELEMETRY_PATH, Guard, LiveConfig, Web, WebOptions, router, serve},
 };
 
@@ -54,14 +54,17 @@ pub async fn run(options: DaemonOptions) -> Result<(), Error> {
         begun = begin => begun?,
         () = &mut stop => return Ok(()),
     };
+    rights::before_loading();
     tracing::info!("loading");
     heap::return_large_blocks();
     let observer = Observer::before_hooks(&options.observer)?;
     let (follower, handle) = follow(observer, None, options.thresholds)?;
-    let Journaling { log, sink, state } = journal::start(options.history)?;
     let boot_id = boot_id(&options.observer.roots);
+    let loading = load(options.observer)?;
+    rights::after_loading();
+    let Journaling { log, sink, state } = journal::start(options.history)?;
     let follower = follower.with_journal(Journal::new(boot_id), sink);
-    let follower = follower.with_loading(load(options.observer)?);
+    let follower = follower.with_loading(loading);
     for note in &handle.snapshots.borrow().notes {
         tracing::warn!("{note}");
     }

@@ -126,6 +126,13 @@ impl Offers {
         Some(self.symbols.found()?.found.contains(name))
     }
 
+    /// Whether not even root may trace or read the kernel's memory.
+    #[must_use]
+    pub fn is_confidential(&self) -> bool {
+        let level = self.settings.lockdown.found();
+        level.is_some_and(|level| level == "confidentiality")
+    }
+
     /// Whether this option (without `CONFIG_`) is set; `None` if the
     /// configuration is unknown.
     #[must_use]
@@ -172,7 +179,7 @@ fn size(path: &Path) -> Reading<u64> {
 }
 
 /// The level in brackets: `none [integrity] confidentiality`.
-fn chosen(levels: &str) -> Reading {
+pub(super) fn chosen(levels: &str) -> Reading {
     levels
         .split_ascii_whitespace()
         .find_map(|level| level.strip_prefix('[')?.strip_suffix(']'))

@@ -59,6 +59,8 @@ pub(super) struct Running {
     pub switched_before: Option<SwitchedBy>,
     switched: Option<SwitchedBy>,
     remaining: Option<Remaining>,
+    /// When the last sample was taken, since boot.
+    sampled: Option<Duration>,
     trend: VecDeque<TrendPoint>,
     /// A hook reported that all tasks have switched.
     pub completing: Option<Completing>,
@@ -85,9 +87,13 @@ impl Efforts {
 /// What changed its outcome.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Turns {
+    /// An operator reversed it at least once.
     pub reversed: bool,
     /// Who reversed it last, if a hook reported it.
     pub reversed_by: Option<Operator>,
+    /// It goes in the other direction than at its beginning: reversed twice, it does
+    /// not.
+    pub turned: bool,
     pub forced: bool,
     pub forced_by: Option<Operator>,
     pub cancelled: bool,
@@ -110,7 +116,7 @@ impl Turns {
                 cancelled: true, ..
             } => Outcome::Cancelled,
             Self { forced: true, .. } => Outcome::Forced,
-            Self { reversed: true, .. } => Outcome::Reversed,
+            Self { turned: true, .. } => Outcome::Reversed,
             Self { .. } => Outcome::Completed,
         }
     }
@@ -137,6 +143,7 @@ impl Running {
             switched_before: None,
             switched: None,
             remaining: None,
+            sampled: None,
             trend: VecDeque::new(),
             completing: None,
             held: None,
@@ -158,10 +165,10 @@ impl Running {
         let Some(direction) = direction else { return };
         if direction != self.direction {
             let seen_reversed = self.direction_reported;
-            let before = self.before;
+            let (before, turns) = (self.before, self.turns.clone());
             self.reverse(None);
-            self.turns.reversed = seen_reversed;
             if !seen_reversed {
+                self.turns = turns;
                 self.before = before;
             }
         }
@@ -186,6 +193,7 @@ impl Running {
         self.direction_began = moment;
         self.turns.reversed = true;
         self.turns.reversed_by = None;
+        self.turns.turned = !self.turns.turned;
         self.before = self.in_all();
         self.tries = None;
         self.signals = None;
@@ -228,10 +236,13 @@ impl Running {
     /// Adds a sample of all tasks. Progress is a new lowest number of remaining
     /// tasks, so children that inherit old code and soon switch do not count.
     pub fn sample(&mut self, sample: TaskSample, now: &Moment) {
-        if sample.direction != self.direction {
+        if sample.direction != self.direction || self.is_outdated(&sample) {
             return;
         }
-        let at = now.at(sample.at);
+        self.sampled = Some(sample.at);
+        // The clock of the log, which may have told the beginning, is not exact.
+        let began = self.direction_began.filter(|began| began.boot > sample.at);
+        let at = began.unwrap_or_else(|| now.at(sample.at));
         let left = sample.remaining.len();
         self.tasks_total = sample.total;
         self.switched = sample
@@ -249,6 +260,12 @@ impl Running {
         let mut remaining = remaining.unwrap_or_else(|| Remaining::new(left, at));
         remaining.look(sample.remaining, partly, at, born);
         self.remaining = Some(remaining);
+    }
+
+    /// Whether a pass began before an earlier sample: then its numbers are not those
+    /// of now.
+    fn is_outdated(&self, sample: &TaskSample) -> bool {
+        self.sampled.is_some_and(|sampled| sample.at < sampled)
     }
 
     fn push_trend(&mut self, left: usize, at: &Moment) {
@@ -384,7 +401,7 @@ impl Running {
             started_at: self.began.map(|began| began.wall),
             patch: Some(self.patch),
             engine: Some(engine),
-            direction: Some(if self.turns.reversed {
+            direction: Some(if self.turns.turned {
                 self.direction.opposite()
             } else {
                 self.direction

@@ -4,6 +4,7 @@
 mod engines;
 mod outcomes;
 mod progress;
+mod properties;
 mod refusals;
 mod reports;
 mod waits;

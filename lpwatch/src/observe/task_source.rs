@@ -287,9 +287,8 @@ impl TaskSource {
             return Some(format!("Stacks are read from /proc: {error}."));
         }
         self.symbols.is_hidden().then(|| {
-            "The kernel hides its addresses (kptr_restrict, no CAP_SYSLOG): stacks are read from \
-             /proc, of the first tasks only."
-                .to_owned()
+            let why = kallsyms::why_hidden(roots);
+            format!("Stacks are read from /proc, of the first tasks only: {why}.")
         })
     }
 }
@@ -348,8 +347,8 @@ fn look_at_procfs(
     let unread = listing.unreadable.max(u32::from(hides));
     let note = match listing.unreadable {
         _ if hides => Some(
-            "Tasks of other users are hidden (/proc is mounted with hidepid); run as root to see \
-             all."
+            "Tasks of other users are hidden (/proc is mounted with hidepid); to see all, run as \
+             root, or give lpwatch CAP_SYS_PTRACE."
                 .to_owned(),
         ),
         0 => None,
@@ -359,10 +358,15 @@ fn look_at_procfs(
     };
     let mut remaining: Vec<Task> = listing.remaining.into_iter().map(task).collect();
     let most = if into { asked(wanted) } else { 0 };
+    let mut closed = 0;
     for task in remaining.iter_mut().take(most) {
-        inspect(roots, task);
-        task.evidence.looked = true;
+        let is_read = inspect(roots, task);
+        // Who runs just now shows it by its state.
+        let is_known = is_read || task.evidence.state == Some('R');
+        closed += u32::from(!is_known && is_there(roots, task));
+        task.evidence.looked = is_known;
     }
+    let note = note.or_else(|| (closed > 0).then(|| NO_STACKS.to_owned()));
     let sample = TaskSample {
         at,
         direction: direction_of(wanted),
@@ -372,6 +376,15 @@ fn look_at_procfs(
         switched: None,
     };
     (Some(sample), note)
+}
+
+/// The kernel asks for both (`proc_pid_stack`, fs/proc/base.c).
+const NO_STACKS: &str = "Why tasks have not switched is unknown: without BPF, their stacks are read \
+    from /proc/TID/stack, which takes CAP_SYS_ADMIN and CAP_SYS_PTRACE.";
+
+/// Whether the task still exists.
+fn is_there(roots: &Roots, task: &Task) -> bool {
+    roots.procfs.join(task.tgid.to_string()).exists()
 }
 
 fn unread(error: &ReadError) -> String {

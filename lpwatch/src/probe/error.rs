@@ -5,6 +5,8 @@ use std::io;
 use aya::{EbpfError, maps::MapError, programs::ProgramError, sys::SyscallError};
 use thiserror::Error;
 
+use crate::kernel::{Roots, lockdown};
+
 /// Why the BPF programs cannot be used.
 #[derive(Debug, Error)]
 pub enum ProbeError {
@@ -25,6 +27,11 @@ pub enum ProbeError {
          CAP_SYS_ADMIN where kernel.perf_event_paranoid is above 2"
     )]
     NoKprobes,
+    #[error(
+        "the kernel's lockdown (confidentiality) does not allow anyone to {action}; only a kernel \
+         booted with lockdown=integrity, or without lockdown, does"
+    )]
+    LockedDown { action: &'static str },
     #[error("`struct {structure}` has no member `{member}` on this kernel; is CONFIG_LIVEPATCH=y?")]
     Layout {
         structure: &'static str,
@@ -43,6 +50,10 @@ impl ProbeError {
         if is_permission(error) {
             return Self::NoPermission { action };
         }
+        // The verifier does not know the helpers that read memory: EINVAL.
+        if is_refused_program(error) && is_locked_down() {
+            return Self::LockedDown { action };
+        }
         Self::Failed {
             action,
             reason: chain(error),
@@ -54,6 +65,8 @@ impl ProbeError {
     /// enough.
     pub(super) fn kprobe(action: &'static str, error: &(dyn std::error::Error + 'static)) -> Self {
         match Self::new(action, error) {
+            // It asks for rights before it looks at the lockdown.
+            Self::NoPermission { .. } if is_locked_down() => Self::LockedDown { action },
             Self::NoPermission { .. } => Self::NoKprobes,
             other => other,
         }
@@ -64,6 +77,26 @@ impl ProbeError {
     pub fn is_permission(&self) -> bool {
         matches!(self, Self::NoPermission { .. } | Self::NoKprobes)
     }
+}
+
+/// Whether the running kernel hides its memory from programs.
+pub(super) fn is_locked_down() -> bool {
+    lockdown::hides_memory(&Roots::default().sysfs)
+}
+
+/// Whether the verifier refused a program.
+fn is_refused_program(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(ProgramError::LoadError { .. }) = error.downcast_ref::<ProgramError>() {
+            return true;
+        }
+        next = match error.downcast_ref::<EbpfError>() {
+            Some(EbpfError::ProgramError(inner)) => Some(inner),
+            _ => error.source(),
+        };
+    }
+    false
 }
 
 fn is_permission(error: &(dyn std::error::Error + 'static)) -> bool {

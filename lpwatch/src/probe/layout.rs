@@ -1,7 +1,7 @@
 //! The constants that the BPF programs need: offsets from BTF, addresses from
 //! kallsyms.
 
-use crate::kernel::{Roots, btf::KernelBtf, kallsyms};
+use crate::kernel::{Roots, btf::KernelBtf, kallsyms, lockdown};
 
 use super::{ProbeError, patch_walk, programs, stops};
 
@@ -42,10 +42,13 @@ const PATCH_OFFSETS: [OffsetSource; 4] = [
 /// The list of patches.
 const PATCHES: &str = "ADDR_PATCHES";
 
+/// The direction of the transition.
+const TARGET: &str = "ADDR_TARGET_STATE";
+
 /// Without these the programs work, with less detail.
 const ADDRESSES: [(&str, &str); 5] = [
     ("ADDR_TRANSITION_PATCH", "klp_transition_patch"),
-    ("ADDR_TARGET_STATE", "klp_target_state"),
+    (TARGET, "klp_target_state"),
     ("ADDR_SIGNALS_COUNT", "klp_signals_cnt"),
     (PATCHES, "klp_patches"),
     ("ADDR_MIGRATE_SWAP", "migrate_swap_stop"),
@@ -70,12 +73,24 @@ impl Layout {
         })
     }
 
-    /// Adds what the hooks need. What this kernel lacks is left absent.
+    /// Whether the direction of a transition can be read in a program.
+    pub fn knows_target(&self) -> bool {
+        let mut addresses = self.addresses.iter();
+        addresses.any(|(name, _)| *name == TARGET)
+    }
+
+    /// Adds what the hooks need. What this kernel lacks is left absent. If it does
+    /// not let programs read its memory, the verifier drops the reads, and accepts the
+    /// rest of a hook.
     pub fn with_hooks(mut self, btf: &KernelBtf, roots: &Roots) -> Self {
         let patch = PATCH_OFFSETS.iter().map(|(constant, structure, members)| {
             (*constant, find(btf, structure, members).unwrap_or(ABSENT))
         });
         self.offsets.extend(patch);
+        if lockdown::hides_memory(&roots.sysfs) {
+            self.offsets.push(("READS_MEMORY", 0));
+            return self;
+        }
         self.addresses = addresses(roots);
         let walk = patch_walk::offsets(btf);
         let listed = self.addresses.iter().any(|(name, _)| *name == PATCHES);

@@ -7,12 +7,13 @@ use aya::{
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::{
-    kernel::Roots,
+    kernel::{Roots, kallsyms},
     model::{ObservedFact, snapshot::Probe},
 };
 
 use super::{
     CallCounters, Hooks, ProbeError, TaskIterator,
+    error::is_locked_down,
     layout::Layout,
     loader,
     map_sizes::{self, MapUses},
@@ -130,13 +131,20 @@ pub fn load_hooks(
     let counters = CallCounters::new(&mut bpf, in_transition)?;
     let mut probes = Vec::new();
     for hook in &policy::ENTRY_HOOKS {
-        probes.push(attach(&mut bpf, hook, &types));
+        probes.push(match unusable(hook, &layout, roots) {
+            Some(why) => probe(hook.fact, "none", hook.function, false, &[why]),
+            None => attach(&mut bpf, hook, &types),
+        });
     }
     for tracepoint in &policy::TRACEPOINTS {
         probes.push(attach_tracepoint(&mut bpf, tracepoint));
     }
     probes.push(attach_verdicts(&mut bpf, &types));
-    let named = !layout.addresses.is_empty();
+    let named = if layout.addresses.is_empty() {
+        Err(no_addresses("report what stops the machine", roots))
+    } else {
+        Ok(())
+    };
     probes.push(stops::attach(&mut bpf, &types.for_layout, named));
     let verdicts = watched_verdicts(&mut bpf, &probes)?;
     let marked = types.for_layout.has_function(policy::SHARING_MARKER);
@@ -205,6 +213,21 @@ pub(super) fn task_iterator(bpf: &mut Ebpf, btf: &Btf) -> Result<(), ProbeError>
     program
         .load("task", btf)
         .map_err(|error| ProbeError::new("load the BPF task iterator", &error))
+}
+
+/// Why a hook would report nothing: how a task switches is known only while the target
+/// of the transition is.
+fn unusable(hook: &EntryHook, layout: &Layout, roots: &Roots) -> Option<String> {
+    let is_usable = hook.fact != ObservedFact::Switched || layout.knows_target();
+    (!is_usable).then(|| no_addresses("count how tasks switch", roots))
+}
+
+/// Why the kernel's own variables cannot be read.
+pub(super) fn no_addresses(action: &'static str, roots: &Roots) -> String {
+    if is_locked_down() {
+        return ProbeError::LockedDown { action }.to_string();
+    }
+    format!("cannot {action}: {}", kallsyms::why_hidden(roots))
 }
 
 /// Attaches the first kind that works; notes why each other did not.

@@ -17,7 +17,7 @@ use crate::{
     model::calls::FunctionId,
 };
 
-use super::{ProbeError, TaskIterator, object::program, records::text};
+use super::{ProbeError, TaskIterator, error::is_locked_down, object::program, records::text};
 
 const ACTION: &str = "walk through the kernel's patches";
 const PROGRAM: &str = "patch_functions";
@@ -90,6 +90,9 @@ impl TaskIterator {
     /// [`ProbeError`] if this kernel has no such iterator or does not show
     /// where its list of patches is.
     pub fn patched_functions(&mut self) -> Result<Vec<LoadedFunction>, ProbeError> {
+        if !self.walks_patches && is_locked_down() {
+            return Err(ProbeError::LockedDown { action: ACTION });
+        }
         if !self.walks_patches {
             return Err(failed(
                 "this kernel does not show where its patches are (BTF, kallsyms)",

@@ -7,7 +7,7 @@ use lpwatch_common::decode_all;
 
 use crate::kernel::{Roots, btf::KernelBtf};
 
-use super::{ProbeError, TaskIterator, types::function_types};
+use super::{ProbeError, TaskIterator, error::is_locked_down, types::function_types};
 
 mod snapshot;
 
@@ -55,6 +55,9 @@ pub(super) fn offsets(btf: &KernelBtf) -> impl Iterator<Item = (&'static str, u3
 /// Loads the iterators ahead. One that this kernel lacks is left out, and reading
 /// it fails.
 pub(super) fn load(bpf: &mut Ebpf, btf: &Btf) {
+    if is_locked_down() {
+        return;
+    }
     for (name, walks) in [PROGRAMS, LINKS] {
         if let Err(error) = load_one(bpf, (name, walks), btf) {
             tracing::debug!(walks, %error, "the iterator cannot be loaded");
@@ -84,6 +87,9 @@ impl TaskIterator {
 
 /// One pass over all BPF programs of the host, by the object's iterators.
 pub(super) fn read_programs(bpf: &mut Ebpf) -> Result<Programs, ProbeError> {
+    if is_locked_down() {
+        return Err(ProbeError::LockedDown { action: ACTION });
+    }
     let links = load_late(bpf, LINKS);
     load_late(bpf, PROGRAMS)?;
     // A program that is not loaded has no id.

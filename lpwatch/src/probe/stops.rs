@@ -42,9 +42,9 @@ pub(super) fn offsets(btf: &KernelBtf) -> impl Iterator<Item = (&'static str, u3
     .filter_map(|(constant, member)| Some((constant, btf.member_offset(DATA, member)?)))
 }
 
-/// Attaches both or neither. `named`: addresses are shown, so that a stop's
-/// function can be named and NUMA balancing be distinguished by it.
-pub(super) fn attach(bpf: &mut Ebpf, btf: &KernelBtf, named: bool) -> Probe {
+/// Attaches both or neither. `named`: whether addresses are shown, so that a stop's
+/// function can be named and NUMA balancing be distinguished by it, or why not.
+pub(super) fn attach(bpf: &mut Ebpf, btf: &KernelBtf, named: Result<(), String>) -> Probe {
     let attached = attach_both(bpf, btf, named);
     let notes: Vec<String> = attached.as_ref().err().cloned().into_iter().collect();
     let kind = if attached.is_ok() { "kprobe" } else { "none" };
@@ -57,17 +57,13 @@ pub(super) fn attach(bpf: &mut Ebpf, btf: &KernelBtf, named: bool) -> Probe {
     )
 }
 
-fn attach_both(bpf: &mut Ebpf, btf: &KernelBtf, named: bool) -> Result<(), String> {
+fn attach_both(bpf: &mut Ebpf, btf: &KernelBtf, named: Result<(), String>) -> Result<(), String> {
     if btf.member_offset(DATA, "fn").is_none() {
         return Err(format!(
             "the BTF has no `struct {DATA}`: what stops the machine is not reported"
         ));
     }
-    if !named {
-        return Err(
-            "kallsyms hides its addresses: what stops the machine is not reported".to_owned(),
-        );
-    }
+    named?;
     for (name, function) in [("stop_ends", END), ("stop_begins", FUNCTION)] {
         let program: &mut KProbe = program(bpf, name).map_err(|error| error.to_string())?;
         let attached = program.load().and_then(|()| program.attach(function, 0));

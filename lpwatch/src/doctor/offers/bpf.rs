@@ -6,7 +6,7 @@ use crate::{
     probe::{self, FRAMES_MARKER, SHARING_MARKER},
 };
 
-use super::{OfferDraft, marker};
+use super::{OfferDraft, marker, rights::UNLOCK};
 
 const WITHOUT_BPF: &str = "All of BPF: tasks are read from /proc, transitions followed by sysfs and \
                            the kernel log; calls are not counted.";
@@ -120,6 +120,9 @@ fn kprobes(host: &Offers) -> Offer {
     };
     let lost = "Calls of functions of modules, of functions not patched yet and of new code \
                 cannot be counted; the kernel's verdicts on tasks are not seen.";
+    if host.is_confidential() {
+        return draft.missing("refused by lockdown=confidentiality", lost, UNLOCK);
+    }
     let config = host.is_configured("KPROBES");
     match (
         host.kprobe_events,

@@ -9,6 +9,9 @@ use crate::{
 
 use super::OfferDraft;
 
+/// What undoes lockdown: nothing that a running kernel accepts.
+pub(super) const UNLOCK: &str = "Boot with lockdown=integrity or without lockdown.";
+
 pub(super) fn all(host: &Offers) -> Vec<Offer> {
     let mut offers = vec![
         capabilities(host),
@@ -107,8 +110,11 @@ fn lockdown(host: &Offers) -> Offer {
     match &host.settings.lockdown {
         Reading::Found(level) if level == "confidentiality" => draft.missing(
             "confidentiality",
-            "The kernel refuses kprobes and BPF programs that read its memory.",
-            "Boot with lockdown=integrity or without lockdown.",
+            "The kernel refuses kprobes, tracefs, and BPF programs that read its memory: its verdicts \
+             on tasks, calls of functions that fentry is not for, the proof that new code runs, and \
+             the names of other tools' programs. Tasks, their stacks and transitions are still read \
+             through BPF.",
+            UNLOCK,
         ),
         Reading::Found(level) if level == "integrity" => {
             draft.available("integrity: BPF works, patches must be signed")
@@ -238,6 +244,9 @@ fn tracefs(host: &Offers) -> Offer {
     let lost = "Return probes of other tools on a task's stack are reported without their names.";
     match &host.tracefs {
         Reading::Found(_) => draft.available("kprobe_events can be read"),
+        _ if host.is_confidential() => {
+            draft.missing("closed by lockdown=confidentiality", lost, UNLOCK)
+        }
         Reading::Forbidden => draft.missing("no permission", lost, "Run as root."),
         Reading::Absent if host.is_configured("KPROBES") == Some(false) => {
             draft.available("not needed: without CONFIG_KPROBES there are no return probes")

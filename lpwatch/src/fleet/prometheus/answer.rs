@@ -223,4 +223,23 @@ mod tests {
         assert_eq!(reason(body).as_deref(), Some("parse error"));
         assert_eq!(reason(b"<html>"), None);
     }
+
+    #[test]
+    fn damaged_responses_are_read_or_refused() {
+        let seeds = [
+            success(
+                "vector",
+                r#"[{"metric":{"a":"b"},"value":[1435781451.781,"1.5e+06"]}]"#,
+            ),
+            success("scalar", r#"[1435781451.781,"1"]"#),
+            br#"{"status":"error","errorType":"bad_data","error":"invalid"}"#.to_vec(),
+            b"<html>".to_vec(),
+        ];
+        crate::fuzz::hammer("prometheus", &seeds, |_, body| {
+            for error in [vector(body).err(), scalar(body).err(), reason(body)] {
+                let text = error.unwrap_or_default();
+                assert!(!text.chars().any(char::is_control), "{text:?}");
+            }
+        });
+    }
 }

@@ -371,3 +371,21 @@ fn functions_keep_their_ids_when_the_rest_is_left_out() {
     assert_eq!(part.function_name(5), None);
     assert!(KernelBtf::parse(whole.with_functions([])).is_ok());
 }
+
+#[test]
+fn damaged_types_are_read_or_refused() {
+    crate::fuzz::hammer("types", &[example()], |_, input| {
+        let Ok(btf) = KernelBtf::parse(input.to_vec()) else {
+            return;
+        };
+        for member in ["wide", "deep", "deeper", "pid"] {
+            let _ = btf.member_offset("task_struct", member);
+        }
+        for id in 0..16 {
+            let _ = btf.function_name(id);
+        }
+        let names = ["task_struct", "int", "f", "bpf_iter_task"];
+        let _ = btf.with_functions(names);
+        let _ = names.map(|name| btf.has_function(name));
+    });
+}

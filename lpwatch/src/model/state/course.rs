@@ -59,6 +59,8 @@ pub(super) struct Course {
     applied: Option<BTreeMap<String, Applied>>,
     /// Whether a reading was applied.
     looked: bool,
+    /// When the last transition had ended, since boot, as far as is known.
+    last_end: Option<Duration>,
 }
 
 /// A reported end.
@@ -81,6 +83,7 @@ impl Course {
             doubtful: false,
             applied: None,
             looked: false,
+            last_end: None,
         }
     }
 
@@ -154,7 +157,14 @@ impl Course {
         before
     }
 
-    /// The running transition, or a new one if its start was not observed.
+    /// Whether what the log reports of `at` belongs to an earlier transition.
+    pub fn began_after(&self, at: Moment) -> bool {
+        let began = self.running.as_ref().and_then(|running| running.began);
+        began.is_some_and(|began| at.boot < began.boot)
+    }
+
+    /// The running transition, or a new one if its start was not observed and it had
+    /// not ended by then.
     pub fn running_or_found(
         &mut self,
         patch: Option<String>,
@@ -162,6 +172,7 @@ impl Course {
         at: Moment,
     ) -> Option<&mut Running> {
         if self.running.is_none()
+            && self.last_end.is_none_or(|end| at.boot > end)
             && let (Some(patch), Some(direction)) = (patch, direction)
         {
             self.ending = None;
@@ -209,6 +220,10 @@ impl Course {
         delay: Option<Duration>,
     ) -> Option<PastTransition> {
         let running = self.running.take()?;
+        // Nothing ends before it began, however late its end was reported.
+        let began = running.began.filter(|began| began.boot > at.boot);
+        let at = began.unwrap_or(at);
+        self.last_end = self.last_end.max(Some(at.boot));
         self.doubtful = false;
         self.log_disagrees = None;
         self.ending = Some(Ending {
@@ -222,6 +237,9 @@ impl Course {
     /// Applies a reading; returns the transition that it shows as ended.
     pub fn observe(&mut self, reading: CourseReading<'_>, now: &Moment) -> Option<PastTransition> {
         let ended = self.mend_running(reading, now);
+        if ended.is_some() {
+            self.last_end = self.last_end.max(Some(reading.at.boot));
+        }
         self.mend_ending(reading);
         let found = reading.of(self.engine).find(|patch| patch.in_transition);
         let is_new =

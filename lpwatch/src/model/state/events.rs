@@ -30,6 +30,8 @@ impl Model {
     /// Applies an event.
     pub(super) fn apply(&mut self, event: Event, now: &Moment) {
         let Event { at, source, kind } = event;
+        // A line that was logged before the machine slept comes out late.
+        let at = at.min(now.boot);
         let moment = now.at(at);
         let is_lifecycle = kind.is_lifecycle();
         let hooked = source == EventSource::Hook;
@@ -117,6 +119,9 @@ impl Model {
     /// Applies what happens in the course of a transition.
     fn go_on(&mut self, kind: EventKind, at: Moment, hooked: bool, now: &Moment) {
         let course = &mut self.course;
+        if !hooked && course.began_after(at) {
+            return;
+        }
         match kind {
             EventKind::Begun {
                 patch,
@@ -142,11 +147,12 @@ impl Model {
                 before,
                 ..
             } => {
-                if let Some(running) = course.running_or_found(patch, direction, at) {
-                    running.note_direction(direction);
-                    if !running.turns.cancelled {
-                        running.note_tries(before, true);
-                    }
+                let Some(running) = course.running_or_found(patch, direction, at) else {
+                    return;
+                };
+                running.note_direction(direction);
+                if !running.turns.cancelled {
+                    running.note_tries(before, true);
                 }
                 if hooked {
                     course.complete(at, now.since(&at));

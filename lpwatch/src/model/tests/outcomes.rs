@@ -396,3 +396,19 @@ fn more_can_end_between_two_looks_than_are_remembered() {
     ended.extend(observe(&mut model, 140.0, &[patch(true, false)]));
     assert_eq!(ended.len(), 40);
 }
+
+#[test]
+fn a_transition_reversed_twice_completes_in_its_first_direction() {
+    let mut model = begun();
+    for seconds in [101.0, 102.0] {
+        let patch = Some(PATCH.to_owned());
+        hook(&mut model, seconds, EventKind::Reversed { patch, by: None });
+    }
+    let under_way = transition(&model, 102.5);
+    assert_eq!(under_way.direction, Direction::Patching);
+    assert!(under_way.reversed);
+    hook(&mut model, 103.0, complete(Direction::Patching, None));
+    let ended = observe(&mut model, 103.1, &[patch(true, false)]);
+    assert_eq!(ended[0].direction, Some(Direction::Patching));
+    assert_eq!(ended[0].outcome, Outcome::Completed);
+}

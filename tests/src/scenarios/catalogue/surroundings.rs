@@ -2,11 +2,11 @@
 
 use super::{Scenario, scenario};
 use crate::scenarios::{
-    arguments, check_predictions, check_rules, check_rules_files, check_rules_kernel,
+    arguments, capabilities, check_predictions, check_rules, check_rules_files, check_rules_kernel,
     check_rules_names, check_rules_overlap, check_rules_rates, check_rules_tracing, clean_end,
-    cost, degraded, doctor, early, engines, events, exporter, forged_log, harm, harmless,
-    history_killed, idle, killed_daemon, many_threads, overflow, recipe, report, stop_time,
-    two_daemons,
+    cost, degraded, doctor, early, engines, environments, events, exporter, forged_log, harm,
+    harmless, history_killed, idle, killed_daemon, many_threads, overflow, recipe, report,
+    stop_time, two_daemons,
 };
 
 pub(super) const ALL: &[Scenario] = &[
@@ -342,6 +342,22 @@ pub(super) const ALL: &[Scenario] = &[
         "A kernel without type information",
         degraded::no_btf,
     ),
+    scenario(
+        "faults",
+        "environments",
+        "What is known, and the true cause of what is not, wherever something is denied",
+        environments::run,
+    )
+    .own_boot()
+    .once(),
+    scenario(
+        "faults",
+        "capabilities",
+        "What is lost without each capability, and what a daemon of root gives up",
+        capabilities::run,
+    )
+    .own_boot()
+    .once(),
     scenario(
         "faults",
         "no_livepatch",

@@ -134,7 +134,10 @@ fn remedy(trouble: Trouble) -> &'static [&'static str] {
         Trouble::Untraceable => &[
             "Patch its callers instead. This function is notrace or was built without an ftrace entry.",
         ],
-        Trouble::TraceNotKnown => &["Run the check as root and with tracefs mounted."],
+        Trouble::TraceNotKnown => &[
+            "Run the check as root and with tracefs mounted. A kernel with lockdown=confidentiality \
+             closes tracefs to everyone.",
+        ],
         Trouble::ByPosition => &[],
         Trouble::Parts => &["Make sure that the fix is not in these parts or in inlined copies."],
         Trouble::Cold => {
