@@ -122,6 +122,7 @@ fn known(host: &Offers, btf: Option<&KernelBtf>, looked: &HookExamination) -> Ho
         by: *by,
         hooks: hooks.clone(),
         sharing: probe::sharing(marked).map_err(str::to_owned),
+        groups: btf.is_some_and(|btf| probe::may_group(|name| btf.has_function(name))),
         kprobes: host.kprobe_events && armed,
         // A daemon may have more rights than the caller.
         addresses: shown || daemon.is_some(),

@@ -221,6 +221,7 @@ impl Shown<'_> {
             effective: done.then_some(true),
             above: 0,
             uncertain: 0,
+            missed_together: None,
             findings: Vec::new(),
         }
     }

@@ -166,6 +166,7 @@ impl Record {
                     since,
                     calls,
                     missed,
+                    missed_together: _,
                 },
             )) => {
                 let entered = calls
