@@ -9,13 +9,16 @@
 //! tasks on its CPU. The kernel counts those calls (`recursion_misses`), and user
 //! space adds them.
 //!
-//! One program serves any number of functions. The address of the entry selects
-//! the function's slot.
+//! One program serves any number of functions. The cookie of its link is the slot of
+//! the function. Before kernel 5.15 there are no cookies: the address of the entry
+//! selects the slot.
 
 use aya_ebpf::{
+    EbpfContext,
     bindings::BPF_F_MMAPABLE,
     helpers::generated::{
-        bpf_get_current_task, bpf_get_current_task_btf, bpf_get_func_ip, bpf_get_smp_processor_id,
+        bpf_get_attach_cookie, bpf_get_current_task, bpf_get_current_task_btf,
+        bpf_get_smp_processor_id,
     },
     macros::{fentry, kprobe, map},
     maps::{Array, HashMap},
@@ -27,8 +30,9 @@ use lpwatch_common::calls::{
 
 use crate::kernel;
 
-/// The start addresses of functions, and their slots. A hook reports its address
-/// in one of several forms, so each function has a few entries here.
+/// The start addresses of functions, and their slots; empty where links have cookies.
+/// A hook reports its address in one of several forms, so each function has a few
+/// entries here.
 #[map]
 static SLOT_OF: HashMap<u64, u32> = HashMap::with_max_entries(4 * SLOTS, 0);
 
@@ -72,11 +76,7 @@ fn turn(to: impl Fn(u32) -> u32) {
 
 /// Counts a call by a task in this `patch_state`.
 #[inline(always)]
-fn count(address: u64, patch_state: i32) {
-    // SAFETY: the element is copied at once.
-    let Some(&slot) = (unsafe { SLOT_OF.get(address) }) else {
-        return;
-    };
+fn count(slot: u32, patch_state: i32) {
     // SAFETY: the helper has no preconditions.
     let cpu = unsafe { bpf_get_smp_processor_id() };
     let Some(calls) = CALLS.get_ptr_mut(place(cpu, slot)) else {
@@ -93,13 +93,11 @@ fn count(address: u64, patch_state: i32) {
     }
 }
 
-/// Loaded only if fentry and livepatch can share a function (6.0 on). Both helpers
-/// (5.15 and 5.11) exist there.
-#[fentry]
-pub fn count_fentry(ctx: FEntryContext) -> u32 {
-    use aya_ebpf::EbpfContext as _;
+/// Counts a call in the slot that is the cookie of the link.
+#[inline(always)]
+fn count_by_cookie(ctx: &impl EbpfContext) {
     // SAFETY: the context is the kernel's.
-    let address = unsafe { bpf_get_func_ip(ctx.as_ptr()) };
+    let slot = unsafe { bpf_get_attach_cookie(ctx.as_ptr()) } as u32;
     // SAFETY: the helper has no preconditions.
     let task: *const i32 = unsafe { bpf_get_current_task_btf() }.cast_const().cast();
     // SAFETY: the offset is that of `patch_state`, and the pointer is typed.
@@ -107,7 +105,22 @@ pub fn count_fentry(ctx: FEntryContext) -> u32 {
         task.byte_add(kernel::OFF_TASK_PATCH_STATE.load() as usize)
             .read_volatile()
     };
-    count(address, state);
+    count(slot, state);
+}
+
+/// Loaded only if fentry and livepatch can share a function (6.0 on). Cookies (5.19)
+/// and the typed task (5.11) exist there.
+#[fentry]
+pub fn count_fentry(ctx: FEntryContext) -> u32 {
+    count_by_cookie(&ctx);
+    0
+}
+
+/// On one function by kprobe (cookies from 5.15 on), or on many by kprobe.multi (5.18
+/// on): user space says which when it loads the program.
+#[kprobe]
+pub fn count_cookie(ctx: ProbeContext) -> u32 {
+    count_by_cookie(&ctx);
     0
 }
 
@@ -116,9 +129,13 @@ pub fn count_kprobe(ctx: ProbeContext) -> u32 {
     let registers = ctx.regs;
     // SAFETY: the context is the kernel's.
     let address = unsafe { instruction_pointer(registers) };
+    // SAFETY: the element is copied at once.
+    let Some(&slot) = (unsafe { SLOT_OF.get(address) }) else {
+        return 0;
+    };
     // SAFETY: the helper has no preconditions.
     let task = unsafe { bpf_get_current_task() } as *const u8;
-    count(address, kernel::patch_state(task));
+    count(slot, kernel::patch_state(task));
     0
 }
 

@@ -123,6 +123,7 @@ fn known(host: &Offers, btf: Option<&KernelBtf>, looked: &HookExamination) -> Ho
         hooks: hooks.clone(),
         sharing: probe::sharing(marked).map_err(str::to_owned),
         kprobes: host.kprobe_events && armed && !host.is_confidential(),
+        groups: btf.is_some_and(|btf| probe::may_group(|name| btf.has_function(name))),
         // A daemon may have more rights than the caller.
         addresses: shown || daemon.is_some(),
         tasks: tasks.clone(),

@@ -34,7 +34,8 @@ pub use hooks::{BpfLog, EventRing, Hooks};
 pub use load::{LoadOptions, load_hooks, load_iterator_and_counters, load_task_iterator};
 pub use patch_walk::LoadedFunction;
 pub use plan::{
-    FRAMES_MARKER, SHARING_MARKER, hooked_functions, is_built, planned, sharing, stop_functions,
+    FRAMES_MARKER, SHARING_MARKER, hooked_functions, is_built, may_group, planned, sharing,
+    stop_functions,
 };
 pub use programs::{ForeignProgram, Programs, TraceHook};
 pub use readable::Readable;

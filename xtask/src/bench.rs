@@ -47,7 +47,7 @@ fn calls(args: &CallsArgs) -> Result<ExitCode> {
         arguments: vec!["--rounds".to_owned(), rounds.to_string()],
         bpftrace: true,
         render: calls::tables,
-        goals: |_| Vec::new(),
+        goals: calls::goals,
     };
     what.measure(&args.kernel, args.limits)
 }
@@ -68,7 +68,7 @@ fn attach(args: &AttachArgs) -> Result<ExitCode> {
         arguments,
         bpftrace: true,
         render: attach::tables,
-        goals: |_| Vec::new(),
+        goals: attach::goals,
     };
     what.measure(&args.kernel, args.limits)
 }

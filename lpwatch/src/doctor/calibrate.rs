@@ -200,7 +200,7 @@ fn unjudged(kind: CountKind, outcome: CounterOutcome) -> CounterTrial {
     CounterTrial {
         kind: match kind {
             CountKind::Fentry => FactSource::Fentry,
-            CountKind::Kprobe => FactSource::Kprobe,
+            CountKind::Kprobe | CountKind::KprobeMulti => FactSource::Kprobe,
         },
         outcome,
         calls: CALLS.into(),

@@ -21,6 +21,8 @@ pub(super) struct HookInputs {
     pub hooks: Result<Vec<Probe>, String>,
     /// Whether fentry and livepatch share functions, or why not.
     pub sharing: Result<(), String>,
+    /// Whether functions may be hooked many at once (kprobe.multi).
+    pub groups: bool,
     /// Whether kprobes are available.
     pub kprobes: bool,
     /// Whether the kernel shows the addresses of symbols.

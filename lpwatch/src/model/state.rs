@@ -153,6 +153,13 @@ impl Model {
         self.course.is_settling(now)
     }
 
+    /// When the log reported an end that sysfs does not show yet: the kernel has a few
+    /// instructions left to do.
+    #[must_use]
+    pub fn ending_since(&self) -> Option<Duration> {
+        self.course.ending_since()
+    }
+
     /// Whether a hook reported that all tasks have switched.
     #[must_use]
     pub fn have_all_switched(&self) -> bool {

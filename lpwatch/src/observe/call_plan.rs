@@ -11,6 +11,9 @@ use crate::{
     probe::{CountAt, CountKind, LoadedFunction, TaskIterator, may_count_ahead},
 };
 
+/// The most functions that get an fentry each.
+const FEW: usize = 8;
+
 /// The properties of a patch that decide which counters it needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct PatchKey {
@@ -42,7 +45,7 @@ impl PatchKey {
 /// Where an original is counted, or why it cannot be.
 pub(super) fn original_at(
     id: &FunctionId,
-    shares: bool,
+    may: MayHook,
     patched: &[LoadedFunction],
     found: &Functions,
     keys: &[PatchKey],
@@ -81,19 +84,44 @@ pub(super) fn original_at(
     Ok(CountAt {
         address,
         symbol: spelled(&symbol),
-        kind: kind(id, shares, keys),
+        kind: kind(id, may, keys),
     })
 }
 
-/// fentry on a patched function of vmlinux, once no transition is under way. On
-/// a module's function fentry would hold the module.
-fn kind(id: &FunctionId, shares: bool, keys: &[PatchKey]) -> CountKind {
+/// Which hooks are possible beside kprobes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct MayHook {
+    /// fentry on patched functions.
+    pub shares: bool,
+    /// kprobe.multi.
+    pub group: bool,
+}
+
+/// For functions of vmlinux alone: on a module's function the others would hold the
+/// module. fentry on a patched function, once no transition is under way.
+fn kind(id: &FunctionId, may: MayHook, keys: &[PatchKey]) -> CountKind {
+    if id.object != VMLINUX {
+        return CountKind::Kprobe;
+    }
     let settled = keys.iter().all(|key| key.settled);
     let patched = keys.iter().any(|key| key.functions.contains(id));
-    if shares && settled && patched && id.object == VMLINUX {
+    if may.shares && settled && patched {
         CountKind::Fentry
+    } else if may.group {
+        CountKind::KprobeMulti
     } else {
         CountKind::Kprobe
+    }
+}
+
+/// Each fentry is attached alone; many functions are hooked at once instead.
+pub(super) fn group_many(may: MayHook, all: Vec<&mut CountAt>) {
+    let is_fentry = |at: &&mut CountAt| at.kind == CountKind::Fentry;
+    let fentries: Vec<&mut CountAt> = all.into_iter().filter(is_fentry).collect();
+    if may.group && fentries.len() > FEW {
+        for at in fentries {
+            at.kind = CountKind::KprobeMulti;
+        }
     }
 }
 
@@ -160,6 +188,50 @@ fn absent(id: &FunctionId) -> String {
 mod tests {
     use super::*;
 
+    const NONE: MayHook = MayHook {
+        shares: false,
+        group: false,
+    };
+
+    #[test]
+    fn modules_are_never_held_and_many_functions_are_hooked_at_once() {
+        let all = MayHook {
+            shares: true,
+            group: true,
+        };
+        let [kernel, module] = [VMLINUX, "m"].map(|object| FunctionId::new(object, "f", 1));
+        let key = |settled| PatchKey {
+            name: "p".to_owned(),
+            enabled: true,
+            settled,
+            functions: BTreeSet::from([kernel.clone(), module.clone()]),
+            unpatched: Vec::new(),
+        };
+        for (id, may, keys, expected) in [
+            (&kernel, all, &[][..], CountKind::KprobeMulti),
+            (&kernel, all, &[key(false)], CountKind::KprobeMulti),
+            (&kernel, all, &[key(true)], CountKind::Fentry),
+            (&kernel, NONE, &[key(true)], CountKind::Kprobe),
+            (&module, all, &[], CountKind::Kprobe),
+            (&module, all, &[key(true)], CountKind::Kprobe),
+        ] {
+            assert_eq!(kind(id, may, keys), expected, "{id:?} {keys:?}");
+        }
+        let at = |kind| CountAt {
+            address: 1,
+            symbol: "f".to_owned(),
+            kind,
+        };
+        for (number, grouped) in [(FEW, false), (FEW + 1, true)] {
+            let mut some = vec![at(CountKind::Fentry); number];
+            some.push(at(CountKind::Kprobe));
+            group_many(all, some.iter_mut().collect());
+            let kinds: BTreeSet<&str> = some.iter().map(|at| at.kind.name()).collect();
+            let other = if grouped { "kprobe_multi" } else { "fentry" };
+            assert_eq!(kinds, BTreeSet::from(["kprobe", other]));
+        }
+    }
+
     #[test]
     fn a_hidden_address_is_none() {
         let id = FunctionId {
@@ -184,7 +256,7 @@ mod tests {
             ..Functions::default()
         };
         let at = |found: &Functions| {
-            original_at(&id, false, &[], found, std::slice::from_ref(&key))
+            original_at(&id, NONE, &[], found, std::slice::from_ref(&key))
                 .map(|count| count.address)
         };
         assert_eq!(at(&found(0x1000, false)), Ok(0x1000));

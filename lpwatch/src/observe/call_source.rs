@@ -21,7 +21,7 @@ use crate::{
 };
 
 use super::{
-    call_plan::{PatchKey, look_up, original_at, spelled, walk},
+    call_plan::{MayHook, PatchKey, group_many, look_up, original_at, spelled, walk},
     call_suspects::Suspects,
 };
 
@@ -60,6 +60,22 @@ pub(super) struct CallSource {
 enum Pending {
     Original(FunctionId, CountAt),
     New(NewFunction, CountAt),
+}
+
+impl Pending {
+    fn at(&self) -> &CountAt {
+        let (Self::Original(_, at) | Self::New(_, at)) = self;
+        at
+    }
+
+    fn at_mut(&mut self) -> &mut CountAt {
+        let (Self::Original(_, at) | Self::New(_, at)) = self;
+        at
+    }
+
+    fn is_for_group(&self) -> bool {
+        self.at().kind == CountKind::KprobeMulti
+    }
 }
 
 impl CallSource {
@@ -144,9 +160,13 @@ impl CallSource {
             .collect();
         let addresses = self.uncounted(&patched);
         let found = look_up(roots, &missing, &addresses);
+        let may = MayHook {
+            shares: self.shares,
+            group: self.counters.may_group(),
+        };
         let mut pending = Vec::new();
         for id in missing {
-            match original_at(id, self.shares, &patched, &found, &keys) {
+            match original_at(id, may, &patched, &found, &keys) {
                 Ok(at) => pending.push(Pending::Original(id.clone(), at)),
                 Err(why) => {
                     self.originals.insert(id.clone(), Err(why));
@@ -154,6 +174,7 @@ impl CallSource {
             }
         }
         pending.extend(self.new_at(&patched, &found, &keys));
+        group_many(may, pending.iter_mut().map(Pending::at_mut).collect());
         self.pending = pending;
         self.made_for = Some(keys);
         // Other hooks on newly patched functions must be seen at once.
@@ -162,26 +183,55 @@ impl CallSource {
 
     /// Attaches some of the pending counters.
     pub fn attach_some(&mut self, iterator: &mut TaskIterator) {
+        self.attach_group(iterator);
         for _ in 0..AT_ONCE {
             let Some(next) = self.pending.pop() else {
                 break;
             };
-            let (Pending::Original(_, at) | Pending::New(_, at)) = &next;
-            let held = self.attach(iterator, at).map_err(|error| error.to_string());
-            match next {
-                Pending::Original(id, _) => {
-                    if let Err(why) = &held {
-                        tracing::info!(function = id.name, object = id.object, why, "not counted");
-                    }
-                    self.originals.insert(id, held);
-                }
-                Pending::New(key, at) => {
-                    self.new.insert(key, (at.symbol, held));
-                }
-            }
+            let held = self.attach(iterator, next.at());
+            self.hold(next, held.map_err(|error| error.to_string()));
         }
         if self.pending.is_empty() {
             self.btf = None;
+        }
+    }
+
+    /// Attaches all that can be attached at once. A function that is refused is tried by
+    /// kprobe.
+    fn attach_group(&mut self, iterator: &TaskIterator) {
+        let all = std::mem::take(&mut self.pending);
+        let (group, others) = all.into_iter().partition(Pending::is_for_group);
+        let group: Vec<Pending> = group;
+        self.pending = others;
+        if group.is_empty() {
+            return;
+        }
+        let ats: Vec<CountAt> = group.iter().map(|next| next.at().clone()).collect();
+        let now = Clocks::now().boot;
+        let counters = self.counters.attach_group(iterator, &ats, now);
+        for (mut next, counter) in group.into_iter().zip(counters) {
+            match counter {
+                Ok(counter) => self.hold(next, Ok(counter)),
+                Err(error) => {
+                    tracing::debug!(%error, symbol = next.at().symbol, "kprobe.multi failed");
+                    next.at_mut().kind = CountKind::Kprobe;
+                    self.pending.push(next);
+                }
+            }
+        }
+    }
+
+    fn hold(&mut self, next: Pending, held: CounterResult) {
+        match next {
+            Pending::Original(id, _) => {
+                if let Err(why) = &held {
+                    tracing::info!(function = id.name, object = id.object, why, "not counted");
+                }
+                self.originals.insert(id, held);
+            }
+            Pending::New(key, at) => {
+                self.new.insert(key, (at.symbol, held));
+            }
         }
     }
 
@@ -381,12 +431,17 @@ impl CallSource {
             Ok(counter) => counter,
             Err(why) => return Counter::Missing(why.clone()),
         };
-        let CallCount { calls, missed } = self.counters.read(counter);
+        let CallCount {
+            calls,
+            missed,
+            missed_together,
+        } = self.counters.read(counter);
         Counter::Counting {
             kind: counter.kind.name(),
             since: counter.since,
             calls: Box::new(calls),
             missed,
+            missed_together,
         }
     }
 }

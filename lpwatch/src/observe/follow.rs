@@ -46,6 +46,14 @@ const IN_TRANSITION: Duration = Duration::from_secs(1);
 const IN_TRANSITION_BLIND: Duration = Duration::from_millis(200);
 /// After an end was reported, until sysfs shows it.
 const SETTLING: Duration = Duration::from_millis(50);
+/// The same just after the kernel's last word: it is as good as done.
+const SETTLING_LEAST: Duration = Duration::from_millis(1);
+/// From then on sysfs is read again after this part of the time since.
+const SETTLING_PART: u32 = 4;
+
+/// How long after the end of a transition free memory is given back: those who wait for
+/// the end come first.
+const BEFORE_TIDYING: Duration = Duration::from_millis(100);
 /// On a host that reports nothing.
 const BLIND: Duration = Duration::from_secs(1);
 
@@ -78,6 +86,8 @@ pub struct Follower {
     viewers: Arc<()>,
     /// The most blockers shown since free memory was given back.
     most_blockers: usize,
+    /// When free memory is given back.
+    tidy_at: Option<Instant>,
 }
 
 fn blockers(snapshot: &Snapshot) -> usize {
@@ -146,6 +156,7 @@ pub fn follow(
         history_note: None,
         viewers: Arc::default(),
         most_blockers: 0,
+        tidy_at: None,
     };
     follower.take_sources(sources)?;
     follower.publish_snapshot();
@@ -286,6 +297,7 @@ impl Follower {
             heartbeat,
             loading,
             asked,
+            tidy_at,
             ..
         } = self;
         loop {
@@ -304,6 +316,10 @@ impl Follower {
                 () = until(timer) => return Ok(WakeCause::Timer),
                 // The timer goes on: a beat does not postpone it.
                 () = until(due) => heartbeat.iter_mut().for_each(Heartbeat::tick),
+                () = until(*tidy_at) => {
+                    *tidy_at = None;
+                    heap::return_free_memory();
+                }
                 answer = asked.recv() => {
                     return Ok(answer.map_or(WakeCause::NobodyLeft, WakeCause::Asked));
                 }
@@ -339,7 +355,11 @@ impl Follower {
     fn pause_for_state(&self) -> Option<Duration> {
         let reported = self.reports_events();
         let model = self.observer.model();
-        if model.is_settling(Clocks::now().boot) {
+        let now = Clocks::now().boot;
+        if let Some(since) = model.ending_since() {
+            let part = now.saturating_sub(since) / SETTLING_PART;
+            Some(part.clamp(SETTLING_LEAST, SETTLING))
+        } else if model.is_settling(now) {
             Some(SETTLING)
         } else if model.in_transition().is_some() {
             Some(if reported {
@@ -450,7 +470,7 @@ impl Follower {
         // One that ends at once may never have shown the tasks it began with.
         if fell || has_ended {
             self.most_blockers = blockers;
-            heap::return_free_memory();
+            self.tidy_at = Some(Instant::now() + BEFORE_TIDYING);
         }
     }
 

@@ -69,6 +69,8 @@ pub struct Observer {
     /// The transitions that ended since [`Self::take_ended`] was last called.
     ended: Vec<PastTransition>,
     calls: Option<CallSource>,
+    /// Counters may have to be attached, and were not because a transition had ended.
+    is_attaching_late: bool,
     stops: StopSource,
     watch: WatchList,
     /// What `watch` names and cannot be read.
@@ -358,6 +360,11 @@ impl Observer {
             let ended = self.model.handle(Input::Calls(reading), &clock::now());
             self.ended.extend(ended);
         }
+        // Whoever waits for an end is to know it first.
+        self.is_attaching_late = !self.ended.is_empty();
+        if self.is_attaching_late {
+            return;
+        }
         let young = self.model.in_transition().is_some()
             && self.model.known_for(Clocks::now().boot) < COUNTED_AFTER;
         if !young && !is_held && !self.model.is_settling(Clocks::now().boot) {
@@ -376,7 +383,7 @@ impl Observer {
     /// When to read the counters again, if anything is counted.
     pub(super) fn count_after(&self) -> Option<Duration> {
         let calls = self.calls.as_ref()?;
-        if calls.is_attaching() && !self.may_be_held() {
+        if self.is_attaching_late || calls.is_attaching() && !self.may_be_held() {
             return Some(BETWEEN_ATTACHING);
         }
         let is_due = calls.is_counting() || calls.is_attaching();

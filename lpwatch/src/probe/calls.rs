@@ -3,19 +3,27 @@
 //! A kprobe never makes the kernel refuse a livepatch. An fentry can while it
 //! is being attached: the trampoline's lock is then held, and livepatch gets
 //! EAGAIN (`bpf_tramp_ftrace_ops_func`, kernel/bpf/trampoline.c). So fentry,
-//! which costs less, is for functions that are patched already.
+//! which costs less, is for functions that are patched already. A kprobe.multi never
+//! makes it refuse one either, and hooks any number of functions at once, but it holds
+//! modules: it is for functions of the kernel itself.
 
+mod group;
 mod hook;
+mod link;
 
 use std::{
     collections::{HashSet, VecDeque},
     fs,
+    os::fd::AsFd as _,
+    sync::{Arc, LazyLock, mpsc},
     time::Duration,
 };
 
 use aya::{
     Btf, Ebpf,
     maps::{HashMap, Map, MapData},
+    programs::ProgramType,
+    sys::{BpfHelper, is_helper_supported},
 };
 use lpwatch_common::calls::{BUCKETS, SLOTS, place};
 use rustix::process::{Resource, getrlimit};
@@ -24,6 +32,7 @@ use crate::model::calls::Buckets;
 
 use super::{ProbeError, TaskIterator, mapped::MappedWords, policy};
 
+use group::{Group, GroupProgram};
 use hook::CounterHook;
 
 pub use hook::{CountAt, CountKind};
@@ -35,6 +44,20 @@ const FILES_FOR_ALL_ELSE: u64 = 200;
 
 /// Open files that a counter takes: its link (a kprobe's has two), its program.
 const FILES_EACH: u64 = 3;
+
+/// The maps of the program that counts by cookie.
+const MAPS: [&str; 3] = ["CALLS", "EPOCH", ".rodata"];
+
+/// Whether a link can have a cookie, which tells the program the slot (5.15 on).
+static COOKIES: LazyLock<bool> = LazyLock::new(|| {
+    let cookies = BpfHelper::BPF_FUNC_get_attach_cookie;
+    is_helper_supported(ProgramType::KProbe, cookies).unwrap_or(false)
+});
+
+/// Whether slots are found by the address of the function.
+pub(super) fn by_address() -> bool {
+    !*COOKIES
+}
 
 /// The offsets from a function's first byte at which a hook may see its
 /// address: behind a breakpoint (x86), behind a landing pad (x86 `endbr64`,
@@ -69,7 +92,8 @@ pub struct CallCounter {
 }
 
 impl CallCounter {
-    /// Calls that its hooks missed; 0 where the kernel does not report them.
+    /// Calls that its hooks missed; 0 where the kernel does not report them, or not of
+    /// which function they were.
     fn missed(&self) -> u64 {
         self.missed_before.saturating_add(self.hook.missed())
     }
@@ -82,13 +106,16 @@ pub struct CallCount {
     pub calls: Buckets,
     /// Calls for which the kernel did not run the hook, by the kernel's count.
     pub missed: u64,
+    /// The same for a hook that counts other functions as well: it is not known of which
+    /// function the calls were.
+    pub missed_together: u64,
 }
 
 impl CallCount {
     /// All calls.
     #[must_use]
     pub fn all(&self) -> u64 {
-        let Self { calls, missed } = self;
+        let Self { calls, missed, .. } = self;
         calls
             .iter()
             .fold(*missed, |sum, calls| sum.wrapping_add(*calls))
@@ -107,12 +134,23 @@ pub struct CallCounters {
     free: VecDeque<u32>,
     /// The most functions that can be counted.
     most: u32,
+    /// Whether functions of the kernel may be hooked many at once.
+    may_group: bool,
+    /// Made when it is first needed.
+    group_program: Option<GroupProgram>,
+    /// The slots of groups that are detached.
+    let_go: (mpsc::Sender<Vec<u32>>, mpsc::Receiver<Vec<u32>>),
     /// The addresses of the functions that are counted.
     counted: HashSet<u64>,
 }
 
 impl CallCounters {
-    pub(super) fn new(bpf: &mut Ebpf, in_transition: bool) -> Result<Self, ProbeError> {
+    /// `may_group`: the policy allows to hook many functions at once.
+    pub(super) fn new(
+        bpf: &mut Ebpf,
+        in_transition: bool,
+        may_group: bool,
+    ) -> Result<Self, ProbeError> {
         let mut map = |name: &str| {
             bpf.take_map(name)
                 .ok_or_else(|| failed(format!("the object has no `{name}`")))
@@ -129,6 +167,9 @@ impl CallCounters {
             cpus,
             free: (0..most).collect(),
             most,
+            may_group: may_group && !by_address(),
+            group_program: None,
+            let_go: mpsc::channel(),
             counted: HashSet::new(),
         })
     }
@@ -147,6 +188,12 @@ impl CallCounters {
         u32::try_from(epoch).unwrap_or_default()
     }
 
+    /// Whether functions of the kernel may be hooked many at once.
+    #[must_use]
+    pub fn may_group(&self) -> bool {
+        self.may_group
+    }
+
     /// Begins to count, from 0.
     ///
     /// # Errors
@@ -158,9 +205,110 @@ impl CallCounters {
         btf: Option<&Btf>,
         now: Duration,
     ) -> Result<CallCounter, ProbeError> {
-        if self.counted.contains(&at.address) {
+        if at.kind == CountKind::KprobeMulti {
+            let mut counters = self.attach_group(iterator, std::slice::from_ref(at), now);
+            let none = || Err(failed("nothing was attached".to_owned()));
+            return counters.pop().unwrap_or_else(none);
+        }
+        let slot = self.take_slot(at.address)?;
+        let hook = match (at.kind, btf) {
+            (CountKind::Fentry, Some(btf)) => CounterHook::fentry(iterator, &at.symbol, btf, slot),
+            (CountKind::Fentry, None) => Err(failed("the kernel has no BTF".to_owned())),
+            _ => self.kprobe(iterator, at.address, &at.symbol, slot),
+        };
+        match hook {
+            Ok(hook) => Ok(counter(at, slot, hook, now)),
+            Err(error) => {
+                self.counted.remove(&at.address);
+                self.release(at.address, slot);
+                Err(error)
+            }
+        }
+    }
+
+    /// Begins to count functions of the kernel, from 0, all at once. Returns the counter
+    /// of each, in their order.
+    pub fn attach_group(
+        &mut self,
+        iterator: &TaskIterator,
+        all: &[CountAt],
+        now: Duration,
+    ) -> Vec<Result<CallCounter, ProbeError>> {
+        let slots: Vec<_> = all.iter().map(|at| self.take_slot(at.address)).collect();
+        let members: Vec<group::Member> = all
+            .iter()
+            .zip(&slots)
+            .filter_map(|(at, slot)| Some((at.address, *slot.as_ref().ok()?)))
+            .collect();
+        let groups = self.groups(iterator, &members);
+        let mut groups = groups.into_iter();
+        let counters = all.iter().zip(slots).map(|(at, slot)| {
+            let slot = slot?;
+            let none = || Err(failed("nothing was attached".to_owned()));
+            match groups.next().unwrap_or_else(none) {
+                Ok(group) => Ok(counter(at, slot, CounterHook::Member(group), now)),
+                Err(error) => {
+                    self.counted.remove(&at.address);
+                    self.release(at.address, slot);
+                    Err(error)
+                }
+            }
+        });
+        counters.collect()
+    }
+
+    fn groups(
+        &mut self,
+        iterator: &TaskIterator,
+        members: &[group::Member],
+    ) -> Vec<Result<Arc<Group>, ProbeError>> {
+        let attached = self
+            .group_program(iterator)
+            .map(|program| program.attach(members));
+        match attached {
+            Ok(groups) => {
+                let fail = |error| ProbeError::new("attach a kprobe.multi", &error);
+                groups
+                    .into_iter()
+                    .map(|group| group.map_err(fail))
+                    .collect()
+            }
+            Err(error) => {
+                // It would fail again.
+                self.may_group = false;
+                let again = || failed(error.to_string());
+                members.iter().map(|_| Err(again())).collect()
+            }
+        }
+    }
+
+    fn group_program(&mut self, iterator: &TaskIterator) -> Result<&GroupProgram, ProbeError> {
+        if self.group_program.is_none() {
+            let constants = match iterator.bpf.map(".rodata") {
+                Some(Map::Array(map)) => map.fd().as_fd(),
+                _ => return Err(failed("the object has no constants".to_owned())),
+            };
+            let [calls, epoch, rodata] = MAPS;
+            let maps = [
+                (calls, self.calls.file()),
+                (epoch, self.epoch.file()),
+                (rodata, constants),
+            ];
+            self.group_program = Some(GroupProgram::new(&maps)?);
+        }
+        let none = || failed("nothing was loaded".to_owned());
+        self.group_program.as_ref().ok_or_else(none)
+    }
+
+    /// A free slot for the function at this address.
+    fn take_slot(&mut self, address: u64) -> Result<u32, ProbeError> {
+        if self.counted.contains(&address) {
             let text = "it is already counted under another of its names";
             return Err(failed(text.to_owned()));
+        }
+        let freed: Vec<Vec<u32>> = self.let_go.1.try_iter().collect();
+        for slot in freed.into_iter().flatten() {
+            self.free_slot(slot);
         }
         let slot = self.free.pop_front().ok_or_else(|| {
             failed(format!(
@@ -168,27 +316,22 @@ impl CallCounters {
                 self.most
             ))
         })?;
-        let hook = self
-            .point(at.address, slot)
-            .and_then(|()| match (at.kind, btf) {
-                (CountKind::Fentry, Some(btf)) => CounterHook::fentry(iterator, &at.symbol, btf),
-                (CountKind::Fentry, None) => Err(failed("the kernel has no BTF".to_owned())),
-                (CountKind::Kprobe, _) => CounterHook::kprobe(iterator, &at.symbol),
-            });
-        match hook {
-            Ok(hook) => Ok(CallCounter {
-                slot,
-                address: at.address,
-                kind: at.kind,
-                since: now,
-                symbol: at.symbol.clone(),
-                hook,
-                missed_before: 0,
-            }),
-            Err(error) => {
-                self.release(at.address, slot);
-                Err(error)
-            }
+        self.counted.insert(address);
+        Ok(slot)
+    }
+
+    fn kprobe(
+        &mut self,
+        iterator: &mut TaskIterator,
+        address: u64,
+        symbol: &str,
+        slot: u32,
+    ) -> Result<CounterHook, ProbeError> {
+        if by_address() {
+            self.point(address, slot)?;
+            CounterHook::kprobe_by_address(iterator, symbol)
+        } else {
+            CounterHook::kprobe(iterator, symbol, slot)
         }
     }
 
@@ -215,7 +358,7 @@ impl CallCounters {
             missed_before: _,
         } = counter;
         drop(hook);
-        match CounterHook::kprobe(iterator, &symbol) {
+        match self.kprobe(iterator, address, &symbol, slot) {
             Ok(hook) => Ok(CallCounter {
                 slot,
                 address,
@@ -226,6 +369,7 @@ impl CallCounters {
                 missed_before,
             }),
             Err(error) => {
+                self.counted.remove(&address);
                 self.release(address, slot);
                 Err(error)
             }
@@ -240,8 +384,16 @@ impl CallCounters {
             hook,
             ..
         } = counter;
-        drop(hook);
-        self.release(address, slot);
+        self.counted.remove(&address);
+        let CounterHook::Member(group) = hook else {
+            drop(hook);
+            self.release(address, slot);
+            return;
+        };
+        // Its slot is written until the last of its group goes.
+        if let Some(group) = Arc::into_inner(group) {
+            group.let_go(self.let_go.0.clone());
+        }
     }
 
     /// The calls so far.
@@ -250,6 +402,7 @@ impl CallCounters {
         CallCount {
             calls: self.seen(counter),
             missed: counter.missed(),
+            missed_together: counter.hook.missed_together(),
         }
     }
 
@@ -268,7 +421,6 @@ impl CallCounters {
 
     /// Maps the addresses at which a hook may see the function to its slot.
     fn point(&mut self, address: u64, slot: u32) -> Result<(), ProbeError> {
-        self.counted.insert(address);
         for behind in SEEN_AT {
             self.slot_of
                 .insert(address.wrapping_add(behind), slot, 0)
@@ -278,15 +430,32 @@ impl CallCounters {
     }
 
     fn release(&mut self, address: u64, slot: u32) {
-        self.counted.remove(&address);
-        for behind in SEEN_AT {
-            // An entry that was never there counts as removed.
-            let _ = self.slot_of.remove(&address.wrapping_add(behind));
+        if by_address() {
+            for behind in SEEN_AT {
+                // An entry that was never there counts as removed.
+                let _ = self.slot_of.remove(&address.wrapping_add(behind));
+            }
         }
+        self.free_slot(slot);
+    }
+
+    fn free_slot(&mut self, slot: u32) {
         for cpu in 0..self.cpus {
             self.calls.fill(word(place(cpu, slot)), BUCKETS, 0);
         }
         self.free.push_back(slot);
+    }
+}
+
+fn counter(at: &CountAt, slot: u32, hook: CounterHook, now: Duration) -> CallCounter {
+    CallCounter {
+        slot,
+        address: at.address,
+        kind: at.kind,
+        since: now,
+        symbol: at.symbol.clone(),
+        hook,
+        missed_before: 0,
     }
 }
 

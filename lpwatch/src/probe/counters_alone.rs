@@ -38,7 +38,7 @@ impl CountersAlone {
             COUNTERS_ALONE,
         )?;
         task_iterator(&mut bpf, &types.for_loading)?;
-        let counters = CallCounters::new(&mut bpf, false)?;
+        let counters = CallCounters::new(&mut bpf, false, false)?;
         Ok(Self {
             counters,
             iterator: TaskIterator::new(bpf, None, false)?,

@@ -83,7 +83,8 @@ pub fn load_iterator_and_counters(
         COUNTERS_ALONE,
     )?;
     task_iterator(&mut bpf, &types.for_loading)?;
-    let counters = CallCounters::new(&mut bpf, false)?;
+    // For `check`, which counts a few functions for a short time.
+    let counters = CallCounters::new(&mut bpf, false, false)?;
     Ok((iterator(bpf, None, false, &types)?, counters))
 }
 
@@ -128,7 +129,7 @@ pub fn load_hooks(
     programs::load(&mut bpf, &types.for_loading);
     patch_walk::load(&mut bpf, &types.for_loading);
     // The epoch is set before any hook can move it.
-    let counters = CallCounters::new(&mut bpf, in_transition)?;
+    let counters = CallCounters::new(&mut bpf, in_transition, may_group(&types))?;
     let mut probes = Vec::new();
     for hook in &policy::ENTRY_HOOKS {
         probes.push(match unusable(hook, &layout, roots) {
@@ -297,6 +298,13 @@ fn attach_tracepoint(bpf: &mut Ebpf, tracepoint: &Tracepoint) -> Probe {
 fn answers(types: &KernelTypes) -> Result<(), &'static str> {
     let exists = types.for_layout.has_function(policy::VERDICT_FUNCTION);
     policy::verdicts(exists, std::env::consts::ARCH)
+}
+
+/// Whether many functions of the kernel may be hooked at once.
+fn may_group(types: &KernelTypes) -> bool {
+    policy::multi_here(|function| types.for_layout.has_function(function))
+        .inspect_err(|why| tracing::debug!(why, "functions are hooked one by one"))
+        .is_ok()
 }
 
 /// The entry and the return of the kernel's check, or neither.

@@ -5,7 +5,10 @@ use std::fs;
 use aya::EbpfLoader;
 use lpwatch_common::calls::place;
 
-use super::{ProbeError, calls::cpus};
+use super::{
+    ProbeError,
+    calls::{by_address, cpus},
+};
 
 /// The most answers of the kernel that are kept.
 const MOST_ANSWERS: u32 = 16_384;
@@ -45,6 +48,8 @@ pub(super) fn set(loader: &mut EbpfLoader<'_>, uses: MapUses) -> Result<(), Prob
         loader.map_max_entries("CALLS", place(cpus, 0));
     } else {
         loader.map_max_entries("CALLS", 1);
+    }
+    if !uses.calls || !by_address() {
         loader.map_max_entries("SLOT_OF", 1);
     }
     if !uses.events {

@@ -9,6 +9,7 @@
 
 use std::{
     io,
+    os::fd::{AsFd as _, BorrowedFd},
     ptr::NonNull,
     sync::atomic::{AtomicU64, Ordering},
 };
@@ -25,10 +26,7 @@ pub(super) struct MappedWords {
     start: NonNull<AtomicU64>,
     words: usize,
     bytes: usize,
-    #[expect(
-        dead_code,
-        reason = "held: programs are loaded with the number of its file"
-    )]
+    /// Held: programs are loaded with the number of its file.
     map: MapData,
 }
 
@@ -67,6 +65,11 @@ impl MappedWords {
             bytes,
             map,
         })
+    }
+
+    /// The file of the array.
+    pub fn file(&self) -> BorrowedFd<'_> {
+        self.map.fd().as_fd()
     }
 
     fn words(&self) -> &[AtomicU64] {

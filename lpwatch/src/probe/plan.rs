@@ -43,6 +43,12 @@ pub fn sharing(marked: bool) -> Result<(), &'static str> {
     policy::sharing(marked, std::env::consts::ARCH)
 }
 
+/// Whether functions of the kernel may be hooked many at once (kprobe.multi); `has` is
+/// whether the kernel has a function.
+pub fn may_group(has: impl Fn(&str) -> bool) -> bool {
+    policy::multi_here(has).is_ok()
+}
+
 /// The hooks that would be tried first, none of them attached. `in_btf` is
 /// whether the kernel's BTF has a function, `is_symbol` whether the kernel has
 /// a symbol; `None` where that is unknown.

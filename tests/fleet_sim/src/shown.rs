@@ -140,7 +140,9 @@ impl Shown<'_> {
             signals_in_all: None,
             phase: Thresholds::default().phase(duration(age), duration(idle)),
             reversed: false,
+            reversed_by: None,
             forced: false,
+            forced_by: None,
             seconds_without_progress: Some(idle),
             trend: Vec::new(),
             blockers: (0..left).map(|nth| blocker(nth, reason)).collect(),
@@ -223,6 +225,7 @@ impl Shown<'_> {
             effective: done.then_some(true),
             above: 0,
             uncertain: 0,
+            missed_together: None,
             findings: Vec::new(),
         }
     }

@@ -1,5 +1,6 @@
 //! What it takes to hook many functions: time, and memory.
 
+use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -31,6 +32,8 @@ struct Attached<'a> {
     functions: usize,
     round: u32,
     seconds: f64,
+    /// Open files of the process, links and programs included.
+    files: usize,
     /// The most memory that the process had.
     peak_kib: u64,
     /// What the kernel charges for programs and maps.
@@ -42,6 +45,7 @@ struct Attached<'a> {
 /// What was seen of a tool while its hooks stood.
 struct Seen {
     took: Duration,
+    files: usize,
     peak_kib: u64,
     kernel_bytes: u64,
     ending: Duration,
@@ -122,16 +126,24 @@ impl Hooker {
         let before = settled()?;
         let tool = bpftrace.count(kind, functions)?;
         let (took, peak_kib) = (tool.took, memory::peak_kib(tool.pid())?);
+        let files = open_files(tool.pid())?;
         let kernel_bytes = kernel_objects::bytes()?.saturating_sub(before);
         let asked_to_end = Instant::now();
         tool.end()?;
         Ok(Seen {
             took,
+            files,
             peak_kib,
             kernel_bytes,
             ending: asked_to_end.elapsed(),
         })
     }
+}
+
+fn open_files(pid: u32) -> Result<usize> {
+    let folder = format!("/proc/{pid}/fd");
+    let files = fs::read_dir(&folder).with_context(|| format!("reading {folder}"))?;
+    Ok(files.count())
 }
 
 fn lpwatch(functions: &[&str]) -> Result<Seen> {
@@ -148,11 +160,13 @@ fn lpwatch(functions: &[&str]) -> Result<Seen> {
     };
     let took = started.elapsed();
     let peak_kib = memory::peak_kib(daemon.pid())?;
+    let files = open_files(daemon.pid())?;
     let kernel_bytes = kernel_objects::bytes()?.saturating_sub(before);
     let asked_to_end = Instant::now();
     daemon.terminate()?.expect(&[code::WELL])?;
     Ok(Seen {
         took,
+        files,
         peak_kib,
         kernel_bytes,
         ending: asked_to_end.elapsed(),
@@ -180,6 +194,7 @@ impl Seen {
             functions,
             round,
             seconds: self.took.as_secs_f64(),
+            files: self.files,
             peak_kib: self.peak_kib,
             kernel_bytes: self.kernel_bytes,
             seconds_to_end: self.ending.as_secs_f64(),

@@ -13,8 +13,12 @@ use crate::lpwatch::Running;
 
 const LIST: &str = "/sys/kernel/debug/kprobes/list";
 
-/// lpwatch's program for functions that are patched already.
-const COUNT_FENTRY: &str = "count_fentry";
+/// Every function that ftrace calls something for.
+const HOOKED: &str = "/sys/kernel/tracing/enabled_functions";
+
+/// lpwatch's programs that are no kprobes: for functions that are patched already, and
+/// for many functions at once.
+const NO_KPROBES: [&str; 2] = ["count_fentry", "count_multi"];
 
 /// An emulated kernel takes its time to hook hundreds of functions.
 const PATIENCE: Duration = Duration::from_mins(10);
@@ -32,25 +36,29 @@ pub fn wait_counted(target: &Target<'_>) -> Result<()> {
     let replacement = Beginnings::of(&replacement)?;
     guest::wait_until("lpwatch counts the function", || {
         let probed = probed()?;
-        let counted = function.missing_in(&probed) == 0 || has_fentry();
+        let counted = function.missing_in(&probed) == 0 || has_no_kprobe();
         Ok(counted && replacement.missing_in(&probed) == 0)
     })
     .with_context(|| target.function.to_owned())
 }
 
-fn has_fentry() -> bool {
-    aya::programs::loaded_programs()
-        .flatten()
-        .any(|program| program.name_as_str() == Some(COUNT_FENTRY))
+fn has_no_kprobe() -> bool {
+    aya::programs::loaded_programs().flatten().any(|program| {
+        let name = program.name_as_str();
+        name.is_some_and(|name| NO_KPROBES.contains(&name))
+    })
 }
 
-/// Waits until a kprobe stands at each of these functions; `daemon` is to place
-/// them.
+/// Waits until each of these functions is hooked; `daemon` is to place the hooks.
 pub fn wait_probed(functions: &[&str], daemon: &mut Running) -> Result<()> {
-    let beginnings = Beginnings::of(functions)?;
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let missing = beginnings.missing_in(&probed()?);
+        let list = fs::read_to_string(HOOKED).with_context(|| format!("reading {HOOKED}"))?;
+        let hooked: BTreeSet<&str> = list.lines().filter_map(first_word).collect();
+        let missing = functions
+            .iter()
+            .filter(|name| !hooked.contains(*name))
+            .count();
         if missing == 0 {
             return Ok(());
         }
@@ -58,7 +66,7 @@ pub fn wait_probed(functions: &[&str], daemon: &mut Running) -> Result<()> {
             bail!("the daemon ended ({status}): {}", daemon.stderr()?);
         }
         if Instant::now() > deadline {
-            bail!("{missing} functions have no probe: {}", daemon.stderr()?);
+            bail!("{missing} functions have no hook: {}", daemon.stderr()?);
         }
         thread::sleep(LOOK_AGAIN);
     }
@@ -83,6 +91,11 @@ impl Beginnings {
     fn missing_in(&self, probed: &BTreeSet<u64>) -> usize {
         self.0.difference(probed).count()
     }
+}
+
+/// `__do_sys_getppid (1) R I     tramp: ftrace_regs_caller+0x0/0x70 …`
+fn first_word(line: &str) -> Option<&str> {
+    line.split_whitespace().next()
 }
 
 /// `ffffffff8f8e4ab0 t __do_sys_getppid`, and behind it a module's name.

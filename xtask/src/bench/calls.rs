@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::boot::Measured;
+use super::goal::{Goal, rounded};
 use super::record::{Call, Record, Skipped, Work};
 use super::spread::Spread;
 use super::table::Table;
@@ -27,7 +28,36 @@ pub fn tables(measured: &Measured) -> String {
         _ => None,
     });
     let tables: Vec<String> = works.map(|work| table(work, records)).collect();
-    tables.join("\n")
+    let mut text = tables.join("\n");
+    text.push('\n');
+    for goal in goals(measured) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "- {goal}");
+    }
+    text
+}
+
+/// What lpwatch may add to a call.
+pub fn goals(measured: &Measured) -> Vec<Goal> {
+    let calls = |work: &str| -> Vec<&Call> {
+        let calls = measured.records.iter().filter_map(|record| match record {
+            Record::Call(call) if call.work == work => Some(call),
+            _ => None,
+        });
+        calls.collect()
+    };
+    let goals = [("getppid", 120), ("patched_cmdline", 150)];
+    let goals = goals.into_iter().filter_map(|(work, most)| {
+        let all = calls(work);
+        let own = all.iter().copied().filter(|call| call.hook == "lpwatch");
+        let added = Spread::of(own.filter_map(|call| added(call, &all)))?;
+        Some(Goal {
+            name: format!("{work}: added by lpwatch, in hundredths of an empty fentry program"),
+            most,
+            value: rounded((added.median * 100.0).max(0.0)),
+        })
+    });
+    goals.collect()
 }
 
 fn table(work: &Work, records: &[Record]) -> String {

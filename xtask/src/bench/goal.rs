@@ -10,6 +10,16 @@ pub struct Goal {
     pub value: u64,
 }
 
+/// A measured value, which is not negative, as a whole number.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "far below 2 to the 52nd, and not negative"
+)]
+pub fn rounded(value: f64) -> u64 {
+    value.round() as u64
+}
+
 impl Goal {
     pub fn is_met(&self) -> bool {
         self.value <= self.most

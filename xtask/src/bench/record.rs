@@ -60,6 +60,8 @@ pub struct Attach {
     pub functions: usize,
     pub round: u32,
     pub seconds: f64,
+    /// Open files of the process.
+    pub files: u64,
     pub peak_kib: u64,
     pub kernel_bytes: u64,
     pub seconds_to_end: f64,

@@ -16,11 +16,22 @@ pub(super) fn calls(rule: &FactRule, known: &HookInputs) -> ChosenHook {
     }
     match (&known.sharing, known.kprobes) {
         (Ok(()), kprobes) => {
-            let elsewhere = if kprobes {
-                "kprobes on functions of modules (an fentry would pin the module), on functions not \
-         patched yet, and wherever fentry is refused"
-            } else {
-                "none: functions of modules and functions not patched yet are not counted"
+            let elsewhere = match (kprobes, known.groups) {
+                (true, false) => {
+                    "kprobes on functions of modules (an fentry would pin the module), on functions \
+         not patched yet, and wherever fentry is refused"
+                }
+                (true, true) => {
+                    "kprobes on functions of modules (the others would pin the module); on functions \
+         of the kernel that are not patched yet, or more than a few, one kprobe.multi"
+                }
+                (false, false) => {
+                    "none: functions of modules and functions not patched yet are not counted"
+                }
+                (false, true) => {
+                    "one kprobe.multi on functions of the kernel that are not patched yet; none on \
+         functions of modules, which are not counted"
+                }
             };
             hook(
                 rule,

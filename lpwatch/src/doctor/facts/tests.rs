@@ -34,6 +34,7 @@ fn whole() -> HookInputs {
         by: ChosenBy::Attaching,
         hooks: Ok(hooks.collect()),
         sharing: Ok(()),
+        groups: true,
         kprobes: true,
         addresses: true,
         tasks: Ok(()),
@@ -81,7 +82,8 @@ fn a_whole_kernel_has_a_hook_for_everything() {
     }
     let calls = of(&whole(), ObservedFact::Calls);
     assert_eq!(calls.kind, FactSource::Fentry);
-    assert!(calls.fallback.unwrap().contains("modules"));
+    let elsewhere = calls.fallback.unwrap();
+    assert!(elsewhere.contains("modules") && elsewhere.contains("kprobe.multi"));
     assert_eq!(of(&whole(), ObservedFact::Effect).kind, FactSource::Kprobe);
     assert_eq!(of(&whole(), ObservedFact::Tasks).works, Some(true));
 }
@@ -198,6 +200,7 @@ fn counting_needs_addresses_and_the_turns_of_livepatch() {
 fn without_kprobes_only_patched_functions_are_counted() {
     let known = HookInputs {
         kprobes: false,
+        groups: false,
         ..whole()
     };
     let calls = of(&known, ObservedFact::Calls);

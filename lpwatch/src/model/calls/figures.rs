@@ -24,7 +24,7 @@ pub struct Calls {
     /// Calls per second over 10, 60 and 300 seconds, each once it was counted for that
     /// long.
     pub rates: Vec<Rate>,
-    /// The kind of counter: `fentry` or `kprobe`.
+    /// The kind of counter: `fentry`, `kprobe`, or `kprobe_multi` (one hook on many functions).
     pub counter: String,
     /// When counting began. A counter that starts again has a new time.
     #[serde(serialize_with = "milliseconds")]
@@ -55,6 +55,11 @@ pub struct Calls {
     /// Calls of which it is unknown whether they ran old or new code, e.g. after lost
     /// events. They are in neither sum.
     pub uncertain: u64,
+    /// Calls that the kernel did not count, of this function or of others that are
+    /// counted by the same hook (`kprobe_multi`): it does not tell of which. They are in
+    /// no sum. Absent if there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missed_together: Option<u64>,
     /// What the numbers show. Empty if nothing is wrong.
     pub findings: Vec<Finding>,
 }

@@ -21,6 +21,8 @@ pub(super) struct TrackedFunction {
     pub asked: bool,
     last: Buckets,
     last_missed: u64,
+    /// Calls that were missed of this function or of others that its hook counts.
+    pub missed_together: u64,
     last_at: Duration,
     last_epoch: u32,
     /// Calls of the original code, and of the code of any patch.
@@ -53,6 +55,7 @@ impl TrackedFunction {
             asked: false,
             last: Buckets::default(),
             last_missed: 0,
+            missed_together: 0,
             last_at: since,
             last_epoch: first_epoch,
             calls: Split::default(),

@@ -69,7 +69,7 @@ pub struct FunctionReading {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Counter {
     Counting {
-        /// `fentry` or `kprobe`.
+        /// `fentry`, `kprobe` or `kprobe_multi`.
         kind: &'static str,
         /// When it began, since boot. Another time means another counter, which
         /// began at 0.
@@ -77,6 +77,9 @@ pub enum Counter {
         calls: Box<Buckets>,
         /// Calls that the hook missed and that are not in `calls`.
         missed: u64,
+        /// Calls that the hook missed, and of which it is not known whether they were
+        /// of this function or of others that it counts.
+        missed_together: u64,
     },
     /// Why it is not counted, in one sentence.
     Missing(String),

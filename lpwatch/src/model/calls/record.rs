@@ -167,6 +167,7 @@ impl CallRecord {
                     since,
                     calls,
                     missed,
+                    missed_together: _,
                 },
             )) => {
                 let seen = calls.iter().copied().fold(0, u64::wrapping_add);

@@ -94,6 +94,7 @@ fn figures(function: &TrackedFunction, series: &Series, sum: Split, now: &Moment
         effective: None,
         not_entered: None,
         uncertain: function.uncertain,
+        missed_together: Some(function.missed_together).filter(|missed| *missed > 0),
         findings: Vec::new(),
     }
 }

@@ -170,6 +170,7 @@ impl CallHost {
                     since: Duration::ZERO,
                     calls: Box::new(calls),
                     missed: self.missed_entries,
+                    missed_together: 0,
                 },
             }
         });
@@ -181,6 +182,7 @@ impl CallHost {
                 since: moment(self.since).boot,
                 calls: Box::new(self.calls),
                 missed: self.missed,
+                missed_together: 0,
             },
             entries: entries.collect(),
             suspects: Vec::new(),

@@ -73,13 +73,14 @@ impl CallTracker {
             entries,
             suspects,
         } = reading;
-        let (kind, since, calls, missed) = match counter {
+        let (kind, since, calls, missed, missed_together) = match counter {
             Counter::Counting {
                 kind,
                 since,
                 calls,
                 missed,
-            } => (kind, since, calls, missed),
+                missed_together,
+            } => (kind, since, calls, missed, missed_together),
             Counter::Missing(why) => {
                 self.functions.remove(&id);
                 self.missing.insert(id, Missing { why, asked });
@@ -106,6 +107,7 @@ impl CallTracker {
             .or_insert_with(|| TrackedFunction::new(kind, since, first));
         function.asked = asked;
         function.suspects = suspects;
+        function.missed_together = missed_together;
         let reading = CountedReading {
             at,
             epoch,

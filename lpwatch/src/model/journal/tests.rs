@@ -364,6 +364,7 @@ fn calls(new: u64, effective: Option<bool>) -> Calls {
         effective,
         above: 0,
         uncertain: 0,
+        missed_together: None,
         findings: Vec::new(),
     }
 }

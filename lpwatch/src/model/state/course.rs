@@ -108,6 +108,11 @@ impl Course {
         self.ending.is_some() || completing.is_some_and(is_new)
     }
 
+    /// When the log reported an end that sysfs does not show yet.
+    pub fn ending_since(&self) -> Option<Duration> {
+        self.ending.as_ref().map(|ending| ending.at.boot)
+    }
+
     /// Whether the end of this patch's transition was just reported.
     pub fn is_ending(&self, patch: &str) -> bool {
         let ending = self.ending.as_ref();

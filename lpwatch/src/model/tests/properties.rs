@@ -203,6 +203,7 @@ fn calls() -> impl Strategy<Value = CallsReading> {
             since: Duration::from_secs(since),
             calls,
             missed: 0,
+            missed_together: 0,
         }
     });
     (

@@ -294,6 +294,7 @@ impl Observer {
             model: Model::new(facts, hooks_since),
             ended: Vec::new(),
             calls: None,
+            is_attaching_late: false,
             stops: StopSource::default(),
             watch: options.watch.clone(),
             may_attach: may_use_bpf(options),

@@ -43,6 +43,7 @@ fn sample() -> Calls {
         effective: Some(true),
         above: 0,
         uncertain: 0,
+        missed_together: None,
         findings: Vec::new(),
     }
 }

@@ -152,6 +152,6 @@ mod tests {
 
     #[test]
     fn the_sentences_are_about_the_patch_of_the_hosts() {
-        assert!(SAID[..2].iter().all(|text| text.starts_with(PATCH)));
+        assert!(SAID[..2].iter().all(|text| text.starts_with(hosts::PATCH)));
     }
 }

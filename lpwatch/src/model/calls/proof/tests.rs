@@ -37,6 +37,7 @@ fn function(entries: u64, expected: u64) -> CountedFunction {
             effective,
             above: 0,
             uncertain: 0,
+            missed_together: None,
             findings: Vec::new(),
         }),
         not_counted: None,

@@ -29,6 +29,7 @@ pub(super) fn calls(old: u64, new: u64, rates: (f64, f64)) -> Calls {
         effective: None,
         above: 0,
         uncertain: 0,
+        missed_together: None,
         findings: Vec::new(),
     }
 }
