@@ -74,10 +74,24 @@ pub struct Follower {
     journal: Option<(Journal, JournalSink)>,
     /// The last note about the history.
     history_note: Option<String>,
+    /// That this loop did not run for a while: shown until the next transition begins or
+    /// ends.
+    interruption: Option<String>,
     /// Held by all who read each snapshot.
     viewers: Arc<()>,
     /// The most blockers shown since free memory was given back.
     most_blockers: usize,
+}
+
+/// Shows another note in place of `last`, or none.
+fn replace_note(observer: &mut Observer, last: &mut Option<String>, note: Option<String>) {
+    if let Some(old) = last.take() {
+        observer.note_if(false, &old);
+    }
+    if let Some(new) = &note {
+        observer.note_if(true, new);
+    }
+    *last = note;
 }
 
 fn blockers(snapshot: &Snapshot) -> usize {
@@ -143,6 +157,7 @@ pub fn follow(
         asked,
         journal: None,
         history_note: None,
+        interruption: None,
         viewers: Arc::default(),
         most_blockers: 0,
     };
@@ -257,7 +272,9 @@ impl Follower {
                 WakeCause::WatchedFiles => self.read_watched_files(),
                 WakeCause::Loaded(loaded) => self.adopt(loaded)?,
                 WakeCause::Asked(Request::Check(report)) => self.observer.note_check(report),
-                WakeCause::Asked(Request::HistoryNote(note)) => self.note_history(note),
+                WakeCause::Asked(Request::HistoryNote(note)) => {
+                    replace_note(&mut self.observer, &mut self.history_note, note);
+                }
                 WakeCause::Asked(Request::Snapshot(answer)) => {
                     // Events may be unread, and the request is for the present
                     // state.
@@ -437,6 +454,10 @@ impl Follower {
         let snapshot = Arc::new(self.observer.snapshot_at(&now, &self.thresholds));
         if let Some((journal, sink)) = &mut self.journal {
             let news = journal.take(&snapshot, &ended, &now);
+            let interruption = news.interruption().map(str::to_owned);
+            if interruption.is_some() || news.has_transition() {
+                replace_note(&mut self.observer, &mut self.interruption, interruption);
+            }
             if !news.is_empty() {
                 sink(news);
             }
@@ -450,17 +471,6 @@ impl Follower {
             self.most_blockers = blockers;
             heap::return_free_memory();
         }
-    }
-
-    /// Replaces the note about the history.
-    fn note_history(&mut self, note: Option<String>) {
-        if let Some(old) = self.history_note.take() {
-            self.observer.note_if(false, &old);
-        }
-        if let Some(new) = &note {
-            self.observer.note_if(true, new);
-        }
-        self.history_note = note;
     }
 
     /// How much depends on a look at the tasks now.
