@@ -236,6 +236,20 @@ pub(super) const ALL: &[Scenario] = &[
     .paced(),
     scenario(
         "daemon",
+        "history_faults",
+        "The history on a full, read-only and vanished disk, damaged, the clock set back",
+        history_faults::run,
+    )
+    .once(),
+    scenario(
+        "daemon",
+        "stopped_daemon",
+        "A daemon that does not run while transitions begin and end says what it missed",
+        stopped_daemon::run,
+    )
+    .paced(),
+    scenario(
+        "daemon",
         "two_daemons",
         "Two daemons, a stale socket, a file that is no socket",
         two_daemons::run,
