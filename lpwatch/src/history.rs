@@ -21,7 +21,7 @@ use std::{
 pub use error::HistoryError;
 pub use query::{EntryFilter, RecordFilter};
 pub use store::{Opened, Store};
-pub use writer::{HistoryWriter, WriterState};
+pub use writer::{HistoryWriter, WriterNote, WriterState};
 
 /// Where the history is kept unless told otherwise.
 pub const DEFAULT_DIR: &str = "/var/lib/lpwatch";

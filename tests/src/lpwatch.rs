@@ -12,10 +12,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde::de::DeserializeOwned;
 
 use crate::contract::Document;
 use crate::guest::{self, SOON};
-use crate::{patch, scrape};
+use crate::{patch, schema, scrape};
 
 /// Exit codes of `status`, `wait`, `calls`, `verify` and `check`.
 pub mod code {
@@ -36,6 +37,9 @@ pub mod code {
 /// slow, and no absolute time is asserted: this is for what never comes.
 const RECORDED: Duration = Duration::from_secs(30);
 
+/// What [`poll`] asks for.
+const STATUS: &str = "/api/v1/status";
+
 /// Where the daemon listens unless told otherwise.
 pub const SOCKET: &str = "/run/lpwatch/lpwatch.sock";
 
@@ -51,6 +55,7 @@ pub const ALONE_NO_BPF: &[&str] = &["--no-daemon", "--no-bpf"];
 pub struct Running {
     pub child: Child,
     line: String,
+    arguments: Vec<String>,
     stdout: File,
     stderr: File,
 }
@@ -86,6 +91,7 @@ impl Running {
         Ok(Self {
             child,
             line: format!("lpwatch {}", arguments.join(" ")),
+            arguments: arguments.iter().map(|&word| word.to_owned()).collect(),
             stdout,
             stderr,
         })
@@ -114,6 +120,8 @@ impl Running {
         let stdout = contents(&self.stdout)?;
         let stderr = self.stderr()?;
         let line = self.line.clone();
+        schema::check_output(&self.arguments, &stdout)
+            .with_context(|| format!("{line}: {}", String::from_utf8_lossy(&stdout)))?;
         Ok(Ended {
             line,
             status,
@@ -242,8 +250,18 @@ pub fn look(arguments: &[&[&str]]) -> Result<Document> {
 /// What the daemon itself answers, without a command in between. For waiting:
 /// the start of a program takes an emulated guest longer than the answer.
 pub fn poll() -> Result<Document> {
-    let body = scrape::ask_socket(SOCKET, "/api/v1/status")?;
-    serde_json::from_str(&body).with_context(|| format!("the API broke its contract: {body}"))
+    ask(STATUS)
+}
+
+/// The daemon's answer to a request for this path.
+pub fn ask<T: DeserializeOwned>(path: &str) -> Result<T> {
+    let body = scrape::ask_socket(SOCKET, path)?;
+    schema::check_answer(path, &body).with_context(|| body.clone())?;
+    read(&body)
+}
+
+fn read<T: DeserializeOwned>(body: &str) -> Result<T> {
+    serde_json::from_str(body).with_context(|| format!("the API broke its contract: {body}"))
 }
 
 /// Whether the daemon still attaches its hooks, and answers without them.
@@ -266,7 +284,12 @@ impl Daemon {
                 bail!("the daemon ended ({status}): {}", running.stderr()?);
             }
             // Before it is ready nobody listens.
-            Ok(poll().is_ok_and(|document| document.daemon && !is_attaching(&document)))
+            let Ok(body) = scrape::ask_socket(SOCKET, STATUS) else {
+                return Ok(false);
+            };
+            schema::check_answer(STATUS, &body)?;
+            let document: Document = read(&body)?;
+            Ok(document.daemon && !is_attaching(&document))
         })?;
         Ok(Self { running })
     }

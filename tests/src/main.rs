@@ -18,14 +18,18 @@ mod opens;
 mod oracle;
 mod patch;
 mod predictions;
+#[cfg(test)]
+mod proofs;
 mod reasons;
 mod restricted;
 mod runner;
 mod scenarios;
+mod schema;
 mod scrape;
 mod sleeper;
 mod tasks;
 mod terminal;
+mod told;
 mod trial;
 mod uring;
 mod vfork;

@@ -10,6 +10,7 @@ mod bpftrace;
 mod calls;
 mod goal;
 mod harm;
+mod history;
 mod place;
 mod record;
 mod size;
@@ -36,6 +37,7 @@ pub fn run(bench: &Bench) -> Result<ExitCode> {
         Bench::Attach(args) => attach(args),
         Bench::Harm(args) => harm(args),
         Bench::Stall(args) => stall(args),
+        Bench::History(args) => Ok(judge(&history::goals(args.rounds)?)),
         Bench::Size => Ok(judge(&size::goals()?)),
     }
 }

@@ -30,6 +30,11 @@ const FLEET_SIM: Program = Program {
     name: "fleet_sim",
 };
 
+const LONG_HISTORY: Program = Program {
+    package: "lpwatch-fleet-sim",
+    name: "long_history",
+};
+
 /// Runs `cargo xtask build`.
 pub fn run() -> Result<ExitCode> {
     for (_, program) in build(&[LPWATCH], Profile::Packaged)? {
@@ -141,6 +146,16 @@ pub fn fleet_sim() -> Result<PathBuf> {
     command.args(["--bin", FLEET_SIM.name]);
     process::run_shown(&mut command)?;
     Ok(built.join(FLEET_SIM.name))
+}
+
+/// Builds lpwatch and what writes a long history, and says where both are.
+pub fn history_programs() -> Result<[PathBuf; 2]> {
+    let (mut command, built) = static_build(Profile::Tested)?;
+    for Program { name, .. } in [LPWATCH, LONG_HISTORY] {
+        command.args(["--bin", name]);
+    }
+    process::run_shown(&mut command)?;
+    Ok([LPWATCH, LONG_HISTORY].map(|program| built.join(program.name)))
 }
 
 /// The start of a cargo command for static programs, and where they will be.

@@ -200,7 +200,8 @@ pub(super) async fn transitions(State(api): State<Arc<Api>>) -> Response {
 /// The last snapshot, not a new one: a scrape never reads the tasks.
 pub(super) async fn metrics(State(api): State<Arc<Api>>) -> Response {
     let snapshot = api.followed.snapshots.borrow().clone();
-    let rendered = metrics::render(&snapshot, &api.followed.totals.borrow());
+    let totals = api.followed.totals.borrow().clone();
+    let rendered = metrics::render_all(&snapshot, &totals, api.events.is_written());
     match rendered {
         Ok(text) => ([(CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response(),
         Err(error) => {

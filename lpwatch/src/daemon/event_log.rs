@@ -3,13 +3,13 @@
 use std::{
     collections::VecDeque,
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 use tokio::sync::watch;
 
 use crate::{
-    history::{EntryFilter, HistoryError, Store},
+    history::{EntryFilter, HistoryError, Store, WriterNote, WriterState},
     model::journal::Entry,
 };
 
@@ -24,6 +24,8 @@ pub(crate) struct EventLog {
     newest: watch::Sender<u64>,
     /// Where the history is; `None` if none is kept.
     folder: Option<PathBuf>,
+    /// What is wrong with the history.
+    state: OnceLock<WriterState>,
 }
 
 /// The events after one that a reader has.
@@ -41,7 +43,21 @@ impl EventLog {
             held: Mutex::default(),
             newest: watch::channel(last).0,
             folder,
+            state: OnceLock::new(),
         }
+    }
+
+    /// Takes the state of the history, to be asked for.
+    pub fn keep_state(&self, state: WriterState) {
+        // It is given once.
+        let _ = self.state.set(state);
+    }
+
+    /// Whether the last event was written; `None` if no history is kept.
+    pub fn is_written(&self) -> Option<bool> {
+        let state = self.state.get()?;
+        let is_written = |note: &WriterNote| note.is_written;
+        Some(state.borrow().as_ref().is_none_or(is_written))
     }
 
     /// Adds events, and gives them their ids.
@@ -91,14 +107,9 @@ impl EventLog {
     /// Those that `filter` selects, oldest first, with those of the history. It reads a
     /// file.
     pub fn read(&self, filter: &EntryFilter) -> (Vec<Entry>, Option<HistoryError>) {
-        let newest = *self.newest.borrow();
-        let filter = EntryFilter {
-            // One that this log has not reached is of another history.
-            after: filter.after.filter(|after| *after <= newest),
-            ..filter.clone()
-        };
+        let filter = self.own(filter);
         let held: Vec<Entry> = self.held().iter().cloned().collect();
-        let first = held.first().map_or(newest + 1, |entry| entry.id);
+        let first = held.first().map_or_else(|| self.next(), |entry| entry.id);
         let reaches_back = filter.after.is_none_or(|after| after + 1 < first);
         let folder = self.folder.as_deref().filter(|_| reaches_back);
         let older = folder.map(|folder| {
@@ -117,6 +128,40 @@ impl EventLog {
         let surplus = entries.len().saturating_sub(filter.limit);
         entries.drain(..surplus);
         (entries, error)
+    }
+
+    /// How many `filter` selects without its limit. It reads a file; if that fails, it
+    /// counts those in memory.
+    pub fn count(&self, filter: &EntryFilter) -> u64 {
+        let filter = self.own(filter);
+        let (first, number) = {
+            let held = self.held();
+            let first = held.front().map_or_else(|| self.next(), |entry| entry.id);
+            let number = held.iter().filter(|entry| filter.matches(entry)).count();
+            (first, number as u64)
+        };
+        let before = Some(filter.before.map_or(first, |before| before.min(first)));
+        let older = self.folder.as_deref().map(|folder| {
+            Store::read(folder)?.count(&EntryFilter {
+                before,
+                ..filter.clone()
+            })
+        });
+        number + older.and_then(Result::ok).unwrap_or_default()
+    }
+
+    /// An id that this log has not reached is of another history.
+    fn own(&self, filter: &EntryFilter) -> EntryFilter {
+        let newest = *self.newest.borrow();
+        EntryFilter {
+            after: filter.after.filter(|after| *after <= newest),
+            ..filter.clone()
+        }
+    }
+
+    /// The id of the next event.
+    fn next(&self) -> u64 {
+        *self.newest.borrow() + 1
     }
 }
 

@@ -73,6 +73,7 @@ pub(super) fn start(options: HistoryOptions) -> Result<Journaling, Error> {
         source,
     })?;
     let state = writer.state();
+    log.keep_state(state.clone());
     let mut reader = reader;
     let missing = move |earlier: &[Record]| {
         // It is asked once.
@@ -163,7 +164,7 @@ pub(super) async fn show_state(state: Option<WriterState>, handle: FollowHandle)
     if let Some(mut state) = state {
         loop {
             let note = state.borrow_and_update().clone();
-            handle.note_history(note).await;
+            handle.note_history(note.map(|note| note.text)).await;
             if state.changed().await.is_err() {
                 break;
             }

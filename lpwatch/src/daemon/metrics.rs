@@ -28,10 +28,23 @@ type MetricsResult = Result<(), prometheus::Error>;
 /// # Errors
 /// Prometheus does not accept a name or a label.
 pub fn render(snapshot: &Snapshot, totals: &Totals) -> Result<String, prometheus::Error> {
+    render_all(snapshot, totals, None)
+}
+
+/// The same with whether the history is written; `None` if none is kept.
+///
+/// # Errors
+/// As those of [`render`].
+pub fn render_all(
+    snapshot: &Snapshot,
+    totals: &Totals,
+    is_history_written: Option<bool>,
+) -> Result<String, prometheus::Error> {
     let metrics = Metrics {
         registry: Registry::new(),
     };
     metrics.host(snapshot)?;
+    metrics.history(is_history_written)?;
     metrics.collectors(snapshot)?;
     metrics.patches(&snapshot.patches)?;
     metrics.transitions(&snapshot.patches)?;

@@ -1,12 +1,12 @@
 //! What is read from the history.
 
 use jiff::Timestamp;
-use rusqlite::{Row, named_params};
+use rusqlite::{Row, Statement, named_params};
 use serde::de::DeserializeOwned;
 
 use crate::model::{
     Outcome,
-    journal::{Entry, HeldBlocker, Record},
+    journal::{Entry, Record},
     snapshot::TrendPoint,
 };
 
@@ -37,6 +37,11 @@ pub struct RecordFilter {
     pub limit: usize,
 }
 
+/// Which rows of the table an [`EntryFilter`] selects.
+const ENTRIES: &str = "WHERE (:patch IS NULL OR patch = :patch)
+    AND (:since IS NULL OR at >= :since)
+    AND (:after IS NULL OR id > :after) AND (:before IS NULL OR id < :before)";
+
 impl EntryFilter {
     /// Whether `entry` is one of those, apart from the limit.
     #[must_use]
@@ -63,10 +68,7 @@ impl Store {
     /// # Errors
     /// [`HistoryError`] if the file cannot be read.
     pub fn entries(&self, filter: &EntryFilter) -> Result<Vec<Entry>, HistoryError> {
-        let sql = "SELECT entry FROM events
-            WHERE (:patch IS NULL OR patch = :patch) AND (:since IS NULL OR at >= :since)
-              AND (:after IS NULL OR id > :after) AND (:before IS NULL OR id < :before)
-            ORDER BY id DESC LIMIT :limit";
+        let sql = format!("SELECT entry FROM events {ENTRIES} ORDER BY id DESC LIMIT :limit");
         let wanted = named_params! {
             ":patch": filter.patch,
             ":since": filter.since.map(Timestamp::as_millisecond),
@@ -74,9 +76,26 @@ impl Store {
             ":before": number(filter.before),
             ":limit": limit(filter.limit),
         };
-        let mut entries = self.read_json::<Entry>(sql, wanted)?;
+        let mut entries = self.read_json::<Entry>(&sql, wanted)?;
         entries.reverse();
         Ok(entries)
+    }
+
+    /// How many entries `filter` selects, without its limit.
+    ///
+    /// # Errors
+    /// [`HistoryError`] if the file cannot be read.
+    pub fn count(&self, filter: &EntryFilter) -> Result<u64, HistoryError> {
+        let sql = format!("SELECT count(*) FROM events {ENTRIES}");
+        let wanted = named_params! {
+            ":patch": filter.patch,
+            ":since": filter.since.map(Timestamp::as_millisecond),
+            ":after": number(filter.after),
+            ":before": number(filter.before),
+        };
+        let counted = self.db.query_row(&sql, wanted, |row| row.get::<_, i64>(0));
+        let counted = counted.map_err(|error| self.error(error))?;
+        Ok(counted.try_into().unwrap_or(0))
     }
 
     /// The transitions that `filter` selects, newest first.
@@ -103,32 +122,19 @@ impl Store {
             rows.collect::<rusqlite::Result<Vec<(i64, String)>>>()
         };
         let rows = read().map_err(|error| self.error(error))?;
+        let mut parts = Parts::of(self).map_err(|error| self.error(error))?;
         rows.into_iter()
-            .map(|(id, text)| self.record(id, &text))
+            .map(|(id, text)| self.record(id, &text, &mut parts))
             .collect()
     }
 
-    fn record(&self, id: i64, text: &str) -> Result<Record, HistoryError> {
+    fn record(&self, id: i64, text: &str, parts: &mut Parts<'_>) -> Result<Record, HistoryError> {
         let mut record: Record =
             serde_json::from_str(text).map_err(|error| self.json_error(error))?;
         record.id = id.try_into().unwrap_or(0);
-        let of = named_params! { ":id": id };
-        let sql = "SELECT blocker FROM blockers WHERE transition_id = :id ORDER BY rowid";
-        record.blockers = self.read_json::<HeldBlocker>(sql, of)?;
-        let read = || {
-            let sql = "SELECT seconds, remaining FROM courses WHERE transition_id = ?1
-                ORDER BY rowid";
-            let mut statement = self.db.prepare(sql)?;
-            let point = |row: &Row<'_>| {
-                Ok(TrendPoint {
-                    seconds: row.get(0)?,
-                    remaining: row.get(1)?,
-                })
-            };
-            let points = statement.query_map([id], point)?;
-            points.collect::<rusqlite::Result<Vec<TrendPoint>>>()
-        };
-        record.course = read().map_err(|error| self.error(error))?;
+        let blockers = parts.blockers(id).map_err(|error| self.error(error))?;
+        record.blockers = self.parse(&blockers)?;
+        record.course = parts.course(id).map_err(|error| self.error(error))?;
         Ok(record)
     }
 
@@ -143,9 +149,46 @@ impl Store {
             rows.collect::<rusqlite::Result<Vec<String>>>()
         };
         let texts = read().map_err(|error| self.error(error))?;
+        self.parse(&texts)
+    }
+
+    fn parse<T: DeserializeOwned>(&self, texts: &[String]) -> Result<Vec<T>, HistoryError> {
         let parsed = texts.iter().map(|text| serde_json::from_str(text));
         parsed
             .collect::<serde_json::Result<_>>()
             .map_err(|error| self.json_error(error))
+    }
+}
+
+/// What is read of one transition after the other, from tables of their own.
+struct Parts<'a> {
+    blockers: Statement<'a>,
+    courses: Statement<'a>,
+}
+
+impl<'a> Parts<'a> {
+    fn of(store: &'a Store) -> rusqlite::Result<Self> {
+        let blockers = "SELECT blocker FROM blockers WHERE transition_id = ?1 ORDER BY rowid";
+        let courses = "SELECT seconds, remaining FROM courses WHERE transition_id = ?1
+            ORDER BY rowid";
+        Ok(Self {
+            blockers: store.db.prepare(blockers)?,
+            courses: store.db.prepare(courses)?,
+        })
+    }
+
+    fn blockers(&mut self, id: i64) -> rusqlite::Result<Vec<String>> {
+        let rows = self.blockers.query_map([id], |row| row.get(0))?;
+        rows.collect()
+    }
+
+    fn course(&mut self, id: i64) -> rusqlite::Result<Vec<TrendPoint>> {
+        let point = |row: &Row<'_>| {
+            Ok(TrendPoint {
+                seconds: row.get(0)?,
+                remaining: row.get(1)?,
+            })
+        };
+        self.courses.query_map([id], point)?.collect()
     }
 }

@@ -88,6 +88,7 @@ fn filters_select() {
         ..EntryFilter::default()
     };
     assert_eq!(ids(&store, &filter), [5, 7], "the newest, in order");
+    assert_eq!(store.count(&filter).unwrap(), 3, "without the limit");
     let patches = |filter: RecordFilter| -> Vec<u64> {
         store
             .records(&filter)
@@ -331,13 +332,15 @@ fn a_folder_that_vanishes_comes_back_and_nothing_is_lost() {
     runtime.block_on(state.changed()).unwrap();
     let note = state.borrow_and_update().clone().unwrap();
     assert!(
-        note.starts_with("The history cannot be written: "),
-        "{note}"
+        note.text.starts_with("The history cannot be written: ") && !note.is_written,
+        "{note:?}"
     );
     fs::remove_file(&folder).unwrap();
     writer.write(entries(3..=3), Vec::new());
     drop(writer);
-    assert_eq!(*state.borrow(), None);
+    // What the file held is gone, and that is said.
+    let note = state.borrow().clone().unwrap();
+    assert!(note.text.contains("has vanished") && note.is_written);
     let filter = EntryFilter {
         limit: 9,
         ..EntryFilter::default()

@@ -6,7 +6,7 @@
 use std::{
     collections::VecDeque,
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     thread::{self, JoinHandle},
 };
@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use crate::model::journal::{Entry, Record};
 
-use super::{HistoryError, Limits, Store};
+use super::{HistoryError, Limits, Store, file};
 
 /// What waits for the thread, in batches.
 const QUEUE: usize = 256;
@@ -33,8 +33,16 @@ struct Batch {
     records: Vec<Record>,
 }
 
+/// What is wrong with the history, or was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WriterNote {
+    pub text: String,
+    /// Whether it can be written nevertheless.
+    pub is_written: bool,
+}
+
 /// The state of the thread: a note if something is wrong.
-pub type WriterState = watch::Receiver<Option<String>>;
+pub type WriterState = watch::Receiver<Option<WriterNote>>;
 
 /// The handle of the thread. Dropping it ends the thread, after what was handed over
 /// is written.
@@ -60,10 +68,13 @@ impl HistoryWriter {
         note: Option<String>,
     ) -> io::Result<Self> {
         let (sender, receiver) = sync_channel(QUEUE);
+        let is_written = store.is_some();
+        let note = note.map(|text| WriterNote { text, is_written });
         let (notes, state) = watch::channel(note);
         let worker = Worker {
             folder,
             limits,
+            had_file: is_written,
             store,
             notes,
             pending: VecDeque::new(),
@@ -115,7 +126,9 @@ struct Worker {
     folder: PathBuf,
     limits: Limits,
     store: Option<Store>,
-    notes: watch::Sender<Option<String>>,
+    /// Whether there was a file, which may be gone.
+    had_file: bool,
+    notes: watch::Sender<Option<WriterNote>>,
     /// What could not be written yet.
     pending: VecDeque<Batch>,
 }
@@ -143,18 +156,21 @@ impl Worker {
         match self.try_write(&mut note) {
             Ok(()) => {
                 self.pending.clear();
-                // That a file was set aside stays to be read.
-                let is_lasting = |text: &Option<String>| {
-                    text.as_ref().is_some_and(|text| text.contains(" damaged "))
-                };
-                if note.is_some() || !is_lasting(&self.notes.borrow()) {
-                    self.tell(note);
+                // That a file was set aside or is gone stays to be read.
+                let is_lasting = |note: &WriterNote| note.is_written;
+                let lasts = self.notes.borrow().as_ref().is_some_and(is_lasting);
+                if note.is_some() || !lasts {
+                    let is_written = true;
+                    self.tell(note.map(|text| WriterNote { text, is_written }));
                 }
             }
             Err(error) => {
                 // What is wrong may be gone next time.
                 self.store = None;
-                self.tell(Some(cannot_write(&error)));
+                self.tell(Some(WriterNote {
+                    text: cannot_write(&error),
+                    is_written: false,
+                }));
             }
         }
     }
@@ -164,9 +180,13 @@ impl Worker {
             let is_usable = self.store.as_ref().is_some_and(Store::is_in_place);
             if !is_usable {
                 self.store = None;
+                let is_gone = self.had_file && !file(&self.folder).exists();
                 let opened = Store::open(&self.folder, self.limits)?;
-                *note = opened.note;
+                *note = opened
+                    .note
+                    .or_else(|| is_gone.then(|| vanished(&self.folder)));
                 self.store = Some(opened.store);
+                self.had_file = true;
             }
             let Some(store) = &mut self.store else { break };
             let entries: Vec<Entry> = self
@@ -188,13 +208,13 @@ impl Worker {
         Ok(())
     }
 
-    fn tell(&self, note: Option<String>) {
+    fn tell(&self, note: Option<WriterNote>) {
         self.notes.send_if_modified(|last| {
             if *last == note {
                 return false;
             }
             if let Some(note) = &note {
-                tracing::warn!("{note}");
+                tracing::warn!("{}", note.text);
             } else {
                 tracing::info!("the history is written again");
             }
@@ -202,6 +222,14 @@ impl Worker {
             true
         });
     }
+}
+
+/// The note about a file that is no longer there.
+fn vanished(folder: &Path) -> String {
+    format!(
+        "The history has vanished: {} is gone, with all that it held. lpwatch began a new one.",
+        file(folder).display()
+    )
 }
 
 /// The note about a history that cannot be written.

@@ -5,6 +5,7 @@
 
 mod documents;
 mod entry;
+mod gap;
 mod news;
 mod patches;
 mod record;
@@ -17,7 +18,9 @@ mod words;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    mem,
     sync::Arc,
+    time::Duration,
 };
 
 use jiff::{SignedDuration, Timestamp};
@@ -29,6 +32,7 @@ pub use entry::{Details, Entry, EntryKind};
 pub use news::News;
 pub use record::{FunctionCalls, HeldBlocker, Record, RecordKey};
 
+use gap::Gap;
 use news::Draft;
 use run::Run;
 
@@ -40,6 +44,8 @@ type PatchFunctionKey = (String, String, String, u32);
 pub struct Journal {
     boot_id: Option<String>,
     previous: Option<Arc<Snapshot>>,
+    /// When that was taken, since boot.
+    looked: Duration,
     runs: BTreeMap<(EngineKind, String), Run>,
     /// The functions whose new code was entered.
     entered: BTreeSet<PatchFunctionKey>,
@@ -62,6 +68,7 @@ impl Journal {
     pub fn take(&mut self, next: &Arc<Snapshot>, ended: &[PastTransition], now: &Moment) -> News {
         let mut news = News::new(self.boot_id.clone(), *now);
         let previous = self.previous.replace(next.clone());
+        let looked = mem::replace(&mut self.looked, now.boot);
         match &previous {
             None => self.begin(next, now, &mut news),
             Some(previous) => news.note_lost(previous, next),
@@ -75,6 +82,10 @@ impl Journal {
             patches::stops(previous, next, &mut news);
         }
         self.follow_calls(next, previous.is_some(), &mut news);
+        if let Some(gap) = previous.and_then(|previous| Gap::of(&previous, looked, &news)) {
+            self.runs.values_mut().for_each(|run| run.note_gap(&gap));
+            news.note_gap(&gap);
+        }
         news.sort();
         news
     }
@@ -173,7 +184,7 @@ fn latest(past: &PastTransition, next: &Snapshot) -> PastTransition {
 }
 
 /// The time since boot at a wall time near `now`.
-fn boot_at(now: &Moment, wall: Timestamp) -> std::time::Duration {
+fn boot_at(now: &Moment, wall: Timestamp) -> Duration {
     let ago = now.wall.duration_since(wall);
     let magnitude = ago.unsigned_abs();
     if ago > SignedDuration::ZERO {

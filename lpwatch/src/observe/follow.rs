@@ -82,12 +82,26 @@ pub struct Follower {
     journal: Option<(Journal, JournalSink)>,
     /// The last note about the history.
     history_note: Option<String>,
+    /// That this loop did not run for a while: shown until the next transition begins or
+    /// ends.
+    interruption: Option<String>,
     /// Held by all who read each snapshot.
     viewers: Arc<()>,
     /// The most blockers shown since free memory was given back.
     most_blockers: usize,
     /// When free memory is given back.
     tidy_at: Option<Instant>,
+}
+
+/// Shows another note in place of `last`, or none.
+fn replace_note(observer: &mut Observer, last: &mut Option<String>, note: Option<String>) {
+    if let Some(old) = last.take() {
+        observer.note_if(false, &old);
+    }
+    if let Some(new) = &note {
+        observer.note_if(true, new);
+    }
+    *last = note;
 }
 
 fn blockers(snapshot: &Snapshot) -> usize {
@@ -154,6 +168,7 @@ pub fn follow(
         asked,
         journal: None,
         history_note: None,
+        interruption: None,
         viewers: Arc::default(),
         most_blockers: 0,
         tidy_at: None,
@@ -270,7 +285,9 @@ impl Follower {
                 WakeCause::WatchedFiles => self.read_watched_files(),
                 WakeCause::Loaded(loaded) => self.adopt(loaded)?,
                 WakeCause::Asked(Request::Check(report)) => self.observer.note_check(report),
-                WakeCause::Asked(Request::HistoryNote(note)) => self.note_history(note),
+                WakeCause::Asked(Request::HistoryNote(note)) => {
+                    replace_note(&mut self.observer, &mut self.history_note, note);
+                }
                 WakeCause::Asked(Request::Snapshot(answer)) => {
                     // Events may be unread, and the request is for the present
                     // state.
@@ -459,6 +476,10 @@ impl Follower {
         let snapshot = Arc::new(self.observer.snapshot_at(&now, &self.thresholds));
         if let Some((journal, sink)) = &mut self.journal {
             let news = journal.take(&snapshot, &ended, &now);
+            let interruption = news.interruption().map(str::to_owned);
+            if interruption.is_some() || news.has_transition() {
+                replace_note(&mut self.observer, &mut self.interruption, interruption);
+            }
             if !news.is_empty() {
                 sink(news);
             }
@@ -472,17 +493,6 @@ impl Follower {
             self.most_blockers = blockers;
             self.tidy_at = Some(Instant::now() + BEFORE_TIDYING);
         }
-    }
-
-    /// Replaces the note about the history.
-    fn note_history(&mut self, note: Option<String>) {
-        if let Some(old) = self.history_note.take() {
-            self.observer.note_if(false, &old);
-        }
-        if let Some(new) = &note {
-            self.observer.note_if(true, new);
-        }
-        self.history_note = note;
     }
 
     /// How much depends on a look at the tasks now.

@@ -70,6 +70,11 @@ pub fn one(record: &Record, head: &DocumentHead, style: &Style) -> String {
         let text = "the kernel log: no daemon followed it";
         fact(&mut page, "known from", text.to_owned());
     }
+    if record.unwatched_seconds > 0.0 {
+        let length = words::duration(record.unwatched_seconds).unwrap_or_default();
+        let text = format!("for {length}: the daemon did not run");
+        fact(&mut page, "not seen", text);
+    }
     if let Some(check) = &past.check {
         let came_true = match record.forecast_came_true {
             Some(true) => " That came true.",
@@ -202,9 +207,12 @@ mod tests {
             "lp_fix   7  2026-03-01 03:02:45  patching   completed  1.2 s     98"
         );
         record.transition.outcome = Outcome::Reversed;
+        record.unwatched_seconds = 60.0;
         let text = one(&record, &snapshot.head, &Style::default());
         assert!(
-            text.contains("reversed") && text.contains("Tasks left"),
+            text.contains("reversed")
+                && text.contains("Tasks left")
+                && text.contains("the daemon did not run"),
             "{text}"
         );
     }

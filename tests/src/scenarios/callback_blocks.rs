@@ -17,6 +17,7 @@ use crate::patch;
 use crate::predictions::{SHORT, check, row};
 use crate::scrape::Scrape;
 use crate::tasks::{self, Code};
+use crate::told::Told;
 use crate::trial::Trial;
 
 const NAME: &str = "lp_callbacks";
@@ -97,6 +98,7 @@ pub fn run(trial: &mut Trial) -> Result<()> {
 
 fn one(trial: &mut Trial, daemon: &Daemon, case: &Case) -> Result<()> {
     let before = Scrape::now()?.ended("lpwatch_transitions_total");
+    let told = Told::begin()?;
     let unpatching = case.direction == "unpatching";
     let slow = format!("{}=1 frameless={}", case.callback, u8::from(case.frameless));
     let mut starter = if unpatching {
@@ -168,6 +170,7 @@ fn one(trial: &mut Trial, daemon: &Daemon, case: &Case) -> Result<()> {
         (ended - expected).abs() < f64::EPSILON,
         "{ended} ended, not {expected}: {document:?}"
     );
+    told.expect(NAME, &["callback_begun", "callback_ended"])?;
     let log = daemon.running.stderr()?;
     ensure!(
         log.contains("waits, but not for a task") && log.contains(case.callback),

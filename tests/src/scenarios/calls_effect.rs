@@ -12,6 +12,7 @@ use crate::calls::{Caller, GCD, WATCH_BOTH, WORK};
 use crate::guest::{self, Module};
 use crate::lpwatch::{self, Daemon, PATIENT, code};
 use crate::patch::{self, Patch};
+use crate::told::Told;
 use crate::trial::Trial;
 
 const PATCH: &str = "lp_calls";
@@ -28,6 +29,7 @@ pub fn redirected(trial: &mut Trial) -> Result<()> {
     caller.leave()?;
     let probe = Module::load(PROBE)?;
     let _daemon = Daemon::start(PATIENT)?;
+    let told = Told::begin()?;
     let patch = Patch::load_completely(PATCH)?;
     ensure!(
         patch::enabled(PATCH)? == Some(true),
@@ -50,6 +52,10 @@ pub fn redirected(trial: &mut Trial) -> Result<()> {
         again.finding("not_effective").is_none() && again.finding("old_code_called").is_some(),
         "what happened before is told: {again:?}"
     );
+    told.expect(
+        PATCH,
+        &["new_code_entered", "effect_lost", "effect_regained"],
+    )?;
     lpwatch::run(&[&["verify"]])?.expect(&[code::WELL])?;
     patch.remove()?;
     caller.unload()

@@ -8,6 +8,7 @@ use crate::calls::{BOTH, Caller, GCD, WATCH_BOTH, WORK};
 use crate::guest;
 use crate::lpwatch::{self, Daemon, PATIENT};
 use crate::patch::Patch;
+use crate::told::Told;
 use crate::trial::Trial;
 
 const PATCH: &str = "lp_calls";
@@ -83,6 +84,7 @@ pub fn target(_: &mut Trial) -> Result<()> {
     WORK.expect_all(None, caller.made)?;
     GCD.expect_all(None, in_kernel + caller.made)?;
 
+    let told = Told::begin()?;
     let patch = Patch::load_completely(PATCH)?;
     WORK.wait_entered(PATCH)?;
     caller.now(80)?;
@@ -98,6 +100,7 @@ pub fn target(_: &mut Trial) -> Result<()> {
         "the module was patched before anything in it ran: {calls:?}"
     );
     GCD.expect_all(Some(PATCH), in_kernel + caller.made)?;
+    told.expect(PATCH, &["object_unloaded", "object_loaded"])?;
     patch.remove()?;
     caller.unload()
 }

@@ -16,6 +16,7 @@ use crate::patch;
 use crate::predictions::{SHORT, check, row};
 use crate::scrape::Scrape;
 use crate::tasks::{self, Code};
+use crate::told::Told;
 use crate::trial::Trial;
 
 const NAME: &str = "lp_cmdline";
@@ -31,6 +32,7 @@ pub fn run(trial: &mut Trial) -> Result<()> {
     let unlimited = Unlimited::set()?;
     let daemon = Daemon::start(IMPATIENT)?;
     let before = Scrape::now()?.ended("lpwatch_transitions_total");
+    let told = Told::begin()?;
     check(NAME, SHORT)?.silent("cpu_held")?;
     let hog = Actor::start(&["holding"])?;
     let pid = hog.pid()?;
@@ -55,6 +57,7 @@ pub fn run(trial: &mut Trial) -> Result<()> {
     freed?;
     joined.map_err(|_| anyhow::anyhow!("it panicked"))??;
     daemon.wait_outcome(NAME, "patching", "completed")?;
+    told.expect(NAME, &["wait_begun", "wait_ended"])?;
     row(
         trial,
         "lp_cmdline (a real-time task keeps a CPU)",

@@ -6,96 +6,16 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use nix::unistd::gettid;
-use serde::Deserialize;
 
-use crate::contract::nullable;
 use crate::guest::{self, Module};
 use crate::lpwatch::{self, Daemon, SOCKET, code};
 use crate::patch::Patch;
 use crate::scrape;
+use crate::told::{Details, Document, Event, Held, History, history};
 use crate::trial::Trial;
 
 /// Where the daemon keeps its history here.
 const DIR: &str = "/run/lpwatch-events";
-
-/// The document of `lpwatch events -o json`.
-#[derive(Debug, Deserialize)]
-struct Document {
-    schema_version: u64,
-    daemon: bool,
-    events: Vec<Event>,
-}
-
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-struct Event {
-    id: u64,
-    at: String,
-    boot_seconds: f64,
-    #[serde(deserialize_with = "nullable")]
-    boot_id: Option<String>,
-    #[serde(deserialize_with = "nullable")]
-    patch: Option<String>,
-    kind: String,
-    severity: String,
-    message: String,
-    details: Details,
-}
-
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-struct Details {
-    #[serde(deserialize_with = "nullable")]
-    outcome: Option<String>,
-    #[serde(deserialize_with = "nullable")]
-    direction: Option<String>,
-    #[serde(deserialize_with = "nullable")]
-    errno: Option<u32>,
-    #[serde(deserialize_with = "nullable")]
-    cause: Option<String>,
-    #[serde(deserialize_with = "nullable")]
-    tid: Option<i32>,
-    #[serde(deserialize_with = "nullable")]
-    comm: Option<String>,
-    #[serde(deserialize_with = "nullable")]
-    uid: Option<u32>,
-}
-
-/// The document of `lpwatch history -o json`.
-#[derive(Debug, Deserialize)]
-pub struct History {
-    pub transitions: Vec<Record>,
-}
-
-#[derive(Debug, Deserialize)]
-pub struct Record {
-    pub id: u64,
-    #[serde(deserialize_with = "nullable")]
-    pub boot_id: Option<String>,
-    pub ended_boot_seconds: f64,
-    pub reconstructed: bool,
-    pub transition: crate::contract::Past,
-    pub course: Vec<Point>,
-    pub blockers: Vec<Held>,
-}
-
-#[derive(Debug, Deserialize)]
-pub struct Point {
-    pub remaining: u32,
-}
-
-#[derive(Debug, Deserialize)]
-pub struct Held {
-    pub comm: String,
-    pub direction: String,
-    pub first_seconds: f64,
-    pub last_seconds: f64,
-}
-
-/// `lpwatch history -o json` of this folder.
-pub fn history(folder: &str) -> Result<History> {
-    let ended = lpwatch::run(&[&["history", "-o", "json", "--history-dir", folder]])?;
-    let text = ended.expect(&[code::WELL])?.text();
-    serde_json::from_str(&text).with_context(|| format!("history broke its contract: {text}"))
-}
 
 fn events(more: &[&str]) -> Result<Document> {
     let ended = lpwatch::run(&[&["events", "-o", "json", "--history-dir", DIR], more])?;
@@ -175,6 +95,8 @@ fn told(trial: &mut Trial) -> Result<Vec<Event>> {
         ensure!(one.id < next.id, "the ids do not grow: {one:?}, {next:?}");
     }
     ensure!(all.iter().all(|event| event.boot_id.is_some()), "{all:?}");
+    let began = all.iter().filter(|event| event.kind == "watch_began");
+    ensure!(began.count() == 1, "{all:?}");
     // Tasks that switch are summed by time, so their number depends on the guest; what
     // is counted depends on the kernel.
     let course = |patch: &str| -> Vec<(String, Option<String>, Option<String>)> {
@@ -241,7 +163,7 @@ fn told(trial: &mut Trial) -> Result<Vec<Event>> {
 fn resumed(told: &[Event]) -> Result<()> {
     let middle = told.get(told.len() / 2).context("no event")?;
     let path = format!("/api/v1/events?after={}", middle.id);
-    let rest: Document = serde_json::from_str(&scrape::ask_socket(SOCKET, &path)?)?;
+    let rest: Document = lpwatch::ask(&path)?;
     ensure!(
         rest.events.starts_with(&told[told.len() / 2 + 1..]),
         "{rest:?}"

@@ -7,10 +7,12 @@ use crate::guest::{self, Module};
 use crate::lpwatch::{self, Daemon, PATIENT, code};
 use crate::patch::Patch;
 use crate::tasks::Code;
+use crate::told::Told;
 use crate::trial::Trial;
 
 pub fn run(_: &mut Trial) -> Result<()> {
     let _daemon = Daemon::start(PATIENT)?;
+    let told = Told::begin()?;
     // Neither is ever taken out: the guest goes down with them.
     std::mem::forget(Module::load("lpwatch_target")?);
     let patch = std::mem::ManuallyDrop::new(Patch::load("lp_stall")?);
@@ -22,6 +24,7 @@ pub fn run(_: &mut Trial) -> Result<()> {
             .last("lp_stall")
             .is_some_and(|past| past.outcome == "forced"))
     })?;
+    told.expect("lp_stall", &["transition_forced", "transition_ended"])?;
     let document = lpwatch::status(&[&["lp_stall"]], &[code::WELL])?;
     let shown = document.patch("lp_stall")?;
     ensure!(shown.enabled == Some(true), "{shown:?}");

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use super::events::{History, history};
 use crate::lpwatch::Daemon;
 use crate::patch::Patch;
+use crate::told::{History, history};
 use crate::trial::Trial;
 
 /// Where the daemon keeps its history here.
@@ -32,6 +32,9 @@ pub fn run(trial: &mut Trial) -> Result<()> {
     let before = of_patch(&history(DIR)?)?;
     first.kill()?;
     for round in 0..kills {
+        if round % 10 == 0 {
+            trial.say(&format!("{round} of {kills}"));
+        }
         let daemon = Daemon::start(&options)?;
         let patch = Patch::load(PATCH)?;
         // Before its end, at it, and after it.

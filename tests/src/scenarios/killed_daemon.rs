@@ -13,6 +13,7 @@ use crate::guest::Module;
 use crate::lpwatch::{self, Daemon, PATIENT, SOCKET};
 use crate::patch::{self, Patch};
 use crate::tasks::{self, Code};
+use crate::told::Told;
 use crate::trial::Trial;
 
 /// The kernel log counts from the boot by another clock than the wall's.
@@ -41,6 +42,7 @@ pub fn run(trial: &mut Trial) -> Result<()> {
     );
 
     let starting = Instant::now();
+    let told = Told::since_start();
     let second = Daemon::start(PATIENT)?;
     let ready = Instant::now();
     let document = lpwatch::look(&[])?;
@@ -64,6 +66,7 @@ pub fn run(trial: &mut Trial) -> Result<()> {
         "started at {started}, not between {before} and {after}"
     );
 
+    told.expect("lp_stall", &["transition_found"])?;
     let third = at_once(trial, second)?;
     stall.disable()?;
     stall.wait_gone()?;

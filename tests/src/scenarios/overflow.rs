@@ -9,6 +9,7 @@ use crate::lpwatch::{self, Daemon, PATIENT};
 use crate::patch::{self, Patch};
 use crate::sleeper::Sleeper;
 use crate::tasks::{self, Code};
+use crate::told::Told;
 use crate::trial::Trial;
 
 /// Enough to fill the smallest ring buffer, one page, many times over.
@@ -16,6 +17,7 @@ const REVERSALS: u32 = 300;
 
 pub fn run(trial: &mut Trial) -> Result<()> {
     let daemon = Daemon::start(&[&["--ring-buffer", "4096"], PATIENT].concat())?;
+    let told = Told::begin()?;
     // One task asleep in the old code, and one, started once its parent has
     // switched, in the new: neither direction can complete, and the transition
     // can be turned round as often as one likes.
@@ -39,6 +41,7 @@ pub fn run(trial: &mut Trial) -> Result<()> {
     guest::wait_until("the daemon shows the loss", || {
         Ok(lpwatch::poll()?.events_lost > 0)
     })?;
+    told.expect("", &["events_lost"])?;
     let document = lpwatch::look(&[])?;
     trial.figure("events_lost", document.events_lost);
     let transition = document.transition("lp_sleepers")?;

@@ -14,6 +14,7 @@ use crate::oracle::{self, Oracle};
 use crate::patch::{self, Patch};
 use crate::reasons::{self, ALL_WAYS, Comparison};
 use crate::tasks::Code;
+use crate::told::Told;
 use crate::trial::Trial;
 
 /// A kernel whose unwinder knows the frames of BPF trampolines has this.
@@ -25,6 +26,7 @@ const ANY: &str = "lp_cmdline";
 /// An fexit program: its trampoline stays on the stack of those asleep.
 pub fn fexit(trial: &mut Trial) -> Result<()> {
     let _daemon = Daemon::start(PATIENT)?;
+    let told = Told::begin()?;
     let mut oracle = Oracle::listen()?;
     let holder = Holder::start()?;
     // They fall asleep after it was attached: else it is not on their stacks.
@@ -54,6 +56,7 @@ pub fn fexit(trial: &mut Trial) -> Result<()> {
     for tid in &tids {
         explains(*tid, &holder)?;
     }
+    told.expect(ANY, &["foreign_tracing"])?;
     comparison.conclude(trial)?;
     trial.say("waiting for the kernel's signal");
     patch.wait_complete()?;

@@ -6,18 +6,22 @@ use crate::guest;
 use crate::lpwatch::{self, ALONE, ALONE_NO_BPF, Daemon, code};
 use crate::patch::{self, Patch};
 use crate::predictions::{SHORT, agreeing_row, check, put_to_the_test};
+use crate::told::Told;
 use crate::trial::Trial;
 
 const REPLACED: &str = "lp_cmdline";
 
 pub fn run(trial: &mut Trial) -> Result<()> {
     let daemon = Daemon::start(&[])?;
+    let told = Told::begin()?;
     let replaced = Patch::load_completely(REPLACED)?;
     let replacing = Patch::load_completely("lp_replace")?;
     daemon.wait_outcome("lp_replace", "patching", "completed")?;
     guest::wait_until("the replaced patch is gone", || {
         Ok(patch::enabled(REPLACED)?.is_none())
     })?;
+
+    told.expect(REPLACED, &["patch_disabled"])?;
 
     // The file that says so came with 6.11; a daemon may know without it.
     let told = patch::replaces("lp_replace")?;

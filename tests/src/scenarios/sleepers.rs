@@ -10,14 +10,19 @@ use crate::lpwatch::{self, ALONE, ALONE_NO_BPF, Daemon, PATIENT, code};
 use crate::patch::Patch;
 use crate::sleeper::Sleeper;
 use crate::tasks::Code;
+use crate::told::Told;
 use crate::trial::Trial;
 
 const SLEEPERS: usize = 3;
+
+/// The daemon finds the transition stalled before the kernel signals the tasks.
+const IMPATIENT: &[&str] = &["--slow-after", "2s", "--stall-after", "4s"];
 
 /// The transition waits for them until the kernel itself, some fifteen rounds
 /// on, signals them; they then sleep on in the new code.
 pub fn run(trial: &mut Trial) -> Result<()> {
     let daemon = Daemon::start(PATIENT)?;
+    let told = Told::begin()?;
     let sleepers = start_all()?;
     let patch = Patch::load("lp_sleepers")?;
     let left = patch.wait_left(Code::Old, SLEEPERS)?;
@@ -32,6 +37,7 @@ pub fn run(trial: &mut Trial) -> Result<()> {
     let past = document.last("lp_sleepers").context("no last transition")?;
     ensure!(past.signals.is_some_and(|signals| signals >= 1), "{past:?}");
     ensure!(past.tries.is_some_and(|tries| tries >= 15), "{past:?}");
+    told.expect("lp_sleepers", &["tasks_signalled", "tasks_switched"])?;
     trial.figure("tries", past.tries.unwrap_or_default());
     trial.figure("signals", past.signals.unwrap_or_default());
 
@@ -45,10 +51,11 @@ pub fn run(trial: &mut Trial) -> Result<()> {
 
 /// The other way round: they sleep in the new function, which is to go.
 pub fn unpatching(trial: &mut Trial) -> Result<()> {
-    let daemon = Daemon::start(PATIENT)?;
+    let daemon = Daemon::start(IMPATIENT)?;
+    let told = Told::begin()?;
     let patch = Patch::load_completely("lp_sleepers")?;
     daemon.wait_outcome("lp_sleepers", "patching", "completed")?;
-    let sleepers = start_all()?;
+    let mut sleepers = start_all()?;
     patch.disable()?;
     let left = patch.wait_left(Code::New, SLEEPERS)?;
     ensure!(left == pids(&sleepers)?, "others are left: {left:?}");
@@ -60,7 +67,10 @@ pub fn unpatching(trial: &mut Trial) -> Result<()> {
         );
         check(document.transition("lp_sleepers")?, "unpatching", &left)?;
     }
+    told.expect("lp_sleepers", &["transition_stalled"])?;
     trial.say("they wake up and leave");
+    sleepers.pop().context("none")?.end()?;
+    told.expect("lp_sleepers", &["transition_resumed"])?;
     drop(sleepers);
     patch.wait_gone()?;
     daemon.wait_outcome("lp_sleepers", "unpatching", "completed")?;

@@ -11,6 +11,7 @@ use crate::guest::{self, Module};
 use crate::lpwatch::{self, Daemon, code};
 use crate::patch::Patch;
 use crate::scrape::Scrape;
+use crate::told::Told;
 use crate::trial::Trial;
 
 const CONTROL: &str = "/sys/module/abi_kpatch/parameters/control";
@@ -31,6 +32,7 @@ pub fn run(trial: &mut Trial) -> Result<()> {
         "a single look hooks nothing"
     );
     let daemon = Daemon::start(&[])?;
+    let told = Told::begin()?;
     let _abi = Module::load("abi_kpatch")?;
 
     // A live patch comes and goes: nothing is stopped.
@@ -50,6 +52,7 @@ pub fn run(trial: &mut Trial) -> Result<()> {
         Ok(told.then_some(document))
     })?;
     once(trial, &document)?;
+    told.expect("", &["machine_stopped"])?;
     Scrape::now()?.expect(COUNT, 1.0)?;
 
     // A patch that comes with a stop has it, a live patch meanwhile has not.

@@ -36,6 +36,13 @@ pub enum Bench {
     /// Its memory and the processor's time, at rest and in a stall of many threads that
     /// nobody asks about. If it has more memory than aimed at, the exit code is 1.
     Stall(StallArgs),
+    /// How large a long history is, and how soon `lpwatch history` prints its first line
+    ///
+    /// On this machine, without a guest: 1,000 transitions from the model's events, and a
+    /// daemon on a recorded tree. The first line of `lpwatch history` may take half as long
+    /// again as that of `lpwatch status`. If something is larger than aimed at, the exit
+    /// code is 1.
+    History(HistoryArgs),
     /// How large the packaged program is
     ///
     /// If it is larger than aimed at, the exit code is 1.
@@ -114,6 +121,13 @@ pub struct StallArgs {
     pub short: bool,
     #[command(flatten)]
     pub limits: LimitArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct HistoryArgs {
+    /// How often each command is timed
+    #[arg(long, value_name = "N", default_value_t = 31)]
+    pub rounds: u32,
 }
 
 #[derive(Debug, Clone, Copy, Args)]

@@ -105,11 +105,14 @@ impl Contents {
 
 /// Variables of ours that the guest has, too: the first lets a scenario fail, to
 /// show that it can; the second is for how many seconds predictions are put to
-/// the test; the third has done in every kernel what is otherwise left to one.
-const PASSED_ON: [&str; 3] = [
+/// the test; the third has done in every kernel what is otherwise left to one; then how
+/// often a daemon is killed, and for how many seconds one is stopped.
+const PASSED_ON: [&str; 5] = [
     "LPWATCH_STALL_PATCH",
     "LPWATCH_CHECK_SECONDS",
     "LPWATCH_WHOLE",
+    "LPWATCH_KILLS",
+    "LPWATCH_STOP_SECONDS",
 ];
 
 fn passed_on(name: &str) -> Option<String> {

@@ -1,5 +1,8 @@
 //! The events: those there are, and a stream of what follows.
 
+#[cfg(test)]
+mod tests;
+
 use std::{collections::VecDeque, convert::Infallible, sync::Arc};
 
 use axum::{
@@ -192,22 +195,18 @@ pub(in crate::daemon) async fn event_stream(
     let filter = query.filter(after);
     let queue = if wants_earlier {
         let log = log.clone();
-        let earlier = blocking(move || log.read(&filter)).await;
-        let (entries, error) = earlier.unwrap_or_default();
-        if let Some(error) = error {
-            tracing::warn!(%error, "older events could not be read");
-        }
-        entries
+        let earlier = blocking(move || earlier(&log, &filter)).await;
+        earlier.unwrap_or_default()
     } else {
-        Vec::new()
+        VecDeque::new()
     };
     let reader = Reader {
-        last: queue.last().map_or(last, |entry| entry.id.max(last)),
+        last: queue.back().map_or(last, |entry| entry.id.max(last)),
         api,
         log,
         newest,
         patch,
-        queue: queue.into(),
+        queue,
         _for_as_long_as_it_is_read: permit,
     };
     let events = stream::unfold(reader, |mut reader| async move {
@@ -217,6 +216,32 @@ pub(in crate::daemon) async fn event_stream(
     Sse::new(events)
         .keep_alive(KeepAlive::default())
         .into_response()
+}
+
+/// The events that a client gets first. One that has read up to an event learns how many
+/// after that are left out.
+fn earlier(log: &EventLog, filter: &EntryFilter) -> VecDeque<Entry> {
+    let (entries, error) = log.read(filter);
+    let mut entries = VecDeque::from(entries);
+    let mut left_out = 0;
+    if filter.after.is_some()
+        && entries.len() >= filter.limit
+        && let Some(first) = entries.front()
+    {
+        left_out = log.count(&EntryFilter {
+            before: Some(first.id),
+            ..filter.clone()
+        });
+    }
+    if let Some(error) = error {
+        tracing::warn!(%error, "older events could not be read");
+    }
+    if let Some(first) = entries.front().filter(|_| left_out > 0) {
+        let boot_id = first.boot_id.clone();
+        let entry = News::left_out(left_out, first.id - 1, boot_id, &clock::now());
+        entries.push_front(entry);
+    }
+    entries
 }
 
 impl Reader {

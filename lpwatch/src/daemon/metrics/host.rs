@@ -37,6 +37,17 @@ impl Metrics {
         Ok(())
     }
 
+    /// Absent if no history is kept.
+    pub(super) fn history(&self, is_written: Option<bool>) -> MetricsResult {
+        let Some(is_written) = is_written else {
+            return Ok(());
+        };
+        let help = "Whether the last event was written to the history: 1 or 0.";
+        let written = self.gauge("lpwatch_history_written", help, &[])?;
+        written.with_label_values::<&str>(&[]).set(flag(is_written));
+        Ok(())
+    }
+
     pub(super) fn collectors(&self, snapshot: &Snapshot) -> MetricsResult {
         let help = "Whether a source of facts works on this host: 1 or 0.";
         let success = self.gauge("lpwatch_collector_success", help, &["collector"])?;

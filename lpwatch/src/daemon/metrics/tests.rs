@@ -40,6 +40,17 @@ fn a_stalled_transition_is_seen() {
 }
 
 #[test]
+fn a_history_that_is_not_written_is_seen() {
+    let text = |is_written| {
+        let snapshot = samples::snapshot(Vec::new());
+        render_all(&snapshot, &Totals::default(), is_written).unwrap()
+    };
+    has(&text(Some(false)), &["lpwatch_history_written 0"]);
+    has(&text(Some(true)), &["lpwatch_history_written 1"]);
+    assert!(!text(None).contains("lpwatch_history"));
+}
+
+#[test]
 fn times_come_from_the_host() {
     let progressing = text(&samples::progressing());
     has(

@@ -48,6 +48,8 @@ pub struct Entry {
 pub enum EntryKind {
     /// A daemon began to watch the host.
     WatchBegan,
+    /// The daemon did not run for at least ten seconds, and something happened meanwhile.
+    WatchInterrupted,
     /// A transition began.
     TransitionBegun,
     /// A transition was under way when lpwatch first saw it.
@@ -128,8 +130,8 @@ pub struct Details {
     pub direction: Option<Direction>,
     /// How the transition ended.
     pub outcome: Option<Outcome>,
-    /// How long the transition, the callback or the wait took, in seconds. In other
-    /// kinds the age of the transition.
+    /// How long the transition, the callback or the wait took, or for how long the daemon
+    /// did not run, in seconds. In other kinds the age of the transition.
     pub seconds: Option<f64>,
     /// The number of all tasks.
     pub tasks_total: Option<u32>,

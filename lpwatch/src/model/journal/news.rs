@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::model::{Moment, Snapshot, snapshot::Severity, time::seconds};
 
-use super::{Details, Entry, EntryKind, Record, boot_at};
+use super::{Details, Entry, EntryKind, Record, boot_at, gap::Gap};
 
 /// What one snapshot adds: entries without an id, and the transitions that ended.
 #[derive(Debug, Default)]
@@ -151,6 +151,28 @@ impl News {
                     .with(details),
             );
         }
+    }
+
+    pub(super) fn note_gap(&mut self, gap: &Gap) {
+        self.records
+            .iter_mut()
+            .for_each(|record| gap.add_to(record));
+        self.push(gap.draft(&self.now));
+    }
+
+    /// What is said if lpwatch did not run for a while.
+    #[must_use]
+    pub fn interruption(&self) -> Option<&str> {
+        let is_one = |entry: &&Entry| entry.kind == EntryKind::WatchInterrupted;
+        let found = self.entries.iter().find(is_one);
+        found.map(|entry| entry.message.as_str())
+    }
+
+    /// Whether a transition begins or has ended.
+    #[must_use]
+    pub fn has_transition(&self) -> bool {
+        let is_one = |entry: &Entry| entry.kind == EntryKind::TransitionBegun;
+        !self.records.is_empty() || self.entries.iter().any(is_one)
     }
 
     /// Puts the entries in the order in which they happened.

@@ -28,6 +28,10 @@ pub struct Record {
     pub ended_boot_seconds: f64,
     /// Whether no daemon followed it: what is known comes from the kernel log.
     pub reconstructed: bool,
+    /// For how long of it the daemon that followed it did not run, in seconds: what tasks
+    /// did meanwhile was not seen.
+    #[serde(default)]
+    pub unwatched_seconds: f64,
     /// Its result.
     pub transition: PastTransition,
     /// Whether the forecast of the last `lpwatch check` came true; `null` if there was
@@ -119,6 +123,7 @@ impl Record {
             started_boot_seconds: started,
             ended_boot_seconds: ended,
             reconstructed: false,
+            unwatched_seconds: 0.0,
             forecast_came_true: forecast(past),
             transition: past.clone(),
             course: Vec::new(),

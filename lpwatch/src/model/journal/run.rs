@@ -18,6 +18,7 @@ use wait::Wait;
 
 use super::{
     Details, EntryKind, HeldBlocker, News, Record,
+    gap::Gap,
     news::Draft,
     words::{after, doing, tasks, time},
 };
@@ -50,6 +51,8 @@ pub(super) struct Run {
     reversed: bool,
     forced: bool,
     wait: Option<Wait>,
+    /// For how long lpwatch did not run meanwhile, in seconds.
+    unwatched: f64,
     programs: BTreeSet<String>,
     blockers: BTreeMap<(&'static str, u32, String), HeldBlocker>,
     course: Vec<TrendPoint>,
@@ -159,11 +162,17 @@ impl Run {
             reversed: is_first_look && transition.reversed,
             forced: is_first_look && transition.forced,
             wait: None,
+            unwatched: 0.0,
             programs: BTreeSet::new(),
             blockers: BTreeMap::new(),
             course: Vec::new(),
             course_before: Vec::new(),
         }
+    }
+
+    /// It goes on after a time in which lpwatch did not run.
+    pub fn note_gap(&mut self, gap: &Gap) {
+        self.unwatched += gap.within(seconds(self.first_seen), f64::INFINITY);
     }
 
     /// Reports what is new.
@@ -411,6 +420,7 @@ impl Run {
             let ended = wait.ended(name, news.boot(), &details);
             news.push(ended.at(Some(past.ended_at)));
         }
+        record.unwatched_seconds = self.unwatched;
         // Those that switched since the last report.
         let rest = self.told.map(|(_, left)| left).filter(|left| *left > 0);
         let all_switched = matches!(past.outcome, Outcome::Completed | Outcome::Reversed);

@@ -14,6 +14,8 @@ use crate::model::{
 
 use super::{Details, Entry, EntryKind, Journal, News};
 
+mod gap;
+
 /// A journal that is fed, with a clock.
 struct Story {
     journal: Journal,
@@ -35,6 +37,15 @@ impl Story {
     fn wait(&mut self, seconds: u64) {
         self.moment.boot += Duration::from_secs(seconds);
         self.moment.wall += SignedDuration::try_from(Duration::from_secs(seconds)).unwrap();
+        // It looks all the time.
+        self.journal.looked = self.moment.boot;
+    }
+
+    /// It does not run.
+    fn stop(&mut self, seconds: u64) {
+        let looked = self.journal.looked;
+        self.wait(seconds);
+        self.journal.looked = looked;
     }
 
     fn take(&mut self, mut next: Snapshot, ended: &[PastTransition]) -> News {

@@ -5,8 +5,8 @@ use crate::scenarios::{
     arguments, capabilities, check_predictions, check_rules, check_rules_files, check_rules_kernel,
     check_rules_names, check_rules_overlap, check_rules_rates, check_rules_tracing, clean_end,
     cost, degraded, doctor, early, engines, environments, events, exporter, forged_log, harm,
-    harmless, history_killed, idle, killed_daemon, many_threads, overflow, recipe, report,
-    stop_time, two_daemons,
+    harmless, history_faults, history_killed, idle, killed_daemon, many_threads, overflow, recipe,
+    report, stop_time, stopped_daemon, two_daemons,
 };
 
 pub(super) const ALL: &[Scenario] = &[
@@ -233,6 +233,20 @@ pub(super) const ALL: &[Scenario] = &[
         "history_killed",
         "A daemon killed again and again in transitions: each is in the history, none twice",
         history_killed::run,
+    )
+    .paced(),
+    scenario(
+        "daemon",
+        "history_faults",
+        "The history on a full, read-only and vanished disk, damaged, the clock set back",
+        history_faults::run,
+    )
+    .once(),
+    scenario(
+        "daemon",
+        "stopped_daemon",
+        "A daemon that does not run while transitions begin and end says what it missed",
+        stopped_daemon::run,
     )
     .paced(),
     scenario(
