@@ -68,7 +68,7 @@ impl<'a> Page<'a> {
 
     /// `body` wrapped behind `indent` spaces.
     pub(super) fn paragraph(&mut self, indent: usize, body: &[Span]) {
-        self.line(&[plain(" ".repeat(indent))], body);
+        self.wrapped(&[plain(" ".repeat(indent))], indent, body);
     }
 
     /// `body` wrapped behind `indent` spaces, its further lines two deeper.

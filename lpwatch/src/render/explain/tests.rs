@@ -219,3 +219,15 @@ fn the_kernels_words_for_each_answer() {
         assert!(text.contains(&format!("Reports that {words}")), "{text}");
     }
 }
+
+#[test]
+fn no_width_is_too_small() {
+    for width in 1..Style::MIN_WIDTH {
+        let style = Style { width, ..UNICODE };
+        for blocker in [kthread(), traced(8123, 8100, "worker")] {
+            let report = report(vec![blocker]);
+            let text = explain(&report.blockers[0], &report, &style);
+            assert!(text.contains("echo 0"), "{width}: {text}");
+        }
+    }
+}
