@@ -145,12 +145,19 @@ fn blockers(page: &mut Page<'_>, blockers: &[HeldBlocker]) {
         vec![
             plain(style.text(&held.comm)),
             plain(held.tid.to_string()),
-            plain(words::duration(stay).unwrap_or_default()),
+            plain(held_for(stay)),
             plain(why),
         ]
     };
     let rows: Vec<Vec<Span>> = blockers.iter().map(row).collect();
     columns(page, 2, &titles, &rows);
+}
+
+/// A task that was seen left once was left for an unknown time.
+fn held_for(seconds: f64) -> String {
+    let time = || words::duration(seconds);
+    let time = (seconds > 0.0).then(time).flatten();
+    time.unwrap_or_else(|| "seen once".to_owned())
 }
 
 fn calls(page: &mut Page<'_>, functions: &[FunctionCalls]) {

@@ -1,5 +1,6 @@
 //! A transition under way, and what was reported of it.
 
+mod drafts;
 mod wait;
 
 use std::{
@@ -8,13 +9,16 @@ use std::{
 };
 
 use crate::model::{
-    Blocker, Direction, Operator, Outcome, Phase, Reason, TransitionHold,
+    Blocker, Direction, Outcome, Phase, Reason, TransitionHold,
     snapshot::{PastTransition, Patch, Transition, TrendPoint},
     task_report::by_reason,
     time::seconds,
 };
 
+use drafts::{begun, details, found, left, ordered, reversed, switched_draft};
 use wait::Wait;
+
+pub(super) use drafts::begun_unseen;
 
 use super::{
     Details, EntryKind, HeldBlocker, News, Record,
@@ -47,6 +51,8 @@ pub(super) struct Run {
     phase: Phase,
     /// The tasks left at the last report of tasks that switched, and when.
     told: Option<(Duration, u32)>,
+    /// The tasks left when lpwatch last looked.
+    left: Option<u32>,
     signalled: bool,
     reversed: bool,
     forced: bool,
@@ -54,73 +60,13 @@ pub(super) struct Run {
     /// For how long lpwatch did not run meanwhile, in seconds.
     unwatched: f64,
     programs: BTreeSet<String>,
-    blockers: BTreeMap<(&'static str, u32, String), HeldBlocker>,
+    /// How often it was reversed.
+    reversals: u32,
+    /// By the number of reversals before, the task and its name.
+    blockers: BTreeMap<(u32, u32, String), HeldBlocker>,
     course: Vec<TrendPoint>,
     /// That before its last reversal.
     course_before: Vec<TrendPoint>,
-}
-
-/// The values that all reports of a transition have.
-fn details(patch: &Patch, transition: &Transition) -> Details {
-    Details {
-        engine: Some(patch.engine),
-        direction: Some(transition.direction),
-        seconds: transition.age_seconds,
-        tasks_total: transition.tasks_total,
-        tasks_remaining: transition.tasks_remaining,
-        tries: transition.tries_in_all,
-        signals: transition.signals_in_all,
-        ..Details::default()
-    }
-}
-
-fn begun(direction: Direction, patch: &str) -> String {
-    match direction {
-        Direction::Patching => {
-            format!("A transition began: the kernel enables {patch}, and tasks switch to its code.")
-        }
-        Direction::Unpatching => {
-            format!("A transition began: the kernel disables {patch}, and tasks leave its code.")
-        }
-    }
-}
-
-/// The report of a transition that was under way before.
-fn found(patch: &Patch, transition: &Transition) -> Draft {
-    let phase = match transition.phase {
-        Some(Phase::Stalled) => " It is stalled.",
-        Some(Phase::Long) => " It is long.",
-        Some(Phase::Slow) => " It is slow.",
-        Some(Phase::Progressing) | None => "",
-    };
-    let text = format!(
-        "The transition was under way when lpwatch first saw it: {}.{phase}",
-        doing(transition.direction, &patch.name)
-    );
-    let mut details = details(patch, transition);
-    let draft = Draft::new(EntryKind::TransitionFound, text);
-    if transition.phase == Some(Phase::Stalled) {
-        details.by_reason = by_reason(&transition.blockers.iter().collect::<Vec<_>>());
-        return draft.danger().with(details);
-    }
-    draft.with(details)
-}
-
-/// Reports the beginning of a transition that ended before it was seen.
-pub(super) fn begun_unseen(past: &PastTransition, news: &mut News) {
-    let (Some(direction), Some(started)) = (past.direction, past.started_at) else {
-        return;
-    };
-    let patch = past.patch.as_deref().unwrap_or("a patch");
-    let mut draft = Draft::new(EntryKind::TransitionBegun, begun(direction, patch))
-        .at(Some(started))
-        .with(Details {
-            engine: past.engine,
-            direction: Some(direction),
-            ..Details::default()
-        });
-    draft.patch.clone_from(&past.patch);
-    news.push(draft);
 }
 
 impl Run {
@@ -158,12 +104,14 @@ impl Run {
                 .filter(|_| is_first_look)
                 .unwrap_or(Phase::Progressing),
             told: None,
+            left: None,
             signalled: is_first_look && transition.signals.is_some_and(|signals| signals > 0),
             reversed: is_first_look && transition.reversed,
             forced: is_first_look && transition.forced,
             wait: None,
             unwatched: 0.0,
             programs: BTreeSet::new(),
+            reversals: 0,
             blockers: BTreeMap::new(),
             course: Vec::new(),
             course_before: Vec::new(),
@@ -192,7 +140,8 @@ impl Run {
         }
         if transition.forced && !self.forced {
             self.forced = true;
-            let left = transition.tasks_remaining.map(tasks);
+            // Now none is left any more.
+            let left = self.left.map(tasks);
             let left = left.map_or_else(
                 || "The tasks left".to_owned(),
                 |left| format!("{left} left"),
@@ -201,7 +150,11 @@ impl Run {
                 "An operator forced the transition of {name}. {left} switched without a check."
             );
             let by = transition.forced_by.as_ref();
-            push(ordered(EntryKind::TransitionForced, text, by, details.clone()).danger());
+            let details = Details {
+                tasks_remaining: self.left,
+                ..details.clone()
+            };
+            push(ordered(EntryKind::TransitionForced, text, by, details).danger());
         }
         if !self.signalled && transition.signals.is_some_and(|signals| signals > 0) {
             self.signalled = true;
@@ -212,8 +165,12 @@ impl Run {
             );
             push(Draft::new(EntryKind::TasksSignalled, text).with(details.clone()));
         }
-        self.follow_tasks(name, transition, &details, news);
-        self.follow_phase(name, transition, details.clone(), news);
+        // That no task is left after force is no progress.
+        if !self.forced {
+            self.follow_tasks(name, transition, &details, news);
+            self.follow_phase(name, transition, details.clone(), news);
+            self.left = transition.tasks_remaining;
+        }
         self.follow_wait(name, transition.waits_for.as_ref(), &details, news);
         self.follow_blockers(name, transition, &details, news);
         if !transition.trend.is_empty() {
@@ -225,7 +182,12 @@ impl Run {
     fn start_again(&mut self) {
         self.phase = Phase::Progressing;
         self.told = None;
+        self.left = None;
         self.signalled = false;
+        self.reversals += 1;
+        if self.blockers.len() >= LOOKED_AT {
+            self.blockers.retain(|_, held| stay(held) >= LASTING);
+        }
         self.course_before.append(&mut self.course);
         let surplus = self.course_before.len().saturating_sub(BEFORE);
         self.course_before.drain(..surplus);
@@ -248,8 +210,7 @@ impl Run {
         self.phase = phase;
         let what = doing(transition.direction, name);
         let age = after(transition.age_seconds);
-        let left = transition.tasks_remaining.map(tasks);
-        let left = left.map_or_else(String::new, |left| format!(" {left} left."));
+        let left = left(transition);
         let draft = if was_stalled {
             Draft::new(
                 EntryKind::TransitionResumed,
@@ -340,7 +301,7 @@ impl Run {
         for blocker in transition.blockers.iter().take(LOOKED_AT) {
             self.note_program(name, blocker, details, news);
             let direction = transition.direction;
-            let key = (direction.name(), blocker.tid, blocker.comm.clone());
+            let key = (self.reversals, blocker.tid, blocker.comm.clone());
             if self.blockers.len() >= LOOKED_AT && !self.blockers.contains_key(&key) {
                 continue;
             }
@@ -429,8 +390,10 @@ impl Run {
             news.push(draft.at(Some(past.ended_at)));
         }
         let mut blockers: Vec<HeldBlocker> = self.blockers.into_values().collect();
-        let stay = |held: &HeldBlocker| held.last_seconds - held.first_seconds;
         blockers.sort_by(|one, other| stay(other).total_cmp(&stay(one)));
+        // Of a task that was left before and after reversals, the longest time.
+        let mut seen = BTreeSet::new();
+        blockers.retain(|held| seen.insert((held.direction.name(), held.tid, held.comm.clone())));
         if blockers
             .first()
             .is_some_and(|longest| stay(longest) >= LASTING)
@@ -444,49 +407,9 @@ impl Run {
     }
 }
 
-fn reversed(name: &str, direction: Direction, by: Option<&Operator>, details: Details) -> Draft {
-    let text = format!(
-        "An operator reversed the transition: now {}.",
-        doing(direction, name)
-    );
-    let details = Details {
-        direction: Some(direction),
-        ..details
-    };
-    ordered(EntryKind::TransitionReversed, text, by, details).warning()
-}
-
-/// What an operator ordered, with who that was if it is known.
-fn ordered(kind: EntryKind, mut text: String, by: Option<&Operator>, details: Details) -> Draft {
-    if let Some(by) = by {
-        text.push_str(" It was ");
-        text.push_str(&by.words());
-        text.push('.');
-    }
-    Draft::new(kind, text).with(Details {
-        tid: by.map(|by| by.tid),
-        comm: by.map(|by| by.comm.clone()),
-        uid: by.map(|by| by.uid),
-        login_uid: by.and_then(|by| by.login_uid),
-        ..details
-    })
-}
-
-fn switched_draft(name: &str, switched: u32, left: Option<u32>, details: Details) -> Draft {
-    let of = details.tasks_total.map(|total| format!(" of {total}"));
-    let text = format!(
-        "{} switched; {} left{}.",
-        tasks(switched),
-        left.unwrap_or(0),
-        of.unwrap_or_default()
-    );
-    Draft::new(EntryKind::TasksSwitched, text)
-        .of(name)
-        .with(Details {
-            tasks_switched: Some(switched),
-            tasks_remaining: left,
-            ..details
-        })
+/// For how long it was seen left, in seconds.
+fn stay(held: &HeldBlocker) -> f64 {
+    held.last_seconds - held.first_seconds
 }
 
 fn held(blocker: &Blocker, direction: Direction, now: f64) -> HeldBlocker {

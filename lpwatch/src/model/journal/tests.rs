@@ -15,6 +15,7 @@ use crate::model::{
 use super::{Details, Entry, EntryKind, Journal, News};
 
 mod gap;
+mod left;
 
 /// A journal that is fed, with a clock.
 struct Story {
@@ -126,7 +127,10 @@ fn a_stall_is_told_from_its_beginning_to_its_reversal() {
             EntryKind::TransitionSlow
         ]
     );
-    assert_eq!(messages(&news)[1], "56 tasks switched; 1 left of 98.");
+    assert_eq!(
+        messages(&news)[1],
+        "56 tasks switched or ended; 1 left of 98."
+    );
     running.phase = Some(Phase::Stalled);
     running.signals = Some(4);
     running.blockers[0].reason = Some(Reason::SleepingOnFunction);

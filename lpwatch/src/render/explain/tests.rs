@@ -227,7 +227,8 @@ fn no_width_is_too_small() {
         for blocker in [kthread(), traced(8123, 8100, "worker")] {
             let report = report(vec![blocker]);
             let text = explain(&report.blockers[0], &report, &style);
-            assert!(text.contains("echo 0"), "{width}: {text}");
+            let lines = text.lines().count();
+            assert!(lines > 10, "{width}: {text}");
         }
     }
 }

@@ -210,14 +210,18 @@ fn blocker(task: &Blocker) -> Markup {
 
 fn held_task(task: &HeldBlocker) -> Markup {
     let reason = task.reason.map_or("not inspected", |reason| reason.name());
-    let held = words::duration(task.last_seconds - task.first_seconds);
+    let held = task.last_seconds - task.first_seconds;
+    let held = (held > 0.0).then(|| words::duration(held)).flatten();
     html! {
         section.task {
             h3 {
                 (shown(&task.comm)) " " span.id { (task.tid) } ": " (reason.replace('_', " "))
                 @if let Some(function) = &task.function { " (" (shown(function)) ")" }
             }
-            @if let Some(held) = held { p { "Seen left for " (held) "." } }
+            @match held {
+                Some(held) => p { "Seen left for " (held) "." },
+                None => p { "Seen left once." },
+            }
             (stack(&task.stack, None))
         }
     }
