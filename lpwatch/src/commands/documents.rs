@@ -216,7 +216,7 @@ fn values_without_text(out: &mut String, schema: &Value) {
 fn section(out: &mut String, name: &str, schema: &Value, is_document: bool) {
     let _ = write!(out, "\n### {name}\n\n{}\n\n", text(schema));
     // The keys of the item stand once.
-    if let Some(item) = name.strip_suffix("Line") {
+    if let Some(item) = name.strip_suffix("Line").filter(|_| is_document) {
         let link = item.to_lowercase();
         let _ = writeln!(
             out,

@@ -191,7 +191,6 @@ async fn events(
         limit: MOST_EVENTS,
         ..EntryFilter::default()
     };
-    let mut events = past.events(globals, &filter).await?.events;
-    events.retain(|entry| span.contains(entry));
-    Ok(events)
+    let events = past.events(globals, &filter).await?.events;
+    Ok(span.of_it(events))
 }

@@ -54,6 +54,14 @@ impl EntryFilter {
     }
 }
 
+/// Those that were learned later from the kernel log of the same boot are put where they
+/// belong. The boots are in the order of their ids: clocks can be set.
+pub(super) fn newest_first(records: &mut [Record]) {
+    for of_boot in records.chunk_by_mut(|one, next| one.boot_id == next.boot_id) {
+        of_boot.sort_by(|one, next| next.ended_boot_seconds.total_cmp(&one.ended_boot_seconds));
+    }
+}
+
 fn number(value: Option<u64>) -> Option<i64> {
     value.map(|value| value.try_into().unwrap_or(i64::MAX))
 }
@@ -123,9 +131,11 @@ impl Store {
         };
         let rows = read().map_err(|error| self.error(error))?;
         let mut parts = Parts::of(self).map_err(|error| self.error(error))?;
-        rows.into_iter()
-            .map(|(id, text)| self.record(id, &text, &mut parts))
-            .collect()
+        let read = rows.into_iter();
+        let read = read.map(|(id, text)| self.record(id, &text, &mut parts));
+        let mut records = read.collect::<Result<Vec<Record>, HistoryError>>()?;
+        newest_first(&mut records);
+        Ok(records)
     }
 
     fn record(&self, id: i64, text: &str, parts: &mut Parts<'_>) -> Result<Record, HistoryError> {

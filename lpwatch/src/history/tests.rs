@@ -163,6 +163,21 @@ fn a_transition_is_in_the_history_once() {
 }
 
 #[test]
+fn what_was_learned_later_stands_where_it_belongs() {
+    let at = |boot: &str, ended: f64| Record {
+        boot_id: Some(boot.to_owned()),
+        ended_boot_seconds: ended,
+        ..samples::completed("lp_fix", 1)
+    };
+    // The clock of the second boot is behind; the last one was known from the kernel log.
+    let mut records = [at("2", 57.9), at("2", 67.5), at("1", 80.0), at("1", 90.0)];
+    super::query::newest_first(&mut records);
+    let order = records.map(|one| (one.boot_id.unwrap(), one.ended_boot_seconds));
+    let expected = [("2", 67.5), ("2", 57.9), ("1", 90.0), ("1", 80.0)];
+    assert_eq!(order, expected.map(|(boot, at)| (boot.to_owned(), at)));
+}
+
+#[test]
 fn a_damaged_file_is_set_aside() {
     for damage in [
         &b"not a database at all, but something else"[..],

@@ -41,7 +41,8 @@ pub struct ReportDocument {
     /// What the kernel logged about live patches in that time, oldest first. Empty if
     /// the log no longer contains it.
     pub kernel_log: Vec<KernelLine>,
-    /// How each fact is observed on this host.
+    /// How each fact is observed on this host now; it can have been another way when a
+    /// transition of the history was under way.
     pub probes: Vec<Probe>,
     /// What is missing in the report, and why, one note each.
     pub notes: Vec<String>,

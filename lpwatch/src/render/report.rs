@@ -106,7 +106,7 @@ fn log(report: &ReportDocument, style: &Style) -> String {
 
 fn facts(report: &ReportDocument, style: &Style) -> String {
     let mut page = Page::new(style);
-    page.line(&[], &[plain("How it was observed:")]);
+    page.line(&[], &[plain("How this host is observed now:")]);
     for probe in &report.probes {
         let line = format!(
             "{:<14} {:<8} {}",

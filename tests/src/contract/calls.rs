@@ -33,6 +33,8 @@ pub struct Calls {
     pub effective: Option<bool>,
     pub above: u64,
     pub uncertain: u64,
+    #[serde(deserialize_with = "nullable")]
+    pub missed_together: Option<u64>,
     pub findings: Vec<Finding>,
 }
 

@@ -131,12 +131,12 @@ fn gather(
         .ok_or(Failure::NoSuchTransition)?;
     let patch = record.transition.patch.clone();
     let span = ReportTime::of_ended(&record, host::boot_id(roots).as_deref());
-    let (mut events, error) = log.read(&EntryFilter {
+    let (events, error) = log.read(&EntryFilter {
         patch: patch.clone(),
         limit: MOST_EVENTS,
         ..EntryFilter::default()
     });
-    events.retain(|entry| span.contains(entry));
+    let events = span.of_it(events);
     let mut notes = snapshot.notes.clone();
     notes.extend(error.iter().map(note));
     let kernel_log = report_facts::kernel_log(roots, patch.as_deref(), &span, &mut notes);

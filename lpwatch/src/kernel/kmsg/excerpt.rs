@@ -20,7 +20,20 @@ pub fn about_patches(patch: Option<&str>, from: f64, to: f64) -> Result<Vec<LogR
     Ok(records)
 }
 
+/// The patch that a line of livepatch names: `'lp_fix': patching complete`,
+/// `enabling patch 'lp_fix'`.
+fn named(text: &str) -> Option<&str> {
+    let (before, rest) = text.split_once('\'')?;
+    let (name, after) = rest.split_once('\'')?;
+    let is_patch = before.ends_with("patch ") || after.starts_with(':');
+    is_patch.then_some(name)
+}
+
 fn is_about(text: &str, patch: Option<&str>) -> bool {
+    let of_another = |patch: &str| named(text).is_some_and(|name| name != patch);
+    if text.contains("livepatch: ") && patch.is_some_and(of_another) {
+        return false;
+    }
     MARKS.iter().any(|mark| text.contains(mark))
         || patch.is_some_and(|patch| text.contains(patch))
         || parse_foreign(text).is_some()
@@ -41,6 +54,12 @@ mod tests {
             "lp_fix: loading out-of-tree module taints kernel.",
             None
         ));
+        let other = "livepatch: 'lp_other': starting patching transition";
+        assert!(is_about(other, None) && !is_about(other, Some("lp_fix")));
+        let object = "livepatch: applying patch 'lp_fix' to loading module 'ext4'";
+        assert!(is_about(object, Some("lp_fix")) && !is_about(object, Some("lp_other")));
+        let all = "livepatch: signaling remaining tasks";
+        assert!(is_about(all, Some("lp_fix")));
         assert!(!is_about(
             "EXT4-fs (sda1): mounted filesystem",
             Some("lp_fix")

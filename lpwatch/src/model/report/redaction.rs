@@ -8,6 +8,12 @@ use serde_json::Value;
 /// Stands for the name of the host.
 pub const HOST: &str = "HOST";
 
+/// Stands, with a number, for the name of a program.
+const PROGRAM: &str = "PROGRAM";
+
+/// The key of the kernel's own lines.
+const KERNEL_LOG: &str = "kernel_log";
+
 /// The keys whose values are names.
 const NAMES: [&str; 4] = ["host", "comm", "owner_comm", "pinned"];
 
@@ -33,7 +39,7 @@ impl ReplacedNames {
     pub fn add_program(&mut self, name: &str) {
         if !self.replacements.contains_key(name) {
             self.programs += 1;
-            self.add(name, format!("PROGRAM{}", self.programs));
+            self.add(name, format!("{PROGRAM}{}", self.programs));
         }
     }
 
@@ -69,6 +75,10 @@ impl ReplacedNames {
     }
 
     fn replace_below(&self, key: &str, value: &mut Value) {
+        if key == KERNEL_LOG {
+            self.replace_in_log(value);
+            return;
+        }
         match value {
             Value::String(text) => {
                 if NAMES.contains(&key) || text.contains(char::is_whitespace) {
@@ -89,8 +99,25 @@ impl ReplacedNames {
         }
     }
 
+    /// The kernel's own words stay, also if a program is called so: it writes a program's
+    /// name with its thread, `worker:812`.
+    fn replace_in_log(&self, lines: &mut Value) {
+        for line in lines.as_array_mut().into_iter().flatten() {
+            if let Some(Value::String(text)) = line.get_mut("text") {
+                *text = self.replaced_if(text, |stands, after| {
+                    !stands.starts_with(PROGRAM) || is_thread(after)
+                });
+            }
+        }
+    }
+
     /// `text` with each name replaced where it is a whole word, the longest first.
     fn replaced(&self, text: &str) -> String {
+        self.replaced_if(text, |_, _| true)
+    }
+
+    /// The same where `is_meant` of what would stand for the name, and what follows it.
+    fn replaced_if(&self, text: &str, is_meant: impl Fn(&str, &str) -> bool) -> String {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
         let mut before = None;
@@ -98,7 +125,9 @@ impl ReplacedNames {
             let found = self
                 .replacements
                 .iter()
-                .filter(|(name, _)| is_word(name, rest, before))
+                .filter(|(name, stands)| {
+                    is_word(name, rest, before) && is_meant(stands, &rest[name.len()..])
+                })
                 .max_by_key(|(name, _)| name.len());
             let (length, word) = match found {
                 Some((name, replacement)) => (name.len(), replacement.as_str()),
@@ -110,6 +139,12 @@ impl ReplacedNames {
         }
         out
     }
+}
+
+/// Whether `:812` follows.
+fn is_thread(after: &str) -> bool {
+    let digits = after.strip_prefix(':');
+    digits.is_some_and(|digits| digits.starts_with(|first: char| first.is_ascii_digit()))
 }
 
 /// Whether `text` begins with `name`, and the name is not a part of a longer word.
@@ -139,6 +174,29 @@ mod tests {
             names.replace_in::<Value>(&before).unwrap(),
             json!({"reason": "running", "comm": "PROGRAM1", "message": "PROGRAM1 is busy"})
         );
+    }
+
+    #[test]
+    fn the_kernels_own_words_stay() {
+        let mut names = ReplacedNames::default();
+        names.add_host("web");
+        for name in ["livepatch", "patching", "my app"] {
+            names.add_program(name);
+        }
+        let line = |text: &str| json!({"kernel_log": [{"boot_seconds": 1.0, "text": text}]});
+        for (before, after) in [
+            (
+                "livepatch: 'lp_fix': starting patching transition",
+                "livepatch: 'lp_fix': starting patching transition",
+            ),
+            (
+                "livepatch: klp_check_and_switch_task: my app:812 is running on web",
+                "livepatch: klp_check_and_switch_task: PROGRAM3:812 is running on HOST",
+            ),
+        ] {
+            let replaced = names.replace_in::<Value>(&line(before)).unwrap();
+            assert_eq!(replaced, line(after));
+        }
     }
 
     #[test]

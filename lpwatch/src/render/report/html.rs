@@ -344,7 +344,7 @@ fn kernel_log(report: &ReportDocument) -> Markup {
 
 fn observed(report: &ReportDocument) -> Markup {
     html! {
-        h2 { "How it was observed" }
+        h2 { "How this host is observed now" }
         table {
             tr { th { "Fact" } th { "By" } th { "Of" } }
             @for probe in &report.probes {

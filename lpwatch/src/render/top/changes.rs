@@ -194,8 +194,12 @@ fn begun(patch: &Patch, transition: &Transition, seen_at: Timestamp, style: &Sty
     let tasks = transition.tasks_total.map_or_else(String::new, |tasks| {
         format!(" of {}", counted(tasks, "task"))
     });
+    let what = match transition.started_at {
+        Some(_) => "began",
+        None => "was under way",
+    };
     let text = format!(
-        "{}: {}{tasks} began",
+        "{}: {}{tasks} {what}",
         style.text(&patch.name),
         transition.direction.name()
     );
