@@ -11,8 +11,15 @@ use crate::told::Told;
 use crate::trial::Trial;
 
 pub fn run(trial: &mut Trial) -> Result<()> {
-    let long = ["--long-after", "9s"];
-    let daemon = Daemon::start(&[&["--slow-after", "6s", "--stall-after", "12s"], &long].concat())?;
+    let phases = [
+        "--slow-after",
+        "6s",
+        "--long-after",
+        "9s",
+        "--stall-after",
+        "12s",
+    ];
+    let daemon = Daemon::start(&phases)?;
     let told = Told::begin()?;
     let _target = Module::load("lpwatch_target")?;
     let stall = Patch::load("lp_stall")?;

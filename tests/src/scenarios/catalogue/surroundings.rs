@@ -5,7 +5,8 @@ use crate::scenarios::{
     arguments, check_predictions, check_rules, check_rules_files, check_rules_kernel,
     check_rules_names, check_rules_overlap, check_rules_rates, check_rules_tracing, clean_end,
     cost, degraded, doctor, early, engines, events, exporter, forged_log, harm, harmless,
-    history_killed, idle, killed_daemon, many_threads, overflow, report, stop_time, two_daemons,
+    history_faults, history_killed, idle, killed_daemon, many_threads, overflow, report, stop_time,
+    stopped_daemon, two_daemons,
 };
 
 pub(super) const ALL: &[Scenario] = &[
@@ -247,6 +248,7 @@ pub(super) const ALL: &[Scenario] = &[
         "A daemon that does not run while transitions begin and end says what it missed",
         stopped_daemon::run,
     )
+    .once()
     .paced(),
     scenario(
         "daemon",
