@@ -186,6 +186,9 @@ mod tests {
     /// A snapshot of the browser's test, which the daemon's types wrote.
     const STATUS: &str = include_str!("../page/snapshots/stalled.json");
 
+    /// The place of the patch in transition.
+    const PLACE: usize = 1;
+
     fn arguments(line: &str) -> Vec<String> {
         line.split(' ').map(str::to_owned).collect()
     }
@@ -208,10 +211,10 @@ mod tests {
         println!("the next one: {:?}", begun.elapsed());
         let document: Value = serde_json::from_str(STATUS).unwrap();
         let mut extra = document.clone();
-        extra["patches"][0]["transition"]["mood"] = json!("bad");
+        extra["patches"][PLACE]["transition"]["mood"] = json!("bad");
         let text = said(&extra.to_string());
         assert!(
-            text.contains("/patches/0/transition") && text.contains("mood"),
+            text.contains("/transition: ") && text.contains("mood"),
             "{text}"
         );
         let mut missing = document.clone();

@@ -105,11 +105,6 @@ impl Told {
         Ok(Self { after })
     }
 
-    /// From the first one that is known on.
-    pub fn since_start() -> Self {
-        Self { after: 0 }
-    }
-
     /// All of them.
     pub fn all(&self) -> Result<Vec<Event>> {
         let path = format!("/api/v1/events?after={}&limit=10000", self.after);

@@ -172,10 +172,15 @@ fn static_build(profile: Profile) -> Result<(Command, PathBuf)> {
         .env("LPWATCH_REQUIRE_BPF", "1")
         // Named, so that the flags above are not those of build scripts too.
         .args(["build", "--profile", profile.name(), "--target", &host])
-        // Always all of them, whichever is built: what they depend on has the
-        // features that any of them asks for, and would be compiled anew otherwise.
-        .args(["--package", LPWATCH.package, "--package", SCENARIOS.package])
-        .args(["--package", FLEET_SIM.package]);
+        .args(["--package", LPWATCH.package]);
+    if profile == Profile::Tested {
+        // Always all of them, whichever is built: what they depend on has the features
+        // that any of them asks for, and would be compiled anew otherwise. What is
+        // packaged has only those that lpwatch asks for.
+        for package in [SCENARIOS.package, FLEET_SIM.package] {
+            command.args(["--package", package]);
+        }
+    }
     let built = target_directory(&cargo)?.join(host).join(profile.name());
     Ok((command, built))
 }

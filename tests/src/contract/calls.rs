@@ -116,6 +116,7 @@ impl Calls {
             .context("counted_since")?;
         let negative = self.rates().find(|rate| *rate < 0.0);
         ensure!(negative.is_none(), "a negative rate or time");
+        ensure!(self.missed_together != Some(0), "none is null");
         let share = self.new_share.unwrap_or(0.0);
         ensure!((0.0..=1.0).contains(&share), "no share");
         let entered = self.entered.as_ref();

@@ -188,7 +188,8 @@ fn set_back(trial: &Trial) -> Result<()> {
     for record in [newest, older] {
         let started = record.started_boot_seconds.context("no start")?;
         ensure!(
-            is_right(record.ended_boot_seconds - started) && record.unwatched_seconds == 0.0,
+            is_right(record.ended_boot_seconds - started)
+                && record.unwatched_seconds < f64::EPSILON,
             "{record:?}"
         );
     }

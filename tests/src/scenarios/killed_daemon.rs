@@ -27,6 +27,7 @@ pub fn run(trial: &mut Trial) -> Result<()> {
     let after = Timestamp::now();
     let left = stall.wait_left(Code::Old, 1)?;
 
+    let told = Told::begin()?;
     first.kill()?;
     ensure!(
         Path::new(SOCKET).exists(),
@@ -42,7 +43,6 @@ pub fn run(trial: &mut Trial) -> Result<()> {
     );
 
     let starting = Instant::now();
-    let told = Told::since_start();
     let second = Daemon::start(PATIENT)?;
     let ready = Instant::now();
     let document = lpwatch::look(&[])?;

@@ -248,6 +248,7 @@ pub(super) const ALL: &[Scenario] = &[
         "A daemon that does not run while transitions begin and end says what it missed",
         stopped_daemon::run,
     )
+    .once()
     .paced(),
     scenario(
         "daemon",
