@@ -14,7 +14,7 @@ use super::Verdict;
 use crate::dist::Made;
 use crate::lock::Lock;
 use crate::{paths, process, setup, ui};
-use hosts::{Hosts, PATCH};
+use hosts::Hosts;
 
 const REQUIREMENTS: &str = "tests/ansible/requirements.txt";
 const PLAYBOOK: &str = "deploy/recipes/ansible/rollout.yml";
@@ -139,6 +139,7 @@ fn ansible() -> Result<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use super::hosts::PATCH;
     use super::*;
 
     #[test]
