@@ -131,12 +131,11 @@ async fn gather(globals: &Globals, args: &Args) -> Result<ReportDocument, Error>
     };
     let roots = globals.roots();
     let now = host::boot_id(&roots);
-    let span = match &ended {
-        Some(record) => ReportTime::of_ended(record, now.as_deref()),
-        None => {
-            let uptime = clock::now().boot.as_secs_f64();
-            ReportTime::under_way(&snapshot, name.as_deref(), now, uptime)
-        }
+    let span = if let Some(record) = &ended {
+        ReportTime::of_ended(record, now.as_deref())
+    } else {
+        let uptime = clock::now().boot.as_secs_f64();
+        ReportTime::under_way(&snapshot, name.as_deref(), now, uptime)
     };
     let events = match &mut past {
         Some(past) => events(globals, past, name.as_deref(), &span).await?,

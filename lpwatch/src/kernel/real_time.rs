@@ -80,7 +80,7 @@ pub fn cpu_holders(roots: &Roots) -> Result<Vec<RealTimeTask>, ReadError> {
 }
 
 /// What each CPU has accounted to somebody or to idleness, in clock ticks
-/// (proc_stat(5)). Time that the host took (`steal`) is not part of it.
+/// (`proc_stat(5)`). Time that the host took (`steal`) is not part of it.
 struct CpuTimes(BTreeMap<u32, u64>);
 
 impl CpuTimes {

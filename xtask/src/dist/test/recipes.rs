@@ -139,6 +139,7 @@ fn ansible() -> Result<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use super::hosts::PATCH;
     use super::*;
 
     #[test]
