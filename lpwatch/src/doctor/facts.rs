@@ -14,6 +14,10 @@ use rules::{FactRule, PrimarySource, RULES};
 
 /// The inputs that decide which hooks are chosen.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own about the host"
+)]
 pub(super) struct HookInputs {
     pub livepatch: bool,
     pub by: ChosenBy,

@@ -87,13 +87,10 @@ impl Efforts {
 /// What changed its outcome.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Turns {
-    /// An operator reversed it at least once.
-    pub reversed: bool,
+    /// How often an operator reversed it.
+    pub reversals: u32,
     /// Who reversed it last, if a hook reported it.
     pub reversed_by: Option<Operator>,
-    /// It goes in the other direction than at its beginning: reversed twice, it does
-    /// not.
-    pub turned: bool,
     pub forced: bool,
     pub forced_by: Option<Operator>,
     pub cancelled: bool,
@@ -109,6 +106,12 @@ pub(super) enum Discovery {
 }
 
 impl Turns {
+    /// Whether it goes in the other direction than at its beginning: reversed twice, it
+    /// does not.
+    pub fn is_turned(&self) -> bool {
+        self.reversals % 2 == 1
+    }
+
     /// Its outcome.
     pub fn outcome(&self) -> Outcome {
         match self {
@@ -116,7 +119,7 @@ impl Turns {
                 cancelled: true, ..
             } => Outcome::Cancelled,
             Self { forced: true, .. } => Outcome::Forced,
-            Self { turned: true, .. } => Outcome::Reversed,
+            Self { .. } if self.is_turned() => Outcome::Reversed,
             Self { .. } => Outcome::Completed,
         }
     }
@@ -191,9 +194,8 @@ impl Running {
     pub fn reverse(&mut self, moment: Option<Moment>) {
         self.direction = self.direction.opposite();
         self.direction_began = moment;
-        self.turns.reversed = true;
+        self.turns.reversals = self.turns.reversals.saturating_add(1);
         self.turns.reversed_by = None;
-        self.turns.turned = !self.turns.turned;
         self.before = self.in_all();
         self.tries = None;
         self.signals = None;
@@ -325,7 +327,7 @@ impl Running {
             tries_in_all: in_all.tries,
             signals_in_all: in_all.signals,
             phase,
-            reversed: self.turns.reversed,
+            reversed: self.turns.reversals > 0,
             reversed_by: self.turns.reversed_by.clone(),
             forced: self.turns.forced,
             forced_by: self.turns.forced_by.clone(),
@@ -401,7 +403,7 @@ impl Running {
             started_at: self.began.map(|began| began.wall),
             patch: Some(self.patch),
             engine: Some(engine),
-            direction: Some(if self.turns.turned {
+            direction: Some(if self.turns.is_turned() {
                 self.direction.opposite()
             } else {
                 self.direction

@@ -67,7 +67,7 @@ struct ProgramLoad {
     attach_type: u32,
 }
 
-/// What perf_event_open(2) reads, in its oldest form but one.
+/// What `perf_event_open(2)` reads, in its oldest form but one.
 #[repr(C)]
 #[derive(Default)]
 struct PerfEvent {

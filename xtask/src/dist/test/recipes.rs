@@ -139,7 +139,6 @@ fn ansible() -> Result<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use super::hosts::PATCH;
     use super::*;
 
     #[test]
