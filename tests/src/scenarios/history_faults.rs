@@ -121,14 +121,17 @@ fn damaged(trial: &Trial) -> Result<()> {
 /// Transitions while nothing can be written: told, and the fault with them.
 fn failing(trial: &Trial, words: &str, ended: usize) -> Result<()> {
     let events = turn()?;
-    ensure!(events.iter().filter(is_end).count() == ended, "{events:?}");
+    ensure!(
+        events.iter().filter(|event| is_end(event)).count() == ended,
+        "{events:?}"
+    );
     let note = wait_note(NOT_WRITTEN)?;
     ensure!(note.contains(words), "{note}");
     trial.say(&note);
     metric(0.0)
 }
 
-fn is_end(event: &&Event) -> bool {
+fn is_end(event: &Event) -> bool {
     event.kind == "transition_ended"
 }
 
@@ -161,7 +164,7 @@ fn set_back(trial: &Trial) -> Result<()> {
             "in another order: {one:?}, {next:?}"
         );
     }
-    let ends: Vec<&Event> = events.iter().filter(is_end).collect();
+    let ends: Vec<&Event> = events.iter().filter(|event| is_end(event)).collect();
     let [first, second] = ends[..] else {
         anyhow::bail!("{events:?}");
     };
