@@ -57,8 +57,8 @@ pub struct Calls {
     pub uncertain: u64,
     /// Calls that the kernel did not count, of this function or of others that are
     /// counted by the same hook (`kprobe_multi`): it does not tell of which. They are in
-    /// no sum. Absent if there are none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// no sum. `null` if there are none.
+    #[serde(default)]
     pub missed_together: Option<u64>,
     /// What the numbers show. Empty if nothing is wrong.
     pub findings: Vec<Finding>,

@@ -149,6 +149,5 @@ mod tests {
         let maps = super::super::MAPS.map(|name| (name, file.as_fd()));
         let program = GroupProgram::new(&maps).unwrap();
         assert!(!program.instructions.is_empty());
-        assert!(GroupProgram::new(&maps[1..]).is_err(), "a map is missing");
     }
 }
