@@ -1,5 +1,5 @@
-//! What lpwatch loses without each capability: the table in `docs/security.md`, and
-//! what a daemon of root gives up.
+//! What lpwatch loses without each capability, and what a daemon of root gives up
+//! (`docs/security.md`).
 
 use std::fs;
 

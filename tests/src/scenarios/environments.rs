@@ -1,6 +1,5 @@
-//! What lpwatch knows where the kernel or the administrator denies it something: one
-//! row of the table in `docs/environments.md` for each environment, and the true cause
-//! for whatever is missing.
+//! What lpwatch knows where the kernel or the administrator denies it something: held
+//! against the table in `docs/environments.md`, and the true cause of whatever is missing.
 
 use std::fs;
 
@@ -36,6 +35,10 @@ const fn environment(name: &'static str, cause: Option<Cause>) -> Environment {
     }
 }
 
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "an environment need not have a cause"
+)]
 const fn because(says: &'static str) -> Option<Cause> {
     Some(Cause {
         says,

@@ -112,8 +112,7 @@ fn lockdown(host: &Offers) -> Offer {
             "confidentiality",
             "The kernel refuses kprobes, tracefs, and BPF programs that read its memory: its verdicts \
              on tasks, calls of functions that fentry is not for, the proof that new code runs, and \
-             the names of other tools' programs. Tasks, their stacks and transitions are still read \
-             through BPF.",
+             the names of other tools' programs. Tasks and their stacks are still read through BPF.",
             UNLOCK,
         ),
         Reading::Found(level) if level == "integrity" => {
