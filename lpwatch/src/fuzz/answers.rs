@@ -19,7 +19,7 @@ use crate::{
 };
 
 fn documents() -> Vec<Vec<u8>> {
-    let mut snapshots = vec![samples::stalled(), samples::progressing()];
+    let mut snapshots = [samples::stalled(), samples::progressing()];
     snapshots[0].last_transitions = vec![samples::refused()];
     let snapshots = snapshots.iter().map(serde_json::to_vec);
     let record = journal::samples::completed("lp_fix", 60);

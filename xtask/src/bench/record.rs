@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn each_kind_of_line_is_read() {
         let line = r#"{"record":"attach","tool":"lpwatch","functions":10,"round":0,
-            "seconds":1.5,"peak_kib":9000,"kernel_bytes":4096,"seconds_to_end":0.1}"#;
+            "seconds":1.5,"peak_kib":9000,"kernel_bytes":4096,"files":12,"seconds_to_end":0.1}"#;
         let Record::Attach(attach) = serde_json::from_str(line).unwrap() else {
             panic!("another kind")
         };
