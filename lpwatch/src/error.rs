@@ -43,6 +43,10 @@ pub enum Error {
     /// It gave no answer, or an invalid one; `reason` is the rest of the sentence.
     #[error("the daemon at {} {reason}", .socket.display())]
     Daemon { socket: PathBuf, reason: String },
+    /// It ended before it answered: until the kernel has closed its socket, one can still
+    /// connect to a daemon that was killed.
+    #[error("the daemon at {} closed the connection before it answered", .socket.display())]
+    DaemonEnded { socket: PathBuf },
     /// Nobody answers at the socket that the user has given.
     #[error(
         "no daemon answers at {}: {reason}. Without --socket lpwatch asks the daemon at {default}, or \

@@ -61,6 +61,7 @@ impl From<&Error> for Exit {
             | Error::Socket { .. }
             | Error::NoFolder { .. }
             | Error::Daemon { .. }
+            | Error::DaemonEnded { .. }
             | Error::NoDaemon { .. }
             | Error::Listen { .. }
             | Error::SystemdSocket(_)

@@ -6,13 +6,11 @@ use clap_complete::ArgValueCandidates;
 use jiff::Timestamp;
 
 use crate::{
-    daemon::client::Client,
+    daemon::client::{Client, Stream},
+    error::Error,
     exit::Exit,
     history::EntryFilter,
-    model::{
-        document::DocumentLine,
-        journal::{Entry, EventLine},
-    },
+    model::{document::DocumentLine, journal::EventLine},
     render::events,
 };
 
@@ -99,18 +97,17 @@ async fn follow(
     patch: Option<String>,
     output: &Printer,
 ) -> anyhow::Result<Exit> {
-    let mut client = match snapshots::connect(globals).await {
-        Ok(client) => client,
-        Err(missing) => {
-            if let Some(note) = missing.note()? {
-                tracing::warn!("{note}");
-            }
-            return Err(needs_daemon("`lpwatch events --follow`").into());
-        }
-    };
+    let connected = snapshots::connect(globals).await;
+    let absent = || needs_daemon("`lpwatch events --follow`");
+    let mut client = connected.map_err(|missing| missing.error(absent))?;
     let mut after: Option<u64> = None;
+    let began = Timestamp::now();
+    // Whether a daemon has ended, and the next one has not answered.
+    let mut waits = false;
     loop {
-        let since = args.since.filter(|_| after.is_none());
+        // A restart hides no event, also if none was printed before.
+        let first = args.since.or_else(|| waits.then_some(began));
+        let since = first.filter(|_| after.is_none());
         let limit = args.limit.filter(|_| after.is_none());
         let path = query(
             "/api/v1/events/stream",
@@ -121,27 +118,45 @@ async fn follow(
                 ("after", after.map(|after| after.to_string())),
             ],
         );
-        let mut stream = client.events(&path).await?;
-        loop {
-            match stream.next().await {
-                Ok(Some(EventLine { head, entry })) => {
-                    after = Some(entry.id);
-                    if output.is_json() {
-                        output.json(&DocumentLine::new(&head, &entry))?;
-                    } else {
-                        let _: &Entry = &entry;
-                        Printer::text(&events::line(&entry, &output.style))?;
-                    }
-                }
-                Ok(None) => break,
-                Err(error) => {
-                    tracing::warn!(%error, "the stream of events is broken");
-                    break;
+        match client.events(&path).await {
+            Ok(stream) => {
+                waits = false;
+                print_each(stream, &mut after, output).await?;
+            }
+            // Until the kernel has closed its socket, one that was killed can be reached.
+            Err(Error::DaemonEnded { .. }) => {}
+            Err(error) if waits => tracing::warn!(%error, "the next daemon does not answer yet"),
+            Err(error) => return Err(error.into()),
+        }
+        if !std::mem::replace(&mut waits, true) {
+            eprintln!("lpwatch: the daemon has ended; waiting for the next one");
+        }
+        client = next_daemon(globals).await;
+    }
+}
+
+/// Prints each event until the daemon ends; `after` is the last one.
+async fn print_each(
+    mut stream: Stream<EventLine>,
+    after: &mut Option<u64>,
+    output: &Printer,
+) -> anyhow::Result<()> {
+    loop {
+        match stream.next().await {
+            Ok(Some(EventLine { head, entry })) => {
+                *after = Some(entry.id);
+                if output.is_json() {
+                    output.json(&DocumentLine::new(&head, &entry))?;
+                } else {
+                    Printer::text(&events::line(&entry, &output.style))?;
                 }
             }
+            Ok(None) => return Ok(()),
+            Err(error) => {
+                tracing::warn!(%error, "the stream of events is broken");
+                return Ok(());
+            }
         }
-        eprintln!("lpwatch: the daemon has ended; waiting for the next one");
-        client = next_daemon(globals).await;
     }
 }
 
@@ -151,6 +166,69 @@ async fn next_daemon(globals: &Globals) -> Client {
         tokio::time::sleep(AGAIN).await;
         if let Ok(client) = snapshots::connect(globals).await {
             return client;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::{UnixListener, UnixStream},
+    };
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        globals: Globals,
+        #[command(flatten)]
+        args: Args,
+    }
+
+    /// The first line of the next request.
+    async fn request(listener: &UnixListener) -> (UnixStream, String) {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut bytes = [0; 1024];
+        let length = stream.read(&mut bytes).await.unwrap();
+        let text = String::from_utf8_lossy(&bytes[..length]).into_owned();
+        (stream, text.lines().next().unwrap_or_default().to_owned())
+    }
+
+    #[tokio::test]
+    async fn a_daemon_that_was_killed_is_waited_for_and_no_event_is_left_out() {
+        const EMPTY: &[u8] =
+            b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 0\r\n\r\n";
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("lpwatch.sock");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let words = ["events", "--follow", "--socket", socket.to_str().unwrap()];
+        let line = Line::parse_from(words);
+        let output = Printer::new(&line.globals);
+        let daemons = async {
+            let (mut stream, first) = request(&listener).await;
+            stream.write_all(EMPTY).await.unwrap();
+            drop(stream);
+            // It ends before it answers: it is being killed.
+            let (stream, second) = request(&listener).await;
+            drop(stream);
+            let (_stream, third) = request(&listener).await;
+            (first, second, third)
+        };
+        let (first, second, third) = tokio::select! {
+            requests = daemons => requests,
+            ended = follow(&line.globals, &line.args, None, &output) => {
+                panic!("it gives up: {ended:?}")
+            }
+        };
+        assert_eq!(first, "GET /api/v1/events/stream? HTTP/1.1");
+        for again in [second, third] {
+            assert!(
+                again.starts_with("GET /api/v1/events/stream?since="),
+                "{again}"
+            );
         }
     }
 }

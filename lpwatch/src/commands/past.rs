@@ -1,9 +1,13 @@
 //! What `lpwatch events` and `lpwatch history` share: the daemon or the file, and the
 //! time from which to show something.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::TimeZone};
+use serde::de::DeserializeOwned;
 
 use crate::{
     daemon::client::Client,
@@ -16,7 +20,10 @@ use crate::{
     },
 };
 
-use super::{args::Globals, snapshots};
+use super::{
+    args::Globals,
+    snapshots::{self, NoDaemon},
+};
 
 /// How to start the daemon.
 const START: &str = "To start it:\n    systemctl start lpwatch";
@@ -30,54 +37,117 @@ pub struct PastArgs {
 }
 
 /// Who is asked.
-pub enum Past {
-    Daemon(Client),
-    File(Store),
+pub struct Past {
+    /// The daemon, as long as it answers.
+    client: Option<Client>,
+    /// The file, once it was opened.
+    store: Option<Store>,
+    /// Where the file is.
+    folder: PathBuf,
+}
+
+/// Who answers.
+enum Answer<'a, T> {
+    Daemon(T),
+    File(&'a Store),
 }
 
 impl PastArgs {
     /// The daemon, or the file if none runs. `what` is what is asked for.
     pub async fn open(&self, globals: &Globals, what: &str) -> Result<Past, Error> {
-        match snapshots::connect(globals).await {
-            Ok(client) => return Ok(Past::Daemon(client)),
-            Err(missing) => {
+        let (client, store) = match snapshots::connect(globals).await {
+            Ok(client) => (Some(client), None),
+            Err(NoDaemon::Failed(error)) => return Err(error),
+            Err(missing) => (None, Some(self.read(missing, what)?)),
+        };
+        Ok(Past {
+            client,
+            store,
+            folder: self.history_dir.clone(),
+        })
+    }
+
+    /// The file, because no daemon answers.
+    fn read(&self, missing: NoDaemon, what: &str) -> Result<Store, Error> {
+        match Store::read(&self.history_dir) {
+            Ok(store) => {
                 if let Some(note) = missing.note()? {
                     tracing::warn!("{note}");
                 }
+                Ok(store)
             }
+            Err(error) => Err(unread(missing, error, &file(&self.history_dir), what)),
         }
-        let read = Store::read(&self.history_dir).map_err(|error| match error {
-            HistoryError::Missing { .. } => Error::NoHistory(format!(
-                "No daemon runs, and {} does not exist: no {what} are known. The daemon records \
-                 them. {START}",
-                file(&self.history_dir).display()
-            )),
-            error => Error::History(error),
-        });
-        read.map(Past::File)
+    }
+}
+
+/// The error if neither a daemon answers nor the file can be read, with what would help.
+fn unread(missing: NoDaemon, error: HistoryError, file: &Path, what: &str) -> Error {
+    let file = file.display();
+    let is_missing = matches!(error, HistoryError::Missing { .. });
+    match missing {
+        NoDaemon::Denied(why) if is_missing => Error::NoRights(format!(
+            "{why}. Without the daemon no {what} are known: {error}"
+        )),
+        NoDaemon::Denied(why) if error.is_permission() => {
+            Error::NoRights(format!("{why}. The history cannot be read either: {error}"))
+        }
+        NoDaemon::Absent if is_missing => Error::NoHistory(format!(
+            "No daemon runs, and {file} does not exist: no {what} are known. The daemon records \
+             them. {START}"
+        )),
+        NoDaemon::Broken(why) if is_missing => Error::NoHistory(format!(
+            "No {what} are known: {why}, and {file} does not exist"
+        )),
+        _ if error.is_permission() => Error::NoRights(format!(
+            "cannot read the history: {error}. Run lpwatch as root"
+        )),
+        _ => Error::History(error),
     }
 }
 
 impl Past {
+    /// The document at `path` from the daemon, or the file if none answers: also if the
+    /// daemon ends before it has answered.
+    async fn ask<T: DeserializeOwned>(
+        &mut self,
+        globals: &Globals,
+        path: &str,
+    ) -> Result<Answer<'_, T>, Error> {
+        if let Some(client) = &mut self.client {
+            match client.document(path).await {
+                Ok(document) => return Ok(Answer::Daemon(document)),
+                Err(error @ Error::DaemonEnded { .. }) if globals.socket.is_none() => {
+                    tracing::warn!("{error}: the history is read from its file");
+                    self.client = None;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let store = match self.store.take() {
+            Some(store) => store,
+            None => Store::read(&self.folder).map_err(Error::History)?,
+        };
+        Ok(Answer::File(self.store.insert(store)))
+    }
+
     /// The events that `filter` describes.
     pub async fn events(
         &mut self,
         globals: &Globals,
         filter: &EntryFilter,
     ) -> Result<EventsDocument, Error> {
-        match self {
-            Self::Daemon(client) => {
-                let path = query(
-                    "/api/v1/events",
-                    &[
-                        ("patch", filter.patch.clone()),
-                        ("since", filter.since.map(|since| since.to_string())),
-                        ("limit", Some(filter.limit.to_string())),
-                    ],
-                );
-                client.document(&path).await
-            }
-            Self::File(store) => Ok(EventsDocument {
+        let path = query(
+            "/api/v1/events",
+            &[
+                ("patch", filter.patch.clone()),
+                ("since", filter.since.map(|since| since.to_string())),
+                ("limit", Some(filter.limit.to_string())),
+            ],
+        );
+        match self.ask(globals, &path).await? {
+            Answer::Daemon(document) => Ok(document),
+            Answer::File(store) => Ok(EventsDocument {
                 head: head(globals),
                 daemon: false,
                 events: store.entries(filter).map_err(Error::History)?,
@@ -92,22 +162,20 @@ impl Past {
         globals: &Globals,
         filter: &RecordFilter,
     ) -> Result<HistoryDocument, Error> {
-        match self {
-            Self::Daemon(client) => {
-                let outcome = filter.outcome.map(|outcome| outcome.name().to_owned());
-                let path = query(
-                    "/api/v1/history",
-                    &[
-                        ("id", filter.id.map(|id| id.to_string())),
-                        ("patch", filter.patch.clone()),
-                        ("outcome", outcome),
-                        ("since", filter.since.map(|since| since.to_string())),
-                        ("limit", Some(filter.limit.to_string())),
-                    ],
-                );
-                client.document(&path).await
-            }
-            Self::File(store) => Ok(HistoryDocument {
+        let outcome = filter.outcome.map(|outcome| outcome.name().to_owned());
+        let path = query(
+            "/api/v1/history",
+            &[
+                ("id", filter.id.map(|id| id.to_string())),
+                ("patch", filter.patch.clone()),
+                ("outcome", outcome),
+                ("since", filter.since.map(|since| since.to_string())),
+                ("limit", Some(filter.limit.to_string())),
+            ],
+        );
+        match self.ask(globals, &path).await? {
+            Answer::Daemon(document) => Ok(document),
+            Answer::File(store) => Ok(HistoryDocument {
                 head: head(globals),
                 daemon: false,
                 transitions: store.records(filter).map_err(Error::History)?,
@@ -175,7 +243,16 @@ pub fn long_time(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
+    use crate::history::Limits;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        globals: Globals,
+    }
 
     #[test]
     fn a_time_is_an_age_or_a_date() {
@@ -191,6 +268,87 @@ mod tests {
         for bad in ["", "yesterday", "0d", "-1h"] {
             assert!(since(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn what_may_not_be_read_comes_with_a_remedy() {
+        let folder = tempfile::tempdir().unwrap();
+        let past = |dir: &Path| PastArgs {
+            history_dir: dir.to_owned(),
+        };
+        let denied = || NoDaemon::Denied("no permission to use /s. Run lpwatch as root".to_owned());
+        let fails = |missing, dir: &Path| {
+            let error = past(dir).read(missing, "events").unwrap_err();
+            (error.to_string(), crate::exit::Exit::from(&error) as u8)
+        };
+        let (text, exit) = fails(denied(), folder.path());
+        assert!(
+            text.contains("Run lpwatch as root. Without the daemon no events"),
+            "{text}"
+        );
+        assert_eq!(exit, 3);
+        let (text, exit) = fails(NoDaemon::Absent, folder.path());
+        assert!(text.starts_with("No daemon runs, and "), "{text}");
+        assert_eq!(exit, 1);
+        // A file instead of its folder cannot be read, whoever asks.
+        let broken = folder.path().join("history.db");
+        std::fs::write(&broken, "no history").unwrap();
+        let (text, exit) = fails(denied(), folder.path());
+        assert!(text.starts_with("cannot read the history: "), "{text}");
+        assert_eq!(exit, 1);
+    }
+
+    #[tokio::test]
+    async fn a_daemon_that_ends_instead_of_answering_leaves_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(Store::open(folder.path(), Limits::default()).unwrap());
+        let socket = folder.path().join("lpwatch.sock");
+        let listener = tokio::net::UnixListener::bind(&socket).unwrap();
+        tokio::spawn(async move {
+            loop {
+                drop(listener.accept().await);
+            }
+        });
+        let past = async || Past {
+            client: Some(Client::connect(&socket).await.unwrap().unwrap()),
+            store: None,
+            folder: folder.path().to_owned(),
+        };
+        let filter = RecordFilter::default();
+        let globals = Line::parse_from(["history"]).globals;
+        let document = past().await.records(&globals, &filter).await.unwrap();
+        assert!(!document.daemon && document.transitions.is_empty());
+        let document = past().await.events(&globals, &EntryFilter::default()).await;
+        assert!(!document.unwrap().daemon);
+        // One that was asked for by name has to answer.
+        let given = Line::parse_from(["history", "--socket", "/s"]).globals;
+        let error = past().await.records(&given, &filter).await.unwrap_err();
+        assert!(matches!(error, Error::DaemonEnded { .. }), "{error}");
+    }
+
+    #[test]
+    fn permission_is_asked_for_where_it_helps() {
+        let refused = || HistoryError::File {
+            action: "read",
+            path: PathBuf::from("/h"),
+            source: std::io::ErrorKind::PermissionDenied.into(),
+        };
+        let file = Path::new("/h");
+        let denied = NoDaemon::Denied("no permission to use /s. Run lpwatch as root".to_owned());
+        let error = unread(denied, refused(), file, "events");
+        assert!(matches!(error, Error::NoRights(_)), "{error}");
+        let text = error.to_string();
+        assert!(text.starts_with("no permission to use /s. Run"), "{text}");
+        assert!(
+            text.contains("The history cannot be read either: cannot read /h"),
+            "{text}"
+        );
+        let error = unread(NoDaemon::Absent, refused(), file, "events");
+        assert!(matches!(error, Error::NoRights(_)), "{error}");
+        assert!(
+            error.to_string().ends_with(". Run lpwatch as root"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -115,8 +115,8 @@ async fn gather(globals: &Globals, args: &Args) -> Result<ReportDocument, Error>
     let mut past = match args.past.open(globals, "transitions").await {
         Ok(past) => Some(past),
         // Of a transition under way it only adds events.
-        Err(Error::NoHistory(_)) if patch.is_some() => {
-            notes.push("No daemon has recorded events: the report contains none.".to_owned());
+        Err(error) if patch.is_some() => {
+            notes.push(without_events(&error));
             None
         }
         Err(error) => return Err(error),
@@ -138,7 +138,13 @@ async fn gather(globals: &Globals, args: &Args) -> Result<ReportDocument, Error>
         ReportTime::under_way(&snapshot, name.as_deref(), now, uptime)
     };
     let events = match &mut past {
-        Some(past) => events(globals, past, name.as_deref(), &span).await?,
+        Some(past) => match events(globals, past, name.as_deref(), &span, &mut notes).await {
+            Err(error) if ended.is_none() => {
+                notes.push(without_events(&error));
+                Vec::new()
+            }
+            read => read?,
+        },
         None => Vec::new(),
     };
     let kernel_log = report_facts::kernel_log(&roots, name.as_deref(), &span, &mut notes);
@@ -154,6 +160,16 @@ async fn gather(globals: &Globals, args: &Args) -> Result<ReportDocument, Error>
         probes: snapshot.probes,
         notes,
     })
+}
+
+/// The note of a report about a transition under way of which no events are known.
+fn without_events(error: &Error) -> String {
+    match error {
+        Error::NoHistory(_) => {
+            "No daemon has recorded events: the report contains none.".to_owned()
+        }
+        error => format!("The report contains no events: {error}."),
+    }
 }
 
 /// The transition that the history contains.
@@ -184,12 +200,14 @@ async fn events(
     past: &mut Past,
     patch: Option<&str>,
     span: &ReportTime,
+    notes: &mut Vec<String>,
 ) -> Result<Vec<Entry>, Error> {
     let filter = EntryFilter {
         patch: patch.map(str::to_owned),
         limit: MOST_EVENTS,
         ..EntryFilter::default()
     };
-    let events = past.events(globals, &filter).await?.events;
-    Ok(span.of_it(events))
+    let mut document = past.events(globals, &filter).await?;
+    notes.append(&mut document.notes);
+    Ok(span.of_it(document.events))
 }

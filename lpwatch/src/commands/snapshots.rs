@@ -24,8 +24,10 @@ use super::args::Globals;
 pub enum NoDaemon {
     /// None runs, or none may be asked, and nothing needs to be said about that.
     Absent,
-    /// The same, with a note on the reason.
-    Note(String),
+    /// This user may not use its socket; the rest of a sentence.
+    Denied(String),
+    /// It is there, and does not answer.
+    Broken(Error),
     /// The daemon at the socket that the user has given does not answer.
     Failed(Error),
 }
@@ -35,8 +37,25 @@ impl NoDaemon {
     pub fn note(self) -> Result<Option<String>, Error> {
         match self {
             Self::Absent => Ok(None),
-            Self::Note(note) => Ok(Some(note)),
+            Self::Denied(reason) => Ok(Some(format!("The daemon was not asked: {reason}."))),
+            Self::Broken(error) => Ok(Some(match &error {
+                Error::Daemon { .. } | Error::DaemonEnded { .. } => {
+                    format!(
+                        "No state comes from a daemon: {error}. lpwatch has read this host itself."
+                    )
+                }
+                _ => format!("No daemon was asked: {error}."),
+            })),
             Self::Failed(error) => Err(error),
+        }
+    }
+
+    /// The error if something needs a daemon; `absent` if none runs.
+    pub fn error(self, absent: impl FnOnce() -> Error) -> Error {
+        match self {
+            Self::Absent => absent(),
+            Self::Denied(reason) => Error::NoRights(reason),
+            Self::Broken(error) | Self::Failed(error) => error,
         }
     }
 
@@ -45,14 +64,7 @@ impl NoDaemon {
         if globals.socket.is_some() {
             Self::Failed(error)
         } else {
-            Self::Note(match &error {
-                Error::Daemon { .. } => {
-                    format!(
-                        "No state comes from a daemon: {error}. lpwatch has read this host itself."
-                    )
-                }
-                _ => format!("No daemon was asked: {error}."),
-            })
+            Self::Broken(error)
         }
     }
 }
@@ -84,7 +96,7 @@ pub async fn from_daemon(globals: &Globals) -> Result<Snapshot, NoDaemon> {
 pub async fn require_given(globals: &Globals) -> Result<(), Error> {
     match connect(globals).await {
         Err(NoDaemon::Failed(error)) => Err(error),
-        Err(NoDaemon::Absent | NoDaemon::Note(_)) | Ok(_) => Ok(()),
+        Err(NoDaemon::Absent | NoDaemon::Denied(_) | NoDaemon::Broken(_)) | Ok(_) => Ok(()),
     }
 }
 
@@ -127,7 +139,7 @@ pub(super) async fn connect(globals: &Globals) -> Result<Client, NoDaemon> {
             Err(if is_given {
                 NoDaemon::Failed(Error::NoRights(reason))
             } else {
-                NoDaemon::Note(format!("The daemon was not asked: {reason}."))
+                NoDaemon::Denied(reason)
             })
         }
         Err(error) => Err(NoDaemon::of(globals, error)),
@@ -184,7 +196,7 @@ impl<'a> SnapshotStream<'a> {
     async fn new(globals: &'a Globals, hooks: Hooking) -> Result<Self, Error> {
         match connect(globals).await {
             Err(NoDaemon::Failed(error)) => return Err(error),
-            Err(NoDaemon::Absent | NoDaemon::Note(_)) => {}
+            Err(NoDaemon::Absent | NoDaemon::Denied(_) | NoDaemon::Broken(_)) => {}
             Ok(client) => match client.stream().await {
                 Ok(snapshots) => {
                     return Ok(Self {
@@ -271,5 +283,28 @@ impl LocalFollower {
             });
         }
         Ok(self.snapshots.borrow_and_update().clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exit::Exit;
+
+    #[test]
+    fn a_daemon_that_may_not_be_asked_is_not_one_that_does_not_run() {
+        let absent = || Error::NoHistory("none runs".to_owned());
+        let denied = NoDaemon::Denied("no permission to use /s".to_owned());
+        let error = denied.error(absent);
+        assert_eq!(error.to_string(), "no permission to use /s");
+        assert_eq!(Exit::from(&error), Exit::NoPermission);
+        let broken = NoDaemon::Broken(Error::DaemonEnded {
+            socket: "/s".into(),
+        });
+        let text = broken.error(absent).to_string();
+        assert!(text.ends_with("before it answered"), "{text}");
+        let error = NoDaemon::Absent.error(absent);
+        assert_eq!(error.to_string(), "none runs");
+        assert_eq!(Exit::from(&error), Exit::Error);
     }
 }

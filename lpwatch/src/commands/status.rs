@@ -7,7 +7,7 @@ use crate::{
     exit::Exit,
     model::{Outcome, Phase, Snapshot, snapshot::Patch},
     render::outcome,
-    text::quoted,
+    text::{printable, quoted},
 };
 
 use super::{
@@ -71,23 +71,21 @@ pub(super) fn select(
     };
     let name = module_name(&snapshot, asked);
     let past = snapshot.last_transition(&name).map(|past| past.outcome);
+    if snapshot.patch(&name).is_none() && !past.is_some_and(has_failed) {
+        return Err(gone(&snapshot, &name, asked));
+    }
     snapshot.patches.retain(|patch| patch.name == name);
     snapshot
         .last_transitions
         .retain(|past| past.patch.as_deref() == Some(&name));
-    match (snapshot.patches.is_empty(), past) {
-        (false, _) => {
-            let was_refused = snapshot.patches.iter().all(Patch::was_refused);
-            let exit = if was_refused {
-                Exit::Failed
-            } else {
-                exit_of(&snapshot)
-            };
-            Ok((snapshot, exit))
-        }
-        (true, Some(outcome)) if has_failed(outcome) => Ok((snapshot, Exit::Failed)),
-        (true, _) => Err(gone(&snapshot, &name, asked)),
-    }
+    // One that is not loaded has failed as well.
+    let is_refused = snapshot.patches.iter().all(Patch::was_refused);
+    let exit = if is_refused {
+        Exit::Failed
+    } else {
+        exit_of(&snapshot)
+    };
+    Ok((snapshot, exit))
 }
 
 /// How to find the name of a loaded patch.
@@ -102,13 +100,20 @@ pub(super) fn no_such_patch(name: &str) -> Error {
 
 /// The error about a patch that is not loaded, with what its last transition did.
 fn gone(snapshot: &Snapshot, name: &str, asked: &str) -> Error {
-    match snapshot.last_transition(name) {
-        Some(past) => Error::NoSuchPatch {
-            name: asked.to_owned(),
-            hint: format!(". {}{LIST}", outcome::last(past)),
-        },
-        None => no_such_patch(asked),
+    Error::NoSuchPatch {
+        name: asked.to_owned(),
+        hint: format!("{}{LIST}", why_gone(snapshot, name)),
     }
+}
+
+/// What is known of a patch that is not loaded, as the rest of a sentence: which patch
+/// has replaced it, and what its last transition did.
+pub(super) fn why_gone(snapshot: &Snapshot, name: &str) -> String {
+    let other = snapshot.replaced_by(name);
+    let replaced = other.map(|other| format!(": {} has replaced it", printable(other)));
+    let past = snapshot.last_transition(name);
+    let last = past.map(|past| format!(". {}", outcome::last(past)));
+    [replaced, last].into_iter().flatten().collect()
 }
 
 /// What commands other than `status` report of a patch that is not loaded. Its exit
@@ -126,7 +131,7 @@ pub(super) fn not_loaded(snapshot: &Snapshot, asked: &str) -> Error {
 }
 
 /// Whether a patch that is not loaded is absent because of this outcome.
-fn has_failed(outcome: Outcome) -> bool {
+pub(super) fn has_failed(outcome: Outcome) -> bool {
     match outcome {
         Outcome::Reversed | Outcome::Cancelled | Outcome::Refused => true,
         Outcome::Completed | Outcome::Forced | Outcome::Unknown => false,
@@ -190,6 +195,59 @@ mod tests {
             nothing.starts_with("lp_x is not loaded. Its last transition"),
             "{nothing}"
         );
+    }
+
+    /// `lp_two` was enabled, then `lp_all`, which replaces all others.
+    fn replaced() -> Snapshot {
+        let mut all = samples::patch("lp_all");
+        all.replace = Some(true);
+        let mut snapshot = samples::snapshot(vec![samples::patch("lp_one"), all]);
+        let completed = |name| samples::past(name, Outcome::Completed);
+        snapshot.last_transitions = vec![
+            completed("lp_all"),
+            completed("lp_one"),
+            completed("lp_two"),
+        ];
+        snapshot
+    }
+
+    #[test]
+    fn a_patch_that_another_has_replaced_names_it() {
+        let snapshot = replaced();
+        let selected = select(snapshot.clone(), Some("lp_two")).unwrap_err();
+        for error in [selected, not_loaded(&snapshot, "lp_two")] {
+            let text = error.to_string();
+            assert!(
+                text.contains("named `lp_two` is loaded: lp_all has replaced it. Its last"),
+                "{text}"
+            );
+            assert_eq!(Exit::from(&error), Exit::Error);
+        }
+    }
+
+    #[test]
+    fn who_has_replaced_a_patch_is_no_guess() {
+        let by = |snapshot: &Snapshot| snapshot.replaced_by("lp_two").map(str::to_owned);
+        assert_eq!(by(&replaced()).as_deref(), Some("lp_all"));
+        assert_eq!(replaced().replaced_by("lp_one"), None, "it is loaded");
+        // It was disabled, or never enabled.
+        let mut disabled = replaced();
+        disabled.last_transitions[2].direction = Some(Direction::Unpatching);
+        assert_eq!(by(&disabled), None);
+        let mut reversed = replaced();
+        reversed.last_transitions[2].outcome = Outcome::Reversed;
+        assert_eq!(by(&reversed), None);
+        // A patch that is gone, too, may have replaced it.
+        let mut other = replaced();
+        other.last_transitions[1].patch = Some("lp_gone".to_owned());
+        assert_eq!(by(&other), None);
+        let mut unknown = replaced();
+        unknown.patches[1].replace = None;
+        assert_eq!(by(&unknown), None);
+        // One that did not complete has replaced nothing.
+        let mut failed = replaced();
+        failed.last_transitions[0].outcome = Outcome::Reversed;
+        assert_eq!(by(&failed), None);
     }
 
     /// An operator ordered it: nothing has failed on this host.

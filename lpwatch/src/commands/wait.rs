@@ -4,7 +4,7 @@ mod document;
 mod one;
 mod report;
 
-use std::{io::IsTerminal, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, io::IsTerminal, sync::Arc, time::Duration};
 
 use clap::ValueEnum;
 use clap_complete::ArgValueCandidates;
@@ -76,7 +76,8 @@ enum Goal {
     Completed,
     /// Fewer tasks are left than when this command began, or the end.
     Progress,
-    /// No task has switched for 60 s (--stall-after sets another time), or the end.
+    /// No task has switched for 60 s, or the end. --stall-after sets another time; without
+    /// it, that of the daemon applies if one runs.
     Stalled,
     /// The end, and then a call that enters the new code.
     Effective,
@@ -160,6 +161,8 @@ struct Waits<'a> {
     open: Vec<TransitionWait<'a>>,
     latest: Option<Arc<Snapshot>>,
     exits: Vec<Exit>,
+    /// The notes that were printed.
+    noted: BTreeSet<String>,
 }
 
 impl<'a> Waits<'a> {
@@ -178,6 +181,7 @@ impl<'a> Waits<'a> {
             open: open.collect(),
             latest: None,
             exits: Vec::new(),
+            noted: BTreeSet::new(),
         }
     }
 
@@ -198,6 +202,9 @@ impl<'a> Waits<'a> {
             }
             if let Some(latest) = self.latest.clone() {
                 self.end_each(|wait| wait.judge(&latest))?;
+                if self.open.iter().any(|wait| wait.is_blind(&latest)) {
+                    self.note(&latest);
+                }
             }
             if appear_until.is_some_and(|until| Instant::now() >= until) {
                 appear_until = None;
@@ -223,6 +230,9 @@ impl<'a> Waits<'a> {
                 Some(report) => {
                     self.exits.push(report.exit);
                     self.print(&report)?;
+                    if let Some(latest) = self.latest.clone().filter(|_| report.goes_on()) {
+                        self.note(&latest);
+                    }
                 }
                 None => self.open.push(wait),
             }
@@ -242,6 +252,20 @@ impl<'a> Waits<'a> {
             };
             output.json(&WaitDocument::of(self.latest.as_deref(), before, report))
         })
+    }
+
+    /// Prints what is missing on this host, each note once. JSON has it in the document.
+    fn note(&mut self, snapshot: &Snapshot) {
+        if self.wanted.output.is_json() {
+            return;
+        }
+        for note in &snapshot.notes {
+            if self.noted.insert(note.clone()) {
+                let text = self.wanted.output.style.text(note);
+                let print = || eprintln!("lpwatch: {text}");
+                self.wanted.progress.suspend(print);
+            }
+        }
     }
 
     fn exit(&self) -> Exit {

@@ -15,7 +15,6 @@ use std::{
 };
 
 use axum::{
-    Json,
     extract::State,
     http::{StatusCode, header::CONTENT_TYPE},
     response::{
@@ -38,7 +37,11 @@ use crate::{
     observe::{follow::FollowHandle, observer::is_attaching},
 };
 
-use super::{event_log::EventLog, metrics, web::words};
+use super::{
+    event_log::EventLog,
+    metrics,
+    web::{parameters::Sent, words},
+};
 
 pub(super) use events::{event_stream, events, history};
 pub(super) use report::report;
@@ -216,7 +219,7 @@ pub(super) async fn metrics(State(api): State<Arc<Api>>) -> Response {
 
 pub(super) async fn note_check(
     State(api): State<Arc<Api>>,
-    Json(report): Json<CheckReport>,
+    Sent(report): Sent<CheckReport>,
 ) -> StatusCode {
     api.followed.note_check(report).await;
     StatusCode::NO_CONTENT

@@ -77,7 +77,8 @@ impl Client {
     /// Returns the daemon's present state.
     ///
     /// # Errors
-    /// [`Error::Daemon`] if the response is not as expected.
+    /// [`Error::Daemon`] if the response is not as expected, [`Error::DaemonEnded`] if
+    /// the daemon ends before it has answered.
     pub async fn status(&mut self) -> Result<Snapshot, Error> {
         self.document("/api/v1/status").await
     }
@@ -85,7 +86,8 @@ impl Client {
     /// Returns the document at this path.
     ///
     /// # Errors
-    /// [`Error::Daemon`] if the response is not as expected.
+    /// [`Error::Daemon`] if the response is not as expected, [`Error::DaemonEnded`] if
+    /// the daemon ends before it has answered.
     pub async fn document<T: DeserializeOwned>(&mut self, path: &str) -> Result<T, Error> {
         let body = self.get(path).await?.into_body();
         let bytes = self.read(body).await?;
@@ -112,7 +114,8 @@ impl Client {
     /// Returns each new snapshot from now on, beginning with the latest.
     ///
     /// # Errors
-    /// [`Error::Daemon`] if the response is not as expected.
+    /// [`Error::Daemon`] if the response is not as expected, [`Error::DaemonEnded`] if
+    /// the daemon ends before it has answered.
     pub async fn stream(self) -> Result<Snapshots, Error> {
         self.follow("/api/v1/stream").await
     }
@@ -120,7 +123,8 @@ impl Client {
     /// Returns each event of the stream at this path.
     ///
     /// # Errors
-    /// [`Error::Daemon`] if the response is not as expected.
+    /// [`Error::Daemon`] if the response is not as expected, [`Error::DaemonEnded`] if
+    /// the daemon ends before it has answered.
     pub async fn events(self, path: &str) -> Result<Stream<EventLine>, Error> {
         self.follow(path).await
     }
@@ -151,7 +155,7 @@ impl Client {
         let response = timed(&self.socket, self.sender.send_request(request)).await?;
         match response.status() {
             StatusCode::NO_CONTENT => Ok(()),
-            status => Err(bad(&self.socket, &format!("{path} returned {status}"))),
+            _ => Err(self.refusal(path, response).await),
         }
     }
 
@@ -163,12 +167,23 @@ impl Client {
         let response = timed(&self.socket, self.sender.send_request(request)).await?;
         match response.status() {
             StatusCode::OK => Ok(response),
-            StatusCode::NOT_FOUND => {
-                let text = self.read(response.into_body()).await?;
-                let text = printable(String::from_utf8_lossy(&text).trim());
-                Err(failed(&self.socket, format!("answers: {text}")))
-            }
-            status => Err(bad(&self.socket, &format!("{path} returned {status}"))),
+            _ => Err(self.refusal(path, response).await),
+        }
+    }
+
+    /// The error of a response that is not the one asked for: its text says why.
+    async fn refusal(&self, path: &str, response: Response<Incoming>) -> Error {
+        let status = response.status();
+        let text = match self.read(response.into_body()).await {
+            Ok(text) => text,
+            Err(error) => return error,
+        };
+        match printable(String::from_utf8_lossy(&text).trim()) {
+            text if text.is_empty() => bad(&self.socket, &format!("{path} returned {status}")),
+            text => failed(
+                &self.socket,
+                format!("answers: {}", text.trim_end_matches('.')),
+            ),
         }
     }
 }
@@ -255,10 +270,9 @@ fn lost_or_bad(socket: &Path, error: &hyper::Error) -> Error {
     if error.is_parse() || error.is_user() {
         bad(socket, error)
     } else {
-        failed(
-            socket,
-            "closed the connection before it answered".to_owned(),
-        )
+        Error::DaemonEnded {
+            socket: socket.to_owned(),
+        }
     }
 }
 
@@ -280,7 +294,7 @@ mod tests {
     use super::*;
 
     /// Asks a daemon that ends in the middle of what it answers.
-    async fn error_after(answer: &'static [u8]) -> String {
+    async fn error_after(answer: &'static [u8]) -> Error {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lpwatch.sock");
         let listener = UnixListener::bind(&path).unwrap();
@@ -290,19 +304,38 @@ mod tests {
             let _ = stream.write_all(answer).await;
         });
         let mut client = Client::connect(&path).await.unwrap().unwrap();
-        client.status().await.unwrap_err().to_string()
+        client.status().await.unwrap_err()
     }
 
     #[tokio::test]
     async fn a_daemon_that_is_killed_gives_no_answer_and_not_an_invalid_one() {
         for answer in [&b""[..], b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{"] {
-            let text = error_after(answer).await;
+            let error = error_after(answer).await;
+            assert!(matches!(error, Error::DaemonEnded { .. }), "{error}");
+            let text = error.to_string();
             assert!(
                 text.ends_with(" closed the connection before it answered"),
                 "{text}"
             );
         }
-        let text = error_after(b"SMTP\r\n\r\n").await;
+        let text = error_after(b"SMTP\r\n\r\n").await.to_string();
         assert!(text.contains("gave an invalid answer"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn the_cause_that_a_daemon_gives_is_passed_on() {
+        let error = error_after(
+            b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 47\r\n\r\n\
+              The history cannot be read: file is no history\n",
+        );
+        let text = error.await.to_string();
+        assert!(
+            text.ends_with(" answers: The history cannot be read: file is no history"),
+            "{text}"
+        );
+        let silent =
+            error_after(b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n");
+        let text = silent.await.to_string();
+        assert!(text.contains("status returned 500 Internal"), "{text}");
     }
 }

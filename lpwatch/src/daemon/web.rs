@@ -9,6 +9,7 @@ mod config;
 mod connection;
 mod guard;
 mod listen;
+pub(super) mod parameters;
 mod places;
 mod router;
 mod words;

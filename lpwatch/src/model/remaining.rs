@@ -22,6 +22,8 @@ pub(super) struct Remaining {
     first_look: Moment,
     /// Whether the number has fallen while lpwatch observed it.
     fell: bool,
+    /// The samples in which all tasks could be read.
+    whole_looks: u32,
     looks: u32,
     /// Consecutive samples without a remaining task.
     empty_looks: u32,
@@ -38,6 +40,7 @@ impl Remaining {
             lowest_since: at,
             first_look: at,
             fell: false,
+            whole_looks: 0,
             looks: 0,
             empty_looks: 0,
         }
@@ -47,10 +50,8 @@ impl Remaining {
     /// sample have remained since `born`.
     pub fn look(&mut self, tasks: Vec<Task>, partly: bool, at: Moment, born: Option<Moment>) {
         self.partly = partly;
-        if tasks.len() < self.lowest && !partly {
-            self.lowest = tasks.len();
-            self.lowest_since = at;
-            self.fell = true;
+        if !partly {
+            self.note_number(tasks.len(), at);
         }
         let appeared = if self.looks == 0 { born } else { Some(at) };
         let before = std::mem::take(&mut self.since);
@@ -68,14 +69,34 @@ impl Remaining {
         self.tasks = tasks;
     }
 
+    /// Notes how many are left.
+    fn note_number(&mut self, left: usize, at: Moment) {
+        let is_first = self.whole_looks == 0;
+        self.whole_looks = self.whole_looks.saturating_add(1);
+        if is_first {
+            self.first_look = at;
+        }
+        if is_first || left < self.lowest {
+            self.lowest = left;
+            self.lowest_since = at;
+            self.fell |= !is_first;
+        }
+    }
+
     /// Since when their number has not fallen, if that was observed: it fell before,
     /// or, with `any_watch`, there was more than one sample.
     pub fn unchanged_since(&self, any_watch: bool) -> Option<Moment> {
-        let watched = self.fell || (any_watch && self.looks > 1);
+        let watched = self.fell || (any_watch && self.whole_looks > 1);
         watched.then_some(self.lowest_since)
     }
 
-    /// When the first sample was taken.
+    /// Whether the last sample lacks tasks that could not be read: they may have
+    /// switched meanwhile.
+    pub fn is_partial(&self) -> bool {
+        self.partly
+    }
+
+    /// When all tasks were first read.
     pub fn first_look(&self) -> Moment {
         self.first_look
     }

@@ -341,10 +341,11 @@ impl Running {
     }
 
     /// How long no task has switched; `None` if a task may have since lpwatch last saw
-    /// one switch. If lpwatch has seen none, it counts from the beginning, provided
+    /// one switch, or if tasks could not be read. If lpwatch has seen none, it counts from the beginning, provided
     /// that no task can have switched unseen.
     fn without_progress(&self, now: &Moment) -> Option<Duration> {
-        let remaining = self.remaining.as_ref()?;
+        let remaining = self.remaining.as_ref();
+        let remaining = remaining.filter(|remaining| !remaining.is_partial())?;
         let watched = self.direction_began.is_none();
         let from_beginning = || {
             let began = self.direction_began?;

@@ -298,6 +298,33 @@ impl Snapshot {
             .find(|past| past.patch.as_deref() == Some(name))
     }
 
+    /// The loaded patch that has replaced this one, which was enabled and is not loaded
+    /// any more; `None` if none has, or if it could have been another.
+    #[must_use]
+    pub fn replaced_by(&self, name: &str) -> Option<&str> {
+        if self.patch(name).is_some() {
+            return None;
+        }
+        let enabled = |past: &PastTransition| {
+            past.outcome.is_success() && past.direction == Some(Direction::Patching)
+        };
+        let is_it = |past: &PastTransition| past.patch.as_deref() == Some(name);
+        let at = self.last_transitions.iter().position(is_it)?;
+        let (later, own) = self.last_transitions.split_at(at);
+        own.first().filter(|past| enabled(past))?;
+        // Oldest first: the first patch that may have replaced it.
+        let mut enabled_later = later.iter().rev().filter(|past| enabled(past));
+        enabled_later.find_map(|past| {
+            let patch = past.patch.as_deref().and_then(|other| self.patch(other));
+            match patch.map(|patch| patch.replace) {
+                Some(Some(false)) => None,
+                Some(Some(true)) => Some(patch.map(|patch| patch.name.as_str())),
+                // It is not known whether it replaced others.
+                Some(None) | None => Some(None),
+            }
+        })?
+    }
+
     /// Determines the phases again, with other thresholds.
     pub fn judge(&mut self, thresholds: &Thresholds) {
         self.thresholds = *thresholds;

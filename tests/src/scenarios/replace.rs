@@ -37,6 +37,13 @@ pub fn run(trial: &mut Trial) -> Result<()> {
             told.is_none() || replace == told,
             "replace {replace:?} with {how:?}"
         );
+        // Its patching has completed, and it is not loaded any more: no success.
+        let waited = lpwatch::run(&[&["wait", REPLACED], how])?;
+        let text = waited.expect(&[code::ERROR])?.all_text();
+        ensure!(
+            told.is_none() || text.contains("is loaded: lp_replace has replaced it."),
+            "with {how:?}: {text}"
+        );
     }
     again(trial, replaced)?;
     replacing.remove()

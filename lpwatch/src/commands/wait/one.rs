@@ -21,12 +21,13 @@ use crate::{
 use super::{
     Goal, numbers,
     report::{
-        WaitReport, in_transition, is_past, left, reads_log, report, state, unfinished, word,
+        WaitReport, by_age, explains_absence, in_transition, is_past, left, reads_log, report,
+        state, unfinished, word,
     },
 };
 use crate::commands::{
     output::Printer,
-    status::{LIST, module_name},
+    status::{LIST, module_name, why_gone},
 };
 
 /// A transition that ended this long before was meant by a `wait` that came too late.
@@ -132,6 +133,21 @@ impl<'a> TransitionWait<'a> {
         })
     }
 
+    /// Whether this transition ended before the wait began for what was still to come.
+    fn does_not_count(&self, past: &PastTransition) -> bool {
+        self.what.may_appear && past.outcome.is_success() && self.is_known(past)
+    }
+
+    /// Whether this state leaves open what is waited for, because the tasks left are
+    /// not known.
+    pub fn is_blind(&self, snapshot: &Snapshot) -> bool {
+        let name = self.patch.as_deref();
+        let patch = name.and_then(|name| snapshot.patch(name));
+        let transition = patch.and_then(|patch| patch.transition.as_ref());
+        let needs_tasks = self.what.ends_at_stall || self.what.goal == Goal::Progress;
+        needs_tasks && transition.is_some_and(|transition| transition.tasks_remaining.is_none())
+    }
+
     /// Whether a task has switched since the first look, with `--for progress`.
     fn has_progressed(&mut self, transition: &Transition) -> bool {
         let Some(left) = transition.tasks_remaining else {
@@ -191,8 +207,13 @@ impl<'a> TransitionWait<'a> {
         }
         let report = match (snapshot.last_transition(&patch), loaded) {
             // Something else has happened since that transition.
-            (Some(past), Some(loaded)) if first && is_past(past, loaded) => {
+            (Some(past), Some(loaded))
+                if first && (is_past(past, loaded) || self.does_not_count(past)) =>
+            {
                 self.not_in_transition(patch, loaded)
+            }
+            (Some(past), None) if first && self.is_known(past) && !explains_absence(past) => {
+                return Err(self.not_loaded(patch, snapshot).into());
             }
             (Some(past), _) => self.ended(past),
             (None, Some(loaded)) if loaded.was_refused() => {
@@ -262,10 +283,11 @@ impl<'a> TransitionWait<'a> {
 
     fn not_loaded(&self, name: String, snapshot: &Snapshot) -> Error {
         let others = in_transition(snapshot);
+        let why = why_gone(snapshot, &name);
         let hint = if others.is_empty() {
-            LIST.to_owned()
+            format!("{why}{LIST}")
         } else {
-            format!("; {}{LIST}", self.are_in_transition(&others))
+            format!("{why}; {}{LIST}", self.are_in_transition(&others))
         };
         Error::NoSuchPatch { name, hint }
     }
@@ -345,10 +367,11 @@ impl<'a> TransitionWait<'a> {
 
     fn stalled(&self, patch: String, transition: &Transition) -> WaitReport {
         let line = format!(
-            "{}: stalled while {}{}.",
+            "{}: stalled while {}{}{}.",
             self.what.output.style.text(&patch),
             transition.direction.name(),
             left(transition, &self.what.output.style),
+            by_age(transition),
         );
         report(Some(patch), Exit::Stalled, "stalled", None, || line)
     }
@@ -368,7 +391,7 @@ impl<'a> TransitionWait<'a> {
             return report;
         }
         if let Some(completed) = &self.completed {
-            return Self::not_called(completed, timeout);
+            return self.not_called(completed, timeout);
         }
         let patch = self.patch.clone();
         let transition = self

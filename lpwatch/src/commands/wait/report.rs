@@ -10,6 +10,8 @@ use crate::{
     text::quoted,
 };
 
+use crate::commands::status::has_failed;
+
 /// How the wait ended.
 #[derive(Debug)]
 pub(super) struct WaitReport {
@@ -25,6 +27,13 @@ pub(super) struct WaitReport {
     /// The transition that goes on; `None` if none does.
     pub unfinished: Option<TaskReport>,
     pub line: String,
+}
+
+impl WaitReport {
+    /// Whether the transition goes on.
+    pub fn goes_on(&self) -> bool {
+        self.unfinished.is_some()
+    }
 }
 
 /// The transition of `patch` that goes on when the wait is over.
@@ -72,6 +81,12 @@ pub(super) fn is_past(past: &PastTransition, loaded: &Patch) -> bool {
     contradicts(past, loaded) || (loaded.enabled == Some(true) && !past.outcome.is_success())
 }
 
+/// Whether a patch is not loaded because of how this transition ended.
+pub(super) fn explains_absence(past: &PastTransition) -> bool {
+    let was_removed = past.outcome.is_success() && past.direction == Some(Direction::Unpatching);
+    was_removed || has_failed(past.outcome)
+}
+
 /// Whether `loaded` is not in the state in which this transition left it.
 fn contradicts(past: &PastTransition, loaded: &Patch) -> bool {
     let has_ended_well = past.outcome.is_success();
@@ -108,6 +123,17 @@ pub(super) fn left(transition: &Transition, style: &Style) -> String {
     }
     match (transition.tasks_remaining, transition.tasks_total) {
         (Some(left), Some(total)) => format!("; {left} of {total} tasks left on old code"),
+        _ => String::new(),
+    }
+}
+
+/// What a stall means if lpwatch has not seen when a task last switched: it goes by the
+/// age of the transition.
+pub(super) fn by_age(transition: &Transition) -> String {
+    match (transition.seconds_without_progress, transition.age_seconds) {
+        (None, Some(age)) if transition.waits_for.is_none() => {
+            format!(": it has not ended for {age:.0} s, and whether tasks switch is unknown")
+        }
         _ => String::new(),
     }
 }

@@ -290,3 +290,102 @@ fn without_calls_nothing_is_known_of_the_effect() {
     let reports = course(&words, &[samples::progressing(), reversed]);
     assert_eq!(reports[1].as_ref().unwrap().1, 12);
 }
+
+#[test]
+fn a_patch_that_was_replaced_has_not_ended_well_just_now() {
+    let mut all = samples::patch("lp_all");
+    all.replace = Some(true);
+    let mut snapshot = samples::snapshot(vec![all]);
+    snapshot.last_transitions = vec![
+        ended("lp_all", Outcome::Completed, -1),
+        ended("lp_two", Outcome::Completed, -3),
+    ];
+    for goal in ["completed", "effective"] {
+        let error = told(&["lp_two", "--for", goal], &snapshot).unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.contains("`lp_two` is loaded: lp_all has replaced it. Its last"),
+            "{text}"
+        );
+        let error = error.downcast::<crate::error::Error>().unwrap();
+        assert_eq!(Exit::from(&error), Exit::Error);
+    }
+    // Its unpatching completed, which removed it.
+    let mut removed = snapshot.clone();
+    removed.last_transitions[1].direction = Some(Direction::Unpatching);
+    let (line, exit, _) = told(&["lp_two"], &removed).unwrap();
+    assert!(line.starts_with("lp_two: unpatching completed"), "{line}");
+    assert_eq!(exit, 0);
+    // Without a known cause the end of its patching does not count either.
+    for outcome in [Outcome::Completed, Outcome::Unknown] {
+        let mut gone = samples::snapshot(Vec::new());
+        gone.last_transitions = vec![ended("lp_two", outcome, -3)];
+        assert!(told(&["lp_two"], &gone).is_err(), "{outcome:?}");
+    }
+    // It was enabled while this was waited for, and replaced before a call.
+    let mut moving = left(3, Direction::Patching);
+    moving.patches[0].name = "lp_two".to_owned();
+    let reports = course(
+        &["lp_two", "--for", "effective"],
+        &[moving.clone(), snapshot.clone()],
+    );
+    let (line, exit, result) = reports[1].clone().unwrap();
+    assert!(
+        line.ends_with("; lp_all has replaced it, so whether its new code runs cannot be known."),
+        "{line}"
+    );
+    assert_eq!((exit, result), (15, "not_proved"));
+    let reports = course(&["lp_two"], &[moving, snapshot]);
+    assert_eq!(reports[1].as_ref().unwrap().1, 0, "{reports:?}");
+}
+
+#[test]
+fn what_ended_before_does_not_count_for_a_patch_that_may_appear() {
+    let mut done = samples::snapshot(vec![samples::patch("lp_easy")]);
+    done.last_transitions = vec![ended("lp_easy", Outcome::Completed, -5)];
+    let (line, exit, report) = told(&["lp_easy", "--or-appear", "2"], &done).unwrap();
+    assert_eq!(line, "lp_easy: enabled, not in transition.");
+    assert_eq!((exit, report.result), (0, "nothing"));
+    let (line, ..) = told(&["lp_easy"], &done).unwrap();
+    assert!(line.starts_with("lp_easy: patching completed"), "{line}");
+}
+
+#[test]
+fn a_stall_that_only_the_age_tells_is_told_as_that() {
+    let mut snapshot = stalled();
+    let transition = snapshot.patches[1].transition.as_mut().unwrap();
+    transition.seconds_without_progress = None;
+    transition.tasks_remaining = None;
+    let (line, exit, _) = told(&["lp_stall", "--for", "stalled"], &snapshot).unwrap();
+    assert_eq!(
+        line,
+        "lp_stall: stalled while patching: it has not ended for 130 s, and whether tasks switch \
+         is unknown."
+    );
+    assert_eq!(exit, 11);
+}
+
+#[test]
+fn a_wait_knows_when_it_cannot_see_what_it_waits_for() {
+    let mut snapshot = samples::progressing();
+    snapshot.patches[0]
+        .transition
+        .as_mut()
+        .unwrap()
+        .tasks_remaining = None;
+    let snapshot = Arc::new(snapshot);
+    for (words, expected) in [
+        (&["--for", "stalled"][..], true),
+        (&["--stall-after", "3"], true),
+        (&["--for", "progress"], true),
+        (&[], false),
+    ] {
+        let line = Line::parse_from([&["wait"], words].concat());
+        let output = Printer::new(&line.globals);
+        let wanted = line.args.wanted(&line.globals, &output);
+        let mut wait = TransitionWait::new(None, &wanted);
+        assert!(wait.judge(&snapshot).unwrap().is_none());
+        assert_eq!(wait.is_blind(&snapshot), expected, "{words:?}");
+        assert!(!wait.is_blind(&samples::progressing()));
+    }
+}

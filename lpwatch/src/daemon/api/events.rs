@@ -6,7 +6,7 @@ mod tests;
 use std::{collections::VecDeque, convert::Infallible, sync::Arc};
 
 use axum::{
-    extract::{Query, State},
+    extract::State,
     http::{HeaderMap, StatusCode},
     response::{
         IntoResponse, Response, Sse,
@@ -20,7 +20,13 @@ use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use crate::{
-    daemon::{event_log::EventLog, web::words},
+    daemon::{
+        event_log::EventLog,
+        web::{
+            parameters::{self, Parameters},
+            words,
+        },
+    },
     history::{EntryFilter, HistoryError, RecordFilter, Store},
     model::{
         Outcome,
@@ -41,19 +47,25 @@ const MOST: usize = 10_000;
 /// The parameters of a request for events.
 #[derive(Debug, Deserialize)]
 pub(in crate::daemon) struct EventsQuery {
+    #[serde(default, deserialize_with = "parameters::number")]
     after: Option<u64>,
     patch: Option<String>,
+    #[serde(default, deserialize_with = "parameters::time")]
     since: Option<Timestamp>,
+    #[serde(default, deserialize_with = "parameters::number")]
     limit: Option<usize>,
 }
 
 /// The parameters of a request for the history.
 #[derive(Debug, Deserialize)]
 pub(in crate::daemon) struct HistoryQuery {
+    #[serde(default, deserialize_with = "parameters::number")]
     id: Option<u64>,
     patch: Option<String>,
     outcome: Option<Outcome>,
+    #[serde(default, deserialize_with = "parameters::time")]
     since: Option<Timestamp>,
+    #[serde(default, deserialize_with = "parameters::number")]
     limit: Option<usize>,
 }
 
@@ -95,7 +107,7 @@ pub(super) async fn blocking<T: Send + 'static>(
 /// What `lpwatch events -o json` prints.
 pub(in crate::daemon) async fn events(
     State(api): State<Arc<Api>>,
-    Query(query): Query<EventsQuery>,
+    Parameters(query): Parameters<EventsQuery>,
 ) -> Response {
     let head = api.head();
     let log = api.events.clone();
@@ -130,7 +142,7 @@ pub(super) fn no_history() -> Response {
 /// What `lpwatch history -o json` prints.
 pub(in crate::daemon) async fn history(
     State(api): State<Arc<Api>>,
-    Query(query): Query<HistoryQuery>,
+    Parameters(query): Parameters<HistoryQuery>,
 ) -> Response {
     let Some(folder) = api.events.folder().map(std::path::Path::to_owned) else {
         return no_history();
@@ -175,7 +187,7 @@ struct Reader {
 pub(in crate::daemon) async fn event_stream(
     State(api): State<Arc<Api>>,
     headers: HeaderMap,
-    Query(query): Query<EventsQuery>,
+    Parameters(query): Parameters<EventsQuery>,
 ) -> Response {
     let Ok(permit) = api.streams.clone().try_acquire_owned() else {
         return words(

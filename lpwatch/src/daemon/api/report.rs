@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{Path, Query, State},
+    extract::{Path, State},
     http::{
         HeaderValue, StatusCode,
         header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE},
@@ -13,7 +13,10 @@ use axum::{
 use serde::Deserialize;
 
 use crate::{
-    daemon::{event_log::EventLog, web::words},
+    daemon::{
+        event_log::EventLog,
+        web::{parameters::Parameters, words},
+    },
     history::{EntryFilter, HistoryError, RecordFilter, Store},
     kernel::{Roots, host},
     model::{
@@ -61,9 +64,15 @@ enum Failure {
 /// What `lpwatch report ID --html` writes.
 pub(in crate::daemon) async fn report(
     State(api): State<Arc<Api>>,
-    Path(id): Path<u64>,
-    Query(query): Query<ReportQuery>,
+    Path(id): Path<String>,
+    Parameters(query): Parameters<ReportQuery>,
 ) -> Response {
+    let Ok(id) = id.parse() else {
+        return words(
+            StatusCode::BAD_REQUEST,
+            "The id of a transition is a number. All of them are at /api/v1/history.",
+        );
+    };
     if api.events.folder().is_none() {
         return no_history();
     }

@@ -78,6 +78,51 @@ fn a_number_of_tasks_is_not_told_where_some_could_not_be_read() {
     assert!(transition.blockers.is_empty(), "not even idle CPUs");
 }
 
+/// A sample in which only one of 78 tasks could be read, and is left.
+fn partial(model: &mut Model, seconds: f64) {
+    let sample = TaskSample {
+        at: at(seconds).boot,
+        direction: Direction::Patching,
+        total: Some(78),
+        remaining: vec![Task {
+            tid: 1,
+            ..Task::default()
+        }],
+        unread: 77,
+        switched: None,
+    };
+    take_tasks(model, seconds, EngineKind::Livepatch, sample);
+}
+
+#[test]
+fn tasks_that_cannot_be_read_may_switch_so_no_stall_is_claimed() {
+    let mut late = model(None);
+    observe(&mut late, 500.0, &[patch(true, true)]);
+    for seconds in 500..570 {
+        partial(&mut late, f64::from(seconds));
+    }
+    let now = transition(&late, 570.0);
+    assert_eq!((now.phase, now.seconds_without_progress), (None, None));
+    // Once all can be read, it counts from there.
+    for seconds in [570.0, 572.0] {
+        sample(&mut late, seconds, Direction::Patching, 0..9);
+    }
+    let now = transition(&late, 573.0);
+    assert_eq!((now.phase, now.seconds_without_progress), (None, Some(3.0)));
+    // And not on, once they cannot.
+    partial(&mut late, 574.0);
+    assert_eq!(transition(&late, 640.0).phase, None);
+
+    // With a known beginning the age is all that is known.
+    let mut begun = begun();
+    for seconds in 100..170 {
+        partial(&mut begun, f64::from(seconds) + 0.5);
+    }
+    let now = transition(&begun, 170.0);
+    assert_eq!(now.seconds_without_progress, None);
+    assert_eq!(now.phase, Some(Phase::Stalled));
+}
+
 /// A sample with these tasks switched since lpwatch counts them.
 fn switched(model: &mut Model, seconds: f64, checked: u64) {
     let sample = TaskSample {

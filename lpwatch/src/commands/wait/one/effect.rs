@@ -14,7 +14,7 @@ use crate::{
             report::CallsReport,
         },
     },
-    text::quoted,
+    text::{printable, quoted},
 };
 
 /// How long the hooks may take to count a patch that was enabled just now.
@@ -31,6 +31,13 @@ impl TransitionWait<'_> {
         let calls = calls(snapshot, name.as_deref());
         let proof = Proof::of(&calls, None);
         let has_settled = Instant::now().saturating_duration_since(completed.seen_at) >= SETTLED;
+        if let Some(words) = name
+            .as_deref()
+            .and_then(|name| gone(snapshot, name, has_settled))
+        {
+            let (exit, result) = (Exit::NotProved, "not_proved");
+            return Some(told(completed.report, exit, result, &words, false));
+        }
         let (result, exit, words) = match proof.verdict {
             ProofVerdict::Proved => ("effective", Exit::Success, "its new code runs"),
             ProofVerdict::Disproved => ("not_effective", Exit::Danger, "new code does not run"),
@@ -51,11 +58,11 @@ impl TransitionWait<'_> {
                 return None;
             }
         };
-        Some(told(completed.report, exit, result, words))
+        Some(told(completed.report, exit, result, words, true))
     }
 
     /// No call was seen until the time had passed.
-    pub(super) fn not_called(completed: &Completed, timeout: Duration) -> WaitReport {
+    pub(super) fn not_called(&self, completed: &Completed, timeout: Duration) -> WaitReport {
         let words = format!("no call of its new code was seen in {timeout:?}");
         let Completed { report: known, .. } = completed;
         let report = report(
@@ -65,8 +72,26 @@ impl TransitionWait<'_> {
             known.ended.clone(),
             || known.line.clone(),
         );
-        told(report, Exit::TimedOut, "timed_out", &words)
+        let latest = self.latest.as_deref().zip(known.patch.as_deref());
+        let is_loaded = latest.is_some_and(|(latest, name)| latest.patch(name).is_some());
+        told(report, Exit::TimedOut, "timed_out", &words, is_loaded)
     }
+}
+
+/// Why no call can enter the code of a patch that is not loaded any more. Right after its
+/// transition, sysfs may not have been read again.
+fn gone(snapshot: &Snapshot, name: &str, has_settled: bool) -> Option<String> {
+    if snapshot.patch(name).is_some() {
+        return None;
+    }
+    let cause = match snapshot.replaced_by(name) {
+        Some(other) => format!("{} has replaced it", printable(other)),
+        None if has_settled => "it is no longer loaded".to_owned(),
+        None => return None,
+    };
+    Some(format!(
+        "{cause}, so whether its new code runs cannot be known"
+    ))
 }
 
 fn calls(snapshot: &Snapshot, name: Option<&str>) -> CallsReport {
@@ -76,10 +101,17 @@ fn calls(snapshot: &Snapshot, name: Option<&str>) -> CallsReport {
 }
 
 /// Adds to the line of the transition what is known of its effect.
-fn told(report: WaitReport, exit: Exit, result: &'static str, words: &str) -> WaitReport {
+fn told(
+    report: WaitReport,
+    exit: Exit,
+    result: &'static str,
+    words: &str,
+    is_loaded: bool,
+) -> WaitReport {
     let line = report.line.trim_end_matches('.');
     let why = match (exit, &report.patch) {
         (Exit::Success, _) | (_, None) => String::new(),
+        _ if !is_loaded => String::new(),
         (_, Some(patch)) => format!(" To see why:\n    lpwatch verify {}", quoted(patch)),
     };
     WaitReport {

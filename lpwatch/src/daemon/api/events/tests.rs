@@ -29,10 +29,14 @@ struct Served {
 
 impl Served {
     fn new() -> Self {
+        Self::with_history(None)
+    }
+
+    fn with_history(history: Option<PathBuf>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("lpwatch.sock");
         let listener = Listener::unix(UnixListener::bind(&socket).unwrap(), String::new());
-        let log = Arc::new(EventLog::new(0, None));
+        let log = Arc::new(EventLog::new(0, history));
         let events = log.clone();
         tokio::spawn(async move {
             let snapshot = Arc::new(samples::snapshot(Vec::new()));
@@ -124,4 +128,50 @@ async fn who_comes_back_late_learns_how_many_it_missed() {
     // Who asks for the newest has missed none.
     let mut stream = daemon.follow("?limit=3").await;
     assert_eq!(read_to(&mut stream, last).await, (3, 0));
+}
+
+#[tokio::test]
+async fn a_wrong_parameter_is_named_with_what_it_must_be() {
+    let daemon = Served::new();
+    for (path, expected) in [
+        (
+            "/api/v1/events?since=2h",
+            "answers: A parameter is wrong: since: `2h` is not a time by RFC 3339, such as \
+             2026-03-01T03:10:00Z",
+        ),
+        (
+            "/api/v1/history?id=x",
+            "answers: A parameter is wrong: id: `x` is not a whole number from 0 on",
+        ),
+        (
+            "/api/v1/events/stream?limit=-1",
+            "answers: A parameter is wrong: limit: `-1` is not a whole number from 0 on",
+        ),
+    ] {
+        let answer = daemon.client().await.document::<EventsDocument>(path).await;
+        let text = answer.unwrap_err().to_string();
+        assert!(text.ends_with(expected), "{text}");
+    }
+    let right = "/api/v1/events?since=2026-03-01T03:10:00Z&limit=3&after=1";
+    let document: EventsDocument = daemon.client().await.document(right).await.unwrap();
+    assert_eq!(document.events, []);
+}
+
+#[tokio::test]
+async fn a_history_that_cannot_be_read_has_its_cause() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = crate::history::file(folder.path());
+    std::fs::write(&file, [b'x'; 4096]).unwrap();
+    let daemon = Served::with_history(Some(folder.path().to_owned()));
+    let answer = daemon
+        .client()
+        .await
+        .document::<HistoryDocument>("/api/v1/history")
+        .await;
+    let text = answer.unwrap_err().to_string();
+    assert!(
+        text.contains(" answers: The history cannot be read: "),
+        "{text}"
+    );
+    assert!(text.ends_with("file is not a database"), "{text}");
 }

@@ -110,6 +110,12 @@ async fn names_are_replaced_on_request_and_never_by_guess() {
         let (status, ..) = ask(Some(folder.path()), &format!("{report}?{unclear}")).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{unclear}");
     }
+    let (status, _, words) = ask(Some(folder.path()), "/api/v1/history/x/report").await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(
+        words.starts_with("The id of a transition is a number."),
+        "{words}"
+    );
 }
 
 #[tokio::test]
