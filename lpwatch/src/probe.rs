@@ -31,7 +31,9 @@ pub use counters_alone::{CountersAlone, ProgramIds, program_ids};
 pub use culprits::{CulpritFinder, Tracer};
 pub use error::ProbeError;
 pub use hooks::{BpfLog, EventRing, Hooks};
-pub use load::{LoadOptions, load_hooks, load_iterator_and_counters, load_task_iterator};
+pub use load::{
+    LoadOptions, load_hooks, load_iterator_and_counters, load_task_iterator, raise_limits,
+};
 pub use patch_walk::LoadedFunction;
 pub use plan::{
     FRAMES_MARKER, SHARING_MARKER, hooked_functions, is_built, may_group, planned, sharing,

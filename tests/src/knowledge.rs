@@ -1,6 +1,8 @@
 //! What lpwatch knows of a host at one moment: rows of the tables in
 //! `docs/environments.md` and `docs/security.md`.
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::thread;
 use std::time::Duration;
 
@@ -10,15 +12,19 @@ use serde_json::Value;
 
 use crate::calls::{BOTH, Caller};
 use crate::guest;
-use crate::lpwatch::{ALONE, PATIENT, Running};
+use crate::lpwatch::{PATIENT, Running};
 use crate::patch::Patch;
 use crate::restricted;
+use crate::scrape;
 use crate::sleeper::Sleeper;
 use crate::tasks::Code;
 use crate::trial::Trial;
 
 /// Disabling it waits for the task that sleeps in its code, until it is enabled again.
 const STALLED: &str = "lp_sleepers";
+/// A folder for each daemon, which can run as anyone.
+const FOLDER: &str = "/run/lpwatch-knowledge";
+const SOCKET: &str = "/run/lpwatch-knowledge/lpwatch.sock";
 const CALLED: &str = "lp_calls";
 
 /// The kernel answers about a task once a second, and counters are read as often.
@@ -72,28 +78,33 @@ pub fn row(
     rights: &[&str],
     options: &[&str],
 ) -> Result<(String, Vec<String>)> {
-    let watch = ["status", "--watch", "-o", "jsonl"];
-    let arguments = [&watch, ALONE, PATIENT, options].concat();
+    fs::create_dir_all(FOLDER)?;
+    // Whoever it runs as makes its socket here.
+    fs::set_permissions(FOLDER, Permissions::from_mode(0o777))?;
+    let daemon = ["daemon", "--socket", SOCKET, "--history-dir", FOLDER];
+    let arguments = [&daemon, PATIENT, options].concat();
     let running = Running::start(restricted::prefix(rights)?, &arguments)?;
-    guest::wait_until("the first state is printed", || running.has_spoken())?;
-    guest::wait_until("the hooks are attached", || {
-        let document = last(&running)?;
+    guest::wait_until("it answers, with its hooks", || {
+        let Ok(document) = last() else {
+            return Ok(false);
+        };
         Ok(!document["notes"].to_string().contains("is attaching"))
     })?;
     guest::wait_until("it sees the patches", || {
-        Ok(found(&last(&running)?["patches"], "name", CALLED).is_ok())
+        Ok(found(&last()?["patches"], "name", CALLED).is_ok())
     })?;
     stand.caller.now(20)?;
     thread::park_timeout(OBSERVED);
-    let at_rest = last(&running)?;
+    let at_rest = last()?;
     stand.stalled.disable()?;
     stand.stalled.wait_left(Code::New, 1)?;
     thread::park_timeout(OBSERVED);
-    let in_transition = last(&running)?;
+    let in_transition = last()?;
     stand.stalled.enable()?;
     stand.stalled.wait_complete()?;
     running.signal(Signal::SIGTERM)?;
     running.end()?;
+    fs::remove_dir_all(FOLDER)?;
     let cells = [tasks(&in_transition)?, calls(&at_rest)?].concat();
     let row = format!("| {name} | {} |", cells.join(" | "));
     trial.say(&row);
@@ -104,11 +115,10 @@ pub fn row(
     Ok((row, said))
 }
 
-fn last(running: &Running) -> Result<Value> {
-    let text = running.stdout()?;
-    let whole = text.rfind('\n').context("no line yet")?;
-    let line = text[..whole].lines().next_back().context("no line")?;
-    serde_json::from_str(line).with_context(|| line.to_owned())
+/// What the daemon knows now.
+fn last() -> Result<Value> {
+    let text = scrape::ask_socket(SOCKET, "/api/v1/status")?;
+    serde_json::from_str(&text).context(text)
 }
 
 fn found<'a>(list: &'a Value, key: &str, value: &str) -> Result<&'a Value> {

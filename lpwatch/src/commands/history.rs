@@ -99,6 +99,8 @@ pub async fn run(globals: &Globals, args: &Args) -> anyhow::Result<Exit> {
         outcome,
         since: args.since,
         limit: limit as usize,
+        // The list shows neither the course nor the tasks.
+        brief: args.id.is_none() && !output.is_json() && !output.is_lines(),
     };
     let mut past = args.past.open(globals, "transitions").await?;
     let document = past.records(globals, &filter).await?;

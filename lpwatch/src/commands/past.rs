@@ -171,6 +171,7 @@ impl Past {
                 ("outcome", outcome),
                 ("since", filter.since.map(|since| since.to_string())),
                 ("limit", Some(filter.limit.to_string())),
+                ("brief", filter.brief.then(|| "true".to_owned())),
             ],
         );
         match self.ask(globals, &path).await? {

@@ -3,6 +3,8 @@
 //! Capabilities belong to a thread, and new threads inherit those of the thread
 //! that starts them: so this comes before the daemon starts any.
 
+use crate::probe;
+
 use rustix::thread::{
     CapabilitySet, CapabilitySets, capabilities, capability_is_in_bounding_set,
     remove_capability_from_bounding_set, set_capabilities, set_no_new_privs,
@@ -21,19 +23,13 @@ const WATCHING: CapabilitySet = CapabilitySet::BPF
     .union(CapabilitySet::DAC_READ_SEARCH)
     .union(CapabilitySet::DAC_OVERRIDE);
 
-/// Before 5.11, BPF maps are created after the limit of locked memory was raised.
-const LOADING: CapabilitySet = WATCHING.union(CapabilitySet::SYS_RESOURCE);
-
-/// Keeps what loading needs; called once the daemon listens.
-pub(super) fn before_loading() {
+/// Keeps what watching needs; called once the daemon listens. Raises the limits first, which
+/// takes `CAP_SYS_RESOURCE`: before 5.11 the memory of BPF maps is limited.
+pub(super) fn give_up() {
+    probe::raise_limits();
     if let Err(error) = set_no_new_privs(true) {
         tracing::warn!(%error, "programs could gain rights (no_new_privs)");
     }
-    keep(LOADING);
-}
-
-/// Keeps what watching needs; called once the thread that loads has begun.
-pub(super) fn after_loading() {
     keep(WATCHING);
 }
 
@@ -84,15 +80,14 @@ mod tests {
         assert_eq!(left.effective, CapabilitySet::BPF);
         assert_eq!(left.permitted, WATCHING);
         assert!(left.inheritable.is_empty());
-        assert!(!LOADING.contains(CapabilitySet::SYS_MODULE));
+        assert!(!WATCHING.contains(CapabilitySet::SYS_MODULE));
     }
 
     #[test]
     fn a_thread_gives_up_and_keeps() {
         // Of this thread alone: the others of the tests keep their rights.
         let given_up = std::thread::spawn(|| {
-            before_loading();
-            after_loading();
+            give_up();
             (
                 capabilities(None).unwrap(),
                 rustix::thread::no_new_privs().unwrap(),

@@ -54,14 +54,13 @@ pub async fn run(options: DaemonOptions) -> Result<(), Error> {
         begun = begin => begun?,
         () = &mut stop => return Ok(()),
     };
-    rights::before_loading();
+    rights::give_up();
     tracing::info!("loading");
     heap::return_large_blocks();
     let observer = Observer::before_hooks(&options.observer)?;
     let (follower, handle) = follow(observer, None, options.thresholds)?;
     let boot_id = boot_id(&options.observer.roots);
     let loading = load(options.observer)?;
-    rights::after_loading();
     let Journaling { log, sink, state } = journal::start(options.history)?;
     let follower = follower.with_journal(Journal::new(boot_id), sink);
     let follower = follower.with_loading(loading);

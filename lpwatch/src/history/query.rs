@@ -35,6 +35,8 @@ pub struct RecordFilter {
     pub since: Option<Timestamp>,
     /// At most so many: the newest.
     pub limit: usize,
+    /// Without the tasks that were left and the course, which are most of what is stored.
+    pub brief: bool,
 }
 
 /// Which rows of the table an [`EntryFilter`] selects.
@@ -132,16 +134,27 @@ impl Store {
         let rows = read().map_err(|error| self.error(error))?;
         let mut parts = Parts::of(self).map_err(|error| self.error(error))?;
         let read = rows.into_iter();
-        let read = read.map(|(id, text)| self.record(id, &text, &mut parts));
+        let read = read.map(|(id, text)| {
+            let parts = (!filter.brief).then_some(&mut parts);
+            self.record(id, &text, parts)
+        });
         let mut records = read.collect::<Result<Vec<Record>, HistoryError>>()?;
         newest_first(&mut records);
         Ok(records)
     }
 
-    fn record(&self, id: i64, text: &str, parts: &mut Parts<'_>) -> Result<Record, HistoryError> {
+    fn record(
+        &self,
+        id: i64,
+        text: &str,
+        parts: Option<&mut Parts<'_>>,
+    ) -> Result<Record, HistoryError> {
         let mut record: Record =
             serde_json::from_str(text).map_err(|error| self.json_error(error))?;
         record.id = id.try_into().unwrap_or(0);
+        let Some(parts) = parts else {
+            return Ok(record);
+        };
         let blockers = parts.blockers(id).map_err(|error| self.error(error))?;
         record.blockers = self.parse(&blockers)?;
         record.course = parts.course(id).map_err(|error| self.error(error))?;

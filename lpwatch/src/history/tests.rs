@@ -16,6 +16,7 @@ const ALL: RecordFilter = RecordFilter {
     outcome: None,
     since: None,
     limit: 10_000,
+    brief: false,
 };
 
 /// Times of samples are in the past of any clock.
@@ -63,6 +64,14 @@ fn what_is_written_is_read_after_a_restart() {
         ..EntryFilter::default()
     };
     assert_eq!(ids(&store, &filter), [1, 2, 3]);
+    let brief = RecordFilter { brief: true, ..ALL };
+    let listed = store.records(&brief).unwrap();
+    assert!(
+        listed
+            .iter()
+            .all(|one| one.course.is_empty() && one.blockers.is_empty())
+    );
+    assert!(!listed.is_empty());
     let kept = store.records(&ALL).unwrap();
     assert_eq!(kept, [Record { id: 1, ..record }]);
     assert_eq!(open(folder.path()).last_id().unwrap(), 3);

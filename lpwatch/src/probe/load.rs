@@ -164,8 +164,7 @@ pub(super) fn load_object(
     uses: MapUses,
 ) -> Result<Ebpf, ProbeError> {
     let object = object::bytes().ok_or(ProbeError::NotBuilt)?;
-    raise_memlock();
-    raise_files();
+    raise_limits();
     let mut loader = loader::new();
     loader.btf(Some(btf));
     for (name, offset) in &layout.offsets {
@@ -183,6 +182,12 @@ pub(super) fn load_object(
     loader
         .load(object)
         .map_err(|error| ProbeError::new("load the BPF programs", &error))
+}
+
+/// Raises the limits of this process that BPF needs, as far as its rights allow.
+pub fn raise_limits() {
+    raise_memlock();
+    raise_files();
 }
 
 /// Before 5.11 BPF maps count against `RLIMIT_MEMLOCK`. A failure shows when

@@ -12,12 +12,12 @@ use anyhow::{Context, Result, ensure};
 
 use crate::contract::{Document, Transition};
 use crate::guest::{self, module_file};
+use crate::journal::Journal;
 use crate::lpwatch::{self, ALONE, ALONE_NO_BPF, Daemon, code};
 use crate::patch;
 use crate::predictions::{SHORT, check, row};
 use crate::scrape::Scrape;
 use crate::tasks::{self, Code};
-use crate::told::Told;
 use crate::trial::Trial;
 
 const NAME: &str = "lp_callbacks";
@@ -98,7 +98,7 @@ pub fn run(trial: &mut Trial) -> Result<()> {
 
 fn one(trial: &mut Trial, daemon: &Daemon, case: &Case) -> Result<()> {
     let before = Scrape::now()?.ended("lpwatch_transitions_total");
-    let told = Told::begin()?;
+    let told = Journal::begin()?;
     let unpatching = case.direction == "unpatching";
     let slow = format!("{}=1 frameless={}", case.callback, u8::from(case.frameless));
     let mut starter = if unpatching {

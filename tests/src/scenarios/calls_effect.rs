@@ -10,9 +10,9 @@ use nix::errno::Errno;
 use super::refused::last;
 use crate::calls::{Caller, GCD, WATCH_BOTH, WORK};
 use crate::guest::{self, Module};
+use crate::journal::Journal;
 use crate::lpwatch::{self, Daemon, PATIENT, code};
 use crate::patch::{self, Patch};
-use crate::told::Told;
 use crate::trial::Trial;
 
 const PATCH: &str = "lp_calls";
@@ -29,7 +29,7 @@ pub fn redirected(trial: &mut Trial) -> Result<()> {
     caller.leave()?;
     let probe = Module::load(PROBE)?;
     let _daemon = Daemon::start(PATIENT)?;
-    let told = Told::begin()?;
+    let told = Journal::begin()?;
     let patch = Patch::load_completely(PATCH)?;
     ensure!(
         patch::enabled(PATCH)? == Some(true),

@@ -6,9 +6,9 @@ use anyhow::{Context, Result, ensure};
 
 use crate::calls::{BOTH, Caller, GCD, WATCH_BOTH, WORK};
 use crate::guest;
+use crate::journal::Journal;
 use crate::lpwatch::{self, Daemon, PATIENT};
 use crate::patch::Patch;
-use crate::told::Told;
 use crate::trial::Trial;
 
 const PATCH: &str = "lp_calls";
@@ -84,7 +84,7 @@ pub fn target(_: &mut Trial) -> Result<()> {
     WORK.expect_all(None, caller.made)?;
     GCD.expect_all(None, in_kernel + caller.made)?;
 
-    let told = Told::begin()?;
+    let told = Journal::begin()?;
     let patch = Patch::load_completely(PATCH)?;
     WORK.wait_entered(PATCH)?;
     caller.now(80)?;

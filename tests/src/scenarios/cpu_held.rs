@@ -11,12 +11,12 @@ use nix::mount::{MsFlags, mount};
 
 use crate::actor::{self, Actor};
 use crate::guest::{self, module_file};
+use crate::journal::Journal;
 use crate::lpwatch::{self, ALONE_NO_BPF, Daemon, code};
 use crate::patch;
 use crate::predictions::{SHORT, check, row};
 use crate::scrape::Scrape;
 use crate::tasks::{self, Code};
-use crate::told::Told;
 use crate::trial::Trial;
 
 const NAME: &str = "lp_cmdline";
@@ -32,7 +32,7 @@ pub fn run(trial: &mut Trial) -> Result<()> {
     let unlimited = Unlimited::set()?;
     let daemon = Daemon::start(IMPATIENT)?;
     let before = Scrape::now()?.ended("lpwatch_transitions_total");
-    let told = Told::begin()?;
+    let told = Journal::begin()?;
     check(NAME, SHORT)?.silent("cpu_held")?;
     let hog = Actor::start(&["holding"])?;
     let pid = hog.pid()?;

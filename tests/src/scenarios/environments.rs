@@ -104,7 +104,7 @@ pub fn run(trial: &mut Trial) -> Result<()> {
         options: &["--no-bpf"],
         ..environment(
             "`hidepid=2`, no `CAP_SYS_PTRACE`, `--no-bpf`",
-            because("hidepid"),
+            because("CAP_SYS_PTRACE"),
         )
     })?;
     hide_tasks("hidepid=0")?;

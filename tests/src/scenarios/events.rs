@@ -8,10 +8,10 @@ use anyhow::{Context, Result, ensure};
 use nix::unistd::gettid;
 
 use crate::guest::{self, Module};
+use crate::journal::{Details, Document, Event, Held, History, history};
 use crate::lpwatch::{self, Daemon, SOCKET, code};
 use crate::patch::Patch;
 use crate::scrape;
-use crate::told::{Details, Document, Event, Held, History, history};
 use crate::trial::Trial;
 
 /// Where the daemon keeps its history here.

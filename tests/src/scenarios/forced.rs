@@ -4,15 +4,15 @@
 use anyhow::{Result, ensure};
 
 use crate::guest::{self, Module};
+use crate::journal::Journal;
 use crate::lpwatch::{self, Daemon, PATIENT, code};
 use crate::patch::Patch;
 use crate::tasks::Code;
-use crate::told::Told;
 use crate::trial::Trial;
 
 pub fn run(_: &mut Trial) -> Result<()> {
     let _daemon = Daemon::start(PATIENT)?;
-    let told = Told::begin()?;
+    let told = Journal::begin()?;
     // Neither is ever taken out: the guest goes down with them.
     std::mem::forget(Module::load("lpwatch_target")?);
     let patch = std::mem::ManuallyDrop::new(Patch::load("lp_stall")?);

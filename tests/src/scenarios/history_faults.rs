@@ -13,10 +13,10 @@ use jiff::Timestamp;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
 use crate::guest;
+use crate::journal::{Event, History, Journal};
 use crate::lpwatch::{self, Daemon, code};
 use crate::patch::Patch;
 use crate::scrape::Scrape;
-use crate::told::{Event, History, Told};
 use crate::trial::Trial;
 
 /// A disk of its own, and the folder of the history on it.
@@ -65,7 +65,7 @@ pub fn run(trial: &mut Trial) -> Result<()> {
 
 /// A patch that comes and goes, as the daemon tells it at once.
 fn turn() -> Result<Vec<Event>> {
-    let told = Told::begin()?;
+    let told = Journal::begin()?;
     Patch::load_completely(PATCH)?.remove()?;
     told.ended(PATCH, 2)
 }
@@ -151,7 +151,7 @@ fn fill() -> Result<String> {
 }
 
 fn set_back(trial: &Trial) -> Result<()> {
-    let told = Told::begin()?;
+    let told = Journal::begin()?;
     let patch = Patch::load_completely(PATCH)?;
     told.ended(PATCH, 1)?;
     let clock = Clock::back()?;

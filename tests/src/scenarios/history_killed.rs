@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::journal::{History, history};
 use crate::lpwatch::Daemon;
 use crate::patch::Patch;
-use crate::told::{History, history};
 use crate::trial::Trial;
 
 /// Where the daemon keeps its history here.

@@ -10,10 +10,10 @@ use nix::sys::signal::Signal;
 
 use super::stall::check_blocker;
 use crate::guest::Module;
+use crate::journal::Journal;
 use crate::lpwatch::{self, Daemon, PATIENT, SOCKET};
 use crate::patch::{self, Patch};
 use crate::tasks::{self, Code};
-use crate::told::Told;
 use crate::trial::Trial;
 
 /// The kernel log counts from the boot by another clock than the wall's.
@@ -27,7 +27,7 @@ pub fn run(trial: &mut Trial) -> Result<()> {
     let after = Timestamp::now();
     let left = stall.wait_left(Code::Old, 1)?;
 
-    let told = Told::begin()?;
+    let told = Journal::begin()?;
     first.kill()?;
     ensure!(
         Path::new(SOCKET).exists(),

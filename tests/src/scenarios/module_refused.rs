@@ -11,11 +11,11 @@ use serde_json::Value;
 
 use crate::contract::{Document, ModuleRefusal};
 use crate::guest::{self, Module};
+use crate::journal::Journal;
 use crate::lpwatch::{self, ALONE, ALONE_NO_BPF, Daemon, code};
 use crate::patch::Patch;
 use crate::predictions::{self, SHORT};
 use crate::scrape::Scrape;
-use crate::told::Told;
 use crate::trial::Trial;
 
 use super::check_rules_kernel::Tree;
@@ -33,7 +33,7 @@ const WAYS: &[&[&str]] = &[&[], ALONE, ALONE_NO_BPF];
 pub fn run(trial: &mut Trial) -> Result<()> {
     foretold(trial)?;
     let _daemon = Daemon::start(&[])?;
-    let told = Told::begin()?;
+    let told = Journal::begin()?;
     // The kernel logs no errno of a callback.
     let missing = "symbol 'lpwatch_target_gone' not found in symbol table";
     refuses(trial, c"", Errno::EINVAL, Some(Errno::EINVAL), missing)?;

@@ -5,11 +5,11 @@ use anyhow::{Result, ensure};
 use nix::sys::signal::Signal;
 
 use crate::guest;
+use crate::journal::Journal;
 use crate::lpwatch::{self, Daemon, PATIENT};
 use crate::patch::{self, Patch};
 use crate::sleeper::Sleeper;
 use crate::tasks::{self, Code};
-use crate::told::Told;
 use crate::trial::Trial;
 
 /// Enough to fill the smallest ring buffer, one page, many times over.
@@ -17,7 +17,7 @@ const REVERSALS: u32 = 300;
 
 pub fn run(trial: &mut Trial) -> Result<()> {
     let daemon = Daemon::start(&[&["--ring-buffer", "4096"], PATIENT].concat())?;
-    let told = Told::begin()?;
+    let told = Journal::begin()?;
     // One task asleep in the old code, and one, started once its parent has
     // switched, in the new: neither direction can complete, and the transition
     // can be turned round as often as one likes.

@@ -9,12 +9,12 @@ use crate::actor::Actor;
 use crate::blockers::{self, Look};
 use crate::foreign::{FUNCTION, Holder, PROBE, PROGRAM, ReturnProbe};
 use crate::guest;
+use crate::journal::Journal;
 use crate::lpwatch::{self, ALONE, ALONE_NO_BPF, Daemon, PATIENT, code};
 use crate::oracle::{self, Oracle};
 use crate::patch::{self, Patch};
 use crate::reasons::{self, ALL_WAYS, Comparison};
 use crate::tasks::Code;
-use crate::told::Told;
 use crate::trial::Trial;
 
 /// A kernel whose unwinder knows the frames of BPF trampolines has this.
@@ -26,7 +26,7 @@ const ANY: &str = "lp_cmdline";
 /// An fexit program: its trampoline stays on the stack of those asleep.
 pub fn fexit(trial: &mut Trial) -> Result<()> {
     let _daemon = Daemon::start(PATIENT)?;
-    let told = Told::begin()?;
+    let told = Journal::begin()?;
     let mut oracle = Oracle::listen()?;
     let holder = Holder::start()?;
     // They fall asleep after it was attached: else it is not on their stacks.

@@ -3,17 +3,17 @@
 use anyhow::{Result, ensure};
 
 use crate::guest;
+use crate::journal::Journal;
 use crate::lpwatch::{self, ALONE, ALONE_NO_BPF, Daemon, code};
 use crate::patch::{self, Patch};
 use crate::predictions::{SHORT, agreeing_row, check, put_to_the_test};
-use crate::told::Told;
 use crate::trial::Trial;
 
 const REPLACED: &str = "lp_cmdline";
 
 pub fn run(trial: &mut Trial) -> Result<()> {
     let daemon = Daemon::start(&[])?;
-    let told = Told::begin()?;
+    let told = Journal::begin()?;
     let replaced = Patch::load_completely(REPLACED)?;
     let replacing = Patch::load_completely("lp_replace")?;
     daemon.wait_outcome("lp_replace", "patching", "completed")?;

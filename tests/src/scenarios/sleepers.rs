@@ -6,11 +6,11 @@ use anyhow::{Context, Result, ensure};
 
 use crate::contract::Transition;
 use crate::guest;
+use crate::journal::Journal;
 use crate::lpwatch::{self, ALONE, ALONE_NO_BPF, Daemon, PATIENT, code};
 use crate::patch::Patch;
 use crate::sleeper::Sleeper;
 use crate::tasks::Code;
-use crate::told::Told;
 use crate::trial::Trial;
 
 const SLEEPERS: usize = 3;
@@ -22,7 +22,7 @@ const IMPATIENT: &[&str] = &["--slow-after", "2s", "--stall-after", "4s"];
 /// on, signals them; they then sleep on in the new code.
 pub fn run(trial: &mut Trial) -> Result<()> {
     let daemon = Daemon::start(PATIENT)?;
-    let told = Told::begin()?;
+    let told = Journal::begin()?;
     let sleepers = start_all()?;
     let patch = Patch::load("lp_sleepers")?;
     let left = patch.wait_left(Code::Old, SLEEPERS)?;
@@ -52,7 +52,7 @@ pub fn run(trial: &mut Trial) -> Result<()> {
 /// The other way round: they sleep in the new function, which is to go.
 pub fn unpatching(trial: &mut Trial) -> Result<()> {
     let daemon = Daemon::start(IMPATIENT)?;
-    let told = Told::begin()?;
+    let told = Journal::begin()?;
     let patch = Patch::load_completely("lp_sleepers")?;
     daemon.wait_outcome("lp_sleepers", "patching", "completed")?;
     let mut sleepers = start_all()?;

@@ -4,10 +4,10 @@ use anyhow::{Context, Result, ensure};
 
 use super::stall::check_blocker;
 use crate::guest::{self, Module};
+use crate::journal::Journal;
 use crate::lpwatch::{self, Daemon, code};
 use crate::patch::Patch;
 use crate::tasks::{self, Code};
-use crate::told::Told;
 use crate::trial::Trial;
 
 const IMPATIENT: &[&str] = &[
@@ -21,7 +21,7 @@ const IMPATIENT: &[&str] = &[
 
 pub fn run(trial: &mut Trial) -> Result<()> {
     let daemon = Daemon::start(IMPATIENT)?;
-    let told = Told::begin()?;
+    let told = Journal::begin()?;
     let _target = Module::load("lpwatch_target")?;
     let stall = Patch::load("lp_stall")?;
 

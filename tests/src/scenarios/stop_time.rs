@@ -8,10 +8,10 @@ use anyhow::{Context, Result, ensure};
 
 use crate::contract::{Document, Stops};
 use crate::guest::{self, Module};
+use crate::journal::Journal;
 use crate::lpwatch::{self, Daemon, code};
 use crate::patch::Patch;
 use crate::scrape::Scrape;
-use crate::told::Told;
 use crate::trial::Trial;
 
 const CONTROL: &str = "/sys/module/abi_kpatch/parameters/control";
@@ -32,7 +32,7 @@ pub fn run(trial: &mut Trial) -> Result<()> {
         "a single look hooks nothing"
     );
     let daemon = Daemon::start(&[])?;
-    let told = Told::begin()?;
+    let told = Journal::begin()?;
     let _abi = Module::load("abi_kpatch")?;
 
     // A live patch comes and goes: nothing is stopped.

@@ -9,11 +9,11 @@ use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
 
 use crate::guest::{self, Module};
+use crate::journal::{Event, History, Journal};
 use crate::lpwatch::{self, Daemon, PATIENT, code};
 use crate::patch::Patch;
 use crate::scrape::Scrape;
 use crate::tasks::Code;
-use crate::told::{Event, History, Told};
 use crate::trial::Trial;
 
 /// Where the daemon keeps its history here.
@@ -32,7 +32,7 @@ const CLOCKS: f64 = 0.1;
 pub fn run(trial: &mut Trial) -> Result<()> {
     drop(fs::remove_dir_all(DIR));
     let daemon = Daemon::start(&[PATIENT, &["--history-dir", DIR]].concat())?;
-    let told = Told::begin()?;
+    let told = Journal::begin()?;
     let before = Scrape::now()?.ended("lpwatch_transitions_total");
     let _target = Module::load("lpwatch_target")?;
     let stall = Patch::load(STALL)?;

@@ -67,6 +67,7 @@ pub(in crate::daemon) struct HistoryQuery {
     since: Option<Timestamp>,
     #[serde(default, deserialize_with = "parameters::number")]
     limit: Option<usize>,
+    brief: Option<bool>,
 }
 
 fn limit(asked: Option<usize>) -> usize {
@@ -153,6 +154,7 @@ pub(in crate::daemon) async fn history(
         outcome: query.outcome,
         since: query.since,
         limit: limit(query.limit),
+        brief: query.brief.unwrap_or(false),
     };
     let head = api.head();
     let read = move || Store::read(&folder).and_then(|store| store.records(&filter));

@@ -93,11 +93,11 @@ pub fn history(folder: &str) -> Result<History> {
 }
 
 /// The events from some moment on.
-pub struct Told {
+pub struct Journal {
     after: u64,
 }
 
-impl Told {
+impl Journal {
     /// From now on.
     pub fn begin() -> Result<Self> {
         let newest: Document = lpwatch::ask("/api/v1/events?limit=1")?;
