@@ -32,7 +32,7 @@ pub use entry::{Details, Entry, EntryKind};
 pub use news::News;
 pub use record::{FunctionCalls, HeldBlocker, Record, RecordKey};
 
-use gap::Gap;
+use gap::WatchGap;
 use news::Draft;
 use run::Run;
 
@@ -82,7 +82,7 @@ impl Journal {
             patches::stops(previous, next, &mut news);
         }
         self.follow_calls(next, previous.is_some(), &mut news);
-        if let Some(gap) = previous.and_then(|previous| Gap::of(&previous, looked, &news)) {
+        if let Some(gap) = previous.and_then(|previous| WatchGap::of(&previous, looked, &news)) {
             self.runs.values_mut().for_each(|run| run.note_gap(&gap));
             news.note_gap(&gap);
         }

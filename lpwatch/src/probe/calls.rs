@@ -235,7 +235,7 @@ impl CallCounters {
         now: Duration,
     ) -> Vec<Result<CallCounter, ProbeError>> {
         let slots: Vec<_> = all.iter().map(|at| self.take_slot(at.address)).collect();
-        let members: Vec<group::Member> = all
+        let members: Vec<group::CountedMember> = all
             .iter()
             .zip(&slots)
             .filter_map(|(at, slot)| Some((at.address, *slot.as_ref().ok()?)))
@@ -260,7 +260,7 @@ impl CallCounters {
     fn groups(
         &mut self,
         iterator: &TaskIterator,
-        members: &[group::Member],
+        members: &[group::CountedMember],
     ) -> Vec<Result<Arc<Group>, ProbeError>> {
         let attached = self
             .group_program(iterator)

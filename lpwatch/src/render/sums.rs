@@ -9,7 +9,7 @@ use crate::text;
 const SHOWN: usize = 4;
 
 /// Tasks with the same description.
-struct Group {
+struct SummedRows {
     /// Sleeping kernel threads are a group of their own: no signal moves them.
     kthreads: bool,
     words: String,
@@ -19,7 +19,7 @@ struct Group {
 /// `1 kernel thread asleep in target_main, 2 with an unreliable stack
 /// (kretprobe on f)`; `None` where no reason is known.
 pub(super) fn by_reason(sorted: &[&Blocker], style: &Style) -> Option<String> {
-    let mut groups: Vec<Group> = Vec::new();
+    let mut groups: Vec<SummedRows> = Vec::new();
     let mut unknown = 0_usize;
     for blocker in sorted {
         let Some(words) = description(blocker, style) else {
@@ -32,7 +32,7 @@ pub(super) fn by_reason(sorted: &[&Blocker], style: &Style) -> Option<String> {
             .find(|group| group.kthreads == kthreads && group.words == words);
         match known {
             Some(group) => group.count += 1,
-            None => groups.push(Group {
+            None => groups.push(SummedRows {
                 kthreads,
                 words,
                 count: 1,
@@ -42,7 +42,7 @@ pub(super) fn by_reason(sorted: &[&Blocker], style: &Style) -> Option<String> {
     if groups.is_empty() {
         return None;
     }
-    let mut parts: Vec<String> = groups.iter().take(SHOWN).map(Group::text).collect();
+    let mut parts: Vec<String> = groups.iter().take(SHOWN).map(SummedRows::text).collect();
     let rest: usize = groups.iter().skip(SHOWN).map(|group| group.count).sum();
     if rest > 0 {
         parts.push(format!("{rest}{}for other reasons", text::NBSP));
@@ -53,7 +53,7 @@ pub(super) fn by_reason(sorted: &[&Blocker], style: &Style) -> Option<String> {
     Some(parts.join(", "))
 }
 
-impl Group {
+impl SummedRows {
     fn text(&self) -> String {
         let count = if self.kthreads {
             format!("{} ", words::counted(self.count, "kernel thread"))

@@ -14,14 +14,14 @@ const SHORTEST: f64 = 10.0;
 
 /// The time in which lpwatch did not run, in seconds since boot.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Gap {
+pub(super) struct WatchGap {
     start: f64,
     end: f64,
     /// Whether it is known when it began. Otherwise it began at the latest at `start`.
     is_start_known: bool,
 }
 
-impl Gap {
+impl WatchGap {
     /// What `news` and the last look show. Without a transition lpwatch sleeps until
     /// something happens; then only what it learns late tells that it did not run.
     pub fn of(previous: &Snapshot, looked: Duration, news: &News) -> Option<Self> {

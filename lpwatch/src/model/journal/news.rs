@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::model::{Moment, Snapshot, snapshot::Severity, time::seconds};
 
-use super::{Details, Entry, EntryKind, Record, boot_at, gap::Gap};
+use super::{Details, Entry, EntryKind, Record, boot_at, gap::WatchGap};
 
 /// What one snapshot adds: entries without an id, and the transitions that ended.
 #[derive(Debug, Default)]
@@ -153,7 +153,7 @@ impl News {
         }
     }
 
-    pub(super) fn note_gap(&mut self, gap: &Gap) {
+    pub(super) fn note_gap(&mut self, gap: &WatchGap) {
         self.records
             .iter_mut()
             .for_each(|record| gap.add_to(record));

@@ -22,7 +22,7 @@ pub(super) use drafts::begun_unseen;
 
 use super::{
     Details, EntryKind, HeldBlocker, News, Record,
-    gap::Gap,
+    gap::WatchGap,
     news::Draft,
     words::{after, doing, tasks, time},
 };
@@ -119,7 +119,7 @@ impl Run {
     }
 
     /// It goes on after a time in which lpwatch did not run.
-    pub fn note_gap(&mut self, gap: &Gap) {
+    pub fn note_gap(&mut self, gap: &WatchGap) {
         self.unwatched += gap.within(seconds(self.first_seen), f64::INFINITY);
     }
 

@@ -32,7 +32,7 @@ pub(super) struct GroupProgram {
 }
 
 /// A function to be hooked: its address and its slot.
-pub(super) type Member = (u64, u32);
+pub(super) type CountedMember = (u64, u32);
 
 /// Functions that one link hooks. Dropping it detaches all of them.
 #[derive(Debug)]
@@ -100,7 +100,7 @@ impl GroupProgram {
 
     /// Hooks these functions, in as few groups as possible: the kernel refuses all if it
     /// refuses one. Returns the group of each function, in their order.
-    pub fn attach(&self, members: &[Member]) -> Vec<io::Result<Arc<Group>>> {
+    pub fn attach(&self, members: &[CountedMember]) -> Vec<io::Result<Arc<Group>>> {
         let error = match self.attach_all(members) {
             Ok(group) => {
                 let group = Arc::new(group);
@@ -121,7 +121,7 @@ impl GroupProgram {
 
     /// A program of its own for each group, so that the kernel counts the missed calls
     /// of each.
-    fn attach_all(&self, members: &[Member]) -> io::Result<Group> {
+    fn attach_all(&self, members: &[CountedMember]) -> io::Result<Group> {
         let program = link::load_multi(NAME, &self.instructions, &self.license)?;
         let addresses: Vec<u64> = members.iter().map(|(address, _)| *address).collect();
         let cookies: Vec<u64> = members.iter().map(|(_, slot)| u64::from(*slot)).collect();
