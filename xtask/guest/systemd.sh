@@ -99,6 +99,8 @@ within 30 active || fail "it is not active"
 within 60 shows '"phase": "stalled"' || fail "the stall is not seen: $(cat /tmp/status)"
 grep -q '"reason": "sleeping_on_function"' /tmp/status || fail "not why: $(cat /tmp/status)"
 systemctl --no-block start lpwatch-wait@lp_stall
+# What ended before it waits does not count. Nothing outside shows that it waits.
+sleep 15
 echo 0 >/sys/kernel/livepatch/lp_stall/enabled
 within 60 shows '"outcome": "reversed"' || fail "the reversal is not seen: $(cat /tmp/status)"
 waited() { [ "$(systemctl show -P ExecMainStatus lpwatch-wait@lp_stall)" = 12 ]; }

@@ -50,8 +50,8 @@ pub struct ObjectFiles {
 ///
 /// `None` means that the directory does not exist: the kernel has no
 /// `CONFIG_LIVEPATCH`. A missing or malformed file is a `None` field. Reading
-/// `stack_order` takes the kernel's `klp_mutex` and can wait for a patch that is
-/// being loaded.
+/// `stack_order` takes the kernel's `klp_mutex`, which a callback of a patch can keep for
+/// long: on a live host it is left out unless all patches are at rest.
 ///
 /// # Errors
 /// The root does not exist, or the directory or a file below it exists and
@@ -69,9 +69,8 @@ pub fn read_patches(roots: &Roots) -> Result<Option<Vec<PatchFiles>>, ReadError>
             Err(FileFailure::Read(error)) => return Err(error),
         }
     }
-    // `klp_mutex` is held while a callback of the patch in transition runs. A recorded
-    // tree can always be read.
-    if !roots.is_live() || patches.iter().all(|patch| patch.transition != Some(true)) {
+    // A recorded tree can always be read.
+    if !roots.is_live() || patches.iter().all(PatchFiles::is_settled) {
         for patch in &mut patches {
             patch.stack_order = stack_order(&directory.join(&patch.name));
         }
@@ -82,6 +81,17 @@ pub fn read_patches(roots: &Roots) -> Result<Option<Vec<PatchFiles>>, ReadError>
         patches.sort_by(|a, b| a.name.cmp(&b.name));
     }
     Ok(Some(patches))
+}
+
+impl PatchFiles {
+    /// Whether the kernel does nothing with it, as far as its files show. While a callback
+    /// of a patch runs, `klp_mutex` is held. The folder of a patch that is being enabled is
+    /// there before its transition is (`klp_init_patch`), and `enabled` is 0 until
+    /// `pre_patch` has returned (`__klp_enable_patch`, kernel/livepatch/core.c, 5.10 to
+    /// 7.3).
+    fn is_settled(&self) -> bool {
+        self.transition != Some(true) && self.enabled != Some(false)
+    }
 }
 
 /// Whether the patch has a `transition` file; openEuler's own patches and

@@ -259,3 +259,20 @@ fn a_patch_is_asked_for_its_transition_file_alone() {
         assert!(!has_transition(&roots, name), "{name:?}");
     }
 }
+
+#[test]
+fn a_patch_that_is_being_enabled_is_not_settled() {
+    let patch = |enabled, transition| PatchFiles {
+        name: "lp".to_owned(),
+        enabled,
+        transition,
+        replace: None,
+        stack_order: None,
+        objects: Vec::new(),
+    };
+    assert!(patch(Some(true), Some(false)).is_settled());
+    // Its folder is there, its transition not yet; then its `pre_patch` runs.
+    assert!(!patch(Some(false), Some(false)).is_settled());
+    assert!(!patch(Some(false), Some(true)).is_settled());
+    assert!(!patch(Some(true), Some(true)).is_settled());
+}
