@@ -4,10 +4,14 @@
 use std::{io::IsTerminal, time::Duration};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio::time::Instant;
 
 use crate::{
     error::Error,
-    model::{ObservedFact, Snapshot, snapshot::Probe},
+    model::{
+        ObservedFact, Snapshot,
+        snapshot::{Patch, Probe},
+    },
 };
 
 use super::{
@@ -17,6 +21,10 @@ use super::{
 
 /// How long to count without a daemon.
 const DEFAULT: Duration = Duration::from_secs(10);
+
+/// How long to wait at most until the counters are attached.
+const ATTACHED_WITHIN: Duration = Duration::from_secs(5);
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// Flags of the commands that count calls.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -45,6 +53,7 @@ impl CountArgs {
             return Ok(snapshot);
         }
         let progress = progress(&format!("counting calls for {} s", time.as_secs_f64()));
+        all_counted(&mut stream).await?;
         tokio::time::sleep(time).await;
         progress.finish_and_clear();
         let mut snapshot = Snapshot::clone(&*stream.ask().await?);
@@ -80,6 +89,28 @@ fn note(time: Duration, no_daemon_runs: bool, has_before: bool) -> String {
 fn counts(snapshot: &Snapshot) -> bool {
     let hooked = |probe: &Probe| probe.fact == ObservedFact::Begun && probe.attached;
     !snapshot.patches.is_empty() && snapshot.probes.iter().any(hooked)
+}
+
+/// Waits until every function of an enabled patch is counted, or has a reason why it is
+/// not: on a busy host attaching takes longer than counting is to last.
+async fn all_counted(stream: &mut SnapshotStream<'_>) -> Result<(), Error> {
+    let end = Instant::now() + ATTACHED_WITHIN;
+    while !stream.ask().await?.patches.iter().all(is_counted) && Instant::now() < end {
+        tokio::time::sleep(AGAIN).await;
+    }
+    Ok(())
+}
+
+fn is_counted(patch: &Patch) -> bool {
+    // There is nothing to count in a module that is not loaded.
+    let objects = patch.objects.iter();
+    let objects = objects.filter(|object| object.patched != Some(false));
+    let mut functions = objects.flat_map(|object| &object.functions);
+    patch.enabled != Some(true)
+        || functions.all(|function| match &function.calls {
+            Some(calls) => calls.entered.is_some() || calls.not_entered.is_some(),
+            None => function.not_counted.is_some(),
+        })
 }
 
 pub(super) fn progress(message: &str) -> ProgressBar {

@@ -308,7 +308,8 @@ pub(super) const ALL: &[Scenario] = &[
         "calls_unwatched",
         "A patch that nobody asked to watch is counted from when it appears",
         calls_unwatched::run,
-    ),
+    )
+    .paced(),
     scenario(
         "calls",
         "calls_unloading",
