@@ -10,10 +10,10 @@
 mod group;
 mod hook;
 mod link;
+mod room;
 
 use std::{
     collections::{HashSet, VecDeque},
-    fs,
     os::fd::AsFd as _,
     sync::{Arc, LazyLock, mpsc},
     time::Duration,
@@ -25,8 +25,7 @@ use aya::{
     programs::ProgramType,
     sys::{BpfHelper, is_helper_supported},
 };
-use lpwatch_common::calls::{BUCKETS, SLOTS, place};
-use rustix::process::{Resource, getrlimit};
+use lpwatch_common::calls::{BUCKETS, place};
 
 use crate::model::calls::Buckets;
 
@@ -34,16 +33,12 @@ use super::{ProbeError, TaskIterator, mapped::MappedWords, policy};
 
 use group::{Group, GroupProgram};
 use hook::CounterHook;
+use room::most_counters;
 
 pub use hook::{CountAt, CountKind};
+pub(super) use room::cpus;
 
 const ACTION: &str = "count calls";
-
-/// Open files left for everything but counters.
-const FILES_FOR_ALL_ELSE: u64 = 200;
-
-/// Open files that a counter takes: its link (a kprobe's has two), its program.
-const FILES_EACH: u64 = 3;
 
 /// The maps of the program that counts by cookie.
 const MAPS: [&str; 3] = ["CALLS", "EPOCH", ".rodata"];
@@ -469,28 +464,6 @@ fn mapped(map: Map, words: usize) -> Result<MappedWords, ProbeError> {
         return Err(failed("a map is not an array".to_owned()));
     };
     MappedWords::of(map, words).map_err(|error| fail(&error))
-}
-
-/// The number of possible CPUs: the largest CPU number plus one.
-///
-/// # Errors
-/// [`ProbeError`] if sysfs does not show it.
-pub(super) fn cpus() -> Result<u32, ProbeError> {
-    const POSSIBLE: &str = "/sys/devices/system/cpu/possible";
-    let text = fs::read_to_string(POSSIBLE).map_err(|error| fail(&error))?;
-    let last = text.trim().rsplit([',', '-']).next().unwrap_or_default();
-    let last: u32 = last
-        .parse()
-        .map_err(|_| failed(format!("{POSSIBLE} contains \"{}\"", text.trim())))?;
-    Ok(last.saturating_add(1))
-}
-
-/// As many as there are slots, or as the limit of open files allows: each takes
-/// some files, and some are left for everything else.
-fn most_counters() -> u32 {
-    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let files = files.saturating_sub(FILES_FOR_ALL_ELSE);
-    SLOTS.min(u32::try_from(files / FILES_EACH).unwrap_or(SLOTS))
 }
 
 fn failed(reason: String) -> ProbeError {
