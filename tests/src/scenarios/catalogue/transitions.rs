@@ -62,13 +62,15 @@ pub(super) const ALL: &[Scenario] = &[
         "wait",
         "The exit codes of `lpwatch wait` with a daemon",
         wait::run,
-    ),
+    )
+    .paced(),
     scenario(
         "life",
         "wait_no_daemon",
         "The exit codes of `lpwatch wait` without a daemon",
         wait::without_daemon,
-    ),
+    )
+    .paced(),
     scenario(
         "life",
         "wait_for",
