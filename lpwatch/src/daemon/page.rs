@@ -48,9 +48,9 @@ const HISTORY: &[File] = &[
         include_str!("page/history/records.js"),
     ),
     (
-        "/history/stream.js",
+        "/history/event-link.js",
         JS,
-        include_str!("page/history/stream.js"),
+        include_str!("page/history/event-link.js"),
     ),
 ];
 

@@ -7,7 +7,7 @@ import { pastRow, pastTitles, sight } from './parts/rest.js';
 import { Link } from './parts/stream.js';
 import { section } from './parts/transition.js';
 import { doubt, judge } from './parts/verdict.js';
-import { age, clock, printable } from './parts/words.js';
+import { clock, printable } from './parts/words.js';
 
 /** The schema version of this page. */
 const SCHEMA = 2;
@@ -84,7 +84,7 @@ function drawSight(now) {
 
 /** Shows the verdict, and whether it is current. */
 function tell() {
-	const [state, words] = connection();
+	const [state, words] = link.words;
 	attr(byId('link'), 'data-state', state);
 	setText(byId('link-words'), words);
 	const isOld = link.isQuiet || (link.state !== 'live' && (link.silence ?? Infinity) > PATIENCE);
@@ -101,14 +101,6 @@ function tell() {
 		setText(byId('kernel'), snapshot.kernel);
 	}
 	document.title = printable(`${shown.words} · ${snapshot?.host ?? 'lpwatch'}`);
-}
-
-function connection() {
-	const heard = link.silence === null ? 'never heard' : `last heard ${age(link.silence)} ago`;
-	if (link.state === 'live') return link.isQuiet ? ['quiet', `Silent, ${heard}`] : ['live', link.silence < 3 ? 'Live' : `Live, ${heard}`];
-	if (link.state === 'connecting') return ['connecting', link.silence === null ? 'Connecting' : `Connecting, ${heard}`];
-	const again = Math.max(0, Math.ceil((link.retryAt - Date.now()) / 1000));
-	return ['gone', `No answer (${link.trouble}), ${heard}; next try in ${age(again)}`];
 }
 
 setInterval(() => {

@@ -1,9 +1,9 @@
 // The history of this host: transitions that have ended, and what happened. It only reads.
 
 import { attr, byId, h, list, setText, show } from '../parts/dom.js';
-import { age, clock, printable } from '../parts/words.js';
+import { clock, printable } from '../parts/words.js';
+import { EventLink } from './event-link.js';
 import { card, keyOf } from './records.js';
-import { EventStream } from './stream.js';
 
 /** The schema version of this page. */
 const SCHEMA = 2;
@@ -29,7 +29,7 @@ let shown = STEP;
 let head = null;
 let trouble = null;
 
-const stream = new EventStream(`api/v1/events/stream?limit=${KEPT}`, take, changed);
+const stream = new EventLink(`api/v1/events/stream?limit=${KEPT}`, take, changed);
 
 const nameOf = ({ id, boot_id: boot, at }) => `${id} ${boot} ${at}`;
 
@@ -123,7 +123,7 @@ function line({ at, severity, message }) {
 
 /** Shows whether the page is current. */
 function tell() {
-	const [state, words] = connection();
+	const [state, words] = stream.words;
 	attr(byId('link'), 'data-state', state);
 	setText(byId('link-words'), words);
 	if (head === null) return;
@@ -131,14 +131,6 @@ function tell() {
 	setText(byId('kernel'), head.kernel);
 	setText(byId('taken'), trouble ?? `${head.host}, ${head.kernel}, as of ${clock(head.taken_at)} UTC`);
 	document.title = printable(`History · ${head.host}`);
-}
-
-function connection() {
-	const heard = stream.silence === null ? 'never heard' : `last heard ${age(stream.silence)} ago`;
-	if (stream.state === 'live') return stream.isQuiet ? ['quiet', `Silent, ${heard}`] : ['live', stream.silence < 3 ? 'Live' : `Live, ${heard}`];
-	if (stream.state === 'connecting') return ['connecting', stream.silence === null ? 'Connecting' : `Connecting, ${heard}`];
-	const again = Math.max(0, Math.ceil((stream.retryAt - Date.now()) / 1000));
-	return ['gone', `No answer (${stream.trouble}), ${heard}; next try in ${age(again)}`];
 }
 
 setInterval(() => {

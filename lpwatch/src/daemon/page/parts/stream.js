@@ -2,13 +2,15 @@
 //
 // It is read with fetch: EventSource hides the keep-alives of a host at rest.
 
+import { age } from './words.js';
+
 const FIRST_WORD = 10_000; // for an answer to begin
 const QUIET = 20_000; // the daemon sends a keep-alive every 15 s
 const SILENT = 45_000; // then the connection is given up
 const LONGEST_PAUSE = 15_000;
 
 export class Link {
-	/** `connecting`, `live` or `gone`; see also `isQuiet`. */
+	/** `connecting`, `live` or `gone`. */
 	state = 'connecting';
 	heardAt = null;
 	retryAt = null;
@@ -18,11 +20,10 @@ export class Link {
 	#askedAt = 0;
 	#abort = null;
 	#wake = () => {};
-	#onSnapshot;
 	#onChange;
 
-	constructor(onSnapshot, onChange) {
-		this.#onSnapshot = onSnapshot;
+	constructor(onNews, onChange) {
+		this.onNews = onNews;
 		this.#onChange = onChange;
 	}
 
@@ -33,12 +34,22 @@ export class Link {
 
 	/** Whether a keep-alive is overdue. */
 	get isQuiet() {
-		return this.heardAt !== null && Date.now() - this.heardAt > QUIET;
+		return this.silence * 1000 > QUIET;
+	}
+
+	/** Its state for CSS, and in words. */
+	get words() {
+		const { silence, state } = this;
+		const heard = silence === null ? 'never heard' : `last heard ${age(silence)} ago`;
+		if (state === 'live') return this.isQuiet ? ['quiet', `Silent, ${heard}`] : [state, silence < 3 ? 'Live' : `Live, ${heard}`];
+		if (state === 'connecting') return [state, silence === null ? 'Connecting' : `Connecting, ${heard}`];
+		const again = Math.max(0, Math.ceil((this.retryAt - Date.now()) / 1000));
+		return [state, `No answer (${this.trouble}), ${heard}; next try in ${age(again)}`];
 	}
 
 	/** Call once a second: closes a silent connection. */
 	tick() {
-		const since = Date.now() - Math.max(this.#askedAt, this.heardAt ?? 0);
+		const since = Date.now() - Math.max(this.#askedAt, this.heardAt);
 		if (this.state === 'live' ? since > SILENT : this.state === 'connecting' && since > FIRST_WORD) {
 			this.#abort?.abort(new Error('it has gone silent'));
 		}
@@ -49,7 +60,7 @@ export class Link {
 	}
 
 	async run() {
-		await this.#try(() => this.#ask());
+		await this.#try(() => this.ask());
 		for (;;) {
 			await this.#try(() => this.#follow());
 			await this.#rest();
@@ -66,41 +77,43 @@ export class Link {
 		}
 	}
 
-	async #ask() {
-		const response = await this.#fetch('api/v1/status', 'application/json');
-		const snapshot = await response.json();
-		this.#heard();
-		this.#onSnapshot(snapshot);
+	async ask() {
+		const response = await this.#fetch('api/v1/status', { accept: 'application/json' });
+		this.onNews(await response.json());
+	}
+
+	/** Address and headers. */
+	stream() {
+		return ['api/v1/stream', { accept: 'text/event-stream' }];
+	}
+
+	take(events) {
+		// Of several at once the last one counts.
+		const last = events.map(dataOf).findLast(Boolean);
+		if (last) this.onNews(JSON.parse(last));
 	}
 
 	async #follow() {
-		const response = await this.#fetch('api/v1/stream', 'text/event-stream');
+		const response = await this.#fetch(...this.stream());
 		const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-		this.#heard();
 		this.#pause = 1000;
 		this.#become('live');
 		let rest = '';
 		for (;;) {
 			const { value, done } = await reader.read();
 			if (done) throw new Error('it closed the connection');
-			this.#heard();
+			this.heardAt = Date.now();
 			const events = (rest + value).split(/\r?\n\r?\n/);
 			rest = events.pop();
-			// Of several at once the last one counts.
-			const last = events.map(dataOf).findLast((data) => data !== '');
-			if (last) this.#onSnapshot(JSON.parse(last));
+			this.take(events);
 		}
 	}
 
-	async #fetch(path, accept) {
-		const { signal } = this.#abort;
-		const response = await fetch(path, { headers: { accept }, cache: 'no-store', signal });
+	async #fetch(path, headers) {
+		const response = await fetch(path, { headers, cache: 'no-store', signal: this.#abort.signal });
 		if (!response.ok) throw new Error(`it answers ${response.status} ${response.statusText}`);
-		return response;
-	}
-
-	#heard() {
 		this.heardAt = Date.now();
+		return response;
 	}
 
 	async #rest() {
@@ -123,7 +136,7 @@ export class Link {
 	}
 }
 
-function dataOf(event) {
+export function dataOf(event) {
 	const data = event.split(/\r?\n/).filter((line) => line.startsWith('data:'));
 	return data.map((line) => line.slice(5).trimStart()).join('\n');
 }
