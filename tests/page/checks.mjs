@@ -7,31 +7,17 @@ import { Daemon, recorded } from './server.mjs';
 import { historyChecks } from './history.mjs';
 import { keyboardWalk } from './keyboard.mjs';
 import { manyTasks } from './many.mjs';
+import { onPageOf } from './on-page.mjs';
 import { against } from './real.mjs';
 
 const ALL = ['none', 'progressing', 'stalled', 'calls', 'completed', 'refused', 'danger', 'hostile', 'nulls'];
 /** Where xtask has had the report written. */
 const REPORT = `file://${process.env.LPWATCH_REPORT}`;
-/** What the browser itself says of a daemon that is away. */
-const AWAY = /Failed to load resource|ERR_/;
 
-/** A check on one page; whatever else happens, the page must not misbehave. */
-function onPage(first, check, { look, mayFail = false } = {}) {
-  return async (browser) => {
-    const daemon = new Daemon(typeof first === 'string' ? recorded(first) : first);
-    await daemon.start();
-    const { page, faults, close } = await open(browser, daemon.url, look);
-    try {
-      await drawn(page);
-      const said = await check(page, daemon);
-      assert.deepEqual(faults.filter((fault) => !(mayFail && AWAY.test(fault))), []);
-      assert.deepEqual(daemon.requests.filter((request) => !request.startsWith('GET ')), []);
-      return said;
-    } finally {
-      await close();
-      await daemon.stop();
-    }
-  };
+/** A check on the status page of a daemon that gives this snapshot first. */
+function onPage(first, check, options) {
+  const make = () => new Daemon(typeof first === 'string' ? recorded(first) : first);
+  return onPageOf({ make, drawn }, check, options);
 }
 
 async function says(page, level, words) {

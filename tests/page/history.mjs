@@ -1,12 +1,10 @@
 // What is tried against the page of the history.
 
 import assert from 'node:assert/strict';
-import { LOOKS, open, violations } from './browser.mjs';
+import { LOOKS, violations } from './browser.mjs';
 import { keyboardStops } from './keyboard.mjs';
+import { onPageOf } from './on-page.mjs';
 import { Daemon, recorded } from './server.mjs';
-
-/** What the browser itself says of an answer that is an error, or of none. */
-const AWAY = /Failed to load resource|ERR_/;
 
 const text = (page, selector) => page.$eval(selector, (node) => node.innerText.replaceAll('\u00a0', ' '));
 const first = (page) => text(page, '#events-list li:first-child');
@@ -16,24 +14,14 @@ async function drawn(page) {
   await page.waitForFunction(() => document.getElementById('link').dataset.state === 'live');
 }
 
-/** A check on one page; whatever else happens, the page must not misbehave. */
-function onHistory(check, { look, prepare, mayFail = false } = {}) {
-  return async (browser) => {
+/** A check on the page of the history. */
+function onHistory(check, { prepare, ...options } = {}) {
+  const make = () => {
     const daemon = new Daemon(recorded('none'));
     prepare?.(daemon);
-    await daemon.start();
-    const { page, faults, close } = await open(browser, `${daemon.url}history`, look);
-    try {
-      await drawn(page);
-      const said = await check(page, daemon);
-      assert.deepEqual(faults.filter((fault) => !(mayFail && AWAY.test(fault))), []);
-      assert.deepEqual(daemon.requests.filter((request) => !request.startsWith('GET ')), []);
-      return said;
-    } finally {
-      await close();
-      await daemon.stop();
-    }
+    return daemon;
   };
+  return onPageOf({ make, path: 'history', drawn }, check, options);
 }
 
 /** Everything that there is, and what follows. */
