@@ -110,7 +110,7 @@ fn under_way<'a>(snapshot: &'a Snapshot, args: &Args) -> Option<&'a str> {
 
 async fn gather(globals: &Globals, args: &Args) -> Result<ReportDocument, Error> {
     let snapshot = snapshots::now(globals).await?;
-    let mut notes = snapshot.notes.clone();
+    let mut notes = Vec::new();
     let patch = under_way(&snapshot, args).map(str::to_owned);
     let mut past = match args.past.open(globals, "transitions").await {
         Ok(past) => Some(past),
@@ -148,18 +148,10 @@ async fn gather(globals: &Globals, args: &Args) -> Result<ReportDocument, Error>
         None => Vec::new(),
     };
     let kernel_log = report_facts::kernel_log(&roots, name.as_deref(), &span, &mut notes);
-    Ok(ReportDocument {
-        head: snapshot.head.clone(),
-        daemon: snapshot.daemon,
-        lpwatch_version: env!("CARGO_PKG_VERSION").to_owned(),
-        redacted: false,
-        patch: name.and_then(|name| snapshot.patch(&name).cloned()),
-        ended,
-        events,
-        kernel_log,
-        probes: snapshot.probes,
-        notes,
-    })
+    let patch = name.as_deref();
+    Ok(ReportDocument::new(
+        &snapshot, patch, ended, events, kernel_log, notes,
+    ))
 }
 
 /// The note of a report about a transition under way of which no events are known.

@@ -59,6 +59,31 @@ pub struct KernelLine {
 }
 
 impl ReportDocument {
+    /// About the transition of `patch`: the one that has `ended`, or the one under way.
+    /// `notes` are what is missing beside the notes of the snapshot.
+    #[must_use]
+    pub fn new(
+        snapshot: &Snapshot,
+        patch: Option<&str>,
+        ended: Option<Record>,
+        events: Vec<Entry>,
+        kernel_log: Vec<KernelLine>,
+        notes: Vec<String>,
+    ) -> Self {
+        Self {
+            head: snapshot.head.clone(),
+            daemon: snapshot.daemon,
+            lpwatch_version: env!("CARGO_PKG_VERSION").to_owned(),
+            redacted: false,
+            patch: patch.and_then(|name| snapshot.patch(name).cloned()),
+            ended,
+            events,
+            kernel_log,
+            probes: snapshot.probes.clone(),
+            notes: snapshot.notes.iter().cloned().chain(notes).collect(),
+        }
+    }
+
     /// The transition, if it is under way.
     #[must_use]
     pub fn under_way(&self) -> Option<&Transition> {

@@ -101,8 +101,8 @@ pub struct CallCount {
     pub calls: Buckets,
     /// Calls for which the kernel did not run the hook, by the kernel's count.
     pub missed: u64,
-    /// The same for a hook that counts other functions as well: it is not known of which
-    /// function the calls were.
+    /// The same for a hook that counts other functions as well: the kernel does not
+    /// report whose calls they were.
     pub missed_together: u64,
 }
 

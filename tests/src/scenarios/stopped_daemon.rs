@@ -52,7 +52,7 @@ pub fn run(trial: &mut Trial) -> Result<()> {
     let interrupted = interrupted
         .iter()
         .find(|event| event.kind == "watch_interrupted");
-    let message = &interrupted.context("not told")?.message;
+    let message = &interrupted.context("no event says so")?.message;
     trial.say(message);
     let status = lpwatch::poll()?;
     ensure!(status.notes.contains(message), "status: {:?}", status.notes);
@@ -115,7 +115,7 @@ fn check_events(events: &[Event], from: f64, until: f64) -> Result<()> {
     let begun = ("transition_begun", None);
     let ended = |outcome| ("transition_ended", Some(outcome));
     let stall = course(STALL);
-    // How it ended may be unknown, but is not told as another end.
+    // How it ended may be unknown, but no other end is reported.
     ensure!(
         stall == [begun, ("transition_reversed", None), ended("reversed")]
             || stall == [begun, ended("unknown")],
@@ -146,7 +146,7 @@ fn check_events(events: &[Event], from: f64, until: f64) -> Result<()> {
     Ok(())
 }
 
-/// Nothing that was not seen is told as seen.
+/// Nothing is reported as seen that was not.
 fn check_history(stopped: f64) -> Result<()> {
     let history: History = guest::wait_for("the history has all", || {
         let history: History = lpwatch::ask("/api/v1/history?limit=10000")?;

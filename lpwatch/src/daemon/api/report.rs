@@ -146,21 +146,13 @@ fn gather(
         ..EntryFilter::default()
     });
     let events = span.of_it(events);
-    let mut notes = snapshot.notes.clone();
-    notes.extend(error.iter().map(note));
-    let kernel_log = report_facts::kernel_log(roots, patch.as_deref(), &span, &mut notes);
-    Ok(ReportDocument {
-        head: snapshot.head.clone(),
-        daemon: snapshot.daemon,
-        lpwatch_version: env!("CARGO_PKG_VERSION").to_owned(),
-        redacted: false,
-        patch: patch.and_then(|name| snapshot.patch(&name).cloned()),
-        ended: Some(record),
-        events,
-        kernel_log,
-        probes: snapshot.probes.clone(),
-        notes,
-    })
+    let mut notes: Vec<String> = error.iter().map(note).collect();
+    let patch = patch.as_deref();
+    let kernel_log = report_facts::kernel_log(roots, patch, &span, &mut notes);
+    let ended = Some(record);
+    Ok(ReportDocument::new(
+        snapshot, patch, ended, events, kernel_log, notes,
+    ))
 }
 
 #[cfg(test)]

@@ -14,11 +14,10 @@ use crate::model::{
 };
 
 static PATCHES: [&str; 2] = [PATCH, "lp_other"];
-static ENGINES: [EngineKind; 3] = [
-    EngineKind::Livepatch,
-    EngineKind::Kgraft,
-    EngineKind::Kpatch,
-];
+static ENGINES: [EngineKind; 3] = {
+    use EngineKind::{Kgraft, Kpatch, Livepatch};
+    [Livepatch, Kgraft, Kpatch]
+};
 
 /// The wall clock's time at boot.
 const WALL: &str = "2027-01-15T08:00:00Z";
